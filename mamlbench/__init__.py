@@ -1,0 +1,28 @@
+"""mamlbench: a benchmarking harness for few-shot meta-learning.
+
+>>> import mamlbench
+>>> record = mamlbench.run("maml", "omniglot")          # doctest: +SKIP
+>>> mamlbench.load_records("results")                   # doctest: +SKIP
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from mamlbench.plugin.markers import hookimpl
+
+if TYPE_CHECKING:
+    from mamlbench.report import load_records
+    from mamlbench.runner import evaluate, run
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "evaluate", "hookimpl", "load_records", "run"]
+
+# Torch is imported with these only: `import mamlbench` and the command line answer at once.
+_LAZY = {"run": "mamlbench.runner", "evaluate": "mamlbench.runner", "load_records": "mamlbench.report"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        import importlib
+
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'mamlbench' has no attribute '{name}'")

@@ -1,0 +1,81 @@
+"""The contracts: the only module that a plugin's classes need to import from."""
+
+from mamlbench.api.algorithm import (
+    Algorithm,
+    Direction,
+    GradientBased,
+    InnerLoop,
+    Learner,
+    Workbench,
+    copy_into,
+    prefixed,
+    tree_map,
+    unprefixed,
+)
+from mamlbench.api.backbone import Backbone, BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.engine import Engine, MetaLearned
+from mamlbench.api.episodes import EpisodeBatch, Examples
+from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
+from mamlbench.api.minibatches import minibatch_order, take
+from mamlbench.api.model import Model, Parameters
+from mamlbench.api.options import Options
+from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
+from mamlbench.api.packed import PackedImages, packed_images
+from mamlbench.api.problem import Classification, Metric, Problem, Regression
+from mamlbench.api.sampler import TaskSampler
+from mamlbench.api.sources import SPLITS, ClassPool, DataPlaces, Rotations, SourceInfo, TaskPool, TaskSource
+from mamlbench.spec import Mode, Preset, Setting
+
+__all__ = [
+    "SPLITS",
+    "Algorithm",
+    "Backbone",
+    "BatchNorm",
+    "ClassPool",
+    "Classification",
+    "DataPlaces",
+    "Direction",
+    "Engine",
+    "EpisodeBatch",
+    "Examples",
+    "GradientBased",
+    "InnerLoop",
+    "Keys",
+    "Learner",
+    "MetaLearned",
+    "Metric",
+    "Mode",
+    "Model",
+    "Network",
+    "Options",
+    "OuterOptimizer",
+    "OuterOptions",
+    "PackedImages",
+    "Parameters",
+    "Preset",
+    "Problem",
+    "Regression",
+    "Rotations",
+    "Schedule",
+    "Setting",
+    "SourceInfo",
+    "Statistics",
+    "TaskPool",
+    "TaskSampler",
+    "TaskSource",
+    "Workbench",
+    "copy_into",
+    "draw",
+    "minibatch_order",
+    "mix",
+    "packed_images",
+    "prefixed",
+    "record_statistics",
+    "replay_statistics",
+    "scheduled",
+    "seed_key",
+    "take",
+    "tree_map",
+    "uniform",
+    "unprefixed",
+]

@@ -1,0 +1,254 @@
+"""Algorithms: what a method must say of itself, and the two bases that most methods start from."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from mamlbench.api.engine import Engine
+from mamlbench.api.episodes import EpisodeBatch, Examples
+from mamlbench.api.model import Model, Parameters
+from mamlbench.api.options import Options
+from mamlbench.api.outer import OuterOptimizer, OuterOptions
+from mamlbench.api.problem import Problem
+from mamlbench.spec import Mode, Preset
+
+
+class Direction(NamedTuple):
+    """What a batch says about the next update, as sums, so that chunks of tasks and ranks can be added up."""
+
+    sums: Parameters  # one tensor per meta-parameter, summed over tasks
+    loss: Tensor  # [] training loss, summed over tasks
+    count: int  # number of tasks (or labelled examples)
+
+    def __add__(self, other: object) -> Direction:  # type: ignore[override]
+        if not isinstance(other, Direction):
+            return NotImplemented
+        sums = {name: value + other.sums[name] for name, value in self.sums.items()}
+        return Direction(sums, self.loss + other.loss, self.count + other.count)
+
+    @property
+    def mean(self) -> Parameters:
+        """The sums divided by the count."""
+        return {name: value / self.count for name, value in self.sums.items()}
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """What the harness hands to an algorithm.
+
+    Args:
+        build: makes the backbone's network with that many outputs, initialised from the run's seed.
+        problem: the problem of one task.
+        pooled_problem: all training classes (or all training functions) at once, for pretraining.
+        engine: runs per-task functions over tasks.
+        iterations: planned meta-iterations, for schedules.
+        shots: support examples per class in training episodes.
+    """
+
+    build: Callable[[int], Model]
+    problem: Problem
+    pooled_problem: Problem
+    engine: Engine
+    iterations: int
+    shots: int
+
+
+class Algorithm(ABC):
+    """A meta-learning method. All its state goes out through ``state`` and comes in through ``load_state``.
+
+    Attributes:
+        Options: the method's options; each field has a default and a description.
+        presets: settings by name, data set and protocol, each with its source.
+        gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
+        feeds_on: 'episodes', or 'examples' of all training classes with their labels.
+        meta: what training learns and a model artefact keeps.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+    presets: ClassVar[tuple[Preset, ...]] = ()
+    gradient_order: ClassVar[int | None] = None
+    feeds_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
+    meta: Parameters
+
+    def __init__(self, bench: Workbench, options: Any) -> None:
+        self.bench = bench
+        self.engine = bench.engine
+        self.problem = bench.problem
+        self.options = options
+
+    @abstractmethod
+    def direction(self, batch: Any) -> Direction:
+        """Compute, from an EpisodeBatch (or labelled Examples), what to do next; nothing is changed."""
+
+    @abstractmethod
+    def apply(self, direction: Direction) -> None:
+        """Take the outer step."""
+
+    @abstractmethod
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+        """Yield the learners of T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is."""
+
+    @abstractmethod
+    def initial_state(self, support: Examples) -> Any:
+        """The state of ONE task before the first adaptation step."""
+
+    @abstractmethod
+    def predict(self, state: Any, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        """Outputs of ONE adapted task for query examples: ``[n, *input_shape]`` to ``[n, outputs]``."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Tensor]:
+        """Everything that training changes, as flat tensors."""
+
+    @abstractmethod
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what ``state`` returned, bit for bit."""
+
+    def adapt(self, support: Examples, keys: Tensor) -> Learner:
+        """Adapt to T support sets (x ``[T, n, ...]``) and return their learner."""
+        learner = None
+        for learner in self.adaptation(support, keys):  # noqa: B007 (the last one is wanted)
+            pass
+        if learner is None:
+            raise RuntimeError(f"{type(self).__name__}.adaptation yielded no learner")
+        return learner
+
+
+class Learner:
+    """T adapted tasks. ``states`` is None before the first step: then every task starts from the shared state."""
+
+    def __init__(self, algorithm: Algorithm, states: Any, support: Examples) -> None:
+        self.algorithm = algorithm
+        self.states = states
+        self.support = support
+
+    def predict(self, x: Tensor, mode: Mode) -> Tensor:
+        """Query examples ``[T, n, *input_shape]`` to outputs ``[T, n, outputs]``."""
+        algorithm = self.algorithm
+        if self.states is None:
+            return algorithm.engine.map(  # type: ignore[no-any-return]
+                lambda support, x: algorithm.predict(algorithm.initial_state(support), support.x, x, mode),
+                self.support, x,
+            )  # fmt: skip
+        return algorithm.engine.map(  # type: ignore[no-any-return]
+            lambda state, support_x, x: algorithm.predict(state, support_x, x, mode), self.states, self.support.x, x
+        )
+
+
+class InnerLoop(Algorithm):
+    """A method that adapts in steps: write ``init`` and ``step`` for ONE task, and say how many at test time."""
+
+    test_steps: int
+
+    @abstractmethod
+    def init(self, meta: Parameters, support: Examples) -> Any:
+        """The state before the first step."""
+
+    @abstractmethod
+    def step(self, state: Any, support: Examples) -> Any:
+        """The state after one more step on these support examples."""
+
+    @abstractmethod
+    def parameters(self, state: Any) -> Parameters:
+        """The network's parameters in a state."""
+
+    @property
+    @abstractmethod
+    def model(self) -> Model:
+        """The network that tasks are solved with."""
+
+    def initial_state(self, support: Examples) -> Any:
+        return self.init(self.meta, support)
+
+    def minibatch(self, support: Examples, keys: Tensor, step: int) -> Examples:
+        """The support examples that step number ``step`` sees; all of them unless overridden."""
+        return support
+
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+        yield Learner(self, None, support)
+        yield from (Learner(self, states, support) for states in self.inner_loop(support, keys, self.test_steps))
+
+    def inner_loop(self, support: Examples, keys: Tensor, steps: int) -> Iterator[Any]:
+        """Yield the states of T tasks after 1, 2, ... steps."""
+        states: Any = None
+        for number in range(steps):
+            seen = self.minibatch(support, keys, number)
+            if states is None:  # the shared initial state is not copied: the first pass is one plain convolution
+                states = self.engine.map(
+                    lambda support, seen: self.step(self.init(self.meta, support), seen), support, seen
+                )
+            else:
+                states = self.engine.map(self.step, states, seen)
+            yield states
+
+    def predict(self, state: Any, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        return self.model.predict(self.parameters(state), support_x, x, mode)
+
+
+class GradientBased(InnerLoop):
+    """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
+
+    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser.
+    """
+
+    Options: ClassVar[type[Options]] = OuterOptions
+    gradient_order: ClassVar[int] = 2  # type: ignore[misc]
+    train_steps: int
+
+    def __init__(self, bench: Workbench, options: Any) -> None:
+        super().__init__(bench, options)
+        self._model = bench.build(bench.problem.outputs)
+        self.meta = self._model.initial_parameters()
+        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+
+    @abstractmethod
+    def loss(self, state: Any, query: Examples) -> Tensor:
+        """The outer loss of the adapted state on the query set, a scalar."""
+
+    @property
+    def model(self) -> Model:
+        return self._model
+
+    def parameters(self, state: Any) -> Parameters:
+        return state  # type: ignore[no-any-return]
+
+    def direction(self, batch: EpisodeBatch) -> Direction:
+        sums, loss = self.engine.meta_gradient(self, self.meta, batch, self.train_steps)
+        return Direction(sums, loss, batch.tasks)
+
+    def apply(self, direction: Direction) -> None:
+        self.outer.step(direction.mean)
+
+    def state(self) -> dict[str, Tensor]:
+        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        copy_into(self.meta, unprefixed("meta", state))
+        self.outer.load_state(unprefixed("outer", state))
+
+
+def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Put ``prefix/`` before every name."""
+    return {f"{prefix}/{name}": value for name, value in tensors.items()}
+
+
+def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Take the names that begin with ``prefix/``, without it."""
+    return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
+
+
+def copy_into(target: Parameters, source: Parameters) -> None:
+    """Overwrite the values of ``target`` in place. Raises KeyError where a name is missing."""
+    for name, value in target.items():
+        value.copy_(source[name])
+
+
+def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
+    """Apply ``function`` leaf by leaf to pytrees of equal structure."""
+    return pytree.tree_map(function, *trees)

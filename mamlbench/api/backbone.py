@@ -1,0 +1,113 @@
+"""Backbones: networks with a marked place where the features end and the head begins."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mamlbench.api.options import Options
+from mamlbench.errors import ConfigError
+
+Statistics = list[tuple[Tensor, Tensor]]
+"""Mean and biased variance of every batch-norm layer, in the order in which the layers run."""
+
+_recording: ContextVar[Statistics | None] = ContextVar("recording", default=None)
+_replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation by the current batch, or by statistics that the caller gives: never a side effect.
+
+    Takes ``[n, features]`` or ``[n, features, H, W]``. No running statistics are kept (they would leak between
+    tasks). The MAML networks have a bias and no scale.
+    """
+
+    def __init__(self, features: int, *, scale: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.weight = nn.Parameter(torch.ones(features)) if scale else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        replaying = _replaying.get()
+        if replaying is not None:
+            mean, variance = next(replaying)
+            return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        recording = _recording.get()
+        if recording is not None:
+            dims = [0, *range(2, x.ndim)]
+            variance, mean = torch.var_mean(x, dims, correction=0)
+            recording.append((mean, variance))
+        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+
+
+@contextmanager
+def record_statistics() -> Iterator[Statistics]:
+    """Collect what every BatchNorm layer normalises by, during one forward pass."""
+    statistics: Statistics = []
+    token = _recording.set(statistics)
+    try:
+        yield statistics
+    finally:
+        _recording.reset(token)
+
+
+@contextmanager
+def replay_statistics(statistics: Statistics) -> Iterator[None]:
+    """Let every BatchNorm layer normalise by collected statistics, during one forward pass."""
+    token = _replaying.set(iter(statistics))
+    try:
+        yield
+    finally:
+        _replaying.reset(token)
+
+
+class Network(nn.Module):
+    """Features, then a head."""
+
+    def __init__(self, features: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.features = features
+        self.head = head
+
+    def forward(self, x: Tensor) -> Tensor:  # [n, *input_shape] -> [n, outputs]
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+
+class Backbone(ABC):
+    """Builds networks for an input shape and a number of outputs."""
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    @abstractmethod
+    def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        """Return a module from ``[n, *input_shape]`` to ``[n, d]``, and d.
+
+        Raises ConfigError where the network cannot take that shape.
+        """
+
+    def head(self, features: int, outputs: int) -> nn.Module:
+        """Return a module from ``[n, features]`` to ``[n, outputs]``; a linear layer unless overridden."""
+        return nn.Linear(features, outputs)
+
+    def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
+        """Build the network, with parameters drawn from torch's global random state."""
+        features, width = self.features(input_shape)
+        network = Network(features, self.head(width, outputs))
+        for name, module in network.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise ConfigError(
+                    f"layer '{name}' is {type(module).__name__}, whose statistics are a side effect: "
+                    "use mamlbench.api.BatchNorm."
+                )
+        return network

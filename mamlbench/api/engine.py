@@ -1,0 +1,55 @@
+"""What an algorithm may ask of the engine: functions of one task go in, results for T tasks come out."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from mamlbench.api.episodes import EpisodeBatch, Examples
+from mamlbench.api.model import Parameters
+
+
+class MetaLearned(Protocol):
+    """A method whose outer loss is differentiated through its inner loop; every function is for ONE task."""
+
+    gradient_order: int
+
+    def init(self, meta: Parameters, support: Examples) -> Any:
+        """The task's state before the first step."""
+
+    def step(self, state: Any, support: Examples) -> Any:
+        """The state after one more inner step."""
+
+    def loss(self, state: Any, query: Examples) -> Tensor:
+        """The outer loss of the adapted state, a scalar."""
+
+
+class Engine(ABC):
+    """Runs per-task functions over the T tasks of a batch."""
+
+    name: str
+
+    @abstractmethod
+    def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
+        """Apply ``function`` to each task and stack the results, without recording a graph.
+
+        Args:
+            function: takes one task's slice of each argument; may close over tensors that all tasks share.
+            tasks: pytrees of tensors with a leading dimension T.
+
+        Returns:
+            The function's pytree, each tensor with a leading dimension T.
+        """
+
+    @abstractmethod
+    def meta_gradient(
+        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+    ) -> tuple[Parameters, Tensor]:
+        """Gradient of the outer loss with respect to ``meta``, and that loss, both summed over the T tasks.
+
+        With ``gradient_order`` 2 it is differentiated through all ``steps`` inner steps. With 1 it is the gradient
+        at the adapted state, pulled back through ``init`` alone (Finn et al. 2017, section 5.2).
+        """

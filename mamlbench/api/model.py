@@ -1,0 +1,68 @@
+"""A network as a pure function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from mamlbench.api.backbone import BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.spec import Mode
+
+Parameters = dict[str, Tensor]
+
+
+class Model:
+    """``outputs = model(parameters, x)``, for one task; the engine maps it over tasks."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network.requires_grad_(False)
+        self.norm_names = frozenset(
+            f"{prefix}.{name}"
+            for prefix, module in network.named_modules()
+            if isinstance(module, BatchNorm)
+            for name, _ in module.named_parameters(recurse=False)
+        )
+
+    def initial_parameters(self) -> Parameters:
+        """A copy of the parameters the network was built with."""
+        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+
+    def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalise by this very batch."""
+        return functional_call(self.network, dict(parameters), (x,))  # type: ignore[no-any-return]
+
+    def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """``[n, *input_shape]`` to the features ``[n, d]``."""
+        return self._part("features", parameters, x)
+
+    def head(self, parameters: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        """Features ``[n, d]`` to ``[n, outputs]``."""
+        return self._part("head", parameters, features)
+
+    def statistics(self, parameters: Mapping[str, Tensor], x: Tensor) -> Statistics:
+        """What each batch-norm layer normalises ``x`` by, in one pass."""
+        with record_statistics() as statistics:
+            self(parameters, x)
+        return statistics
+
+    def predict(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        """Outputs for the query examples of one task, ``[n, *input_shape]`` to ``[n, outputs]``.
+
+        transductive: the query examples are normalised together, by their own batch.
+        inductive: by the statistics of the support set under these parameters; no query example sees another.
+        support+query: each query example together with the support set, one pass each.
+        """
+        if mode == "transductive":
+            return self(parameters, x)
+        if mode == "inductive":
+            with replay_statistics(self.statistics(parameters, support_x)):
+                return self(parameters, x)
+        return vmap(lambda one: self(parameters, torch.cat([support_x, one[None]]))[-1])(x)
+
+    def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        part: nn.Module = getattr(self.network, name)
+        own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
+        return functional_call(part, own, (x,))  # type: ignore[no-any-return]

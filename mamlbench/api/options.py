@@ -1,0 +1,15 @@
+"""Options of a plugin: one pydantic class from which validation, help, ``info`` and the schema all derive."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Base of every plugin's options. Give each field a default and a description::
+
+    class Options(mamlbench.api.Options):
+        inner_lr: float = Field(0.4, gt=0, description="inner learning rate")
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

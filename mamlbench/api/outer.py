@@ -1,0 +1,74 @@
+"""The outer optimiser: Adam or SGD on the meta-parameters, with a schedule and a clip."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mamlbench.api.model import Parameters
+from mamlbench.api.options import Options
+
+Schedule = Literal["constant", "linear", "cosine"]
+
+
+class OuterOptions(Options):
+    """Options of every method that takes outer gradient steps."""
+
+    outer_optimizer: Literal["adam", "sgd"] = Field("adam", description="optimiser of the meta-parameters")
+    outer_lr: float = Field(1e-3, gt=0, description="outer learning rate at the first iteration")
+    outer_schedule: Schedule = Field("constant", description="how the outer rate falls to 0 over the run")
+    clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
+
+
+def scheduled(schedule: Schedule, done: int, total: int) -> float:
+    """Factor on the rate after ``done`` of ``total`` iterations: 1 at the first, towards 0 at the last."""
+    progress = done / max(total, 1)
+    if schedule == "linear":
+        return 1 - progress
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0
+
+
+class OuterOptimizer:
+    """Updates ``parameters`` in place."""
+
+    def __init__(self, parameters: Parameters, options: OuterOptions, iterations: int) -> None:
+        self.parameters = parameters
+        self.options = options
+        self.iterations = iterations
+        self.done = 0
+        kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+        self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
+
+    def step(self, gradient: Parameters) -> None:
+        """Take one step along ``gradient``, clipped where that is asked for."""
+        for name, value in self.parameters.items():
+            clip = self.options.clip
+            value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)
+        rate = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.iterations)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.done += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments and step counts as flat tensors."""
+        flat = {"done": torch.tensor(self.done)}
+        for name, value in self.parameters.items():
+            for key, tensor in self.optimizer.state.get(value, {}).items():
+                flat[f"{name}/{key}"] = tensor
+        return flat
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what ``state`` returned."""
+        self.done = int(state["done"])
+        self.optimizer.state.clear()
+        for name, value in self.parameters.items():
+            keys = [key for key in state if key.rpartition("/")[0] == name]
+            if keys:
+                self.optimizer.state[value] = {key.rpartition("/")[2]: state[key].clone() for key in keys}

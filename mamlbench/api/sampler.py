@@ -1,0 +1,52 @@
+"""Task samplers: which episodes, in which order."""
+
+from __future__ import annotations
+
+from abc import ABC
+from typing import ClassVar
+
+import numpy as np
+
+from mamlbench.api.episodes import EpisodeBatch, Examples
+from mamlbench.api.hashing import Keys, mix, seed_key
+from mamlbench.api.options import Options
+from mamlbench.api.sources import TaskPool
+
+
+class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the default draws fresh episodes)
+    """Draws fresh episodes: episode i is a pure function of (pool, seed, split, i).
+
+    Args:
+        pools: the splits, on the device of the run.
+        ways: classes per episode.
+        episode_seed: seed of validation and test episodes, the same for all algorithms and training seeds.
+        training_seed: seed of training episodes, the same for all algorithms.
+    """
+
+    Options: ClassVar[type[Options]] = Options
+
+    def __init__(
+        self, pools: dict[str, TaskPool], ways: int, *, episode_seed: int, training_seed: int, options: Options
+    ) -> None:
+        self.pools = pools
+        self.ways = ways
+        self.options = options
+        self._seeds = {
+            split: seed_key("episodes", split, training_seed if split == "train" else episode_seed) for split in pools
+        }
+
+    def key_index(self, split: str, index: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        """Which task stands at each place of the sequence; a fixed set of tasks repeats its own."""
+        return index
+
+    def keys(self, split: str, first: int, count: int) -> Keys:
+        """Keys of the episodes ``first`` to ``first + count - 1``: uint64 ``[count]``."""
+        return mix(self._seeds[split], self.key_index(split, np.arange(first, first + count)))
+
+    def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
+        """Episodes ``first`` to ``first + count - 1`` of a split."""
+        return self.pools[split].episodes(self.keys(split, first, count), self.ways, shots, queries)
+
+    def labelled(self, split: str, index: int, count: int) -> Examples:
+        """Minibatch ``index`` of ``count`` labelled examples of a split, for pretraining."""
+        return self.pools[split].labelled(mix(self._seeds[split], index)[()], count)

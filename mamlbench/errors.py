@@ -1,0 +1,62 @@
+"""Errors that end in one clear sentence and a declared exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process exits with (see ``mamlbench --help``)."""
+
+    OK = 0
+    REGRESSION = 1
+    INTERRUPTED = 2
+    INTERNAL = 3
+    USAGE = 4
+    NOTHING = 5
+    RUN_FAILED = 6
+
+
+class MamlbenchError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ConfigError(MamlbenchError):
+    """A name, a value or a combination that cannot be run; carries every problem found, not only the first."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+class DataError(MamlbenchError):
+    """Data that is missing, damaged or too small for what was asked."""
+
+
+class RunFailedError(MamlbenchError):
+    """A run that started and could not be finished: it diverged, or a plugin raised."""
+
+    exit_code = ExitCode.RUN_FAILED
+
+
+class DivergedError(RunFailedError):
+    """The loss or a parameter became NaN or infinite."""
+
+
+class NothingToDoError(MamlbenchError):
+    """Nothing was run, or nothing can be compared."""
+
+    exit_code = ExitCode.NOTHING
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for the nearest known name, or the known names when none is near."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    if near:
+        return f" Did you mean '{near[0]}'?"
+    return f" Known: {', '.join(known)}." if known else ""

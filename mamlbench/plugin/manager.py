@@ -1,0 +1,134 @@
+"""Loading of plugins: one at a time, each in its own try, so that a broken one is a row in a table, not a dead tool."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from mamlbench.errors import ConfigError
+from mamlbench.plugin import spec as hooks
+from mamlbench.plugin.markers import PROJECT
+from mamlbench.plugin.registry import KINDS, Entry, Registry
+
+
+@dataclass
+class PluginReport:
+    """One plugin as ``mamlbench plugins`` lists it."""
+
+    name: str
+    origin: str
+    version: str = ""
+    error: str = ""
+    provides: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plugins:
+    """What was loaded: the pluggy manager, the registry, and a report on every plugin tried."""
+
+    manager: pluggy.PluginManager
+    registry: Registry
+    reports: list[PluginReport]
+    files: tuple[Path, ...] = ()
+
+    def notify(self, hook: str, **arguments: Any) -> Iterator[str]:
+        """Call every listener of an event hook, each in its own try; yield one line per listener that raised."""
+        caller = getattr(self.manager.hook, hook)
+        for implementation in reversed(caller.get_hookimpls()):
+            try:
+                implementation.function(*(arguments[name] for name in implementation.argnames))
+            except Exception as error:
+                yield f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {error}"
+
+
+def load_plugins(files: Iterable[Path] = ()) -> Plugins:
+    """Load installed plugins, then local files.
+
+    An installed plugin that is broken is reported and left out. A local file was asked for by name, so a broken
+    one raises ConfigError.
+    """
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(hooks)
+    plugins = Plugins(manager, Registry(), [])
+    for point in metadata.entry_points(group=PROJECT):
+        distribution = point.dist
+        origin = distribution.name if distribution else point.value
+        report = PluginReport(point.name, origin, distribution.version if distribution else "")
+        _try_plugin(plugins, report, point.load)
+    plugins.files = tuple(path.resolve() for path in files)
+    for path in plugins.files:
+        report = PluginReport(path.stem, str(path))
+        _try_plugin(plugins, report, lambda path=path: _import_file(path))
+        if report.error:
+            raise ConfigError(f"Plugin '{path}' cannot be loaded: {report.error}")
+    return plugins
+
+
+def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
+    """Import, check the hook names, register; on any failure leave no trace but the report."""
+    plugins.reports.append(report)
+    module = None
+    try:
+        module = load()
+        plugins.manager.register(module, name=f"{report.origin}:{report.name}")
+        _check_hook_names(plugins.manager, module)
+        _collect(plugins.registry, module, report)
+    except Exception as error:  # a stranger's code may raise anything; the report carries it
+        report.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        if module is not None and plugins.manager.is_registered(module):
+            plugins.manager.unregister(module)
+
+
+def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
+    """Refuse a misspelt hook: pluggy would silently never call it."""
+    known = {name for name in vars(hooks) if name.startswith(f"{PROJECT}_")}
+    for name in dir(module):
+        if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
+            from mamlbench.errors import did_you_mean
+
+            raise ValueError(f"unknown hook '{name}'.{did_you_mean(name, known)}")
+    manager.check_pending()
+
+
+def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
+    """Run the registration hooks of one plugin; only when all of them succeed do its names enter the registry."""
+    found: list[Entry] = []
+    for kind in KINDS:
+        hook = getattr(module, f"{PROJECT}_register_{kind}s", None)
+        if hook is None:
+            continue
+
+        def register(name: str, target: str | type, *, summary: str = "", kind: str = kind) -> None:
+            found.append(Entry(kind, name, target, summary, report.origin))
+
+        hook(register)
+    for entry in found:
+        registry.add(entry)
+        report.provides.append(f"{entry.kind} {entry.name}")
+
+
+def _import_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"no such file: {path}")
+    # The name hangs on the path: two files called plugin.py do not meet, and a worker process finds the same one.
+    name = f"mamlbench_local_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"not a Python file: {path}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module

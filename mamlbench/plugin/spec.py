@@ -1,0 +1,71 @@
+"""Every hook there is. Implement any of them with ``@mamlbench.hookimpl``; take only the arguments you need.
+
+Registration hooks get ``register(name, target, summary="...")``. ``target`` is ``"module:Class"``, imported when
+it is first used, or the class itself in a single-file plugin. Event hooks are told what happens; one that raises
+is named in the record and never costs a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from mamlbench.plugin.markers import hookspec
+
+if TYPE_CHECKING:
+    import click
+
+    from mamlbench.record import RunRecord
+    from mamlbench.spec import RunSpec
+
+
+class Register(Protocol):
+    """The callback that registration hooks receive; call it once per name."""
+
+    def __call__(self, name: str, target: str | type, *, summary: str = "") -> None:
+        """Register ``target`` under ``name``."""
+
+
+@hookspec
+def mamlbench_register_algorithms(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Algorithm``."""
+
+
+@hookspec
+def mamlbench_register_backbones(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Backbone``."""
+
+
+@hookspec
+def mamlbench_register_datasets(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.TaskSource``."""
+
+
+@hookspec
+def mamlbench_register_samplers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.TaskSampler``."""
+
+
+@hookspec
+def mamlbench_add_commands(cli: click.Group) -> None:
+    """Add commands of your own to the command line."""
+
+
+@hookspec
+def mamlbench_run_started(spec: RunSpec) -> None:
+    """A run begins."""
+
+
+@hookspec
+def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
+    """``step`` meta-iterations are done; called at the logging interval with the mean training loss since."""
+
+
+@hookspec
+def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
+    """The model was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations."""
+
+
+@hookspec
+def mamlbench_run_finished(spec: RunSpec, record: RunRecord) -> None:
+    """A run ended, for whatever reason (see ``record.status``), and its record is written."""

@@ -1,0 +1,105 @@
+"""Fingerprint of code and environment, taken without importing torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+PACKAGES = ("mamlbench", "torch", "torchvision", "numpy", "learn2learn")
+
+
+class Environment(BaseModel):
+    """Machine and software that a run used."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    python: str
+    platform: str
+    cpu: str
+    cores: int
+    threads: int | None = None
+    device_name: str = ""
+    packages: dict[str, str]
+    plugins: dict[str, str] = {}
+    code_hash: str
+    git_revision: str = ""
+    allocator: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over everything here, 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def current_environment(
+    *, threads: int | None = None, device_name: str = "", plugins: dict[str, str] | None = None, allocator: str = ""
+) -> Environment:
+    """Describe this process; what only torch knows is passed in by the caller."""
+    return Environment(
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu_name(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=threads,
+        device_name=device_name,
+        packages=_versions(),
+        plugins=plugins or {},
+        code_hash=_code_hash(),
+        git_revision=_git_revision(),
+        allocator=allocator,
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache
+def _cpu_name() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+@lru_cache
+def _code_hash() -> str:
+    """Hash the harness's own source files, so that an edited checkout is not taken for the release."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for file in sorted(package.rglob("*.py")):
+        digest.update(file.relative_to(package).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@lru_cache
+def _git_revision() -> str:
+    package = Path(__file__).parents[2]
+    if not (package / ".git").exists():
+        return ""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(package), "describe", "--always", "--dirty"],
+            capture_output=True, text=True, timeout=5, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

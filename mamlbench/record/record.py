@@ -1,0 +1,121 @@
+"""The run record: one JSON document per run, with its schema version inside."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mamlbench.record.environment import Environment
+from mamlbench.spec import Protocol, RunSpec
+
+SCHEMA_VERSION = 1
+
+Status = Literal["finished", "interrupted", "diverged", "failed"]
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Interval(_Data):
+    """A mean with its 95 % interval, in the metric's own unit (accuracies are fractions)."""
+
+    mean: float
+    low: float
+    high: float
+
+
+class ModeResult(_Data):
+    """One batch-norm mode: the trained learner and the untrained network on the very same episodes."""
+
+    score: Interval = Field(description="after adaptation, over episodes")
+    untrained: Interval | None = Field(None, description="the untrained network, given the same adaptation")
+    gain: Interval | None = Field(None, description="paired difference per episode, positive where training helped")
+    episode_scores: list[float] = Field(default_factory=list)
+    untrained_episode_scores: list[float] = Field(default_factory=list)
+
+
+class Evaluation(_Data):
+    """A test (or validation) of one model under one protocol."""
+
+    split: str
+    protocol: Protocol
+    adaptation_steps: int
+    metric: str
+    unit: str
+    higher_is_better: bool
+    modes: dict[str, ModeResult]
+    score_after_step: list[float] = Field(description="mean score after 0, 1, ... adaptation steps, in the first mode")
+    steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
+    algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
+
+
+class Segment(_Data):
+    """Time spent in one kind of work, in seconds."""
+
+    wall: float = 0.0
+    device: float = 0.0
+
+
+class Measurement(_Data):
+    """Time and memory (docs/explanation.md, 'Measurement rules'). Seconds, bytes."""
+
+    segments: dict[str, Segment] = Field(description="data, train, evaluate, checkpoint, other: exclusive of each other")
+    warmup: Segment = Field(description="first meta-iteration; counted inside 'train' as well")
+    wall_seconds: float
+    device_seconds: float
+    device_clock: Literal["cpu", "cuda-events"]
+    peak_memory_bytes: int | None = Field(None, description="None where the process had run something else before")
+    peak_memory_kind: Literal["process-rss", "cuda-allocator"] = "process-rss"
+    iterations: int
+    iterations_per_second: float | None = Field(None, description="training segment, without warm-up")
+    examples_seen: int
+    seconds_to_target: float | None = None
+
+
+class CurvePoint(_Data):
+    """One point of the learning curve."""
+
+    iteration: int
+    wall_seconds: float
+    device_seconds: float
+    loss: float | None = None
+    validation: float | None = None
+
+
+class DataFacts(_Data):
+    """What identifies the data a run saw."""
+
+    content_hash: str
+    split_hashes: dict[str, str]
+    split_sizes: dict[str, int] = Field(description="classes (or task families) per split")
+    licence: str
+    publishable: bool = Field(description="whether pictures of it may stand on a published page")
+    subset: str | None = Field(None, description="where the data set is not complete: how it is not")
+    origin: str = Field("", description="the form in which it was found, e.g. 'zip archives'")
+
+
+class RunRecord(_Data):
+    """One attempt at one spec."""
+
+    schema_version: int = SCHEMA_VERSION
+    spec: RunSpec
+    spec_hash: str
+    fingerprint: str = Field(description="code and environment")
+    attempt: int = Field(ge=1)
+    status: Status
+    reason: str = Field("", description="why it is not finished")
+    started: str = Field(description="ISO 8601, UTC")
+    environment: Environment
+    data: DataFacts | None = None
+    parameters: int | None = Field(None, description="number of meta-learned scalars")
+    gradient_order: int | None = None
+    engine: dict[str, Any] = Field(default_factory=dict, description="strategy chosen, and why")
+    measurement: Measurement | None = None
+    curve: list[CurvePoint] = Field(default_factory=list)
+    selected_iteration: int | None = Field(None, description="iteration of the checkpoint that validation selected")
+    test: Evaluation | None = None
+    model: str | None = Field(None, description="model artefact, relative to the record")
+    checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
+    listener_errors: list[str] = Field(default_factory=list)

@@ -1,0 +1,110 @@
+"""The results folder: records are written whole or not at all, and never overwritten."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.record.record import SCHEMA_VERSION, RunRecord
+from mamlbench.spec import RunSpec
+
+
+class UnreadableRecordError(MamlbenchError):
+    """A file that is not a record of a schema version this release reads."""
+
+
+class ResultStore:
+    """Records under one folder, ``<stem>.json`` each, with artefacts in ``<stem>/`` beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def reserve(self, spec: RunSpec, fingerprint: str) -> tuple[str, int]:
+        """Reserve a stem that no other run has, by making its artefact folder.
+
+        Returns the stem and the attempt number: 1 for the first run of this spec with this fingerprint.
+        Raises ConfigError where the folder cannot be written.
+        """
+        base = _readable_name(spec)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for attempt in range(1, 1_000_000):
+                stem = f"{base}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
+                try:
+                    (self.folder / stem).mkdir()
+                except FileExistsError:
+                    continue
+                return stem, attempt
+        except OSError as error:
+            raise ConfigError(
+                f"The results folder '{self.folder}' cannot be written ({error.strerror}): "
+                "choose another with --results-dir."
+            ) from error
+        raise ConfigError(f"The results folder '{self.folder}' holds a million attempts at this run.")
+
+    def artefacts(self, stem: str) -> Path:
+        """Folder of the artefacts of the run called ``stem``."""
+        return self.folder / stem
+
+    def write(self, stem: str, record: RunRecord) -> Path:
+        """Write the record atomically: a reader sees the whole of it or nothing."""
+        path = self.folder / f"{stem}.json"
+        write_atomically(path, record.model_dump_json(indent=1).encode())
+        return path
+
+    def paths(self) -> list[Path]:
+        """Every record file in this folder and below, in order of name."""
+        return sorted(path for path in self.folder.rglob("*.json") if _looks_like_record(path))
+
+    def records(self) -> Iterator[RunRecord]:
+        """Read every record; raises UnreadableRecordError at the first that cannot be read."""
+        for path in self.paths():
+            yield read_record(path)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record. Raises UnreadableRecordError, with the reason, where the file is not one."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
+    try:
+        record = RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.") from error
+    if record.schema_version > SCHEMA_VERSION:
+        raise UnreadableRecordError(
+            f"'{path}' has schema version {record.schema_version}; this release reads up to {SCHEMA_VERSION}."
+        )
+    return record
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, flush to disk, then rename over ``path``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _readable_name(spec: RunSpec) -> str:
+    protocol = spec.protocol
+    name = f"{spec.dataset.name}-{protocol.ways}w{protocol.shots}s-{spec.algorithm.name}-seed{spec.seed}"
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", name)
+
+
+def _looks_like_record(path: Path) -> bool:
+    """Artefacts are JSON too, but they lie in a folder named after a record."""
+    return not path.name.startswith(".") and not path.parent.with_suffix(".json").is_file() and path.name != "model.json"

@@ -1,0 +1,61 @@
+"""One training run, as plain data; its canonical hash identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mamlbench.spec.protocol import Protocol
+
+
+class Component(BaseModel):
+    """A registered plugin by name, with its options (validated by the plugin's own schema)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Training(BaseModel):
+    """How long and on what a run trains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(ge=0, description="meta-iterations (outer updates)")
+    meta_batch: int = Field(ge=1, description="tasks per meta-iteration; labelled examples for pretraining")
+    shots: int = Field(ge=1, description="support examples per class in training episodes")
+    queries: int = Field(ge=0, description="query examples per class in training episodes")
+    validate_every: int = Field(ge=1, description="iterations between validations")
+    log_every: int = Field(10, ge=1, description="iterations between progress reports")
+    checkpoint_every: int = Field(0, ge=0, description="iterations between checkpoints; 0: at validations only")
+    target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+
+
+class RunSpec(BaseModel):
+    """Everything that determines one run. Every default is filled in: what stands here is what is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    algorithm: Component
+    dataset: Component
+    backbone: Component
+    sampler: Component
+    protocol: Protocol
+    training: Training
+    preset: str
+    seed: int = Field(0, ge=0, description="training seed: initial parameters and training episodes")
+    device: str = "cpu"
+    engine: str = "auto"
+
+    def canonical_json(self) -> str:
+        """Return JSON that is equal for equal specs: sorted keys, no white space."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
