@@ -14,7 +14,7 @@ from typing import Any
 
 import pluggy
 
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.registry import KINDS, Entry, Registry
@@ -76,16 +76,17 @@ def load_plugins(files: Iterable[Path] = ()) -> Plugins:
 def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
     """Import, check the hook names, register; on any failure leave no trace but the report."""
     plugins.reports.append(report)
-    module = None
+    name = f"{report.origin}:{report.name}"
     try:
         module = load()
-        plugins.manager.register(module, name=f"{report.origin}:{report.name}")
+        plugins.manager.register(module, name=name)
         _check_hook_names(plugins.manager, module)
         _collect(plugins.registry, module, report)
-    except Exception as error:  # a stranger's code may raise anything; the report carries it
+    except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the report carries it
         report.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        if module is not None and plugins.manager.is_registered(module):
-            plugins.manager.unregister(module)
+        # By name, not by module: a module that two entry points share stays registered under the first.
+        if plugins.manager.has_plugin(name):
+            plugins.manager.unregister(name=name)
 
 
 def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
@@ -93,8 +94,6 @@ def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
     known = {name for name in vars(hooks) if name.startswith(f"{PROJECT}_")}
     for name in dir(module):
         if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
-            from mamlbench.errors import did_you_mean
-
             raise ValueError(f"unknown hook '{name}'.{did_you_mean(name, known)}")
     manager.check_pending()
 
@@ -111,9 +110,8 @@ def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
             found.append(Entry(kind, name, target, summary, report.origin))
 
         hook(register)
-    for entry in found:
-        registry.add(entry)
-        report.provides.append(f"{entry.kind} {entry.name}")
+    registry.add_all(found)
+    report.provides = [f"{entry.kind} {entry.name}" for entry in found]
 
 
 def _import_file(path: Path) -> ModuleType:

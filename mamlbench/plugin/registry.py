@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,9 @@ class Entry:
         module, base_name = _BASES[self.kind]
         base = getattr(importlib.import_module(module), base_name)
         if not (isinstance(target, type) and issubclass(target, base)):
-            raise ConfigError(f"{self.kind} '{self.name}' ({self.origin}) is not a subclass of mamlbench.api.{base_name}.")
+            raise ConfigError(
+                f"{self.kind} '{self.name}' ({self.origin}) is not a subclass of mamlbench.api.{base_name}."
+            )
         return target
 
     def _import(self, path: str) -> Any:
@@ -51,14 +54,16 @@ class Registry:
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
 
-    def add(self, entry: Entry) -> None:
-        """Add one name. Raises ValueError where the name is taken or the target is malformed."""
-        if isinstance(entry.target, str) and not all(entry.target.partition(":")):
-            raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not 'module:Class'")
-        taken = self._entries[entry.kind].get(entry.name)
-        if taken is not None:
-            raise ValueError(f"{entry.kind} '{entry.name}' is already registered by {taken.origin}")
-        self._entries[entry.kind][entry.name] = entry
+    def add_all(self, entries: Iterable[Entry]) -> None:
+        """Add all of these names or none. Raises ValueError where a name is taken or a target is malformed."""
+        extended = {kind: dict(names) for kind, names in self._entries.items()}
+        for entry in entries:
+            if not isinstance(entry.target, type) and not all(str(entry.target).partition(":")):
+                raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not 'module:Class'")
+            taken = extended[entry.kind].setdefault(entry.name, entry)
+            if taken is not entry:
+                raise ValueError(f"{entry.kind} '{entry.name}' is already registered by {taken.origin}")
+        self._entries = extended
 
     def names(self, kind: str) -> list[str]:
         """Registered names of one kind, sorted."""

@@ -7,11 +7,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.record.record import SCHEMA_VERSION, RunRecord
 from mamlbench.spec import RunSpec
+
+
+class _Versioned(BaseModel):
+    """What every release, past or future, writes into a record."""
+
+    schema_version: int
 
 
 class UnreadableRecordError(MamlbenchError):
@@ -35,6 +41,8 @@ class ResultStore:
             self.folder.mkdir(parents=True, exist_ok=True)
             for attempt in range(1, 1_000_000):
                 stem = f"{base}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
+                if (self.folder / f"{stem}.json").exists():  # a record whose artefacts were deleted, or not committed
+                    continue
                 try:
                     (self.folder / stem).mkdir()
                 except FileExistsError:
@@ -74,16 +82,16 @@ def read_record(path: Path) -> RunRecord:
     except OSError as error:
         raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
     try:
-        record = RunRecord.model_validate_json(text)
+        version = _Versioned.model_validate_json(text).schema_version
+        if version > SCHEMA_VERSION:  # asked first: what a later release added would be refused as unknown
+            raise UnreadableRecordError(
+                f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
+            )
+        return RunRecord.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.") from error
-    if record.schema_version > SCHEMA_VERSION:
-        raise UnreadableRecordError(
-            f"'{path}' has schema version {record.schema_version}; this release reads up to {SCHEMA_VERSION}."
-        )
-    return record
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -107,4 +115,4 @@ def _readable_name(spec: RunSpec) -> str:
 
 def _looks_like_record(path: Path) -> bool:
     """Artefacts are JSON too, but they lie in a folder named after a record."""
-    return not path.name.startswith(".") and not path.parent.with_suffix(".json").is_file() and path.name != "model.json"
+    return not path.name.startswith(".") and not Path(f"{path.parent}.json").is_file() and path.name != "model.json"
