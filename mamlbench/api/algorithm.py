@@ -24,13 +24,14 @@ class Direction(NamedTuple):
 
     sums: Parameters  # one tensor per meta-parameter, summed over tasks
     loss: Tensor  # [] training loss, summed over tasks
-    count: int  # number of tasks (or labelled examples)
+    count: int  # type: ignore[assignment]  # number of tasks (or labelled examples)
+    carry: Any = None  # what a sequential method hands from one batch to the next
 
-    def __add__(self, other: object) -> Direction:  # type: ignore[override]
+    def __add__(self, other: object) -> Direction:
         if not isinstance(other, Direction):
             return NotImplemented
         sums = {name: value + other.sums[name] for name, value in self.sums.items()}
-        return Direction(sums, self.loss + other.loss, self.count + other.count)
+        return Direction(sums, self.loss + other.loss, self.count + other.count, other.carry)
 
     @property
     def mean(self) -> Parameters:
@@ -166,19 +167,24 @@ class InnerLoop(Algorithm):
     def initial_state(self, support: Examples) -> Any:
         return self.init(self.meta, support)
 
-    def minibatch(self, support: Examples, keys: Tensor, step: int) -> Examples:
-        """The support examples that step number ``step`` sees; all of them unless overridden."""
+    def prepared(self, support: Examples) -> Examples:
+        """What the test-time steps see of T support sets: the examples themselves unless overridden."""
+        return support
+
+    def minibatch(self, support: Examples, keys: Tensor, step: int, *, training: bool) -> Examples:
+        """The support examples ``[T, ...]`` that step number ``step`` sees; all of them unless overridden."""
         return support
 
     def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
         yield Learner(self, None, support)
-        yield from (Learner(self, states, support) for states in self.inner_loop(support, keys, self.test_steps))
+        seen = self.prepared(support)
+        yield from (Learner(self, states, support) for states in self.inner_loop(seen, keys, self.test_steps))
 
-    def inner_loop(self, support: Examples, keys: Tensor, steps: int) -> Iterator[Any]:
+    def inner_loop(self, support: Examples, keys: Tensor, steps: int, *, training: bool = False) -> Iterator[Any]:
         """Yield the states of T tasks after 1, 2, ... steps."""
         states: Any = None
         for number in range(steps):
-            seen = self.minibatch(support, keys, number)
+            seen = self.minibatch(support, keys, number, training=training)
             if states is None:  # the shared initial state is not copied: the first pass is one plain convolution
                 states = self.engine.map(
                     lambda support, seen: self.step(self.init(self.meta, support), seen), support, seen
@@ -198,7 +204,7 @@ class GradientBased(InnerLoop):
     """
 
     Options: ClassVar[type[Options]] = OuterOptions
-    gradient_order: ClassVar[int] = 2  # type: ignore[misc]
+    gradient_order: ClassVar[int] = 2
     train_steps: int
 
     def __init__(self, bench: Workbench, options: Any) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -86,7 +86,7 @@ class Backbone(ABC):
 
     Options: ClassVar[type[Options]] = Options
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Any) -> None:
         self.options = options
 
     @abstractmethod

@@ -15,7 +15,9 @@ from mamlbench.api.model import Parameters
 class MetaLearned(Protocol):
     """A method whose outer loss is differentiated through its inner loop; every function is for ONE task."""
 
-    gradient_order: int
+    @property
+    def gradient_order(self) -> int:
+        """2 to differentiate through the inner steps, 1 not to."""
 
     def init(self, meta: Parameters, support: Examples) -> Any:
         """The task's state before the first step."""

@@ -24,7 +24,7 @@ def seed_key(*parts: object) -> np.uint64:
 def mix(key: Keys | np.uint64, counter: NDArray[Any] | int) -> Keys:
     """Hash ``key`` with ``counter``, elementwise with broadcasting: uint64 in, uint64 out."""
     with np.errstate(over="ignore"):
-        z = np.asarray(key, np.uint64) + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * np.uint64(
+        z: Keys = np.asarray(key, np.uint64) + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * np.uint64(
             0x9E3779B97F4A7C15
         )
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)

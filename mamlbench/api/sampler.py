@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, mix, seed_key
@@ -26,7 +27,7 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
     Options: ClassVar[type[Options]] = Options
 
     def __init__(
-        self, pools: dict[str, TaskPool], ways: int, *, episode_seed: int, training_seed: int, options: Options
+        self, pools: dict[str, TaskPool], ways: int, *, episode_seed: int, training_seed: int, options: Any
     ) -> None:
         self.pools = pools
         self.ways = ways
@@ -35,7 +36,7 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
             split: seed_key("episodes", split, training_seed if split == "train" else episode_seed) for split in pools
         }
 
-    def key_index(self, split: str, index: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Which task stands at each place of the sequence; a fixed set of tasks repeats its own."""
         return index
 
@@ -49,4 +50,4 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
 
     def labelled(self, split: str, index: int, count: int) -> Examples:
         """Minibatch ``index`` of ``count`` labelled examples of a split, for pretraining."""
-        return self.pools[split].labelled(mix(self._seeds[split], index)[()], count)
+        return self.pools[split].labelled(np.uint64(mix(self._seeds[split], index)), count)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -97,7 +97,9 @@ class ClassPool(TaskPool):
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.ndim != 4:
-            raise DataError(f"images must be uint8 [images, C, H, W], not {self.images.dtype} {list(self.images.shape)}.")
+            raise DataError(
+                f"images must be uint8 [images, C, H, W], not {self.images.dtype} {list(self.images.shape)}."
+            )
         if len(self.offsets) != len(self.class_names) + 1:
             raise DataError("there must be one offset more than classes.")
         empty = [name for name, size in zip(self.class_names, np.diff(self.offsets), strict=True) if size < 1]
@@ -108,7 +110,7 @@ class ClassPool(TaskPool):
     def hash(self) -> str:  # type: ignore[override]
         """SHA-256 over class names, rotations and pixels."""
         digest = hashlib.sha256(repr((self.rotations, self.class_names, self.offsets.tolist())).encode())
-        digest.update(np.ascontiguousarray(self.images.cpu().numpy()))
+        digest.update(np.ascontiguousarray(self.images.cpu().numpy()).data)
         return digest.hexdigest()
 
     @property
@@ -216,7 +218,7 @@ class TaskSource(ABC):
     subset: str | None = None
     origin: str = ""
 
-    def __init__(self, options: Options, places: DataPlaces) -> None:
+    def __init__(self, options: Any, places: DataPlaces) -> None:
         self.options = options
         self.places = places
         self.splits: Mapping[str, TaskPool] = self.load()

@@ -15,7 +15,8 @@ Status = Literal["finished", "interrupted", "diverged", "failed"]
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # JSON has no NaN: as null, the record of a diverged run could be written and never read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Interval(_Data):
@@ -61,7 +62,9 @@ class Segment(_Data):
 class Measurement(_Data):
     """Time and memory (docs/explanation.md, 'Measurement rules'). Seconds, bytes."""
 
-    segments: dict[str, Segment] = Field(description="data, train, evaluate, checkpoint, other: exclusive of each other")
+    segments: dict[str, Segment] = Field(
+        description="data, train, evaluate, checkpoint, other: exclusive of each other"
+    )
     warmup: Segment = Field(description="first meta-iteration; counted inside 'train' as well")
     wall_seconds: float
     device_seconds: float
@@ -100,6 +103,7 @@ class RunRecord(_Data):
     """One attempt at one spec."""
 
     schema_version: int = SCHEMA_VERSION
+    name: str = Field("", description="file name of the record without its suffix")
     spec: RunSpec
     spec_hash: str
     fingerprint: str = Field(description="code and environment")

@@ -9,5 +9,7 @@ def mamlbench_register_datasets(register: Register) -> None:
     """Register the built-in data sets."""
     here = "mamlbench_plugins.datasets"
     register("omniglot", f"{here}.omniglot:Omniglot", summary="1,623 handwritten characters of 50 alphabets")
-    register("glyphs", f"{here}.glyphs:Glyphs", summary="printed characters of five scripts, made on the spot (default)")
+    register(
+        "glyphs", f"{here}.glyphs:Glyphs", summary="printed characters of five scripts, made on the spot (default)"
+    )
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from mamlbench.api import Options, TaskSampler, draw, seed_key
@@ -16,10 +17,10 @@ class FixedPool(TaskSampler):
 
         tasks: int = Field(1000, ge=1, description="training tasks in the pool")
 
-    def key_index(self, split: str, index: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Place in the endless training sequence to task number; each round visits every task once."""
         if split != "train":
             return index
-        tasks = self.options.tasks  # type: ignore[attr-defined]
+        tasks = self.options.tasks
         orders = {int(r): draw(np.asarray(seed_key("round", r)), tasks, tasks) for r in np.unique(index // tasks)}
         return np.array([orders[int(i // tasks)][i % tasks] for i in index])
