@@ -188,7 +188,7 @@ class ClassPool(TaskPool):
         index = torch.from_numpy(np.ascontiguousarray(rows)).to(device)
         pixels = self.images[index.flatten()]  # [images, C, H, W] uint8
         if self.rotations != "none":
-            turns = torch.from_numpy(np.ascontiguousarray(quarter_turns)).to(device).flatten()
+            turns = torch.from_numpy(np.array(quarter_turns)).to(device).flatten()
             where = self._turned_pixels.to(device)[turns]  # [images, H * W]
             flat = pixels.flatten(2)  # [images, C, H * W]
             pixels = flat.gather(2, where[:, None].expand_as(flat)).view_as(pixels)

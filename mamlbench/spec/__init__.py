@@ -2,6 +2,19 @@
 
 from mamlbench.spec.preset import Preset, Setting, choose_preset
 from mamlbench.spec.protocol import MODES, Mode, Protocol
+from mamlbench.spec.request import Folders, RunRequest
 from mamlbench.spec.run_spec import Component, RunSpec, Training
 
-__all__ = ["MODES", "Component", "Mode", "Preset", "Protocol", "RunSpec", "Setting", "Training", "choose_preset"]
+__all__ = [
+    "MODES",
+    "Component",
+    "Folders",
+    "Mode",
+    "Preset",
+    "Protocol",
+    "RunRequest",
+    "RunSpec",
+    "Setting",
+    "Training",
+    "choose_preset",
+]

@@ -1,0 +1,8 @@
+"""Runs: plan, loop, checkpoints, meter, launch."""
+
+# CALLS
+from mamlbench.runner.evaluate import evaluate_model
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan
+
+__all__ = ["evaluate", "evaluate_model", "launch", "plan", "run"]

@@ -1,0 +1,79 @@
+"""What the command line does, a call away: for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mamlbench.plugin import load_plugins
+from mamlbench.record import Evaluation, RunRecord
+from mamlbench.runner.evaluate import evaluate_model
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan
+from mamlbench.spec import Folders, RunRequest
+from mamlbench.spec.places import cache_folder, data_folders
+from mamlbench.spec.project import find_project
+
+
+def run(
+    algorithm: str = "maml",
+    dataset: str = "glyphs",
+    *,
+    options: dict[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    results_dir: str | Path = "results",
+    plugins: Sequence[str | Path] = (),
+    **settings: Any,
+) -> RunRecord:
+    """Run one algorithm and return its record, which is also written under ``results_dir``.
+
+    Args:
+        algorithm: a registered name (``mamlbench list``).
+        dataset: a registered name.
+        options: as ``-o NAME=VALUE``: ``{"inner_lr": 0.4, "dataset.rotations": "none"}``.
+        data_dir: where the data set lies; as ``--data-dir``.
+        results_dir: where the record goes.
+        plugins: single-file plugins to load; as ``--plugin``.
+        **settings: further fields of ``mamlbench.spec.RunRequest``: iterations, seed, ways, shots, preset, ...
+
+    Raises ConfigError or DataError as the command line reports them.
+    """
+    loaded = load_plugins(map(Path, plugins))
+    request = RunRequest(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
+    (record,) = launch(plan(request, loaded), loaded, _folders(data_dir, results_dir), own_process=False)
+    return record
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    options: dict[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+    **protocol: Any,
+) -> Evaluation:
+    """Test a trained model again under another protocol; nothing is retrained.
+
+    Args:
+        model: a record, a model's folder, or its model.json.
+        options: options of the algorithm to change, such as ``{"test_steps": 10}``.
+        data_dir: where the data set lies.
+        plugins: single-file plugins to load.
+        device: as for a run.
+        **protocol: fields of ``mamlbench.spec.Protocol`` to change: queries, test_episodes, modes, ...
+    """
+    return evaluate_model(
+        Path(model),
+        load_plugins(map(Path, plugins)),
+        _folders(data_dir, "results"),
+        protocol=protocol,
+        options=options,
+        device=device,
+    )
+
+
+def _folders(data_dir: str | Path | None, results_dir: str | Path) -> Folders:
+    flag = None if data_dir is None else Path(data_dir)
+    return Folders(results=Path(results_dir), data=data_folders(flag, find_project(Path.cwd())), cache=cache_folder())

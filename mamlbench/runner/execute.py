@@ -1,0 +1,126 @@
+"""One spec in, one record out, whatever happens on the way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+from mamlbench.engine import keep_memory
+from mamlbench.errors import DivergedError, MamlbenchError
+from mamlbench.plugin import Plugins
+from mamlbench.record import Environment, ResultStore, RunRecord, Status, current_environment
+from mamlbench.runner.assemble import Experiment, assemble, load_source
+from mamlbench.runner.device import device_name
+from mamlbench.runner.loop import Emit, Loop
+from mamlbench.runner.meter import Meter
+from mamlbench.spec import Folders, RunSpec
+
+
+def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, own_process: bool) -> RunRecord:
+    """Run a spec and write its record.
+
+    Errors before training starts (missing data, an impossible protocol) are raised and leave nothing behind.
+    After that every end has a record: finished, interrupted, diverged or failed.
+
+    Args:
+        spec: what to run.
+        plugins: where its names come from.
+        folders: where results go and data lies.
+        emit: called with an event hook's name and arguments.
+        own_process: whether this process has run nothing else, so that its peak memory is this run's.
+    """
+    allocator = keep_memory()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    meter = Meter(torch.device(spec.device))
+    emit("mamlbench_run_started", spec=spec)
+    with meter.segment("data"):
+        source = load_source(spec, plugins, folders)
+    experiment = assemble(spec, plugins, source)
+    environment = current_environment(
+        threads=torch.get_num_threads(),
+        device_name=device_name(experiment.device),
+        plugins={report.name: report.version for report in plugins.reports if report.version},
+        allocator=allocator,
+    )
+    store = ResultStore(folders.results)
+    stem, attempt = store.reserve(spec, environment.fingerprint)
+    loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artefacts(stem))
+    status, reason = _run(loop)
+    with _uninterrupted():
+        record = _record(loop, experiment, environment, own_process, status, reason).model_copy(
+            update={"name": stem, "attempt": attempt, "started": started}
+        )
+        store.write(stem, record)
+    return record
+
+
+def _run(loop: Loop) -> tuple[Status, str]:
+    try:
+        loop.run()
+    except KeyboardInterrupt:
+        return "interrupted", f"interrupted at iteration {loop.progress.iteration}"
+    except DivergedError as error:
+        return "diverged", str(error)
+    except MamlbenchError as error:
+        return "failed", str(error)
+    except Exception as error:  # a plugin may raise anything; the record says what
+        loop_error = f"{type(error).__name__}: {error}".strip()
+        return "failed", f"{loop_error} (at iteration {loop.progress.iteration})"
+    return "finished", ""
+
+
+def _record(
+    loop: Loop, experiment: Experiment, environment: Environment, own_process: bool, status: Status, reason: str
+) -> RunRecord:
+    progress, algorithm = loop.progress, experiment.algorithm
+    return RunRecord(
+        spec=experiment.spec,
+        spec_hash=experiment.spec.hash,
+        fingerprint=environment.fingerprint,
+        attempt=1,
+        status=status,
+        reason=reason,
+        started="",
+        environment=environment,
+        data=experiment.facts,
+        parameters=sum(value.numel() for value in algorithm.meta.values()),
+        gradient_order=algorithm.gradient_order,
+        engine={"asked": experiment.spec.engine, "name": experiment.engine.name, "reason": experiment.engine_reason},
+        measurement=loop.meter.measurement(
+            warmup=progress.warmup,
+            iterations=progress.iteration,
+            examples=progress.examples,
+            to_target=progress.seconds_to_target,
+            own_process=own_process,
+        ),
+        curve=progress.curve,
+        selected_iteration=progress.best_iteration,
+        test=progress.test,
+        model=progress.model,
+        checkpoint=progress.checkpoint,
+    )
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let nobody interrupt the writing of the record: a second Ctrl-C comes often."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: Any = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def now() -> float:
+    """Seconds on the wall clock, for tests to replace."""
+    return time.time()

@@ -1,0 +1,130 @@
+"""Time in separate accumulators, and peak memory (docs/explanation.md, 'Measurement rules')."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from mamlbench.record import Measurement, Segment
+
+SEGMENTS = ("data", "train", "evaluate", "checkpoint", "other")
+
+
+class Meter:
+    """Charges every moment to exactly one segment: the innermost that is open, else 'other'.
+
+    Device time is the process's CPU seconds on a CPU. On a GPU it is the time between CUDA events at the segment
+    boundaries; reading a clock never makes the host wait, ``synchronise`` does, at the end of a block of iterations.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.on_gpu = device.type == "cuda"
+        self.wall = dict.fromkeys(SEGMENTS, 0.0)
+        self.device_seconds = dict.fromkeys(SEGMENTS, 0.0)
+        self._open = ["other"]
+        self._pending: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
+        self._started = self._wall_mark = time.perf_counter()
+        self._device_mark = self._device_clock()
+        if self.on_gpu:
+            torch.cuda.reset_peak_memory_stats(device)
+
+    @contextmanager
+    def segment(self, name: str) -> Iterator[None]:
+        """Charge the time inside to ``name``; a segment opened inside another one interrupts it."""
+        self._charge()
+        self._open.append(name)
+        try:
+            yield
+        finally:
+            self._charge()
+            self._open.pop()
+
+    def synchronise(self) -> None:
+        """Wait for the device, so that its work is charged to the segment that is open."""
+        if self.on_gpu:
+            torch.cuda.synchronize(self.device)
+            self._charge()
+            torch.cuda.synchronize(self.device)
+            for name, start, end in self._pending:
+                self.device_seconds[name] += start.elapsed_time(end) / 1000
+            self._pending.clear()
+
+    def elapsed(self) -> Segment:
+        """Wall and device seconds since the start."""
+        self._charge()
+        return Segment(wall=time.perf_counter() - self._started, device=sum(self.device_seconds.values()))
+
+    def reading(self, name: str) -> Segment:
+        """Wall and device seconds charged to ``name`` so far."""
+        self._charge()
+        return Segment(wall=self.wall[name], device=self.device_seconds[name])
+
+    def measurement(
+        self, *, warmup: Segment, iterations: int, examples: int, to_target: float | None, own_process: bool
+    ) -> Measurement:
+        """Close the books."""
+        self.synchronise()
+        total = self.elapsed()
+        train = self.reading("train")
+        steady = train.wall - warmup.wall
+        return Measurement(
+            segments={name: self.reading(name) for name in SEGMENTS},
+            warmup=warmup,
+            wall_seconds=total.wall,
+            device_seconds=total.device,
+            device_clock="cuda-events" if self.on_gpu else "cpu",
+            peak_memory_bytes=self._peak_memory(own_process),
+            peak_memory_kind="cuda-allocator" if self.on_gpu else "process-rss",
+            iterations=iterations,
+            iterations_per_second=(iterations - 1) / steady if iterations > 1 and steady > 0 else None,
+            examples_seen=examples,
+            seconds_to_target=to_target,
+        )
+
+    def _charge(self) -> None:
+        now = time.perf_counter()
+        self.wall[self._open[-1]] += now - self._wall_mark
+        self._wall_mark = now
+        clock = self._device_clock()
+        if isinstance(clock, float) and isinstance(self._device_mark, float):
+            self.device_seconds[self._open[-1]] += clock - self._device_mark
+        else:
+            self._pending.append((self._open[-1], self._device_mark, clock))  # type: ignore[arg-type]
+        self._device_mark = clock
+
+    def _device_clock(self) -> float | torch.cuda.Event:
+        if not self.on_gpu:
+            return time.process_time()
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self.device))
+        return event
+
+    def _peak_memory(self, own_process: bool) -> int | None:
+        if self.on_gpu:
+            return torch.cuda.max_memory_allocated(self.device)
+        return peak_resident_bytes() if own_process else None
+
+
+def peak_resident_bytes() -> int | None:
+    """Peak resident size of this process in bytes.
+
+    Linux's VmHWM where it can be read: getrusage's figure is inherited from the parent process there.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,175 @@
+"""From what a user asks for to run specs in which every value is filled in; every problem is told at once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+from mamlbench.api import Algorithm, Options
+from mamlbench.engine import STRATEGIES
+from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.plugin import Plugins
+from mamlbench.runner.device import resolve_device
+from mamlbench.spec import Component, Preset, Protocol, RunRequest, RunSpec, Setting, Training, choose_preset
+
+_PREFIXES = ("dataset", "backbone", "sampler")
+
+
+def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
+    """Return one spec per algorithm and seed, in that order.
+
+    Raises ConfigError that names every unknown name and every bad option, each with a suggestion.
+    """
+    problems: list[str] = []
+    specs: list[RunSpec] = []
+    device = _collect(problems, lambda: resolve_device(request.device))
+    if request.engine not in ("auto", *STRATEGIES):
+        problems.append(f"Unknown engine '{request.engine}'.{did_you_mean(request.engine, ['auto', *STRATEGIES])}")
+    for name in request.algorithms:
+        spec = _collect(problems, lambda name=name: _plan_one(request, name, plugins, str(device)))
+        if spec is not None:
+            specs += [spec.model_copy(update={"seed": request.seed + number}) for number in range(request.seeds)]
+    if problems:
+        raise ConfigError(*dict.fromkeys(problems))
+    return specs
+
+
+def _collect(problems: list[str], action: Any) -> Any:
+    try:
+        return action()
+    except ConfigError as error:
+        problems += error.problems
+        return None
+
+
+def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> RunSpec:
+    problems: list[str] = []
+    load = plugins.registry.load
+    algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name))
+    dataset = _collect(problems, lambda: load("dataset", request.dataset))
+    sampler = _collect(problems, lambda: load("sampler", request.sampler))
+    if request.backbone is not None:
+        _collect(problems, lambda: load("backbone", request.backbone))
+    if algorithm is None or dataset is None or sampler is None or problems:
+        raise ConfigError(*problems)
+
+    regression = dataset.kind == "regression"
+    ways = request.ways or (1 if regression else 5)
+    shots = request.shots or (5 if regression else 1)
+    preset = _preset(algorithm, name, request.preset, Setting(request.dataset, ways, shots))
+    backbone_name = request.backbone or preset.backbone or dataset.default_backbone
+    backbone = load("backbone", backbone_name)
+    given = _split_options(request.options)
+    own_backbone = request.backbone in (None, preset.backbone or dataset.default_backbone)
+    layers = {
+        "algorithm": (algorithm, name, preset.options, given["algorithm"]),
+        "dataset": (dataset, request.dataset, preset.dataset_options, given["dataset"]),
+        # a preset's backbone options belong to the preset's backbone
+        "backbone": (backbone, backbone_name, preset.backbone_options if own_backbone else {}, given["backbone"]),
+        "sampler": (sampler, request.sampler, {}, given["sampler"]),
+    }
+    components = {
+        kind: _collect(problems, lambda kind=kind, layer=layer: _component(kind, *layer))
+        for kind, layer in layers.items()
+    }
+    protocol = _collect(problems, lambda: _protocol(request, preset, ways, shots, regression))
+    if problems:
+        raise ConfigError(*problems)
+    return RunSpec(
+        **components,
+        protocol=protocol,
+        training=_training(request, preset, protocol),
+        preset=preset.name,
+        seed=request.seed,
+        device=device,
+        engine=request.engine,
+    )
+
+
+def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting) -> Preset:
+    preset = choose_preset(algorithm.presets, wanted, setting)
+    if preset is not None:
+        return preset
+    names = sorted({each.name for each in algorithm.presets})
+    if wanted in names:
+        raise ConfigError(
+            f"Algorithm '{name}' has no preset '{wanted}' for {setting.dataset} {setting.ways}-way {setting.shots}-shot."
+        )
+    if wanted == "quick":  # a plugin need not bring presets: its options have defaults
+        return Preset(name="quick", iterations=500, meta_batch=32, source="defaults of the harness")
+    raise ConfigError(f"Algorithm '{name}' has no preset '{wanted}'.{did_you_mean(wanted, names or ['quick'])}")
+
+
+def _protocol(request: RunRequest, preset: Preset, ways: int, shots: int, regression: bool) -> Protocol:
+    asked = request.model_dump(
+        include={"queries", "test_episodes", "validation_episodes", "episode_seed", "modes"}, exclude_none=True
+    )
+    try:
+        return Protocol(**{**preset.protocol, **asked, "ways": ways, "shots": shots})
+    except ValidationError as error:
+        raise ConfigError(*(f"protocol: {each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
+
+
+def _training(request: RunRequest, preset: Preset, protocol: Protocol) -> Training:
+    iterations = preset.iterations if request.iterations is None else request.iterations
+    queries = protocol.queries if preset.train_queries is None else preset.train_queries
+    return Training(
+        iterations=iterations,
+        meta_batch=request.meta_batch or preset.meta_batch,
+        shots=preset.train_shots or protocol.shots,
+        queries=queries,
+        validate_every=max(1, -(-iterations // preset.validations)),
+        checkpoint_every=request.checkpoint_every or 0,
+        target_score=request.target_score,
+    )
+
+
+def _split_options(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Sort 'dataset.rotations' and the like to their component; names without a prefix are the algorithm's."""
+    given: dict[str, dict[str, Any]] = {kind: {} for kind in ("algorithm", *_PREFIXES)}
+    for name, value in options.items():
+        prefix, dot, rest = name.partition(".")
+        if dot and prefix in ("algorithm", *_PREFIXES):
+            given[prefix][rest] = value
+        else:
+            given["algorithm"][name] = value
+    return given
+
+
+def _component(
+    kind: str, plugin: Any, name: str, preset_options: dict[str, Any], given: dict[str, Any]
+) -> Component:
+    options = validated_options(kind, plugin, name, {**preset_options, **given})
+    return Component(name=name, options=options.model_dump(mode="json"))
+
+
+def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any]) -> Options:
+    """Build a plugin's options. Raises ConfigError with every problem, suggesting the nearest option name."""
+    schema: type[Options] = plugin.Options
+    try:
+        return schema.model_validate({key: _typed(value) for key, value in values.items()})
+    except ValidationError as error:
+        raise ConfigError(*(_explain(kind, name, schema, each) for each in error.errors())) from error
+
+
+def _typed(value: Any) -> Any:
+    """Read a value from the command line: JSON where it is JSON, else the text; 'none' is None."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "none":
+        return None
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _explain(kind: str, name: str, schema: type[Options], error: Any) -> str:
+    option = ".".join(str(part) for part in error["loc"])
+    flag = option if kind == "algorithm" else f"{kind}.{option}"
+    if error["type"] == "extra_forbidden":
+        return f"{kind} '{name}' has no option '{option}'.{did_you_mean(option, schema.model_fields)}"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{kind} '{name}': option '{flag}': {message}, not {error['input']!r}."

@@ -1,0 +1,67 @@
+"""MAML: Finn, Abbeel & Levine, "Model-Agnostic Meta-Learning", ICML 2017 (arXiv 1703.03400), Algorithm 2."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor
+from torch.func import grad
+
+from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Workbench
+from mamlbench_plugins.algorithms.presets import MAML_PRESETS
+
+
+class MAMLOptions(OuterOptions):
+    """Options of MAML and first-order MAML."""
+
+    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α")
+    train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
+    test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
+    loss_reduction: Literal["mean", "per-shot"] = Field(
+        "mean",
+        description="loss of a set: mean over its examples, or their sum divided by the shots, as in the original "
+        "code (its inner rate 0.4 is 2.0 on the mean of five classes)",
+    )
+    adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
+
+
+class MAML(GradientBased):
+    """Learns an initialisation θ from which one or a few gradient steps solve a task.
+
+    1: randomly initialise θ                                     (the harness builds the network)
+    2: while not done do
+    3:   sample a batch of tasks                                 (the task sampler)
+    4:   for all tasks do                                        (the engine)
+    5:     sample K datapoints D from the task                   (the support set)
+    6:     evaluate ∇θ L(fθ) using D                             ``step``
+    7:     compute adapted parameters θ' = θ − α ∇θ L(fθ)        ``step``
+    8:     sample datapoints D' for the meta-update              (the query set)
+    10:  update θ ← θ − β ∇θ Σ L(fθ') using each D'              ``loss``, differentiated by the engine
+    """
+
+    Options = MAMLOptions
+    presets = MAML_PRESETS
+    gradient_order = 2
+
+    def __init__(self, bench: Workbench, options: MAMLOptions) -> None:
+        super().__init__(bench, options)
+        self.train_steps, self.test_steps = options.train_steps, options.test_steps
+        # the paper's code meta-learns the batch-norm bias and leaves it alone in the inner loop
+        frozen = frozenset() if options.adapt_norm else self.model.norm_names
+        self.adapted = [name for name in self.meta if name not in frozen]
+
+    def init(self, meta: Parameters, support: Examples) -> Parameters:
+        """Every task starts at θ."""
+        return meta
+
+    def step(self, state: Parameters, support: Examples) -> Parameters:
+        """Lines 6 and 7."""
+        theta = {name: state[name] for name in self.adapted}
+        gradient = grad(lambda theta: self.loss({**state, **theta}, support))(theta)
+        return {**state, **{name: theta[name] - self.options.inner_lr * gradient[name] for name in theta}}
+
+    def loss(self, state: Parameters, query: Examples) -> Tensor:
+        """L(f) on a support or query set: a scalar."""
+        losses = self.problem.losses(self.model(state, query.x), query.y)  # [n]
+        return losses.mean() if self.options.loss_reduction == "mean" else losses.sum() / self.bench.shots

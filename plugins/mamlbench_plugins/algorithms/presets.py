@@ -1,0 +1,58 @@
+"""Settings of the built-in algorithms: the quick defaults, and the published ones with their sources.
+
+A quick preset is chosen on validation episodes to be good within a few minutes on two CPU cores. A paper preset has
+the paper's numbers; inner rates are those of the paper's code, whose loss is a sum divided by the shots
+(``loss_reduction='per-shot'``): on the mean of N classes they are N times as large.
+"""
+
+from __future__ import annotations
+
+from mamlbench.api import Preset
+
+MAML_PAPER = "Finn et al. 2017 (arXiv 1703.03400), appendix A.1, and the code published with it"
+REPTILE_PAPER = "Nichol et al. 2018 (arXiv 1803.02999), table of hyper-parameters, and openai/supervised-reptile"
+BASELINE_PAPER = "Chen et al. 2019 (ICLR), section 4.2, and the code published with it"
+QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
+
+_MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
+
+MAML_PRESETS = (
+    Preset(name="quick", source=QUICK, iterations=600, meta_batch=32,
+           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
+           backbone_options={"hidden": (40, 40), "norm": False}, protocol={"queries": 100},
+           options={"inner_lr": 0.01, "outer_lr": 1e-3, "test_steps": 10}),
+    Preset(name="paper", dataset="omniglot", source=MAML_PAPER, iterations=60_000, meta_batch=32, validations=60,
+           options={"inner_lr": 0.4, "train_steps": 1, "test_steps": 3, **_MAML_OMNIGLOT}),
+    Preset(name="paper", dataset="omniglot", ways=20, source=MAML_PAPER, iterations=60_000, meta_batch=16,
+           validations=60, options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, **_MAML_OMNIGLOT}),
+)  # fmt: skip
+
+FOMAML_PRESETS = (
+    Preset(name="quick", source=QUICK, iterations=1000, meta_batch=32,
+           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    *(preset for preset in MAML_PRESETS if preset.dataset is not None),
+)  # fmt: skip
+
+REPTILE_PRESETS = (
+    Preset(name="quick", source=QUICK, iterations=1500, meta_batch=5, train_shots=10, train_queries=0,
+           options={"inner_lr": 1e-3, "test_steps": 10}),
+    Preset(name="paper", dataset="omniglot", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
+           train_shots=10, train_queries=0, validations=50,
+           dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
+           options={"inner_lr": 1e-3, "train_steps": 5, "train_batch": 10, "test_steps": 50, "test_batch": 5,
+                    "inner_optimizer_state": "persistent"}, protocol={"test_episodes": 10_000}),
+    Preset(name="paper", dataset="omniglot", ways=20, source=REPTILE_PAPER, iterations=200_000, meta_batch=5,
+           train_shots=10, train_queries=0, validations=50,
+           dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
+           options={"inner_lr": 5e-4, "train_steps": 10, "train_batch": 20, "test_steps": 50, "test_batch": 10,
+                    "inner_optimizer_state": "persistent"}, protocol={"test_episodes": 10_000}),
+)  # fmt: skip
+
+PRETRAIN_PRESETS = (
+    Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
+           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
+    Preset(name="paper", dataset="omniglot", source=BASELINE_PAPER, iterations=55_000, meta_batch=16, validations=20,
+           options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
+                    "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3}),
+)  # fmt: skip

@@ -1,0 +1,139 @@
+"""Pretraining and fine-tuning: "Baseline" of Chen et al., "A Closer Look at Few-shot Classification", ICLR 2019."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.func import grad, grad_and_value
+
+from mamlbench.api import (
+    Classification,
+    Direction,
+    Examples,
+    InnerLoop,
+    Model,
+    OuterOptimizer,
+    OuterOptions,
+    Parameters,
+    Workbench,
+    copy_into,
+    minibatch_order,
+    prefixed,
+    take,
+    unprefixed,
+)
+from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
+
+
+class PretrainOptions(OuterOptions):
+    """Options of pretraining (the outer ones) and of fine-tuning (SGD with momentum)."""
+
+    finetune: Literal["head", "all"] = Field("head", description="fine-tune the head alone, or all layers")
+    test_steps: int = Field(100, ge=0, description="fine-tuning steps in validation and test")
+    finetune_lr: float = Field(0.01, gt=0, description="rate of fine-tuning")
+    finetune_batch: int | None = Field(None, ge=1, description="examples per fine-tuning step; none: the support set")
+    momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
+    dampening: float = Field(0.9, ge=0, le=1, description="dampening of that momentum")
+    weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
+
+
+class State(NamedTuple):
+    """A task being fine-tuned."""
+
+    tuned: Parameters  # the parameters that change: those of the head, or all
+    velocity: Parameters
+    steps: Tensor  # [] float32
+
+
+class Pretrain(InnerLoop):
+    """Supervised training on all training classes at once; at test a new head on the support set.
+
+    Training stage:     minimise the loss of one network on minibatches of all training classes.
+    Fine-tuning stage:  for each task a new linear head (all zeros), trained on the support set by SGD, with the
+                        features fixed ('head') or trained along ('all').
+
+    For regression the pooled network is kept whole, head included, and all of it is fine-tuned.
+    """
+
+    Options = PretrainOptions
+    presets = PRETRAIN_PRESETS
+    feeds_on = "examples"
+
+    def __init__(self, bench: Workbench, options: PretrainOptions) -> None:
+        super().__init__(bench, options)
+        self.pooled_model = bench.build(bench.pooled_problem.outputs)
+        self.task_model = bench.build(bench.problem.outputs)
+        self.meta = self.pooled_model.initial_parameters()
+        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+        self.test_steps = options.test_steps
+        self.new_head = isinstance(bench.problem, Classification)
+        self.tunes_head_only = self.new_head and options.finetune == "head"
+        self.empty_head = {
+            name: torch.zeros_like(value)
+            for name, value in self.task_model.initial_parameters().items()
+            if name.startswith("head.")
+        }
+
+    @property
+    def model(self) -> Model:
+        return self.task_model
+
+    def direction(self, batch: Examples) -> Direction:
+        """Training stage: gradient of the pooled loss, summed over the minibatch."""
+
+        def total(meta: Parameters) -> Tensor:
+            return self.bench.pooled_problem.losses(self.pooled_model(meta, batch.x), batch.y).sum()
+
+        gradient, loss = grad_and_value(total)(self.meta)
+        return Direction(gradient, loss, batch.x.shape[0])
+
+    def apply(self, direction: Direction) -> None:
+        self.outer.step(direction.mean)
+
+    def init(self, meta: Parameters, support: Examples) -> State:
+        """Fine-tuning stage: the pretrained features under a new head."""
+        start = {**meta, **self.empty_head} if self.new_head else meta
+        tuned = self.empty_head if self.tunes_head_only else start
+        first = next(iter(tuned.values()))
+        return State(tuned, {name: torch.zeros_like(value) for name, value in tuned.items()}, first.new_zeros(()))
+
+    def parameters(self, state: State) -> Parameters:
+        return {**self.meta, **state.tuned}
+
+    def step(self, state: State, support: Examples) -> State:
+        """One step of SGD with momentum, dampening and weight decay, as torch.optim.SGD takes it."""
+        tuned, velocity, steps = state
+        gradient = grad(lambda tuned: self._loss({**self.meta, **tuned}, support))(tuned)
+        moved, kept = {}, {}
+        for name, value in tuned.items():
+            slope = gradient[name] + self.options.weight_decay * value
+            running = self.options.momentum * velocity[name] + (1 - self.options.dampening) * slope
+            kept[name] = torch.where(steps == 0, slope, running)  # the first step is not dampened
+            moved[name] = value - self.options.finetune_lr * kept[name]
+        return State(moved, kept, steps + 1)
+
+    def _loss(self, parameters: Parameters, support: Examples) -> Tensor:
+        run = self.model.head if self.tunes_head_only else self.model
+        return self.problem.loss(run(parameters, support.x), support.y)
+
+    def prepared(self, support: Examples) -> Examples:
+        """Where only the head is tuned its inputs do not change: compute the support features once."""
+        if not self.tunes_head_only:
+            return support
+        return Examples(self.engine.map(lambda x: self.model.features(self.meta, x), support.x), support.y)
+
+    def minibatch(self, support: Examples, keys: Tensor, step: int, *, training: bool) -> Examples:
+        """The next few examples of the shuffled support set, or all of it."""
+        examples = support.y.shape[1]
+        size = min(self.options.finetune_batch or examples, examples)
+        return support if size == examples else take(support, minibatch_order(keys, examples, size, step))
+
+    def state(self) -> dict[str, Tensor]:
+        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        copy_into(self.meta, unprefixed("meta", state))
+        self.outer.load_state(unprefixed("outer", state))

@@ -1,0 +1,79 @@
+"""The four-convolution networks of Vinyals et al. 2016, as Finn et al. 2017 (appendix A.1) use them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from mamlbench.api import Backbone, BatchNorm, Options
+from mamlbench.errors import ConfigError
+
+BLOCKS = 4
+
+
+class Conv4Options(Options):
+    """Options of both networks."""
+
+    width: int = Field(64, ge=1, description="filters of each convolution")
+    readout: Literal["mean", "flatten"] = Field(
+        "mean", description="features from the last maps: their mean over height and width, or all of them"
+    )
+    scale: bool = Field(False, description="batch norm learns a scale besides its bias (the MAML networks have none)")
+
+
+class PooledOptions(Conv4Options):
+    """Options of the max-pooled network."""
+
+    width: int = Field(32, ge=1, description="filters of each convolution")
+    readout: Literal["mean", "flatten"] = Field(
+        "flatten", description="features from the last maps: their mean over height and width, or all of them"
+    )
+
+
+class SpatialMean(nn.Module):
+    """Mean over height and width: ``[n, C, H, W]`` to ``[n, C]``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mean((2, 3))
+
+
+class StridedConv4(Backbone):
+    """4 x (3x3 convolution of stride 2, batch norm, ReLU), then the mean over height and width."""
+
+    Options = Conv4Options
+    strided = True
+
+    def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        options: Conv4Options = self.options  # type: ignore[assignment]
+        channels, side = _picture(input_shape)
+        layers: list[nn.Module] = []
+        for _ in range(BLOCKS):
+            layers += self._block(channels, options)
+            channels = options.width
+            side = (side + 1) // 2 if self.strided else side // 2
+        if side < 1:
+            raise ConfigError(f"pictures of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
+        layers.append(SpatialMean() if options.readout == "mean" else nn.Flatten())
+        return nn.Sequential(*layers), channels * (1 if options.readout == "mean" else side * side)
+
+    def _block(self, channels: int, options: Conv4Options) -> list[nn.Module]:
+        # no bias in the convolution: the batch norm behind it takes it out again
+        convolution = nn.Conv2d(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
+        nn.init.xavier_uniform_(convolution.weight)
+        block = [convolution, BatchNorm(options.width, scale=options.scale), nn.ReLU()]
+        return block if self.strided else [*block, nn.MaxPool2d(2)]
+
+
+class PooledConv4(StridedConv4):
+    """4 x (3x3 convolution, batch norm, ReLU, 2x2 max-pooling), then all remaining values."""
+
+    Options = PooledOptions
+    strided = False
+
+
+def _picture(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
+        raise ConfigError(f"a convolutional backbone takes square pictures [C, H, W], not {list(input_shape)}: use mlp.")
+    return input_shape[0], input_shape[1]
