@@ -1,0 +1,94 @@
+import sys
+
+import pytest
+
+from mamlbench.api import Options, TaskSampler
+from mamlbench.errors import ConfigError
+from mamlbench.plugin import KINDS, Entry, Registry
+
+
+def entry(name="mine", target="some.module:Class", kind="algorithm", origin="somebody"):
+    return Entry(kind, name, target, "", origin)
+
+
+def registry_with(*entries):
+    registry = Registry()
+    registry.add_all(entries)
+    return registry
+
+
+def test_names_and_entries_come_sorted_kind_by_kind():
+    registry = registry_with(entry("b"), entry("z", kind="sampler"), entry("a"), entry("m", kind="dataset"))
+    assert registry.names("algorithm") == ["a", "b"]
+    assert [(each.kind, each.name) for each in registry.entries()] == [
+        ("algorithm", "a"), ("algorithm", "b"), ("dataset", "m"), ("sampler", "z"),
+    ]  # fmt: skip
+    assert [each.name for each in registry.entries("dataset")] == ["m"]
+
+
+def test_one_name_may_stand_for_things_of_different_kinds():
+    registry = registry_with(*(entry("same", kind=kind) for kind in KINDS))
+    assert all(registry.names(kind) == ["same"] for kind in KINDS)
+
+
+@pytest.mark.parametrize("target", ["module", "module:", ":Class", "", 42, None])
+def test_a_malformed_target_is_refused_when_it_is_registered(target):
+    with pytest.raises(ValueError, match=r"algorithm 'mine' is not 'module:Class'"):
+        registry_with(entry(target=target))
+
+
+def test_a_taken_name_says_who_has_it():
+    registry = registry_with(entry(origin="first"))
+    with pytest.raises(ValueError, match="algorithm 'mine' is already registered by first"):
+        registry.add_all([entry(origin="second")])
+    assert registry.entry("algorithm", "mine").origin == "first"
+
+
+@pytest.mark.parametrize("bad", [entry("taken"), entry("new"), entry("x", target="no class")], ids=["a", "b", "c"])
+def test_names_are_added_all_or_none(bad):
+    registry = registry_with(entry("taken"))
+    with pytest.raises(ValueError, match="algorithm"):
+        registry.add_all([entry("new"), entry("other", kind="dataset"), bad])
+    assert registry.names("algorithm") == ["taken"]
+    assert registry.names("dataset") == []
+
+
+@pytest.mark.parametrize(("asked", "answer"), [("reptil", "Did you mean 'reptile'?"), ("qqq", "Known: maml, reptile.")])
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(asked, answer):
+    registry = registry_with(entry("maml"), entry("reptile"))
+    with pytest.raises(ConfigError) as caught:
+        registry.load("algorithm", asked)
+    assert str(caught.value) == f"Unknown algorithm '{asked}'. {answer}"
+
+
+def test_a_class_is_imported_when_it_is_first_used(tmp_path, monkeypatch):
+    (tmp_path / "late_plugin.py").write_text("from mamlbench.api import TaskSampler\nclass Late(TaskSampler): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    registry = registry_with(entry("late", "late_plugin:Late", "sampler"))
+    assert "late_plugin" not in sys.modules
+    try:
+        assert issubclass(registry.load("sampler", "late"), TaskSampler)
+    finally:
+        sys.modules.pop("late_plugin", None)
+
+
+def test_a_class_itself_may_be_registered():
+    class Mine(TaskSampler):
+        pass
+
+    assert registry_with(entry(target=Mine, kind="sampler")).load("sampler", "mine") is Mine
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "problem"),
+    [
+        ("no_such_module_anywhere:X", "algorithm", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
+        ("mamlbench.api:NoSuchClass", "algorithm", "AttributeError: .*NoSuchClass"),
+        ("mamlbench.api:TaskSampler", "algorithm", r"is not a subclass of mamlbench\.api\.Algorithm"),
+        ("mamlbench.api:draw", "dataset", r"is not a subclass of mamlbench\.api\.TaskSource"),
+        (Options, "backbone", r"is not a subclass of mamlbench\.api\.Backbone"),
+    ],
+)
+def test_what_cannot_be_used_is_a_configuration_error_that_names_its_plugin(target, kind, problem):
+    with pytest.raises(ConfigError, match=rf"(?s){kind} 'mine' \(somebody\).*{problem}"):
+        registry_with(entry(target=target, kind=kind)).load(kind, "mine")

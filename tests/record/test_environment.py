@@ -1,0 +1,49 @@
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mamlbench
+from mamlbench.record import current_environment
+
+
+def test_it_names_machine_and_software():
+    environment = current_environment()
+    assert environment.python.startswith("3.")
+    assert environment.cpu
+    assert environment.cores >= 1
+    assert environment.packages["mamlbench"] == mamlbench.__version__
+    assert {"torch", "numpy"} <= set(environment.packages)
+    assert len(environment.code_hash) == 16
+
+
+def test_the_fingerprint_follows_everything_in_it():
+    base = current_environment()
+    changed = [
+        base.model_copy(update={"code_hash": "0" * 16}),
+        base.model_copy(update={"packages": {**base.packages, "torch": "0.1"}}),
+        current_environment(threads=1),
+        current_environment(plugins={"stranger": "0.3"}),
+        current_environment(device_name="a big one"),
+    ]
+    assert current_environment().fingerprint == base.fingerprint
+    assert len({each.fingerprint for each in [base, *changed]}) == len(changed) + 1
+    assert len(base.fingerprint) == 16
+
+
+def test_an_edited_line_changes_the_code_hash(tmp_path):
+    def code_hash():
+        code = "from mamlbench.record import current_environment; print(current_environment().code_hash)"
+        done = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    copy = tmp_path / "mamlbench"
+    shutil.copytree(Path(mamlbench.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    first = code_hash()
+    assert first == current_environment().code_hash, "the same code has the same hash wherever it lies"
+    with (copy / "errors.py").open("a") as file:
+        file.write("# edited\n")
+    assert code_hash() != first
