@@ -256,7 +256,9 @@ def test_installed_plugins_are_found_by_the_metadata_of_their_distributions(tmp_
         assert "torch" in sys.modules  # stranger.py imports mamlbench.api
         assert loaded.registry.load("sampler", "stranger").__name__ == "Local"
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert "stranger|stranger-dist|0.3||sampler stranger" in lines

@@ -70,7 +70,7 @@ def test_everything_that_determines_a_run_is_in_its_hash():
 def test_the_hash_is_the_same_in_another_process():
     text = make_spec().model_dump_json()
     code = f"from mamlbench.spec import RunSpec; print(RunSpec.model_validate_json({text!r}).hash)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == make_spec().hash
 
 
