@@ -38,3 +38,61 @@ def pytest_runtest_setup(item):
 
         if not torch.cuda.is_available():
             pytest.skip("no CUDA device")
+
+
+@pytest.fixture(scope="session")
+def toy_plugin():
+    """Path of a single-file plugin with a tiny data set and misbehaving algorithms."""
+    return ROOT / "tests" / "toys" / "toy_plugin.py"
+
+
+@pytest.fixture
+def make_algorithm():
+    """Build an algorithm in float64 on a tiny network: ``make_algorithm("maml", engine, inner_lr=0.1)``."""
+    from mamlbench_plugins.backbones.conv4 import StridedConv4
+
+    from mamlbench.api import Classification, Model, Workbench
+    from mamlbench.engine import VmapEngine
+    from mamlbench.plugin import load_plugins
+
+    def make(name, engine=None, *, backbone=None, shape=(1, 14, 14), problem=None, pooled=None, iterations=10, **given):
+        import torch
+
+        plugin = load_plugins().registry.load("algorithm", name)
+        built = backbone or StridedConv4(StridedConv4.Options(width=4))
+
+        def build(outputs):
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                return Model(built.build(shape, outputs).double())
+
+        bench = Workbench(
+            build=build,
+            problem=problem or Classification(3),
+            pooled_problem=pooled or Classification(7),
+            engine=engine or VmapEngine(),
+            iterations=iterations,
+            shots=2,
+        )
+        return plugin(bench, plugin.Options(**given))
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """Random float64 episodes: ``make_batch(tasks)`` gives 3-way 2-shot 2-query tasks of 1x14x14 pictures."""
+    import torch
+
+    from mamlbench.api import EpisodeBatch, Examples
+
+    def make(tasks=4, ways=3, shots=2, queries=2, shape=(1, 14, 14)):
+        generator = torch.Generator().manual_seed(1)
+
+        def examples(each):
+            x = torch.rand(tasks, ways * each, *shape, generator=generator, dtype=torch.float64)
+            return Examples(x, torch.arange(ways).repeat_interleave(each).expand(tasks, -1))
+
+        return EpisodeBatch(examples(shots), examples(queries), torch.arange(tasks) + 12345)
+
+    return make

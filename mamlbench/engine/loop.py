@@ -1,4 +1,4 @@
-"""One task after the other: the reference that every other strategy is held to, and the way out for what vmap refuses."""
+"""One task after the other: the reference for every other strategy, and the way out for what vmap refuses."""
 
 from __future__ import annotations
 
@@ -34,9 +34,7 @@ class LoopEngine(Engine):
                 if method.gradient_order == 1:
                     parts.append(first_order_gradient(method, meta, support, query, steps))
                 else:
-                    parts.append(
-                        grad_and_value(lambda m, s=support, q=query: outer_loss(method, m, s, q, steps))(meta)
-                    )
+                    parts.append(grad_and_value(lambda m, s=support, q=query: outer_loss(method, m, s, q, steps))(meta))
             return pytree.tree_map(lambda *each: sum(each[1:], each[0]), *parts)  # type: ignore[no-any-return]
 
 

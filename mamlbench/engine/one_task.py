@@ -29,7 +29,7 @@ def first_order_gradient(
 
     No graph of the inner loop exists at any time.
     """
-    state, pull_back = vjp(lambda meta: method.init(meta, support), meta)
+    state, pull_back, *_ = vjp(lambda meta: method.init(meta, support), meta)
     state = inner_loop(method, state, support, steps)
     gradient, loss = grad_and_value(method.loss)(state, query)
     return pull_back(gradient)[0], loss

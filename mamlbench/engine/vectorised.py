@@ -44,7 +44,7 @@ class VmapEngine(Engine):
             )  # [T]
             return losses.sum()
 
-        return grad_and_value(total)(meta)  # type: ignore[no-any-return]
+        return grad_and_value(total)(meta)
 
     def _first_order(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int

@@ -40,9 +40,7 @@ def score_episodes(
     for first in range(0, episodes, EPISODES_AT_ONCE):
         count = min(EPISODES_AT_ONCE, episodes - first)
         with meter.segment("data"):
-            batch = experiment.sampler.episodes(
-                split, first, count, shots=protocol.shots, queries=protocol.queries
-            )
+            batch = experiment.sampler.episodes(split, first, count, shots=protocol.shots, queries=protocol.queries)
         parts.append(_score_batch(experiment, algorithm, batch, protocol.modes, every_step=every_step))
     return Scores(
         {mode: torch.cat([part.final[mode] for part in parts]) for mode in protocol.modes},
@@ -99,11 +97,10 @@ def make_evaluation(
 
 def interval(values: torch.Tensor) -> Interval:
     """Mean and 95 % interval of the mean over episodes (Student's t)."""
-    test = stats.ttest_1samp(values.double().numpy(), 0.0) if float(values.std()) > 0 else None
     mean = float(values.double().mean())
-    if test is None:  # every episode scored the same: t has nothing to divide by
+    if bool(values.min() == values.max()):  # every episode scored the same: t has nothing to divide by
         return Interval(mean=mean, low=mean, high=mean)
-    low, high = test.confidence_interval(0.95)
+    low, high = stats.ttest_1samp(values.double().numpy(), 0.0).confidence_interval(0.95)
     return Interval(mean=mean, low=float(low), high=float(high))
 
 
@@ -139,9 +136,7 @@ def evaluate_model(
         update={
             "protocol": new_protocol,
             "device": str(resolve_device(device)),
-            "algorithm": Component(
-                name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}
-            ),
+            "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
         }
     )
     experiment = assemble(spec, plugins, load_source(spec, plugins, folders))

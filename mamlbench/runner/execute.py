@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +15,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status, current_environment
-from mamlbench.runner.assemble import Experiment, assemble, load_source
+from mamlbench.runner.assemble import assemble, load_source
 from mamlbench.runner.device import device_name
 from mamlbench.runner.loop import Emit, Loop
 from mamlbench.runner.meter import Meter
@@ -54,7 +53,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artefacts(stem))
     status, reason = _run(loop)
     with _uninterrupted():
-        record = _record(loop, experiment, environment, own_process, status, reason).model_copy(
+        record = _record(loop, environment, status, reason, own_process=own_process).model_copy(
             update={"name": stem, "attempt": attempt, "started": started}
         )
         store.write(stem, record)
@@ -71,15 +70,12 @@ def _run(loop: Loop) -> tuple[Status, str]:
     except MamlbenchError as error:
         return "failed", str(error)
     except Exception as error:  # a plugin may raise anything; the record says what
-        loop_error = f"{type(error).__name__}: {error}".strip()
-        return "failed", f"{loop_error} (at iteration {loop.progress.iteration})"
+        return "failed", f"{type(error).__name__}: {error} (at iteration {loop.progress.iteration})"
     return "finished", ""
 
 
-def _record(
-    loop: Loop, experiment: Experiment, environment: Environment, own_process: bool, status: Status, reason: str
-) -> RunRecord:
-    progress, algorithm = loop.progress, experiment.algorithm
+def _record(loop: Loop, environment: Environment, status: Status, reason: str, *, own_process: bool) -> RunRecord:
+    experiment, progress, algorithm = loop.experiment, loop.progress, loop.algorithm
     return RunRecord(
         spec=experiment.spec,
         spec_hash=experiment.spec.hash,
@@ -119,8 +115,3 @@ def _uninterrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def now() -> float:
-    """Seconds on the wall clock, for tests to replace."""
-    return time.time()

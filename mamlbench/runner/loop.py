@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mamlbench.errors import DivergedError
 from mamlbench.record import CurvePoint, Evaluation, Segment
 from mamlbench.runner.artefacts import CHECKPOINT, MODEL, State, clone, save_state
@@ -158,7 +156,7 @@ class Loop:
     def _save_model(self) -> None:
         with self.meter.segment("checkpoint"):
             state, iteration = self.progress.best_state, self.progress.best_iteration
-            assert state is not None and iteration is not None  # noqa: S101 (validated before)
+            assert state is not None and iteration is not None
             path = save_state(self.folder, MODEL, self.spec, iteration, state)
             self.progress.model = f"{self.folder.name}/{path.name}"
 
@@ -166,10 +164,8 @@ class Loop:
         protocol = self.spec.protocol
         with self.meter.segment("evaluate"):
             self.algorithm.load_state(self._initial)
-            untrained = score_episodes(
-                self.experiment, self.algorithm, "test", protocol, self.meter, every_step=False
-            )
-            assert self.progress.best_state is not None  # noqa: S101
+            untrained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=False)
+            assert self.progress.best_state is not None
             self.algorithm.load_state(self.progress.best_state)
             trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
             self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
@@ -179,8 +175,3 @@ class Loop:
 
 def _examples(batch: Any) -> int:
     return batch.examples if hasattr(batch, "examples") else int(batch.y.shape[0])
-
-
-def finite(tensor: torch.Tensor) -> bool:
-    """Whether every element is a finite number."""
-    return bool(tensor.isfinite().all())

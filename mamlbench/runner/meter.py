@@ -70,14 +70,14 @@ class Meter:
     ) -> Measurement:
         """Close the books."""
         self.synchronise()
-        total = self.elapsed()
-        train = self.reading("train")
+        segments = {name: self.reading(name) for name in SEGMENTS}
+        train = segments["train"]
         steady = train.wall - warmup.wall
         return Measurement(
-            segments={name: self.reading(name) for name in SEGMENTS},
+            segments=segments,
             warmup=warmup,
-            wall_seconds=total.wall,
-            device_seconds=total.device,
+            wall_seconds=time.perf_counter() - self._started,
+            device_seconds=sum(segment.device for segment in segments.values()),
             device_clock="cuda-events" if self.on_gpu else "cpu",
             peak_memory_bytes=self._peak_memory(own_process),
             peak_memory_kind="cuda-allocator" if self.on_gpu else "process-rss",
@@ -101,7 +101,7 @@ class Meter:
     def _device_clock(self) -> float | torch.cuda.Event:
         if not self.on_gpu:
             return time.process_time()
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self.device))
         return event
 

@@ -95,7 +95,8 @@ def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting
     names = sorted({each.name for each in algorithm.presets})
     if wanted in names:
         raise ConfigError(
-            f"Algorithm '{name}' has no preset '{wanted}' for {setting.dataset} {setting.ways}-way {setting.shots}-shot."
+            f"Algorithm '{name}' has no preset '{wanted}' for "
+            f"{setting.dataset} {setting.ways}-way {setting.shots}-shot."
         )
     if wanted == "quick":  # a plugin need not bring presets: its options have defaults
         return Preset(name="quick", iterations=500, meta_batch=32, source="defaults of the harness")
@@ -138,9 +139,7 @@ def _split_options(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return given
 
 
-def _component(
-    kind: str, plugin: Any, name: str, preset_options: dict[str, Any], given: dict[str, Any]
-) -> Component:
+def _component(kind: str, plugin: Any, name: str, preset_options: dict[str, Any], given: dict[str, Any]) -> Component:
     options = validated_options(kind, plugin, name, {**preset_options, **given})
     return Component(name=name, options=options.model_dump(mode="json"))
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 from torch.func import grad
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Workbench
+from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench
 from mamlbench_plugins.algorithms.presets import MAML_PRESETS
 
 
@@ -41,7 +41,7 @@ class MAML(GradientBased):
     """
 
     Options = MAMLOptions
-    presets = MAML_PRESETS
+    presets: ClassVar[tuple[Preset, ...]] = MAML_PRESETS
     gradient_order = 2
 
     def __init__(self, bench: Workbench, options: MAMLOptions) -> None:

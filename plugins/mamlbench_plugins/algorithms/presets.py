@@ -16,7 +16,7 @@ QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
 
 _MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
 
-MAML_PRESETS = (
+MAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", source=QUICK, iterations=600, meta_batch=32,
            options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
     Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
@@ -28,7 +28,7 @@ MAML_PRESETS = (
            validations=60, options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, **_MAML_OMNIGLOT}),
 )  # fmt: skip
 
-FOMAML_PRESETS = (
+FOMAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", source=QUICK, iterations=1000, meta_batch=32,
            options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
     *(preset for preset in MAML_PRESETS if preset.dataset is not None),

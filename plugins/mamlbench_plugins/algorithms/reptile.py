@@ -1,4 +1,4 @@
-"""Reptile: Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms", 2018 (arXiv 1803.02999), Algorithm 1."""
+"""Reptile: Nichol, Achiam & Schulman, "On First-Order Meta-Learning Algorithms" (arXiv 1803.02999), Algorithm 1."""
 
 from __future__ import annotations
 
@@ -127,9 +127,7 @@ class Reptile(InnerLoop):
 
     def apply(self, direction: Direction) -> None:
         """Line 5: φ ← φ + ε (φ~ − φ)."""
-        epsilon = self.options.outer_step * scheduled(
-            self.options.outer_schedule, self.done, self.bench.iterations
-        )
+        epsilon = self.options.outer_step * scheduled(self.options.outer_schedule, self.done, self.bench.iterations)
         for name, move in direction.mean.items():
             self.meta[name] += epsilon * move
         self.moments = direction.carry or self.moments

@@ -8,6 +8,6 @@ from mamlbench.plugin.spec import Register
 def mamlbench_register_backbones(register: Register) -> None:
     """Register the built-in backbones."""
     here = "mamlbench_plugins.backbones"
-    register("conv4-strided", f"{here}.conv4:StridedConv4", summary="four strided convolutions, 64 filters (Omniglot)")
-    register("conv4-pooled", f"{here}.conv4:PooledConv4", summary="four max-pooled convolutions, 32 filters (miniImageNet)")
+    register("conv4-strided", f"{here}.conv4:StridedConv4", summary="four strided convolutions, 64 wide")
+    register("conv4-pooled", f"{here}.conv4:PooledConv4", summary="four max-pooled convolutions, 32 wide")
     register("mlp", f"{here}.mlp:MLP", summary="fully connected, 256-128-64-64")

@@ -46,7 +46,7 @@ class StridedConv4(Backbone):
     strided = True
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
-        options: Conv4Options = self.options  # type: ignore[assignment]
+        options: Conv4Options = self.options
         channels, side = _picture(input_shape)
         layers: list[nn.Module] = []
         for _ in range(BLOCKS):
@@ -75,5 +75,5 @@ class PooledConv4(StridedConv4):
 
 def _picture(input_shape: tuple[int, ...]) -> tuple[int, int]:
     if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
-        raise ConfigError(f"a convolutional backbone takes square pictures [C, H, W], not {list(input_shape)}: use mlp.")
+        raise ConfigError(f"a convolutional backbone takes square pictures, not {list(input_shape)}: use mlp.")
     return input_shape[0], input_shape[1]

@@ -20,7 +20,7 @@ class MLP(Backbone):
         norm: bool = Field(True, description="batch norm after each hidden layer")
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
-        options: MLP.Options = self.options  # type: ignore[assignment]
+        options: MLP.Options = self.options
         layers: list[nn.Module] = [nn.Flatten()]
         width = math.prod(input_shape)
         for hidden in options.hidden:

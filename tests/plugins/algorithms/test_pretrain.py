@@ -1,0 +1,79 @@
+"""Pretraining and fine-tuning against torch's own optimisers."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from mamlbench.api import Examples, Regression
+from mamlbench_plugins.backbones.mlp import MLP
+
+
+def labelled(count=10, classes=7):
+    generator = torch.Generator().manual_seed(3)
+    x = torch.rand(count, 1, 14, 14, generator=generator, dtype=torch.float64)
+    return Examples(x, torch.arange(count) % classes)
+
+
+def test_direction_is_the_gradient_of_the_pooled_loss(make_algorithm):
+    algorithm, batch = make_algorithm("pretrain"), labelled()
+    weights = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
+    loss = nn.functional.cross_entropy(functional_call(algorithm.pooled_model.network, weights, (batch.x,)), batch.y)
+    reference = torch.autograd.grad(loss, list(weights.values()))
+    direction = algorithm.direction(batch)
+    assert float(direction.loss) / direction.count == pytest.approx(float(loss.detach()))
+    for gradient, expected in zip(direction.mean.values(), reference, strict=True):
+        torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize("layers", ["head", "all"])
+def test_fine_tuning_equals_torch_sgd(make_algorithm, make_batch, layers):
+    settings = {"momentum": 0.9, "dampening": 0.9, "weight_decay": 0.01}
+    algorithm = make_algorithm("pretrain", finetune=layers, test_steps=5, finetune_lr=0.1, **settings)
+    batch = make_batch(tasks=2)
+    outputs = algorithm.adapt(batch.support, batch.keys).predict(batch.query.x, "transductive")
+    network = algorithm.task_model.network
+    for task in range(2):
+        weights = {
+            name: (torch.zeros_like(value) if name.startswith("head.") else algorithm.meta[name].clone())
+            for name, value in algorithm.task_model.initial_parameters().items()
+        }
+        tuned = [value.requires_grad_() for name, value in weights.items() if layers == "all" or "head" in name]
+        optimizer = torch.optim.SGD(tuned, lr=0.1, **settings)
+        for _ in range(5):
+            optimizer.zero_grad()
+            out = functional_call(network, weights, (batch.support.x[task],))
+            nn.functional.cross_entropy(out, batch.support.y[task]).backward()
+            optimizer.step()
+        expected = functional_call(network, weights, (batch.query.x[task],))
+        torch.testing.assert_close(outputs[task], expected.detach(), rtol=1e-9, atol=1e-11)
+
+
+def test_head_only_leaves_the_features_alone(make_algorithm, make_batch):
+    batch = make_batch(tasks=2)
+    algorithm = make_algorithm("pretrain", finetune="head", test_steps=2)
+    assert set(algorithm.adapt(batch.support, batch.keys).states.tuned) == {"head.weight", "head.bias"}
+
+
+def test_minibatches_are_smaller_than_the_support_set(make_algorithm, make_batch):
+    batch = make_batch(tasks=2)
+    algorithm = make_algorithm("pretrain", finetune_batch=4)
+    assert algorithm.minibatch(batch.support, batch.keys, 0, training=False).y.shape == (2, 4)
+    assert make_algorithm("pretrain").minibatch(batch.support, batch.keys, 0, training=False).y.shape == (2, 6)
+
+
+def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
+    mlp = MLP(MLP.Options(hidden=(8, 8), norm=False))
+    algorithm = make_algorithm(
+        "pretrain", backbone=mlp, shape=(1,), problem=Regression(), pooled=Regression(), test_steps=100, finetune_lr=0.1,
+        momentum=0.0, dampening=0.0
+    )
+    x = torch.linspace(-1, 1, 5, dtype=torch.float64).view(1, 5, 1)
+    support = Examples(x, 2 * x)
+    losses = [
+        float(algorithm.problem.score(learner.predict(x, "transductive"), support.y))
+        for learner in algorithm.adaptation(support, torch.zeros(1, dtype=torch.int64))
+    ]
+    states = algorithm.adapt(support, torch.zeros(1, dtype=torch.int64)).states
+    assert set(states.tuned) == set(algorithm.meta)
+    assert losses[-1] < 0.2 * losses[0]

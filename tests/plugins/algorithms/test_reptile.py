@@ -1,0 +1,66 @@
+"""Reptile against the same mathematics written with torch.optim.Adam."""
+
+import pytest
+import torch
+from torch import nn
+from torch.func import functional_call
+
+from mamlbench.api import minibatch_order
+
+STEPS, SIZE, RATE = 4, 4, 0.01
+
+
+def reference_run(algorithm, batch, *, persistent):
+    """The original code's structure: one network and one Adam; before each task the weights are put back."""
+    network, meta = algorithm.model.network, algorithm.meta
+    weights = {name: value.clone().requires_grad_() for name, value in meta.items()}
+    moved = {name: torch.zeros_like(value) for name, value in meta.items()}
+    optimizer = None
+    for task in range(batch.tasks):
+        with torch.no_grad():
+            for name, value in weights.items():
+                value.copy_(meta[name])
+        if optimizer is None or not persistent:
+            optimizer = torch.optim.Adam(weights.values(), lr=RATE, betas=(0.0, 0.999))
+        for step in range(STEPS):
+            order = minibatch_order(batch.keys[task : task + 1], batch.support.y.shape[1], SIZE, step)[0]
+            outputs = functional_call(network, weights, (batch.support.x[task, order],))
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(outputs, batch.support.y[task, order]).backward()
+            optimizer.step()
+        for name, value in weights.items():
+            moved[name] += value.detach() - meta[name]
+    return moved
+
+
+@pytest.mark.parametrize("moments", ["fresh", "persistent"])
+def test_direction_equals_torch_adam(make_algorithm, make_batch, moments):
+    options = {"train_steps": STEPS, "train_batch": SIZE, "inner_lr": RATE, "inner_optimizer_state": moments}
+    algorithm, batch = make_algorithm("reptile", **options), make_batch(tasks=3)
+    reference = reference_run(algorithm, batch, persistent=moments == "persistent")
+    direction = algorithm.direction(batch)
+    for name, value in direction.sums.items():
+        torch.testing.assert_close(value, reference[name], rtol=1e-8, atol=1e-10)
+
+
+def test_persistent_moments_run_on_and_do_not_change_before_apply(make_algorithm, make_batch):
+    algorithm = make_algorithm("reptile", train_steps=2, inner_optimizer_state="persistent")
+    direction = algorithm.direction(make_batch(tasks=3))
+    assert float(algorithm.moments.steps) == 0
+    algorithm.apply(direction)
+    assert float(algorithm.moments.steps) == 6
+    before = {name: value.clone() for name, value in algorithm.moments.second.items()}
+    batch = make_batch(tasks=2)
+    algorithm.adapt(batch.support, batch.keys)  # an evaluation leaves them as they are
+    assert float(algorithm.moments.steps) == 6
+    assert all(torch.equal(before[name], value) for name, value in algorithm.moments.second.items())
+
+
+def test_apply_interpolates_with_a_falling_step(make_algorithm, make_batch):
+    algorithm = make_algorithm("reptile", iterations=4, outer_step=0.8, train_steps=2)
+    for expected in (0.8, 0.6, 0.4, 0.2):
+        before = {name: value.clone() for name, value in algorithm.meta.items()}
+        direction = algorithm.direction(make_batch())
+        algorithm.apply(direction)
+        for name, value in algorithm.meta.items():
+            torch.testing.assert_close(value, before[name] + expected * direction.mean[name])

@@ -1,0 +1,76 @@
+"""A data set of noisy prototypes and some misbehaving algorithms, for runs of a second or two."""
+
+import numpy as np
+import torch
+from mamlbench_plugins.algorithms.fomaml import FOMAML
+
+import mamlbench
+from mamlbench.api import ClassPool, SourceInfo, TaskSource
+
+DRAWINGS = 12
+
+
+class Toy(TaskSource):
+    """Classes are random 14x14 patterns; each drawing is a noisy copy."""
+
+    info = SourceInfo("toy patterns", "none", "none")
+
+    def load(self):
+        generator = torch.Generator().manual_seed(0)
+
+        def pool(split, classes):
+            patterns = torch.rand(classes, 1, 1, 14, 14, generator=generator)
+            noise = torch.rand(classes, DRAWINGS, 1, 14, 14, generator=generator)
+            images = ((0.35 * patterns + 0.65 * noise) * 255).to(torch.uint8).flatten(0, 1)
+            offsets = np.arange(0, classes * DRAWINGS + 1, DRAWINGS)
+            return ClassPool(images, offsets, tuple(f"{split}/{number}" for number in range(classes)))
+
+        return {"train": pool("train", 40), "val": pool("val", 15), "test": pool("test", 15)}
+
+
+class Explodes(FOMAML):
+    """Returns NaN after a few iterations."""
+
+    def apply(self, direction):
+        super().apply(direction)
+        if self.outer.done >= 12:
+            next(iter(self.meta.values())).fill_(float("nan"))
+
+
+class Raises(FOMAML):
+    """Raises after a few iterations."""
+
+    def apply(self, direction):
+        super().apply(direction)
+        if self.outer.done >= 12:
+            raise ValueError("the plugin's own mistake")
+
+
+class Interrupts(FOMAML):
+    """Presses Ctrl-C after a few iterations."""
+
+    def apply(self, direction):
+        super().apply(direction)
+        if self.outer.done >= 12:
+            raise KeyboardInterrupt
+
+
+class Unvectorisable(FOMAML):
+    """Branches on a value of the data, which vmap refuses."""
+
+    def loss(self, state, query):
+        loss = super().loss(state, query)
+        return loss if float(loss) > -1 else -loss
+
+
+@mamlbench.hookimpl
+def mamlbench_register_datasets(register):
+    register("toy", Toy, summary="noisy patterns")
+
+
+@mamlbench.hookimpl
+def mamlbench_register_algorithms(register):
+    register("explodes", Explodes)
+    register("raises", Raises)
+    register("interrupts", Interrupts)
+    register("unvectorisable", Unvectorisable)
