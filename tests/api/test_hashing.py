@@ -67,6 +67,13 @@ def test_draw_takes_distinct_members_and_a_longer_draw_begins_with_a_shorter(key
     assert draw(keys_of(key), population, count)[0].tolist() == whole[:count]
 
 
+@pytest.mark.parametrize("count", [1, 5, 20, 1000])
+def test_a_draw_from_many_is_nested_too(count):
+    # numpy sorts a small array whole where it should only partition it: the order must hold for a large one as well
+    keys = mix(seed_key("many"), np.arange(20))
+    assert np.array_equal(draw(keys, 5000, count), draw(keys, 5000, 5000)[:, :count])
+
+
 @given(st.lists(U64, min_size=1, max_size=6), st.integers(1, 40), st.data())
 def test_draw_of_one_key_does_not_depend_on_the_others(keys, population, data):
     count = data.draw(st.integers(1, population))
