@@ -114,5 +114,9 @@ def _readable_name(spec: RunSpec) -> str:
 
 
 def _looks_like_record(path: Path) -> bool:
-    """Artefacts are JSON too, but they lie in a folder named after a record."""
-    return not path.name.startswith(".") and not Path(f"{path.parent}.json").is_file() and path.name != "model.json"
+    """Artefacts are JSON too, but they lie in a folder named after a record, which a run at work has not written yet."""
+    return not (
+        path.name.startswith(".")
+        or path.name in ("model.json", "checkpoint.json")
+        or Path(f"{path.parent}.json").is_file()
+    )

@@ -128,6 +128,7 @@ def test_records_are_found_in_order_and_artefacts_are_not_taken_for_them(store):
         (store.artefacts(stem) / "model.json").write_text("{}")
     running, _ = store.reserve(make_spec("running"), FINGERPRINT)
     (store.artefacts(running) / "model.json").write_text("{}")
+    (store.artefacts(running) / "checkpoint.json").write_text("{}")
     (store.folder / ".hidden.json").write_text("half a")
     deeper = ResultStore(store.folder / "suite")
     nested, _ = deeper.reserve(make_spec(), FINGERPRINT)
