@@ -114,7 +114,7 @@ def _readable_name(spec: RunSpec) -> str:
 
 
 def _looks_like_record(path: Path) -> bool:
-    """Artefacts are JSON too, but they lie in a folder named after a record, which a run at work has not written yet."""
+    """Artefacts are JSON too; they lie in a folder named after a record, which may not have been written yet."""
     return not (
         path.name.startswith(".")
         or path.name in ("model.json", "checkpoint.json")
