@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def packed_images(path: Path, build: Callable[[], PackedImages]) -> PackedImages
             "free some space or set MAMLBENCH_CACHE to a folder that can be written."
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where not even that is possible, the error above says why
+            temporary.unlink(missing_ok=True)
     return packed
 
 

@@ -1,0 +1,169 @@
+"""Omniglot: 1,623 handwritten characters of 50 alphabets, each drawn by 20 people."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from mamlbench.api import (
+    SPLITS,
+    ClassPool,
+    DataPlaces,
+    PackedImages,
+    Rotations,
+    SourceInfo,
+    TaskPool,
+    TaskSource,
+    packed_images,
+)
+from mamlbench.api import Options as BaseOptions
+from mamlbench.errors import DataError
+from mamlbench_plugins.datasets.omniglot_download import FAILURES, download
+from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, downloads_folder, find_files, places_to_look
+from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, prepare
+
+PREPARATION_VERSION = 1
+"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+
+CHARACTERS, DRAWINGS = 1623, 20
+"""Of the complete set."""
+
+VAL, TEST = 100 / CHARACTERS, 423 / CHARACTERS
+"""Shares of the characters in the random split; the rest, 1,100, is for training."""
+
+VAL_ALPHABETS = 5 / 30
+"""Share of the background alphabets that the split by alphabets keeps for validation."""
+
+Classes = Mapping[str, Sequence[int]]
+"""Indices of the classes of each split."""
+
+
+class Omniglot(TaskSource):
+    """28 x 28 pictures of ink on paper, from the published zip archives or folders."""
+
+    info = SourceInfo(
+        title="Omniglot",
+        licence="MIT",
+        citation="Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program "
+        "induction, Science 350(6266):1332-1338, 2015",
+        homepage="https://github.com/brendenlake/omniglot",
+    )
+
+    class Options(BaseOptions):
+        """How characters are split and shown."""
+
+        split: Literal["random", "alphabets"] = Field(
+            "random",
+            description="random: 1,100 characters to train on, 100 to validate, 423 to test, whatever their alphabet; "
+            "alphabets: validation and test use alphabets never trained on (test: the published evaluation set)",
+        )
+        rotations: Rotations = Field(
+            "episode",
+            description="multiples of 90 degrees: none; per class and episode, in all splits (MAML); "
+            "or as classes of their own in training only (Reptile)",
+        )
+        ink: Literal[0, 1] = Field(1, description="value of ink; the paper has the other (Reptile's code has ink 0)")
+
+    options: Options
+    drawings_hash: str
+    """SHA-256 over class names, file names and pixels as published: equal for archives and folders."""
+
+    def load(self) -> Mapping[str, TaskPool]:
+        """Find the files (or download them), prepare them once, and split the characters.
+
+        Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
+        """
+        files = find_files(self.places) or _downloaded(self.places)
+        self.origin = files.origin
+        key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
+        packed = packed_images(self.places.cache / f"omniglot-{key}.safetensors", lambda: prepare(files))
+        self.subset = what_is_missing(packed)
+        self.drawings_hash = packed.facts[CONTENT_HASH]
+        classes = self._split(packed)
+        return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
+
+    def _split(self, packed: PackedImages) -> Classes:
+        if self.options.split == "random":
+            return split_randomly(packed.class_names)
+        return split_by_alphabet(packed.class_names, json.loads(packed.facts[EVALUATION]))
+
+    def _pool(self, packed: PackedImages, split: str) -> ClassPool:
+        images = packed.images if self.options.ink == 1 else 255 - packed.images
+        rotations = self.options.rotations
+        if rotations == "classes" and split != "train":
+            rotations = "none"
+        return ClassPool(images, packed.offsets, packed.class_names, rotations)
+
+
+def split_randomly(names: Sequence[str]) -> Classes:
+    """Cut the classes, in the order of a hash of their names, into 1,100, 100 and 423; fewer are cut in proportion.
+
+    Neither the order of listing nor a random state plays a part. Raises DataError for fewer than three classes.
+    """
+    if len(names) < len(SPLITS):
+        raise DataError(f"Omniglot cannot be split: {len(names)} characters were found, and three are the least.")
+    order = sorted(range(len(names)), key=lambda c: _rank(names[c]))
+    test = max(1, round(TEST * len(names)))
+    val = max(1, round(VAL * len(names)))
+    train = len(names) - val - test
+    return {"train": order[:train], "val": order[train : train + val], "test": order[train + val :]}
+
+
+def split_by_alphabet(names: Sequence[str], evaluation: Sequence[str]) -> Classes:
+    """Test on the evaluation alphabets, validate on five of the thirty background ones, train on the others.
+
+    The five are chosen by a hash of their names. Raises DataError for fewer than two background alphabets.
+    """
+    alphabets = [name.split("/")[0] for name in names]
+    background = sorted(set(alphabets) - set(evaluation), key=_rank)
+    if len(background) < 2:
+        raise DataError(
+            f"Omniglot cannot be split by alphabets: {len(background)} in images_background, and two are the least."
+        )
+    held_out = max(1, round(VAL_ALPHABETS * len(background)))
+    split = dict.fromkeys(evaluation, "test") | dict.fromkeys(background, "train")
+    split |= dict.fromkeys(background[:held_out], "val")
+    return {each: [c for c, alphabet in enumerate(alphabets) if split[alphabet] == each] for each in SPLITS}
+
+
+def _rank(name: str) -> bytes:
+    return hashlib.blake2b(name.encode(), digest_size=8, person=b"omniglot").digest()
+
+
+def what_is_missing(packed: PackedImages) -> str | None:
+    """How the set differs from the complete one of 1,623 characters with 20 drawings each; None where it does not."""
+    found = []
+    if len(packed.class_names) != CHARACTERS:
+        found.append(f"{len(packed.class_names):,} of {CHARACTERS:,} characters")
+    other = int(np.count_nonzero(np.diff(packed.offsets) != DRAWINGS))
+    if other:
+        found.append(f"{other:,} characters with other than {DRAWINGS} drawings")
+    return ", ".join(found) or None
+
+
+def _downloaded(places: DataPlaces) -> OmniglotFiles:
+    """Fetch the archives where that is allowed; raise DataError with every place looked at where it is not or fails."""
+    if not places.allow_download:
+        raise _missing(places, "downloading is switched off")
+    try:
+        download(downloads_folder(places))
+    except FAILURES as error:
+        raise _missing(places, f"downloading it failed ({error})") from error
+    files = find_files(places)
+    if files is None:
+        raise _missing(places, "what was downloaded does not hold it")
+    return files
+
+
+def _missing(places: DataPlaces, why: str) -> DataError:
+    looked = ", ".join(f"'{path}' ({reason})" for reason, path in places_to_look(places))
+    return DataError(
+        f"Omniglot was not found in {looked}, and {why}: name the folder that holds images_background.zip and "
+        "images_evaluation.zip with --data-dir, the environment variable MAMLBENCH_DATA or data_dir in "
+        "mamlbench.toml, or try --dataset glyphs, which needs no download."
+    )

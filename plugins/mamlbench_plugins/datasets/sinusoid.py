@@ -1,0 +1,119 @@
+"""Sinusoid regression: few-shot learning of a sine wave (Finn et al., ICML 2017, section 5.1)."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from mamlbench.api import (
+    SPLITS,
+    EpisodeBatch,
+    Examples,
+    Keys,
+    Problem,
+    Regression,
+    SourceInfo,
+    TaskPool,
+    TaskSource,
+    mix,
+    uniform,
+)
+from mamlbench.errors import ConfigError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Waves:
+    """The family y = amplitude * sin(x - phase), every quantity uniform in its range (phase in radians)."""
+
+    amplitude: tuple[float, float] = (0.1, 5.0)
+    phase: tuple[float, float] = (0.0, math.pi)
+    x: tuple[float, float] = (-5.0, 5.0)
+
+    def y(self, x: Floats, keys: Keys) -> Floats:
+        """Values at ``x`` of one wave per key; the shape of ``keys`` is broadcast against that of ``x``."""
+        return _between(self.amplitude, uniform(keys, 0)) * np.sin(x - _between(self.phase, uniform(keys, 1)))
+
+
+def _between(ends: tuple[float, float], chance: Floats) -> Floats:
+    return ends[0] + (ends[1] - ends[0]) * chance
+
+
+class WavePool(TaskPool):
+    """One split: all waves of a family. Splits meet different waves because their episodes have different keys."""
+
+    def __init__(self, waves: Waves, split: str, device: torch.device | None = None) -> None:
+        self.waves = waves
+        self.split = split
+        self.device = device or torch.device("cpu")
+        self.hash = hashlib.sha256(repr(("sinusoid", astuple(waves), split)).encode()).hexdigest()
+        self.size = 1  # one family of tasks, not a number of classes
+
+    def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
+        """One wave per key: x and y float32 ``[T, shots, 1]`` for support, ``[T, queries, 1]`` for queries.
+
+        Raises ConfigError for more ways than one: a wave has no classes.
+        """
+        if ways != 1:
+            raise ConfigError(f"{ways} ways were asked for, and a regression task has no classes: use 1.")
+        x = _between(self.waves.x, uniform(mix(keys, 1)[:, None], np.arange(shots + queries)))  # [T, K + Q]
+        examples = self._examples(x, self.waves.y(x, mix(keys, 0)[:, None]))
+        return EpisodeBatch(
+            support=Examples(examples.x[:, :shots], examples.y[:, :shots]),
+            query=Examples(examples.x[:, shots:], examples.y[:, shots:]),
+            keys=torch.from_numpy(mix(keys, 3).view(np.int64)),
+        )
+
+    def labelled(self, key: np.uint64, count: int) -> Examples:
+        """Points of ``count`` waves, one of each: x and y float32 ``[count, 1]``."""
+        draws = mix(key, np.arange(count))  # [count]
+        x = _between(self.waves.x, uniform(mix(draws, 1), 0))
+        return self._examples(x, self.waves.y(x, mix(draws, 0)))
+
+    def to(self, device: torch.device) -> WavePool:
+        return WavePool(self.waves, self.split, device)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    @property
+    def problem(self) -> Problem:
+        """The value at x, whatever the wave: the best answer is the mean over the family."""
+        return Regression(1)
+
+    def _examples(self, x: Floats, y: Floats) -> Examples:
+        """Give float64 ``[...]`` the last dimension of one value, as float32 on the device."""
+        return Examples(
+            torch.from_numpy(x).to(self.device, torch.float32)[..., None],
+            torch.from_numpy(y).to(self.device, torch.float32)[..., None],
+        )
+
+
+class Sinusoid(TaskSource):
+    """Sine waves of random amplitude and phase; needs no files."""
+
+    info = SourceInfo(
+        title="Sinusoid regression",
+        licence="made on the spot (no data)",
+        citation="Finn, Abbeel and Levine, Model-Agnostic Meta-Learning, ICML 2017, section 5.1",
+        homepage="https://arxiv.org/abs/1703.03400",
+    )
+    default_backbone: ClassVar[str] = "mlp"
+    kind: ClassVar[Literal["classification", "regression"]] = "regression"
+
+    def load(self) -> Mapping[str, TaskPool]:
+        self.origin = "computed"
+        return {split: WavePool(Waves(), split) for split in SPLITS}
+
+    def problem(self, ways: int) -> Problem:
+        """Mean squared error of one value, whatever ``ways`` says."""
+        return Regression(1)

@@ -1,0 +1,466 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mamlbench.api import ClassPool, DataPlaces, PackedImages, mix, seed_key
+from mamlbench.errors import DataError
+from mamlbench_plugins.datasets import omniglot, omniglot_download
+from mamlbench_plugins.datasets.omniglot import Omniglot, split_by_alphabet, split_randomly
+from mamlbench_plugins.datasets.omniglot_files import HALVES
+from mamlbench_plugins.datasets.omniglot_pictures import decode, shrink
+
+ALPHABETS = (("Angelic", "Braille", "Cyrillic"), ("Tengwar", "ULOG"))
+"""Of the background and the evaluation half of the toy set; each has three characters with two drawings."""
+
+TOY = {
+    f"{half}/{alphabet}/character{character:02}/{number:04}_{drawer:02}.png"
+    for half, alphabets in zip(HALVES, ALPHABETS, strict=True)
+    for number, (alphabet, character) in enumerate((a, c) for a in alphabets for c in (1, 2, 3))
+    for drawer in (1, 2)
+}
+
+
+def drawing(name: str, size: tuple[int, int] = (105, 105)) -> bytes:
+    """A PNG file: black noise on the left, drawn by file name, on white paper."""
+    ink = mix(seed_key(name), np.arange(size[0] * size[1])).reshape(size[::-1]) % np.uint64(3) == 0
+    ink[:, 60:] = False
+    file = io.BytesIO()
+    Image.fromarray(~ink).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_folders(folder: Path, names: Iterable[str] = TOY) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(drawing(name))
+    return folder
+
+
+def write_archives(folder: Path, names: Iterable[str] = sorted(TOY), halves: Iterable[str] = HALVES) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for half in halves:
+        with zipfile.ZipFile(folder / f"{half}.zip", "w") as archive:
+            for name in names:
+                if name.startswith(half):
+                    archive.writestr(name, drawing(name))
+    return folder
+
+
+def load(folder: Path | None, cache: Path, *, allow_download: bool = False, **options: object) -> Omniglot:
+    folders = () if folder is None else (("--data-dir", folder),)
+    return Omniglot(Omniglot.Options.model_validate(options), DataPlaces(folders, cache, allow_download))
+
+
+def pool(source: Omniglot, split: str) -> ClassPool:
+    found = source.splits[split]
+    assert isinstance(found, ClassPool)
+    return found
+
+
+def names_of(source: Omniglot) -> dict[str, set[str]]:
+    return {split: set(pool(source, split).class_names) for split in source.splits}
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    return write_folders(tmp_path / "toy")
+
+
+# ---------------------------------------------------------------------------------------------- forms and places
+
+
+def test_archives_and_folders_are_the_same_set(tmp_path: Path, toy: Path) -> None:
+    folders = load(toy, tmp_path / "a")
+    archives = load(write_archives(tmp_path / "zips"), tmp_path / "b")
+    assert (folders.origin, archives.origin) == ("folders", "zip archives")
+    assert folders.drawings_hash == archives.drawings_hash
+    assert folders.content_hash == archives.content_hash
+
+
+def test_the_order_of_listing_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path) -> None:
+    archives = [load(write_archives(tmp_path / str(i), names), tmp_path / f"cache{i}")
+                for i, names in enumerate((sorted(TOY), sorted(TOY, reverse=True)))]  # fmt: skip
+    assert archives[0].content_hash == archives[1].content_hash
+    scandir = os.scandir
+
+    class Reversed:
+        def __init__(self, path: str) -> None:
+            with scandir(path) as entries:
+                self.entries = sorted(entries, key=lambda entry: entry.name, reverse=True)
+
+        def __enter__(self) -> list[os.DirEntry[str]]:
+            return self.entries
+
+        def __exit__(self, *error: object) -> None:
+            pass
+
+    monkeypatch.setattr("mamlbench_plugins.datasets.omniglot_files.os.scandir", Reversed)
+    folders = load(toy, tmp_path / "cache2")
+    assert folders.drawings_hash == archives[0].drawings_hash
+    assert folders.content_hash == archives[0].content_hash
+
+
+@pytest.mark.parametrize("layout", ["", "omniglot", "omniglot-py", "omniglot/python"])
+def test_the_folder_or_its_parent_may_be_named(tmp_path: Path, cache: Path, layout: str) -> None:
+    write_archives(tmp_path / "data" / layout)
+    assert load(tmp_path / "data", cache).origin == "zip archives"
+
+
+def test_the_first_place_that_has_it_counts(tmp_path: Path, toy: Path, cache: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    places = DataPlaces((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
+    assert Omniglot(Omniglot.Options(), places).origin == "folders"
+
+
+def test_one_half_may_be_an_archive(tmp_path: Path, toy: Path, cache: Path) -> None:
+    shutil.rmtree(toy / HALVES[1])
+    write_archives(toy, halves=HALVES[1:])
+    assert load(toy, cache).origin == "a zip archive and a folder"
+
+
+def test_litter_of_desktops_is_not_data(tmp_path: Path, toy: Path) -> None:
+    clean = load(toy, tmp_path / "a").drawings_hash
+    litter = {f"{HALVES[0]}/Angelic/character01/._0000_01.png", f"{HALVES[0]}/Angelic/character01/Thumbs.db",
+              f"{HALVES[0]}/.git/objects/x.png", f"{HALVES[0]}/README.png"}  # fmt: skip
+    write_folders(toy, litter)
+    archives = write_archives(tmp_path / "zips", sorted(TOY | litter))
+    with zipfile.ZipFile(archives / f"{HALVES[0]}.zip", "a") as archive:
+        archive.writestr("__MACOSX/Angelic/._x.png", b"")
+    assert load(toy, tmp_path / "b").drawings_hash == load(archives, tmp_path / "c").drawings_hash == clean
+
+
+# ------------------------------------------------------------------------------------------------------ pictures
+
+
+def test_shrinking_is_pillows_lanczos() -> None:
+    files = [drawing(f"{i}") for i in range(5)]
+    expected = [
+        255 - np.asarray(Image.open(io.BytesIO(each)).convert("L").resize((28, 28), Image.Resampling.LANCZOS))
+        for each in files
+    ]
+    assert (shrink([decode(each) for each in files]) == np.stack(expected)).all()
+
+
+def test_ink_is_one_on_zero_paper_unless_asked_otherwise(tmp_path: Path, toy: Path, cache: Path) -> None:
+    bright, dark = (pool(load(toy, cache, ink=ink), "train").images for ink in (1, 0))
+    assert bright.dtype == torch.uint8 and bright.shape[1:] == (1, 28, 28)
+    assert not bright[..., 20:].any() and bright.amax() > 100
+    assert torch.equal(dark, 255 - bright)
+
+
+def test_drawings_saved_in_grey_are_the_same(tmp_path: Path, toy: Path) -> None:
+    expected = load(toy, tmp_path / "a").drawings_hash
+    for name in TOY:
+        with Image.open(toy / name) as image:
+            image.convert("RGB").save(toy / name)
+    assert load(toy, tmp_path / "b").drawings_hash == expected
+
+
+# --------------------------------------------------------------------------------------------------------- cache
+
+
+def test_prepared_once_for_all_options(toy: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(toy, cache)
+
+    def refuse(files: object) -> PackedImages:
+        pytest.fail("prepared again")
+
+    monkeypatch.setattr(omniglot, "prepare", refuse)
+    again = load(toy, cache)
+    assert (again.content_hash, again.drawings_hash) == (first.content_hash, first.drawings_hash)
+    assert load(toy, cache, split="alphabets", ink=0).subset == first.subset
+    moved = toy.rename(toy.with_name("moved"))
+    assert load(moved, cache).content_hash == first.content_hash
+
+
+@pytest.mark.parametrize("write", [write_folders, write_archives])
+def test_changed_files_are_prepared_again(tmp_path: Path, cache: Path, write: Callable[..., Path]) -> None:
+    before = load(write(tmp_path / "data"), cache)
+    after = load(write(tmp_path / "data", sorted(TOY | {f"{HALVES[0]}/Angelic/character01/0000_03.png"})), cache)
+    assert before.content_hash != after.content_hash
+
+
+# -------------------------------------------------------------------------------------------------------- splits
+
+
+def test_a_small_set_is_split_in_proportion_and_called_one(toy: Path, cache: Path) -> None:
+    source = load(toy, cache)
+    assert {split: len(names) for split, names in names_of(source).items()} == {"train": 10, "val": 1, "test": 4}
+    assert len(set.union(*names_of(source).values())) == 15
+    assert source.subset == "15 of 1,623 characters, 15 characters with other than 20 drawings"
+
+
+def test_alphabets_stay_whole(toy: Path, cache: Path) -> None:
+    names = names_of(load(toy, cache, split="alphabets"))
+    alphabets = {split: {name.split("/")[0] for name in each} for split, each in names.items()}
+    assert alphabets["test"] == set(ALPHABETS[1])
+    assert len(alphabets["val"]) == 1 and alphabets["train"] | alphabets["val"] == set(ALPHABETS[0])
+    assert sum(map(len, names.values())) == 15
+
+
+def test_rotated_classes_are_for_training_only(toy: Path, cache: Path) -> None:
+    source = load(toy, cache, rotations="classes")
+    assert {split: each.size for split, each in source.splits.items()} == {"train": 40, "val": 1, "test": 4}
+    for rotations in ("none", "episode"):
+        source = load(toy, cache, rotations=rotations)
+        assert {pool(source, split).rotations for split in source.splits} == {rotations}
+
+
+def test_sets_too_small_to_split() -> None:
+    with pytest.raises(DataError, match="2 characters were found, and three are the least"):
+        split_randomly(("A/1", "A/2"))
+    with pytest.raises(DataError, match="1 in images_background, and two are the least"):
+        split_by_alphabet(("A/1", "A/2", "B/1"), ["B"])
+
+
+def test_the_random_split_ignores_order() -> None:
+    names = [f"A/character{i}" for i in range(50)]
+    forwards, backwards = split_randomly(names), split_randomly(names[::-1])
+    for split, chosen in forwards.items():
+        assert {names[c] for c in chosen} == {names[::-1][c] for c in backwards[split]}
+
+
+# -------------------------------------------------------------------------------------------------------- errors
+
+
+def test_nothing_found_names_every_place_and_every_way_out(tmp_path: Path, cache: Path) -> None:
+    with pytest.raises(DataError) as error:
+        load(tmp_path, cache)
+    for part in (
+        str(tmp_path), "(--data-dir)", str(cache / "downloads"), "downloading is switched off", "MAMLBENCH_DATA",
+        "data_dir in mamlbench.toml", "--dataset glyphs",
+    ):  # fmt: skip
+        assert part in str(error.value)
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize("missing", HALVES)
+def test_one_half_alone_is_refused(tmp_path: Path, toy: Path, cache: Path, missing: str) -> None:
+    shutil.rmtree(toy / missing)
+    (present,) = set(HALVES) - {missing}
+    with pytest.raises(DataError, match=f"one half of Omniglot only, {present}: put {missing}.zip beside it"):
+        load(toy, cache)
+
+
+def test_a_truncated_archive_is_named(tmp_path: Path, cache: Path) -> None:
+    archive = write_archives(tmp_path / "zips") / f"{HALVES[1]}.zip"
+    archive.write_bytes(archive.read_bytes()[:-200])
+    with pytest.raises(DataError, match=rf"{HALVES[1]}\.zip' cannot be read.*download it again"):
+        load(archive.parent, cache)
+    assert not list(cache.glob("*"))
+
+
+def test_damage_inside_an_archive_is_found(tmp_path: Path, cache: Path) -> None:
+    archive = write_archives(tmp_path / "zips") / f"{HALVES[0]}.zip"
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"IDAT") + 20] ^= 255
+    archive.write_bytes(content)
+    with pytest.raises(DataError, match=r"1 damaged drawing of .*zip/Angelic/character01/0000_01.png' \(Bad CRC"):
+        load(archive.parent, cache)
+
+
+def test_all_damaged_drawings_are_named(toy: Path, cache: Path) -> None:
+    """Of 30, damaged in four ways: ten are named, the others counted."""
+    for i, name in enumerate(sorted(TOY)[:12]):
+        whole = drawing(name)
+        half = len(whole) // 2
+        damage = [b"", whole[:half], whole[:half] + bytes(20) + whole[half + 20 :], drawing(name, (28, 28))]
+        (toy / name).write_bytes(damage[i % 4])
+    with pytest.raises(DataError, match=r"^12 damaged drawings.* and 2 more\. Extract or download") as error:
+        load(toy, cache)
+    assert len(re.findall(r"\d{4}_\d\d\.png", str(error.value))) == 10
+    assert "(28 x 28 pixels instead of 105 x 105)" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_character_folders_without_drawings_are_named(tmp_path: Path, toy: Path, cache: Path) -> None:
+    (toy / HALVES[0] / "Angelic" / "character09").mkdir()
+    with pytest.raises(DataError, match=r"folders without drawings, Angelic/character09: extract or download"):
+        load(toy, cache)
+    archives = write_archives(tmp_path / "zips")
+    with zipfile.ZipFile(archives / f"{HALVES[0]}.zip", "a") as archive:
+        archive.writestr(f"{HALVES[0]}/Angelic/character09/", b"")
+    with pytest.raises(DataError, match=r"folders without drawings, Angelic/character09: extract or download"):
+        load(archives, cache)
+
+
+def test_an_empty_half_is_named(toy: Path, cache: Path) -> None:
+    shutil.rmtree(toy / HALVES[0])
+    (toy / HALVES[0]).mkdir()
+    with pytest.raises(DataError, match=f"{HALVES[0]}' holds no Alphabet/characterNN/NAME.png"):
+        load(toy, cache)
+
+
+def test_one_half_twice_is_refused(tmp_path: Path, cache: Path) -> None:
+    names = {name.replace(*HALVES[::-1]) for name in TOY if name.startswith(HALVES[1])}
+    archives = write_archives(tmp_path / "zips", sorted(TOY | names))
+    with pytest.raises(DataError, match=r"Characters in both .*: Tengwar/character01, .*copy of the other"):
+        load(archives, cache)
+
+
+def test_a_dangling_link_is_an_error_with_its_folder(toy: Path, cache: Path) -> None:
+    (toy / HALVES[0] / "Angelic" / "character01" / "0000_03.png").symlink_to("nowhere")
+    with pytest.raises(DataError, match=f"{HALVES[0]}' cannot be read .*check its permissions and links"):
+        load(toy, cache)
+
+
+def test_identical_drawings_are_no_damage(toy: Path, cache: Path) -> None:
+    """The published set has a pair: Braille/character01 0192_03 and 0192_19."""
+    first, second = sorted((toy / HALVES[0] / "Braille" / "character01").iterdir())
+    shutil.copy(first, second)
+    assert load(toy, cache).splits["train"].size == 10
+
+
+# ------------------------------------------------------------------------------------------------------ download
+
+
+def fake_torchvision(monkeypatch: pytest.MonkeyPatch, fetch: Callable[[Path, str], None]) -> list[str]:
+    """Put ``fetch(folder, half)`` in place of torchvision's download; returns what was asked for."""
+    asked: list[str] = []
+
+    class Fake:
+        folder = "omniglot-py"
+
+        def __init__(self, root: str, background: bool, download: bool) -> None:
+            assert download
+            asked.append(HALVES[0 if background else 1])
+            fetch(Path(root) / self.folder, asked[-1])
+
+    module = type(sys)("torchvision.datasets")
+    vars(module)["Omniglot"] = Fake
+    monkeypatch.setitem(sys.modules, "torchvision", type(sys)("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
+    return asked
+
+
+def test_downloaded_once_then_kept(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fetch(folder: Path, half: str) -> None:
+        write_archives(folder, halves=[half])
+        write_folders(folder, [name for name in TOY if name.startswith(half)])  # torchvision extracts
+        print("Downloading", half)
+
+    asked = fake_torchvision(monkeypatch, fetch)
+    with caplog.at_level("INFO", "mamlbench"):
+        source = load(tmp_path, cache, allow_download=True)
+    assert [record.message for record in caplog.records if "14 MB" in record.message] == [caplog.records[0].message]
+    assert source.origin == "zip archives" and asked == list(HALVES)
+    kept = sorted(path.relative_to(cache / "downloads").as_posix() for path in (cache / "downloads").rglob("*"))
+    assert kept == ["omniglot-py", *(f"omniglot-py/{half}.zip" for half in HALVES)]
+    assert load(tmp_path, cache).content_hash == source.content_hash
+    assert asked == list(HALVES), "not asked again"
+
+
+def test_standard_output_stays_clean_while_downloading(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fetch(folder: Path, half: str) -> None:
+        print("Downloading", half)
+        write_archives(folder, halves=[half])
+
+    fake_torchvision(monkeypatch, fetch)
+    load(None, cache, allow_download=True)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("error", [OSError("no route to host"), RuntimeError("File not found or corrupted.")])
+def test_a_failed_download_leaves_nothing_and_says_so(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fetch(folder: Path, half: str) -> None:
+        write_archives(folder, halves=[half])
+        if half == HALVES[1]:
+            raise error
+
+    fake_torchvision(monkeypatch, fetch)
+    with pytest.raises(DataError, match=rf"downloading it failed \({error}\): name the folder.*--dataset glyphs"):
+        load(None, cache, allow_download=True)
+    assert not list((cache / "downloads").iterdir())
+
+
+def test_two_processes_may_download_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(folder: Path, half: str) -> None:
+        write_archives(folder, halves=[half])
+        write_archives(cache / "downloads" / "omniglot-py")  # the other one was faster
+
+    fake_torchvision(monkeypatch, fetch)
+    omniglot_download.download(cache / "downloads")
+    assert [each.name for each in (cache / "downloads").iterdir()] == ["omniglot-py"]
+
+
+# ------------------------------------------------------------------------------------------------------ real data
+
+
+@pytest.fixture(scope="module")
+def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def real(shared_data: Path, real_cache: Path) -> Omniglot:
+    return load(shared_data, real_cache)
+
+
+def test_the_complete_set(real: Omniglot) -> None:
+    assert real.subset is None
+    assert {split: each.size for split, each in real.splits.items()} == {"train": 1100, "val": 100, "test": 423}
+    assert len(set.union(*names_of(real).values())) == 1623
+    assert all(set(np.diff(pool(real, split).offsets)) == {20} for split in real.splits)
+    assert {re.sub(r"\d\d$", "NN", name).split("/")[1] for name in pool(real, "train").class_names} == {"characterNN"}
+
+
+def test_the_content_is_written_down(real: Omniglot) -> None:
+    """If one moves with no intent, numbers cannot be compared; the first hangs on the published files alone."""
+    assert real.drawings_hash == "c8308fe01f0163cd5dd90910a484f5be62d616c1b91d2c725e84f06bcc153556"
+    assert real.content_hash == "bbfccc94f321c873b51fabb0867378a8cf4a6ae73e4d7278a827c1ba445aa9ba"
+
+
+def test_the_published_evaluation_alphabets_are_the_test_split(
+    real: Omniglot, shared_data: Path, real_cache: Path
+) -> None:
+    names = names_of(load(shared_data, real_cache, split="alphabets"))
+    alphabets = {split: {name.split("/")[0] for name in each} for split, each in names.items()}
+    assert {split: len(each) for split, each in alphabets.items()} == {"train": 25, "val": 5, "test": 20}
+    assert len(set.union(*alphabets.values())) == 50
+    assert len(names["test"]) == 659 and len(names["train"] | names["val"]) == 964
+
+
+def test_ink_is_sparse(real: Omniglot) -> None:
+    images = pool(real, "train").images.float() / 255
+    assert 0.03 < images.mean() < 0.15
+    assert images.amax((1, 2, 3)).min() > 0.3, "a drawing vanished"
+
+
+def test_a_second_start_takes_less_than_a_second(real: Omniglot, shared_data: Path, real_cache: Path) -> None:
+    code = f"""
+import time, torch
+from pathlib import Path
+from mamlbench.api import DataPlaces
+start = time.perf_counter()
+from mamlbench_plugins.datasets.omniglot import Omniglot
+places = DataPlaces((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
+assert Omniglot(Omniglot.Options(), places).content_hash == {real.content_hash!r}
+print(time.perf_counter() - start)
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1
