@@ -112,7 +112,7 @@ def shrink(bits: list[bytes]) -> Pictures:
     """Shrink decoded drawings as Pillow's LANCZOS filter does in grey: uint8 ``[drawings, 28, 28]``, ink 255 on 0.
 
     MAML's published script asks for LANCZOS, too, but on 1-bit images, where Pillow takes the nearest pixel instead;
-    so does Reptile's code. Strokes come out broken that way.
+    so does Reptile's code. Their pictures are black and white, these are smooth.
     """
     parts = [bits[start : start + 1000] for start in range(0, len(bits), 1000)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # Pillow and numpy let go of the interpreter lock
