@@ -49,11 +49,10 @@ def toy_plugin():
 @pytest.fixture
 def make_algorithm():
     """Build an algorithm in float64 on a tiny network: ``make_algorithm("maml", engine, inner_lr=0.1)``."""
-    from mamlbench_plugins.backbones.conv4 import StridedConv4
-
     from mamlbench.api import Classification, Model, Workbench
     from mamlbench.engine import VmapEngine
     from mamlbench.plugin import load_plugins
+    from mamlbench_plugins.backbones.conv4 import StridedConv4
 
     def make(name, engine=None, *, backbone=None, shape=(1, 14, 14), problem=None, pooled=None, iterations=10, **given):
         import torch

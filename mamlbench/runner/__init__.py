@@ -1,6 +1,6 @@
 """Runs: plan, loop, checkpoints, meter, launch."""
 
-# CALLS
+from mamlbench.runner.calls import evaluate, run
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan

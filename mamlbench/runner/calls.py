@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mamlbench.plugin import load_plugins
+from mamlbench.plugin import Plugins, load_plugins
+from mamlbench.project import find_project, folders, plugin_files
 from mamlbench.record import Evaluation, RunRecord
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
 from mamlbench.spec import Folders, RunRequest
-from mamlbench.spec.places import cache_folder, data_folders
-from mamlbench.spec.project import find_project
 
 
 def run(
@@ -22,7 +21,7 @@ def run(
     *,
     options: dict[str, Any] | None = None,
     data_dir: str | Path | None = None,
-    results_dir: str | Path = "results",
+    results_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     **settings: Any,
 ) -> RunRecord:
@@ -33,15 +32,15 @@ def run(
         dataset: a registered name.
         options: as ``-o NAME=VALUE``: ``{"inner_lr": 0.4, "dataset.rotations": "none"}``.
         data_dir: where the data set lies; as ``--data-dir``.
-        results_dir: where the record goes.
+        results_dir: where the record goes; as ``--results-dir``.
         plugins: single-file plugins to load; as ``--plugin``.
         **settings: further fields of ``mamlbench.spec.RunRequest``: iterations, seed, ways, shots, preset, ...
 
     Raises ConfigError or DataError as the command line reports them.
     """
-    loaded = load_plugins(map(Path, plugins))
+    loaded, places = _surroundings(data_dir, results_dir, plugins)
     request = RunRequest(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
-    (record,) = launch(plan(request, loaded), loaded, _folders(data_dir, results_dir), own_process=False)
+    (record,) = launch(plan(request, loaded), loaded, places, own_process=False)
     return record
 
 
@@ -64,16 +63,17 @@ def evaluate(
         device: as for a run.
         **protocol: fields of ``mamlbench.spec.Protocol`` to change: queries, test_episodes, modes, ...
     """
-    return evaluate_model(
-        Path(model),
-        load_plugins(map(Path, plugins)),
-        _folders(data_dir, "results"),
-        protocol=protocol,
-        options=options,
-        device=device,
+    loaded, places = _surroundings(data_dir, None, plugins)
+    return evaluate_model(Path(model), loaded, places, protocol=protocol, options=options, device=device)
+
+
+def _surroundings(
+    data_dir: str | Path | None, results_dir: str | Path | None, plugins: Sequence[str | Path]
+) -> tuple[Plugins, Folders]:
+    project = find_project(Path.cwd())
+    places = folders(
+        project,
+        data_dir=None if data_dir is None else Path(data_dir),
+        results_dir=None if results_dir is None else Path(results_dir),
     )
-
-
-def _folders(data_dir: str | Path | None, results_dir: str | Path) -> Folders:
-    flag = None if data_dir is None else Path(data_dir)
-    return Folders(results=Path(results_dir), data=data_folders(flag, find_project(Path.cwd())), cache=cache_folder())
+    return load_plugins(plugin_files(project, map(Path, plugins))), places

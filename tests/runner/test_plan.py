@@ -48,9 +48,7 @@ def test_what_is_asked_for_wins_over_the_preset(plugins):
     assert planned.training.shots == planned.protocol.shots == 2
 
 
-@pytest.mark.parametrize(
-    ("ways", "meta_batch", "inner_lr", "steps"), [(5, 32, 0.4, (1, 3)), (20, 16, 0.1, (5, 5))]
-)
+@pytest.mark.parametrize(("ways", "meta_batch", "inner_lr", "steps"), [(5, 32, 0.4, (1, 3)), (20, 16, 0.1, (5, 5))])
 def test_the_paper_preset_has_the_published_settings(plugins, ways, meta_batch, inner_lr, steps):
     planned = spec(plugins, dataset="omniglot", preset="paper", ways=ways)
     options = planned.algorithm.options

@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from mamlbench_plugins.algorithms.fomaml import FOMAML
 
 import mamlbench
 from mamlbench.api import ClassPool, SourceInfo, TaskSource
+from mamlbench_plugins.algorithms.fomaml import FOMAML
 
 DRAWINGS = 12
 

@@ -60,9 +60,7 @@ def test_directions_of_halves_add_up(make_algorithm, make_batch, name):
     batch = training_batch(algorithm, make_batch)
     whole = algorithm.direction(batch)
     halves = [
-        algorithm.direction(
-            type(batch)(*(type(part)(*(t[s] for t in part)) for part in batch[:2]), batch.keys[s])
-        )
+        algorithm.direction(type(batch)(*(type(part)(*(t[s] for t in part)) for part in batch[:2]), batch.keys[s]))
         for s in (slice(0, 2), slice(2, 4))
     ]
     added = halves[0] + halves[1]

@@ -65,8 +65,15 @@ def test_minibatches_are_smaller_than_the_support_set(make_algorithm, make_batch
 def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
     mlp = MLP(MLP.Options(hidden=(8, 8), norm=False))
     algorithm = make_algorithm(
-        "pretrain", backbone=mlp, shape=(1,), problem=Regression(), pooled=Regression(), test_steps=100, finetune_lr=0.1,
-        momentum=0.0, dampening=0.0
+        "pretrain",
+        backbone=mlp,
+        shape=(1,),
+        problem=Regression(),
+        pooled=Regression(),
+        test_steps=100,
+        finetune_lr=0.1,
+        momentum=0.0,
+        dampening=0.0,
     )
     x = torch.linspace(-1, 1, 5, dtype=torch.float64).view(1, 5, 1)
     support = Examples(x, 2 * x)

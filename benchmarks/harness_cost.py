@@ -1,0 +1,81 @@
+"""What the harness itself costs: its training loop against a bare loop around the same step, in interleaved rounds.
+
+    python benchmarks/harness_cost.py [--data-dir DIR] [--rounds 12] [--iterations 20]
+
+Both sides draw the same episodes and take the same steps from the same parameters. The bare loop has nothing else;
+the harness adds its meter, its listeners and its progress display. Also printed: the share of sampling.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from mamlbench.cli.progress import ProgressDisplay
+from mamlbench.engine import keep_memory
+from mamlbench.plugin import load_plugins
+from mamlbench.project import cache_folder
+from mamlbench.runner import plan
+from mamlbench.runner.artefacts import clone
+from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.runner.loop import Loop
+from mamlbench.runner.meter import Meter
+from mamlbench.spec import Folders, RunRequest
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--algo", default="fomaml")
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--iterations", type=int, default=20)
+    given = parser.parse_args()
+
+    keep_memory()
+    plugins = load_plugins()
+    plugins.manager.register(ProgressDisplay())
+    data = () if given.data_dir is None else (("--data-dir", given.data_dir),)
+    dataset = "glyphs" if given.data_dir is None else "omniglot"
+    (spec,) = plan(RunRequest(algorithms=(given.algo,), dataset=dataset), plugins)
+    folders = Folders(data=data, cache=cache_folder())
+    experiment = assemble(spec, plugins, load_source(spec, plugins, folders))
+    start = clone(experiment.algorithm.state())
+
+    def emit(hook: str, **arguments: object) -> None:
+        list(plugins.notify(hook, spec=spec, **arguments))
+
+    def bare() -> float:
+        began = time.perf_counter()
+        for number in range(given.iterations):
+            experiment.algorithm.apply(experiment.algorithm.direction(experiment.draw(number)))
+        return time.perf_counter() - began
+
+    def harness(loop: Loop) -> float:
+        began = time.perf_counter()
+        while loop.progress.iteration < given.iterations:
+            loop._train_block(min(spec.training.log_every, given.iterations - loop.progress.iteration))
+        return time.perf_counter() - began
+
+    ratios, sampling = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(given.rounds + 1):
+            experiment.algorithm.load_state(start)
+            first = bare()
+            experiment.algorithm.load_state(start)
+            loop = Loop(experiment, Meter(experiment.device), emit, Path(folder))
+            second = harness(loop)
+            if number:  # the first round warms up
+                ratios.append(second / first)
+                sampling.append(loop.meter.wall["data"] / second)
+    low, high = min(ratios), max(ratios)
+    print(f"\n{given.algo} on {dataset}, {given.rounds} rounds of {given.iterations} iterations")
+    print(f"harness / bare loop: median {statistics.median(ratios):.4f} (from {low:.4f} to {high:.4f})")
+    print(f"sampling: median {statistics.median(sampling):.2%} of the harness's time")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,35 @@
+"""The main job on the real Omniglot: training must beat the untrained network given the same adaptation.
+
+Each algorithm runs for as many iterations as it needs (a minute or two), through the real command line. The bar is
+on the paired gain per test episode: the lower end of its 95 % interval above 10 points.
+"""
+
+import json
+import subprocess
+
+import pytest
+
+ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 800}
+
+
+@pytest.mark.acceptance
+@pytest.mark.parametrize("algorithm", sorted(ITERATIONS))
+def test_paired_gain_on_omniglot(tmp_path, shared_data, algorithm):
+    command = [
+        "mamlbench", "run", "--algo", algorithm, "--dataset", "omniglot", "--data-dir", str(shared_data),
+        "--results-dir", str(tmp_path), "--iterations", str(ITERATIONS[algorithm]),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    (path,) = tmp_path.glob("*.json")
+    record = json.loads(path.read_text())
+    assert record["status"] == "finished"
+    result = record["test"]["modes"]["transductive"]
+    assert record["test"]["protocol"]["test_episodes"] >= 600
+    assert record["test"]["protocol"]["queries"] == 1
+    assert result["gain"]["low"] > 0.10, result["gain"]
+    segments = record["measurement"]["segments"]
+    named = sum(segments[name]["wall"] for name in ("data", "train", "evaluate", "checkpoint"))
+    assert named == pytest.approx(record["measurement"]["wall_seconds"], rel=0.02)
+    assert segments["data"]["wall"] < 0.03 * record["measurement"]["wall_seconds"]
