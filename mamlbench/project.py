@@ -5,27 +5,36 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from platformdirs import user_cache_path
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from mamlbench.errors import ConfigError
 
-from mamlbench.errors import ConfigError, did_you_mean
-from mamlbench.spec import Folders
+if TYPE_CHECKING:
+    from mamlbench.spec import Folders
 
 FILE = "mamlbench.toml"
 DATA_VARIABLE = "MAMLBENCH_DATA"
 CACHE_VARIABLE = "MAMLBENCH_CACHE"
 
 
-class Project(BaseModel):
-    """What ``mamlbench.toml`` may say; its relative paths start at its own folder."""
+@dataclass(frozen=True)
+class Project:
+    """What ``mamlbench.toml`` may say; its relative paths start at its own folder.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    A plain dataclass, and validated only where there is a file: every command asks for it, and importing pydantic
+    costs as much as everything else that ``--help`` needs.
+    """
 
-    data_dir: Path | None = Field(None, description="where data sets lie")
-    results_dir: Path | None = Field(None, description="where records go; none: results/ in the current folder")
-    plugins: tuple[Path, ...] = Field((), description="single-file plugins to load with every command")
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    data_dir: Path | None = None
+    """where data sets lie"""
+    results_dir: Path | None = None
+    """where records go; None: results/ in the current folder"""
+    plugins: tuple[Path, ...] = ()
+    """single-file plugins to load with every command"""
 
 
 def find_project(start: Path) -> Project:
@@ -40,20 +49,16 @@ def find_project(start: Path) -> Project:
 
 
 def _read(path: Path) -> Project:
+    from pydantic import TypeAdapter, ValidationError
+
+    from mamlbench.spec import explain
+
     try:
-        return Project.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return TypeAdapter(Project).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ConfigError(*explain(error, (f.name for f in fields(Project)), f"'{path}'", what="key")) from error
     except (OSError, ValueError) as error:
-        if not isinstance(error, ValidationError):
-            raise ConfigError(f"'{path}' cannot be read: {error}.") from error
-        raise ConfigError(*(f"'{path}': {_explain(each)}" for each in error.errors())) from error
-
-
-def _explain(error: object) -> str:
-    assert isinstance(error, dict)
-    key = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        return f"unknown key '{key}'.{did_you_mean(key, Project.model_fields)}"
-    return f"key '{key}': {error['msg']}."
+        raise ConfigError(f"'{path}' cannot be read: {error}.") from error
 
 
 def _resolved(project: Project, folder: Path) -> Project:
@@ -81,11 +86,17 @@ def data_folders(flag: Path | None, project: Project) -> tuple[tuple[str, Path],
 def cache_folder() -> Path:
     """Where prepared data is kept: MAMLBENCH_CACHE, else the platform's cache folder."""
     variable = os.environ.get(CACHE_VARIABLE)
-    return Path(variable).expanduser() if variable else user_cache_path("mamlbench")
+    if variable:
+        return Path(variable).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mamlbench")
 
 
 def folders(project: Project, *, data_dir: Path | None = None, results_dir: Path | None = None) -> Folders:
     """All folders of a command; what is given on the command line comes before the project's."""
+    from mamlbench.spec import Folders
+
     return Folders(
         results=results_dir or project.results_dir or Path("results"),
         data=data_folders(data_dir, project),

@@ -50,11 +50,11 @@ class Plugins:
                 yield f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {error}"
 
 
-def load_plugins(files: Iterable[Path] = ()) -> Plugins:
+def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
     """Load installed plugins, then local files.
 
     An installed plugin that is broken is reported and left out. A local file was asked for by name, so a broken
-    one raises ConfigError.
+    one raises ConfigError; where not ``strict``, as in listings, it is reported too.
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)
@@ -68,7 +68,7 @@ def load_plugins(files: Iterable[Path] = ()) -> Plugins:
     for path in plugins.files:
         report = PluginReport(path.stem, str(path))
         _try_plugin(plugins, report, lambda path=path: _import_file(path))
-        if report.error:
+        if report.error and strict:
             raise ConfigError(f"Plugin '{path}' cannot be loaded: {report.error}")
     return plugins
 

@@ -63,7 +63,10 @@ def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -
 
 @hookspec
 def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
-    """The model was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations."""
+    """The model was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations.
+
+    ``metrics`` holds the mean score under the name of the problem's metric, e.g. ``{"accuracy": 0.93}``.
+    """
 
 
 @hookspec

@@ -11,8 +11,8 @@ from mamlbench.project import find_project, folders, plugin_files
 from mamlbench.record import Evaluation, RunRecord
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
-from mamlbench.runner.plan import plan
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.runner.plan import plan, request
+from mamlbench.spec import Folders
 
 
 def run(
@@ -39,8 +39,8 @@ def run(
     Raises ConfigError or DataError as the command line reports them.
     """
     loaded, places = _surroundings(data_dir, results_dir, plugins)
-    request = RunRequest(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
-    (record,) = launch(plan(request, loaded), loaded, places, own_process=False)
+    wanted = request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
+    (record,) = launch(plan(wanted, loaded), loaded, places, own_process=False)
     return record
 
 

@@ -18,7 +18,7 @@ from mamlbench.runner.artefacts import load_model
 from mamlbench.runner.assemble import Experiment, assemble, load_source
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
-from mamlbench.spec import Component, Folders, Mode, Protocol
+from mamlbench.spec import Component, Folders, Mode, Protocol, explain
 
 EPISODES_AT_ONCE = 100
 
@@ -131,7 +131,7 @@ def evaluate_model(
     try:
         new_protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
     except ValidationError as error:
-        raise ConfigError(*(f"protocol: {each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
+        raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
     spec = spec.model_copy(
         update={
             "protocol": new_protocol,

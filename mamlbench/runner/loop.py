@@ -138,7 +138,7 @@ class Loop:
             validation=score,
         )
         self.progress.curve.append(point)
-        self.emit("mamlbench_evaluated", step=self.progress.iteration, split="val", metrics={"score": score})
+        self._tell("val", score)
 
     def _check_parameters(self, score: float) -> None:
         finite = math.isfinite(score) and all(bool(value.isfinite().all()) for value in self.algorithm.meta.values())
@@ -169,8 +169,11 @@ class Loop:
             self.algorithm.load_state(self.progress.best_state)
             trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
             self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
-        score = self.progress.test.modes[protocol.modes[0]].score.mean
-        self.emit("mamlbench_evaluated", step=self.progress.iteration, split="test", metrics={"score": score})
+        self._tell("test", self.progress.test.modes[protocol.modes[0]].score.mean)
+
+    def _tell(self, split: str, score: float) -> None:
+        metric = self.experiment.problem.metric.name
+        self.emit("mamlbench_evaluated", step=self.progress.iteration, split=split, metrics={metric: score})
 
 
 def _examples(batch: Any) -> int:

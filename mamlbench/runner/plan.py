@@ -12,9 +12,27 @@ from mamlbench.engine import STRATEGIES
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.runner.device import resolve_device
-from mamlbench.spec import Component, Preset, Protocol, RunRequest, RunSpec, Setting, Training, choose_preset
+from mamlbench.spec import (
+    Component,
+    Preset,
+    Protocol,
+    RunRequest,
+    RunSpec,
+    Setting,
+    Training,
+    choose_preset,
+    explain,
+)
 
 _PREFIXES = ("dataset", "backbone", "sampler")
+
+
+def request(**values: Any) -> RunRequest:
+    """Build a request from fields of RunRequest. Raises ConfigError with every problem."""
+    try:
+        return RunRequest.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(*explain(error, RunRequest.model_fields, "the run")) from error
 
 
 def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
@@ -110,7 +128,7 @@ def _protocol(request: RunRequest, preset: Preset, ways: int, shots: int, regres
     try:
         return Protocol(**{**preset.protocol, **asked, "ways": ways, "shots": shots})
     except ValidationError as error:
-        raise ConfigError(*(f"protocol: {each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
+        raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
 
 
 def _training(request: RunRequest, preset: Preset, protocol: Protocol) -> Training:
@@ -150,7 +168,7 @@ def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any])
     try:
         return schema.model_validate({key: _typed(value) for key, value in values.items()})
     except ValidationError as error:
-        raise ConfigError(*(_explain(kind, name, schema, each) for each in error.errors())) from error
+        raise ConfigError(*explain(error, schema.model_fields, f"{kind} '{name}'", what="option")) from error
 
 
 def _typed(value: Any) -> Any:
@@ -163,12 +181,3 @@ def _typed(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         return value
-
-
-def _explain(kind: str, name: str, schema: type[Options], error: Any) -> str:
-    option = ".".join(str(part) for part in error["loc"])
-    flag = option if kind == "algorithm" else f"{kind}.{option}"
-    if error["type"] == "extra_forbidden":
-        return f"{kind} '{name}' has no option '{option}'.{did_you_mean(option, schema.model_fields)}"
-    message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{kind} '{name}': option '{flag}': {message}, not {error['input']!r}."

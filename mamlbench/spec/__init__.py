@@ -1,6 +1,7 @@
 """Plain data that says what to run. No torch, no files, no registry: a spec can cross a process or a network."""
 
 from mamlbench.spec.preset import Preset, Setting, choose_preset
+from mamlbench.spec.problems import explain
 from mamlbench.spec.protocol import MODES, Mode, Protocol
 from mamlbench.spec.request import Folders, RunRequest
 from mamlbench.spec.run_spec import Component, RunSpec, Training
@@ -17,4 +18,5 @@ __all__ = [
     "Setting",
     "Training",
     "choose_preset",
+    "explain",
 ]

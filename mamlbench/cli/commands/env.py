@@ -1,0 +1,56 @@
+"""``mamlbench env``: what a maintainer asks for first."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+
+
+@click.command()
+@shared.plugin_files
+@shared.as_json
+@shared.debug
+@click.pass_context
+def command(context: click.Context, *, as_json: bool) -> None:
+    """Describe this machine, its software, and the folders in use; paste it into a bug report."""
+    session = session_of(context)
+
+    from mamlbench.project import folders
+    from mamlbench.record import current_environment
+    from mamlbench.runner.device import device_name, resolve_device
+
+    device = resolve_device("auto")
+    places = folders(session.project)
+    environment = current_environment(
+        device_name=device_name(device), plugins={r.name: r.version for r in session.plugins_with_errors().reports}
+    )
+    found: dict[str, Any] = {
+        **environment.model_dump(exclude={"threads", "allocator"}),
+        "device": str(device),
+        "data": [f"{path} ({reason})" for reason, path in places.data],
+        "cache": str(places.cache),
+        "results": str(places.results),
+    }
+    if as_json:
+        click.echo(json.dumps(found, indent=1))
+        return
+
+    from rich.markup import escape
+
+    from mamlbench.cli.show import console, table
+
+    rows = table("what", "found")
+    for name, value in found.items():
+        rows.add_row(name.replace("_", " "), escape(_text(value)) or "-")
+    console().print(rows)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {version}" for key, version in value.items())
+    return ", ".join(value) if isinstance(value, list) else str(value)

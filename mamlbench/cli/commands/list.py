@@ -1,0 +1,48 @@
+"""``mamlbench list``: every registered name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.plugin import KINDS
+
+EPILOG = """\b
+Examples:
+  mamlbench list
+  mamlbench list algorithms"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers]")
+@shared.plugin_files
+@shared.as_json
+@shared.debug
+@click.pass_context
+def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
+    """List what can be named in a run: algorithms, data sets, backbones and samplers."""
+    if kind is not None and kind.removesuffix("s") not in KINDS:
+        raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in KINDS])}")
+    plugins = session_of(context).plugins_with_errors()
+    entries = plugins.registry.entries(kind.removesuffix("s") if kind else None)
+    if as_json:
+        shown = [{**asdict(entry), "target": str(entry.target)} for entry in entries]
+        click.echo(json.dumps(shown, indent=1))
+        return
+
+    from mamlbench.cli.show import console, table
+
+    rows = table("kind", "name", "what it is", "from")
+    for kind_shown in dict.fromkeys(entry.kind for entry in entries):
+        for number, entry in enumerate(each for each in entries if each.kind == kind_shown):
+            rows.add_row("" if number else kind_shown, entry.name, entry.summary, entry.origin)
+        rows.add_section()
+    console().print(rows)
+    broken = sum(bool(report.error) for report in plugins.reports)
+    if broken:
+        click.echo(f"{broken} plugin(s) failed to load: see 'mamlbench plugins'.", err=True)

@@ -1,0 +1,38 @@
+"""``mamlbench plugins``: where everything comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+
+
+@click.command()
+@shared.plugin_files
+@shared.as_json
+@shared.debug
+@click.pass_context
+def command(context: click.Context, *, as_json: bool) -> None:
+    """Show installed and local plugins: origin, version, what each provides, and the error of one that is broken."""
+    reports = session_of(context).plugins_with_errors().reports
+    if as_json:
+        click.echo(json.dumps([asdict(report) for report in reports], indent=1))
+        return
+
+    from mamlbench.cli.show import console, table
+
+    rows = table("plugin", "from", "version", "provides")
+    for report in reports:
+        provides = f"[bold red]broken[/] {_escape(report.error)}" if report.error else ", ".join(report.provides)
+        rows.add_row(report.name, report.origin, report.version, provides)
+    console().print(rows)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -1,0 +1,90 @@
+"""``mamlbench run``: the main job."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli import protocol_options
+from mamlbench.cli.main import session_of
+from mamlbench.errors import ExitCode
+
+EPILOG = """\b
+Examples:
+  mamlbench run --algo maml
+  mamlbench run --algo maml --dataset omniglot --data-dir ~/data
+  mamlbench run --algo maml --algo fomaml --algo reptile --seeds 3
+  mamlbench run --algo maml --shots 5 --iterations 300 -o inner_lr=0.3 -o backbone.width=32
+  mamlbench run --algo mine --plugin mine.py"""
+
+
+@click.command(epilog=EPILOG)
+@click.option("--algo", "algorithms", multiple=True, required=True, type=shared.Registered("algorithm"),
+              help="Algorithm; repeat for several.")  # fmt: skip
+@click.option("--dataset", default="glyphs", show_default=True, type=shared.Registered("dataset"), help="Data set.")
+@click.option("--backbone", type=shared.Registered("backbone"), help="Network.  [default: the data set's]")
+@click.option("--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"),
+              help="Which tasks to train on.")  # fmt: skip
+@click.option("--preset", default="quick", show_default=True,
+              help="Settings by name: quick (a laptop's few minutes), paper (as published).")  # fmt: skip
+@click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
+@click.option("--meta-batch", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
+@click.option("--ways", type=click.IntRange(min=1), help="Classes per episode.  [default: 5]")
+@protocol_options.shots
+@protocol_options.queries
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="First training seed.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of training seeds.")
+@protocol_options.test_episodes
+@click.option("--validation-episodes", type=click.IntRange(min=2), help="Episodes per validation.  [default: 200]")
+@protocol_options.episode_seed
+@protocol_options.modes
+@shared.plugin_options
+@click.option("--target", "target_score", type=float,
+              help="Time how long it takes until validation reaches this score (0.9 for 90 %).")  # fmt: skip
+@click.option("--checkpoint-every", type=click.IntRange(min=0),
+              help="Iterations between checkpoints.  [default: at validations]")  # fmt: skip
+@shared.device
+@click.option("--engine", default="auto", show_default=True, help="How tasks are computed: auto, or one by name.")
+@shared.data_dir
+@shared.results_dir
+@shared.plugin_files
+@shared.as_json
+@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+@shared.debug
+@click.pass_context
+def command(
+    context: click.Context, /, *, options: tuple[str, ...], data_dir: Path | None, results_dir: Path | None,
+    as_json: bool, quiet: bool, **given: Any,
+) -> ExitCode:  # fmt: skip
+    """Meta-train, select on validation episodes, meta-test, record, and print a table.
+
+    Several algorithms and seeds run one after the other, each in a process of its own, and end in one table.
+    """
+    wanted = shared.parse_options(options)
+    session = session_of(context)
+    plugins = session.plugins
+
+    from mamlbench.cli.progress import progress
+    from mamlbench.project import folders
+    from mamlbench.runner import launch, plan, request
+
+    given["modes"] = given["modes"] or None
+    specs = plan(request(options=wanted, **given), plugins)
+    places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
+    with progress(plugins) if not quiet else nullcontext():
+        records = launch(specs, plugins, places)
+
+    from mamlbench.cli.show import show_records
+
+    show_records(records, places.results, as_json=as_json, missing=len(specs) - len(records))
+    return _exit_code({record.status for record in records})
+
+
+def _exit_code(statuses: set[str]) -> ExitCode:
+    if "interrupted" in statuses:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if statuses == {"finished"} else ExitCode.RUN_FAILED

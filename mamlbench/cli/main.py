@@ -1,0 +1,121 @@
+"""The entry point: finds the command, and turns every end into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from mamlbench import __version__
+from mamlbench.cli.session import Session
+from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
+
+COMMANDS = {
+    "run": "Meta-train, validate, meta-test and record.",
+    "evaluate": "Test a trained model under another protocol.",
+    "report": "Print recorded runs as a comparison table.",
+    "list": "List algorithms, data sets, backbones and samplers.",
+    "info": "Show one of them with its options.",
+    "plugins": "Show what is installed, and what failed to load.",
+    "env": "Describe this machine, its software and the folders in use.",
+    "completion": "Print the shell completion script.",
+}
+"""Name to summary, in the order of the help page; each lives in mamlbench/cli/commands/NAME.py."""
+
+EPILOG = """\b
+Examples:
+  mamlbench run --algo maml                                  on glyphs, no download needed
+  mamlbench run --algo maml --dataset omniglot --data-dir DIR
+  mamlbench run --algo maml --algo reptile --seeds 3         one table
+  mamlbench info maml                                        its options
+
+\b
+Exit codes: 0 ok, 1 regression or failed contract, 2 interrupted, 3 internal error,
+4 usage or configuration, 5 nothing to do or to compare, 6 a run failed."""
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is used, and asks plugins for more."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*COMMANDS, *sorted(self._from_plugins(context))]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            command = importlib.import_module(f"mamlbench.cli.commands.{name}").command
+            assert isinstance(command, click.Command)
+            return command
+        return self._from_plugins(context).get(name)
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> Any:
+        if self.get_command(context, args[0]) is None and not args[0].startswith("-"):
+            raise click.UsageError(f"Unknown command '{args[0]}'.{did_you_mean(args[0], self.list_commands(context))}")
+        return super().resolve_command(context, args)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [(name, command.get_short_help_str()) for name, command in sorted(self._from_plugins(context).items())]
+        with formatter.section("Commands"):
+            formatter.write_dl([*COMMANDS.items(), *own])
+
+    def _from_plugins(self, context: click.Context) -> dict[str, click.Command]:
+        found = click.Group("plugins")
+        try:
+            plugins = session_of(context).plugins_with_errors()
+        except MamlbenchError:  # a broken mamlbench.toml: the command that needs it will say so
+            return {}
+        for error in plugins.notify("mamlbench_add_commands", cli=found):
+            click.echo(f"Warning: {error}", err=True)
+        return {name: command for name, command in found.commands.items() if name not in COMMANDS}
+
+
+def session_of(context: click.Context) -> Session:
+    """The session that the whole call shares."""
+    return context.ensure_object(Session)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mamlbench")
+def cli() -> None:
+    """Benchmark few-shot meta-learning: MAML, first-order MAML, Reptile, pretraining and yours, compared fairly."""
+
+
+def entry() -> None:
+    """Run the command line and exit with its code."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command line; every error ends in a sentence on stderr and the exit code it stands for."""
+    session = Session()
+    try:
+        result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `mamlbench list | head`: whoever read has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return ExitCode.INTERRUPTED
+    except Exception as error:
+        if session.debug:
+            traceback.print_exc()
+        return _explain(error)
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _explain(error: Exception) -> int:
+    if isinstance(error, click.ClickException):
+        error.show()
+        return ExitCode.USAGE
+    if isinstance(error, MamlbenchError):
+        for line in str(error).splitlines():
+            click.echo(f"Error: {line}", err=True)
+        return error.exit_code
+    click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+    click.echo("This is a mistake in mamlbench or in a plugin: run it again with --debug and report it.", err=True)
+    return ExitCode.INTERNAL

@@ -1,0 +1,84 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from mamlbench.cli.main import session_of
+from mamlbench.errors import MamlbenchError
+
+
+class Registered(click.ParamType[str]):
+    """A registered name of one kind; the shell completes it, planning checks it (so that all errors come at once)."""
+
+    def __init__(self, kind: str) -> None:
+        self.name = self.kind = kind
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            entries = session_of(context).plugins_with_errors().registry.entries(self.kind)
+        except MamlbenchError:
+            return []
+        return [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]
+
+
+class RecordPath(click.Path):
+    """A record, a model or a folder of them; the shell completes records by name from the results folder too."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            folder = session_of(context).project.results_dir or Path("results")
+        except MamlbenchError:
+            folder = Path("results")
+        records = sorted(folder.glob("*.json")) if not incomplete or str(folder).startswith(incomplete) else []
+        shown = incomplete.startswith(f"{folder}/")
+        found = sorted(folder.glob("*.json")) if shown else records
+        matching = [CompletionItem(str(path)) for path in found if str(path).startswith(incomplete)]
+        return matching or super().shell_complete(context, param, incomplete)
+
+
+def _set_debug(context: click.Context, param: click.Parameter, value: bool) -> None:
+    session_of(context).debug |= value
+
+
+def _set_plugins(context: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
+    session_of(context).given_plugins += value
+
+
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, is_eager=True, callback=_set_debug,
+    help="Show the traceback of an error.",
+)  # fmt: skip
+plugin_files = click.option(
+    "--plugin", "plugin_files", multiple=True, type=click.Path(path_type=Path), expose_value=False, is_eager=True,
+    callback=_set_plugins, help="A single-file plugin to load; may be repeated.", metavar="FILE.py",
+)  # fmt: skip
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+data_dir = click.option(
+    "--data-dir", type=click.Path(path_type=Path),
+    help="Folder where data sets lie (else MAMLBENCH_DATA, else data_dir in mamlbench.toml).",
+)  # fmt: skip
+results_dir = click.option(
+    "--results-dir", type=click.Path(path_type=Path), help="Folder of records.  [default: results]"
+)
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+plugin_options = click.option(
+    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+    help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
+    "'mamlbench info NAME' lists them. May be repeated.",
+)  # fmt: skip
+
+
+def parse_options(given: Sequence[str]) -> dict[str, str]:
+    """Read NAME=VALUE pairs. Raises click.UsageError, naming every malformed one."""
+    malformed = [text for text in given if not all(text.partition("=")[:2])]
+    if malformed:
+        raise click.UsageError(f"-o takes NAME=VALUE, as in -o inner_lr=0.4, not {', '.join(map(repr, malformed))}.")
+    return {name: value for name, _, value in (text.partition("=") for text in given)}

@@ -1,0 +1,117 @@
+"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mamlbench import hookimpl
+from mamlbench.cli.show import console
+from mamlbench.plugin import Plugins
+from mamlbench.record import RunRecord
+from mamlbench.spec import RunSpec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+LINE_EVERY_SECONDS = 10
+REFRESHES_PER_SECOND = 2  # redrawing costs milliseconds of the processor that is being measured
+
+
+@contextmanager
+def progress(plugins: Plugins) -> Iterator[None]:
+    """Let a display listen to the events of whatever runs inside."""
+    display = ProgressDisplay()
+    plugins.manager.register(display, name="progress display")
+    try:
+        yield
+    finally:
+        display.close()
+        plugins.manager.unregister(display)
+
+
+class ProgressDisplay:
+    """Listens to a run's events and shows step, loss, validation score and time left."""
+
+    def __init__(self) -> None:
+        self.console = console(stderr=True)
+        self.bar: Progress | None = None
+        self.task: Any = None
+        self.validation = ""
+        self.began = self.last_line = 0.0
+
+    @hookimpl
+    def mamlbench_run_started(self, spec: RunSpec) -> None:
+        """Show that data is being prepared; the first such preparation takes a while."""
+        self.validation, self.began, self.last_line = "", 0.0, 0.0
+        if not self.console.is_terminal:
+            click.echo(f"{_title(spec)}: preparing data", err=True)
+            return
+        self.close()
+        self.bar = _bar(self.console)
+        self.bar.start()
+        total = spec.training.iterations
+        self.task = self.bar.add_task(_title(spec), total=total, loss="preparing", validation="")
+
+    @hookimpl
+    def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
+        """Move the bar, or print a line when the last one is some time ago."""
+        now = time.monotonic()
+        self.began = self.began or now  # the first block is warm-up and would spoil the estimate of time left
+        loss = f"loss {metrics['loss']:.3f}"
+        if self.bar is not None:
+            self.bar.update(self.task, completed=step, loss=loss)
+        elif now - self.last_line >= LINE_EVERY_SECONDS:
+            self.last_line = now
+            self._line(spec, step, f"{loss}{self.validation and f', {self.validation}'}{self._time_left(spec, step)}")
+
+    @hookimpl
+    def mamlbench_evaluated(self, spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
+        """Show the latest validation score."""
+        ((name, score),) = metrics.items()
+        shown = f"{100 * score:.1f} %" if name == "accuracy" else f"{score:.3g}"
+        label = "validation" if split == "val" else split
+        self.validation = f"{label} {shown}"
+        if self.bar is not None:
+            self.bar.update(self.task, validation=self.validation)
+        else:
+            self._line(spec, step, self.validation)
+
+    @hookimpl
+    def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
+        """Leave the full bar behind."""
+        self.close()
+
+    def close(self) -> None:
+        """Stop the bar, so that what comes next starts on a line of its own."""
+        if self.bar is not None:
+            self.bar.stop()
+
+    def _line(self, spec: RunSpec, step: int, text: str) -> None:
+        click.echo(f"{_title(spec)}: step {step}/{spec.training.iterations}, {text}", err=True)
+
+    def _time_left(self, spec: RunSpec, step: int) -> str:
+        passed = time.monotonic() - self.began
+        done = step - 1
+        if done < 1 or passed <= 0:
+            return ""
+        left = passed / done * (spec.training.iterations - step)
+        return f", {int(left) // 60}:{int(left) % 60:02d} left"
+
+
+def _title(spec: RunSpec) -> str:
+    return f"{spec.algorithm.name} on {spec.dataset.name}, seed {spec.seed}"
+
+
+def _bar(out: Any) -> Progress:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"), TextColumn("[bold]{task.fields[validation]}"), TimeRemainingColumn(),
+        console=out, refresh_per_second=REFRESHES_PER_SECOND,
+    )  # fmt: skip
