@@ -200,7 +200,8 @@ class InnerLoop(Algorithm):
 class GradientBased(InnerLoop):
     """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
 
-    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser.
+    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser. A method that learns
+    more than the network's parameters says so in ``initial_meta``.
     """
 
     Options: ClassVar[type[Options]] = OuterOptions
@@ -210,8 +211,12 @@ class GradientBased(InnerLoop):
     def __init__(self, bench: Workbench, options: Any) -> None:
         super().__init__(bench, options)
         self._model = bench.build(bench.problem.outputs)
-        self.meta = self._model.initial_parameters()
+        self.meta = self.initial_meta()
         self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+
+    def initial_meta(self) -> Parameters:
+        """What training learns, as it is before training: the network's parameters unless overridden."""
+        return self.model.initial_parameters()
 
     @abstractmethod
     def loss(self, state: Any, query: Examples) -> Tensor:

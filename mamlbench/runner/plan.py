@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from mamlbench.api import Algorithm, Options
 from mamlbench.engine import STRATEGIES
@@ -166,16 +168,18 @@ def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any])
     """Build a plugin's options. Raises ConfigError with every problem, suggesting the nearest option name."""
     schema: type[Options] = plugin.Options
     try:
-        return schema.model_validate({key: _typed(value) for key, value in values.items()})
+        return schema.model_validate(
+            {key: _typed(value, schema.model_fields.get(key)) for key, value in values.items()}
+        )
     except ValidationError as error:
         raise ConfigError(*explain(error, schema.model_fields, f"{kind} '{name}'", what="option")) from error
 
 
-def _typed(value: Any) -> Any:
-    """Read a value from the command line: JSON where it is JSON, else the text; 'none' is None."""
+def _typed(value: Any, field: FieldInfo | None) -> Any:
+    """Read a value from the command line: JSON where it is JSON, else the text; 'none' is None where that may be."""
     if not isinstance(value, str):
         return value
-    if value.lower() == "none":
+    if value.lower() == "none" and field is not None and NoneType in get_args(field.annotation):
         return None
     try:
         return json.loads(value)

@@ -24,7 +24,7 @@ def explain(error: ValidationError, known: Iterable[str], subject: str, *, what:
 def _explain(each: object, known: Iterable[str], subject: str, what: str) -> str:
     assert isinstance(each, dict)
     name = ".".join(str(part) for part in each["loc"])
-    if each["type"] == "extra_forbidden":
+    if each["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"{subject} has no {what} '{name}'.{did_you_mean(name, known)}"
     message = each["msg"][0].lower() + each["msg"][1:]
     return f"{subject}: {what} '{name}': {message}, not {each['input']!r}."

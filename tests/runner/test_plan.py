@@ -5,7 +5,9 @@ import pytest
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.runner import plan
+from mamlbench.runner.plan import validated_options
 from mamlbench.spec import RunRequest
+from mamlbench_plugins.datasets.glyphs import Glyphs
 
 
 @pytest.fixture(scope="module")
@@ -88,3 +90,10 @@ def test_a_gpu_that_is_not_there(plugins):
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     assert "torch finds no GPU here: use --device cpu" in problems(plugins, device="cuda")
+
+
+def test_none_is_a_word_where_an_option_has_it_as_a_value(plugins):
+    planned = spec(plugins, dataset="glyphs", options={"dataset.rotations": "none", "clip": "none"})
+    assert planned.dataset.options["rotations"] == "none"
+    assert planned.algorithm.options["clip"] is None
+    assert validated_options("dataset", Glyphs, "glyphs", planned.dataset.options).rotations == "none"

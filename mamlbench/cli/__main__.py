@@ -1,0 +1,5 @@
+"""``python -m mamlbench.cli``."""
+
+from mamlbench.cli.main import entry
+
+entry()

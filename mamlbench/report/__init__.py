@@ -1,0 +1,23 @@
+"""From records to tables and verdicts. Nothing here trains, and nothing imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from mamlbench.record import RunRecord
+from mamlbench.report.frame import load_records
+from mamlbench.report.records import Reading, read_records
+from mamlbench.report.table import Table, build_tables
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Reading", "Table", "build_tables", "load_records", "print_table", "read_records"]
+
+
+def print_table(records: Iterable[RunRecord], console: Console) -> None:
+    """Print the comparison table of ``records``: one for each group that may be compared."""
+    from mamlbench.report.render.terminal import print_tables
+
+    print_tables(build_tables(records), console)

@@ -1,0 +1,199 @@
+"""The columns of a comparison table: what each shows, in words, and as numbers for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.report import settings
+from mamlbench.report.estimates import Estimate, average, estimate
+from mamlbench.report.groups import Group, Row
+from mamlbench.report.text import number, percent_or_number, with_half_width
+
+DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
+"""Columns shown where none are asked for. 'score' stands for one column per mode."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands at one place of a table."""
+
+    text: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Numbers in base units (fractions, seconds, bytes), by suffix of the column's name."""
+    mark: str = ""
+    """A sign behind the text that a note below the table explains."""
+    best: bool = False
+    bad: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of one table."""
+
+    name: str
+    title: str
+    about: str
+    cell: Callable[[Row], Cell]
+    numeric: bool = True
+    measures_machine: bool = False
+    """Time and memory: comparable on the same machine and software only."""
+    lower_is_better: bool | None = None
+
+
+def columns_of(group: Group) -> dict[str, Column]:
+    """Every column that this group can have, by name, in the order in which they stand."""
+    columns = [*_descriptive(), *_scores(group), *_time_and_memory(group), *_facts()]
+    return {column.name: column for column in columns}
+
+
+def choose_columns(group: Group, names: tuple[str, ...]) -> list[Column]:
+    """The columns called ``names`` ('all' for every one). Raises ConfigError for a name that is not known."""
+    known = columns_of(group)
+    if "all" in names:
+        return list(known.values())
+    wanted = [each for name in names for each in (_score_names(group) if name == "score" else (name,))]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, known)}" for name in unknown))
+    return [known[name] for name in dict.fromkeys(wanted)]
+
+
+def _score_names(group: Group) -> list[str]:
+    return group.modes or ["score"]
+
+
+def _descriptive() -> list[Column]:
+    def preset(row: Row) -> Cell:
+        name = row.runs[0].spec.preset
+        return Cell(name + (", subset" if settings.subsets(row) else ""), {"": name, "subset": settings.subsets(row)})
+
+    return [
+        _words("preset", "preset", "settings by name, and whether the data set was incomplete", preset),
+        _words("settings", "settings", "what tells rows of one algorithm apart", lambda row: _plain(row.described)),
+        _words("backbone", "backbone", "network", lambda row: _plain(row.runs[0].spec.backbone.name)),
+        _words("status", "status", "how the row's runs ended", lambda row: _plain(settings.status(row))),
+    ]
+
+
+def _scores(group: Group) -> list[Column]:
+    if not group.modes:  # nothing was tested: one column that says why
+        return [Column("score", "score", "after adaptation", _failure)]
+    first, *others = group.modes
+    higher = group.reference is not None and group.reference.higher_is_better
+    made = [_score(mode, higher) for mode in group.modes]
+    made += [_estimated("untrained", first, "untrained network"), _estimated("gain", first, "gain of training")]
+    for mode in others:
+        made += [_estimated("untrained", mode, f"untrained, {mode}", named=True)]
+        made += [_estimated("gain", mode, f"gain, {mode}", named=True)]
+    return [*made, _number_column("before", "before", f"before adaptation, {first}", _before, share=True)]
+
+
+def _score(mode: str, higher_is_better: bool) -> Column:
+    def cell(row: Row) -> Cell:
+        found = estimate(row, mode, "score")
+        return _failure(row) if not row.seeds else _interval(row, found)
+
+    about = f"score after adaptation, {mode}"
+    return Column(mode, mode, about, cell, lower_is_better=not higher_is_better)
+
+
+def _estimated(quantity: str, mode: str, about: str, *, named: bool = False) -> Column:
+    def cell(row: Row) -> Cell:
+        found = estimate(row, mode, quantity)
+        if quantity == "untrained" and found is not None:
+            text = percent_or_number(found.interval.mean, settings.is_share(row))
+            return Cell(text, _interval(row, found).data)
+        return _interval(row, found, signed=quantity == "gain")
+
+    name = f"{quantity}_{mode}" if named else quantity
+    return Column(name, about if named else quantity, f"{about} ({mode})", cell)
+
+
+def _before(row: Row) -> float | None:
+    return average([test.score_after_step[0] for test in row.tests if test.score_after_step])
+
+
+def _time_and_memory(group: Group) -> list[Column]:
+    clocks = {measured.device_clock for row in group.rows for measured in row.measurements}
+    clock = {"cpu": "CPU s", "cuda-events": "GPU s"}[clocks.pop()] if len(clocks) == 1 else "device s"
+    mean = _mean_of
+    return [
+        _number_column("device_seconds", clock, "CPU seconds of the process, or GPU seconds", mean("device_seconds"),
+                       machine=True),
+        _number_column("wall_seconds", "wall s", "seconds from start to end", mean("wall_seconds"), machine=True),
+        _number_column("milliseconds", "ms/it", "milliseconds per meta-iteration, without warm-up", _milliseconds,
+                       machine=True),
+        _number_column("iterations_per_second", "it/s", "meta-iterations per second, without warm-up",
+                       mean("iterations_per_second"), machine=True, lower_is_better=False),
+        _number_column("memory", "MiB", "peak memory", mean("peak_memory_bytes"), machine=True, scale=1 / 1024**2),
+        _number_column("target_seconds", "s to target", "seconds until validation reached the target score",
+                       mean("seconds_to_target"), machine=True),
+    ]  # fmt: skip
+
+
+def _facts() -> list[Column]:
+    run = settings.first
+    return [
+        _number_column("examples", "examples seen", "examples trained on", _mean_of("examples_seen")),
+        _number_column("iterations", "iterations", "meta-iterations", _mean_of("iterations")),
+        _number_column("parameters", "parameters", "meta-learned scalars", lambda row: run(row).parameters),
+        _number_column("steps", "steps", "adaptation steps at test", settings.adaptation_steps),
+        _number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
+        _words("engine", "engine", "how tasks were computed", lambda row: _plain(run(row).engine.get("name", ""))),
+        _words("device", "device", "where it ran", lambda row: _plain(settings.device(row))),
+        Column("seeds", "seeds", "training seeds that finished, of those tried", _seeds),
+    ]
+
+
+def _seeds(row: Row) -> Cell:
+    done, tried = len(row.seeds), len(row.seeds) + len(row.unfinished)
+    text = str(done) if done == tried else f"{done} of {tried}"
+    return Cell(text, {"": done, "tried": tried}, bad=done < tried)
+
+
+def _failure(row: Row) -> Cell:
+    """Stand-in for the score of a row in which nothing finished."""
+    return Cell(settings.status(row), {"status": settings.status(row)}, bad=True)
+
+
+def _interval(row: Row, found: Estimate | None, *, signed: bool = False) -> Cell:
+    if found is None:
+        return Cell()
+    mean, low, high = found.interval.mean, found.interval.low, found.interval.high
+    text = with_half_width(mean, found.half_width, settings.is_share(row), signed=signed)
+    return Cell(text, {"": mean, "low": low, "high": high, "interval_over": found.over})
+
+
+def _milliseconds(row: Row) -> float | None:
+    rates = [measured.iterations_per_second for measured in row.measurements]
+    return average([1000 / rate for rate in rates if rate])
+
+
+def _mean_of(name: str) -> Callable[[Row], float | None]:
+    return lambda row: average([getattr(measured, name) for measured in row.measurements])
+
+
+def _plain(text: str) -> Cell:
+    return Cell(text, {"": text})
+
+
+def _words(name: str, title: str, about: str, cell: Callable[[Row], Cell]) -> Column:
+    return Column(name, title, about, cell, numeric=False)
+
+
+def _number_column(
+    name: str, title: str, about: str, value: Callable[[Row], float | None], *,
+    share: bool = False, machine: bool = False, scale: float = 1.0, lower_is_better: bool = True,
+) -> Column:  # fmt: skip
+    def cell(row: Row) -> Cell:
+        found = value(row)
+        if found is None:
+            return Cell()
+        shown = percent_or_number(found, True) if share and settings.is_share(row) else number(found * scale)
+        return Cell(shown, {"": found})
+
+    better = lower_is_better if machine else None
+    return Column(name, title, about, cell, measures_machine=machine, lower_is_better=better)

@@ -1,0 +1,55 @@
+"""One number per row: a mean over seeds where there are several, with the interval that goes with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from mamlbench.record import Interval
+from mamlbench.report.groups import Row
+
+
+class Estimate(NamedTuple):
+    """A mean with its 95 % interval, and what the interval is over."""
+
+    interval: Interval
+    over: str
+    """'seeds' or 'episodes'."""
+
+    @property
+    def half_width(self) -> float:
+        """Half of the interval's width."""
+        return (self.interval.high - self.interval.low) / 2
+
+
+def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
+    """Estimate 'score', 'untrained' or 'gain' of a row in one mode; None where no run of it was tested so.
+
+    One seed: the run's own interval over episodes. Several: the mean over the seeds, with Student's t over them.
+    """
+    intervals = [getattr(test.modes[mode], quantity) for test in row.tests if mode in test.modes]
+    known: list[Interval] = [interval for interval in intervals if interval is not None]
+    if not known:
+        return None
+    if len(known) == 1:
+        return Estimate(known[0], "episodes")
+    return Estimate(over_seeds([interval.mean for interval in known]), "seeds")
+
+
+def over_seeds(means: Sequence[float]) -> Interval:
+    """Mean of two or more means and its 95 % interval by Student's t."""
+    mean = fmean(means)
+    if min(means) == max(means) or not math.isfinite(mean):  # t has nothing to divide by
+        return Interval(mean=mean, low=mean, high=mean)
+    from scipy import stats
+
+    low, high = stats.ttest_1samp(means, 0.0).confidence_interval(0.95)
+    return Interval(mean=mean, low=float(low), high=float(high))
+
+
+def average(values: Sequence[float | None]) -> float | None:
+    """Mean of what is known; None where nothing is."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None

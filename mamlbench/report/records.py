@@ -1,0 +1,58 @@
+"""Finding and reading records; a file that is not one costs the others nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from mamlbench.errors import ConfigError
+from mamlbench.record import ResultStore, RunRecord, UnreadableRecordError, read_record
+
+LARGEST_BYTES = 64 * 1024**2
+"""A record of 10,000 test episodes in three modes has about one megabyte."""
+
+
+class Reading(NamedTuple):
+    """What was found."""
+
+    records: list[RunRecord]
+    problems: list[str]
+    """One sentence for each file that was skipped."""
+
+
+def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
+    """Read every record among files and in folders (and below them), in order of path, each once.
+
+    A record without a name is given that of its file. Raises ConfigError where a path does not exist.
+    """
+    reading = Reading([], [])
+    for path in dict.fromkeys(file.resolve() for file in _files(list(map(Path, paths)))):
+        try:
+            record = _read(path)
+        except UnreadableRecordError as error:
+            reading.problems.append(str(error))
+        else:
+            reading.records.append(record if record.name else record.model_copy(update={"name": path.stem}))
+    return reading
+
+
+def _files(paths: list[Path]) -> Iterator[Path]:
+    missing = [path for path in paths if not path.exists()]
+    if missing:
+        raise ConfigError(*(f"'{path}' does not exist: name records, or folders of them." for path in missing))
+    for path in paths:
+        if path.is_dir():
+            yield from ResultStore(path).paths()
+        else:
+            yield path
+
+
+def _read(path: Path) -> RunRecord:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
+    if size > LARGEST_BYTES:
+        raise UnreadableRecordError(f"'{path}' is no run record: it has {size / 1024**2:,.0f} MiB.")
+    return read_record(path)

@@ -1,0 +1,18 @@
+"""One file per format: from Table to text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from mamlbench.report.render.data import to_csv, to_json
+from mamlbench.report.render.latex import to_latex
+from mamlbench.report.render.markdown import to_markdown
+from mamlbench.report.table import Table
+
+RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
+    "md": to_markdown,
+    "latex": to_latex,
+    "csv": to_csv,
+    "json": to_json,
+}
+"""Every format that is text; the terminal's is in mamlbench.report.render.terminal."""

@@ -1,0 +1,53 @@
+"""Tables in LaTeX (package booktabs), to be put into a paper with \\input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mamlbench.report.render.grid import cells, headings
+from mamlbench.report.table import Table, TableRow
+from mamlbench.report.text import printable
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "†": r"$\dagger$", "<": "$<$", ">": "$>$",
+    "θ": r"$\theta$", "−": "$-$", "|": "$|$", '"': "''", "'": "'",
+}  # fmt: skip
+
+
+def to_latex(tables: Sequence[Table]) -> str:
+    """One ``table`` environment per group."""
+    return "% needs \\usepackage{booktabs}\n" + "\n".join(_table(table) for table in tables)
+
+
+def _table(table: Table) -> str:
+    alignment = "l" + "".join("r" if column.numeric else "l" for column in table.columns)
+    lines = [
+        r"\begin{table}",
+        r"\centering\small",
+        rf"\caption{{{_escape(table.title)}. {_escape(' '.join(table.notes))}}}",
+        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\toprule",
+        _line([_escape(text) for text in headings(table)]),
+        r"\midrule",
+        *(_row(row) for row in table.rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(row: TableRow) -> str:
+    best = [False, *(cell.best for cell in row.cells)]
+    shown = [_escape(text) for text in cells(row)]
+    return _line([rf"\textbf{{{text}}}" if strong else text for text, strong in zip(shown, best, strict=True)])
+
+
+def _line(parts: Sequence[str]) -> str:
+    return " & ".join(parts) + r" \\"
+
+
+def _escape(text: str) -> str:
+    """Every character that LaTeX takes for something else; what pdflatex's fonts lack becomes a question mark."""
+    return "".join(_ESCAPES.get(each, each if each.isascii() else "?") for each in printable(text))

@@ -1,0 +1,38 @@
+"""Tables in Markdown, for a README, an issue or a job's summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from mamlbench.report.render.grid import cells, headings
+from mamlbench.report.table import Table, TableRow
+from mamlbench.report.text import printable
+
+_SPECIAL = "\\`*_[]<>|~"
+
+
+def to_markdown(tables: Sequence[Table]) -> str:
+    """One table after the other, each with its title and notes."""
+    return "\n".join(_table(table) for table in tables)
+
+
+def _table(table: Table) -> str:
+    rules = ["---", *("---:" if column.numeric else "---" for column in table.columns)]
+    lines = [f"**{_escape(table.title)}**", "", _line(map(_escape, headings(table))), _line(rules)]
+    lines += [_row(row) for row in table.rows]
+    lines += ["", *(f"- {_escape(note)}" for note in table.notes), ""]
+    return "\n".join(lines)
+
+
+def _row(row: TableRow) -> str:
+    shown = [_escape(text) for text in cells(row)]
+    best = [False, *(cell.best for cell in row.cells)]
+    return _line(f"**{text}**" if strong else text for text, strong in zip(shown, best, strict=True))
+
+
+def _line(parts: Iterable[str]) -> str:
+    return "| " + " | ".join(parts) + " |"
+
+
+def _escape(text: str) -> str:
+    return "".join(f"\\{each}" if each in _SPECIAL else each for each in printable(text))

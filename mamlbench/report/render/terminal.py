@@ -1,0 +1,51 @@
+"""Tables in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mamlbench.report.columns import Cell
+from mamlbench.report.render.grid import label
+from mamlbench.report.table import Table
+from mamlbench.report.text import printable
+
+
+def print_tables(tables: Sequence[Table], console: Console) -> None:
+    """Print each table under its title, with its notes."""
+    for table in tables:
+        console.print(Text(f"\n{printable(table.title)}", style="bold"))
+        for columns in _pages(table, console):
+            console.print(_grid(table, columns))
+        for note in table.notes:
+            console.print(Text(printable(note), style="dim"))
+
+
+def _pages(table: Table, console: Console) -> Iterator[list[int]]:
+    """Places of the columns that fit side by side; what does not fit goes below, each part with the algorithms."""
+    page: list[int] = []
+    for place in range(len(table.columns)):
+        if page and console.measure(_grid(table, [*page, place])).maximum > console.width:
+            yield page
+            page = []
+        page.append(place)
+    yield page
+
+
+def _grid(table: Table, columns: Sequence[int]) -> RichTable:
+    made = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
+    made.add_column("algorithm", overflow="fold", min_width=9)
+    for column in (table.columns[place] for place in columns):
+        made.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
+    for row in table.rows:
+        made.add_row(Text(printable(label(row))), *(_text(row.cells[place]) for place in columns))
+    return made
+
+
+def _text(cell: Cell) -> Text:
+    style = "bold green" if cell.best else "red" if cell.bad else ""
+    return Text(printable(cell.text + cell.mark), style=style)
