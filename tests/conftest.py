@@ -1,6 +1,7 @@
 """What the whole test suite shares."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,13 @@ def shared_data():
     if not folder.is_dir():
         skip_or_fail("no real data: '../shared/data' beside the checkout is missing")
     return folder
+
+
+@pytest.fixture(scope="session")
+def latex():
+    """Ask for pdflatex with booktabs (Debian: texlive-latex-recommended)."""
+    if shutil.which("pdflatex") is None:
+        skip_or_fail("no LaTeX: pdflatex is not installed")
 
 
 def pytest_runtest_setup(item):

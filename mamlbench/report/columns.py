@@ -11,9 +11,15 @@ from mamlbench.report import settings
 from mamlbench.report.estimates import Estimate, average, estimate
 from mamlbench.report.groups import Group, Row
 from mamlbench.report.text import number, percent_or_number, with_half_width
+from mamlbench.spec import MODES
 
 DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
 """Columns shown where none are asked for. 'score' stands for one column per mode."""
+
+OF_TESTED_RUNS = frozenset(
+    ["untrained", "gain", "before", *MODES, *(f"{each}_{mode}" for each in ("untrained", "gain") for mode in MODES)]
+)
+"""Columns that a group lacks where none of its runs was tested, or not in that mode."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +61,11 @@ def choose_columns(group: Group, names: tuple[str, ...]) -> list[Column]:
     if "all" in names:
         return list(known.values())
     wanted = [each for name in names for each in (_score_names(group) if name == "score" else (name,))]
-    unknown = [name for name in wanted if name not in known]
+    anywhere = {*known, *OF_TESTED_RUNS}
+    unknown = [name for name in wanted if name not in anywhere]
     if unknown:
-        raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, known)}" for name in unknown))
-    return [known[name] for name in dict.fromkeys(wanted)]
+        raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, anywhere)}" for name in unknown))
+    return [known[name] for name in dict.fromkeys(wanted) if name in known]
 
 
 def _score_names(group: Group) -> list[str]:

@@ -55,7 +55,7 @@ def build_tables(records: Iterable[RunRecord], columns: Sequence[str] = (), sort
 
 def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None) -> Table:
     columns = choose_columns(group, names)
-    by = choose_columns(group, (sort or "score",))[0]
+    by = [*choose_columns(group, (sort or "score",)), *choose_columns(group, ("score",))][0]
     rows = sorted(group.rows, key=_order(by))
     elsewhere, why = _measured_elsewhere(rows)
     made = [_table_row(row, columns, elsewhere=any(row is other for other in elsewhere)) for row in rows]

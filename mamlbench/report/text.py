@@ -30,7 +30,7 @@ def with_half_width(mean: float, half: float, is_share: bool, *, signed: bool = 
         mean, half = 100 * mean, 100 * half
         decimals = 1 if half >= 0.1 or half == 0 else 2
     else:
-        decimals = 2 if half == 0 else min(max(1 - math.floor(math.log10(half)), 0), 6)
+        decimals = 2 if half == 0 else min(max(1 - math.floor(math.log10(float(f"{half:.1e}"))), 0), 6)
     return f"{mean:{plus},.{decimals}f} ± {half:,.{decimals}f}"
 
 

@@ -10,7 +10,7 @@ from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
-FORMATS = ("table", "md", "latex", "csv", "json")
+FORMATS = ("table", "md", "latex", "csv", "json", "svg")
 
 EPILOG = """\b
 Examples:

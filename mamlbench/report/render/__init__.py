@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from mamlbench.report.render.data import to_csv, to_json
 from mamlbench.report.render.latex import to_latex
 from mamlbench.report.render.markdown import to_markdown
+from mamlbench.report.render.terminal import to_svg
 from mamlbench.report.table import Table
 
 RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
@@ -14,5 +15,6 @@ RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
     "latex": to_latex,
     "csv": to_csv,
     "json": to_json,
+    "svg": to_svg,
 }
-"""Every format that is text; the terminal's is in mamlbench.report.render.terminal."""
+"""Every format that can go to a file."""

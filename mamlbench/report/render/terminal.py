@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -13,6 +15,13 @@ from mamlbench.report.columns import Cell
 from mamlbench.report.render.grid import label
 from mamlbench.report.table import Table
 from mamlbench.report.text import printable
+
+
+def to_svg(tables: Sequence[Table]) -> str:
+    """The terminal's picture as SVG, for a page that shows what a user sees."""
+    console = Console(record=True, width=100, file=io.StringIO())
+    print_tables(tables, console)
+    return console.export_svg(title="mamlbench")
 
 
 def print_tables(tables: Sequence[Table], console: Console) -> None:
@@ -29,11 +38,16 @@ def _pages(table: Table, console: Console) -> Iterator[list[int]]:
     """Places of the columns that fit side by side; what does not fit goes below, each part with the algorithms."""
     page: list[int] = []
     for place in range(len(table.columns)):
-        if page and console.measure(_grid(table, [*page, place])).maximum > console.width:
+        if page and _natural_width(_grid(table, [*page, place]), console) > console.width:
             yield page
             page = []
         page.append(place)
     yield page
+
+
+def _natural_width(grid: RichTable, console: Console) -> int:
+    """Width at which nothing is folded."""
+    return Measurement.get(console, console.options.update(max_width=10_000), grid).maximum
 
 
 def _grid(table: Table, columns: Sequence[int]) -> RichTable:

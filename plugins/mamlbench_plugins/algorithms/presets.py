@@ -17,7 +17,7 @@ QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
 _MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
 
 MAML_PRESETS: tuple[Preset, ...] = (
-    Preset(name="quick", source=QUICK, iterations=600, meta_batch=32,
+    Preset(name="quick", source=QUICK, iterations=700, meta_batch=32,
            options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
     Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
            backbone_options={"hidden": (40, 40), "norm": False}, protocol={"queries": 100},

@@ -1,0 +1,89 @@
+"""The same table in every format, with names that mean mischief."""
+
+import csv
+import io
+import json
+import subprocess
+from xml.etree import ElementTree
+
+import pytest
+from rich.console import Console
+
+from mamlbench.report import build_tables, print_table
+from mamlbench.report.render import RENDERERS
+
+
+def rendered(format_, *records):
+    return RENDERERS[format_](build_tables(records))
+
+
+def printed(records, width=100, columns=()):
+    out = io.StringIO()
+    console = Console(file=out, width=width)
+    if columns:
+        from mamlbench.report.render.terminal import print_tables
+
+        print_tables(build_tables(records, columns), console)
+    else:
+        print_table(records, console)
+    return out.getvalue()
+
+
+def test_the_default_table_fits_a_hundred_columns(make_record):
+    text = printed([make_record("maml"), make_record("pretrain")])
+    assert max(map(len, text.splitlines())) <= 100
+    rows = [line for line in text.splitlines() if line.startswith((" maml", " pretrain"))]
+    assert all("93.0 ± 1.0" in line and "+36.0 ± 2.0" in line for line in rows) and len(rows) == 2
+
+
+def test_columns_that_do_not_fit_go_below_with_the_algorithms(make_record):
+    text = printed([make_record("maml")], columns=["all"])
+    assert text.count(" algorithm ") > 1 and text.count("\n maml ") == text.count(" algorithm ")
+    assert "examples seen" in text and "111,749" in text
+
+
+def test_markdown_is_a_table_of_equal_lines(make_record):
+    lines = [line for line in rendered("md", make_record("ma|ml"), make_record("b")).splitlines() if line[:1] == "|"]
+    assert len(lines) == 4 and len({line.replace(r"\|", "").count("|") for line in lines}) == 1
+    assert r"ma\|ml" in "".join(lines)
+
+
+def test_csv_and_json_hold_the_numbers(make_record):
+    (row,) = csv.DictReader(io.StringIO(rendered("csv", make_record(score=0.9))))
+    assert float(row["transductive"]) == 0.9 and row["algorithm"] == "maml" and row["queries"] == "1"
+    (table,) = json.loads(rendered("json", make_record(score=0.9)))
+    assert table["rows"][0]["transductive"] == 0.9 and table["conditions"]["shots"] == 1
+    assert table["rows"][0]["transductive_interval_over"] == "episodes"
+
+
+def test_a_formula_in_a_name_stays_text_in_a_spreadsheet(make_record):
+    (row,) = csv.DictReader(io.StringIO(rendered("csv", make_record("=1+1"))))
+    assert row["algorithm"] == "'=1+1"
+
+
+def test_control_characters_do_not_reach_the_terminal(make_record):
+    failed = make_record("maml", status="failed", reason="\x1b[2Jgone\u202egnorw")
+    assert not {"\x1b", "\u202e"} & set(printed([failed]))
+
+
+def test_the_picture_is_an_svg_with_the_numbers(make_record):
+    picture = ElementTree.fromstring(rendered("svg", make_record("maml")))
+    assert picture.tag.endswith("svg") and "93.0" in "".join(picture.itertext())
+
+
+@pytest.mark.usefixtures("latex")
+def test_latex_compiles_as_it_stands(tmp_path, make_record):
+    table = rendered("latex", make_record("a_b%c&d{e}~^\\#$"), make_record("maml", status="failed", reason="θ < 1 | 2"))
+    (tmp_path / "t.tex").write_text(
+        f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{table}\n\\end{{document}}\n"
+    )
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True,
+        text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_latex_escapes_what_is_special(make_record):
+    text = rendered("latex", make_record("a_b%c"))
+    assert r"a\_b\%c" in text and r"\begin{tabular}" in text and r"\toprule" in text

@@ -1,0 +1,47 @@
+"""What the README shows is what happens."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from mamlbench.cli.main import COMMANDS
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def run(folder, *command):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_python_example_runs(tmp_path):
+    (code,) = [block for block in blocks("python") if "mamlbench.run(" in block]
+    out = run(tmp_path, sys.executable, "-P", "-c", code)
+    assert 0.2 < float(out.splitlines()[0]) <= 1 and "fomaml" in out
+
+
+def test_the_plugin_runs(tmp_path, toy_plugin):
+    (code,) = [block for block in blocks("python") if block.startswith("# sign.py")]
+    (tmp_path / "sign.py").write_text(code)
+    (command,) = [line for block in blocks("sh") for line in block.splitlines() if "--plugin sign.py" in line]
+    tiny = "--dataset toy --ways 3 --test-episodes 20 --validation-episodes 10 --iterations 5 --meta-batch 4"
+    arguments = [*command.split()[1:], "--plugin", str(toy_plugin), *tiny.split(), "-o", "backbone.width=8"]
+    out = run(tmp_path, sys.executable, "-P", "-m", "mamlbench.cli", *arguments)
+    assert "sign-maml" in out and "3-way 1-shot" in out
+
+
+def test_every_command_shown_exists():
+    shown = set(re.findall(r"\bmamlbench ([a-z]+)\b", "\n".join(blocks("sh"))))
+    assert shown <= set(COMMANDS) and {"run", "evaluate", "report", "info"} <= shown
+
+
+def test_the_installation_is_what_ci_does():
+    script = (Path(__file__).parents[1] / ".ci" / "run").read_text()
+    for part in ("-m venv .venv-tox", ".venv-tox/bin/pip install tox", ".venv-tox/bin/tox"):
+        assert part in README and part in script
