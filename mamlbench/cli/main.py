@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.utils import PacifyFlushWrapper
 
 from mamlbench import __version__
 from mamlbench.cli.session import Session
@@ -94,10 +94,8 @@ def main(arguments: Sequence[str]) -> int:
     session = Session()
     try:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
-        sys.stdout.flush()
-    except BrokenPipeError:  # `mamlbench list | head`: whoever read has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+    except SystemExit as leaving:  # completion is done; or `mamlbench list | head`, whose reader has had enough
+        return ExitCode.OK if isinstance(sys.stdout, PacifyFlushWrapper) else int(leaving.code or 0)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED

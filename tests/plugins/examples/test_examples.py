@@ -19,7 +19,7 @@ def test_an_example_trains_and_is_tested(tmp_path, path):
     assert algorithms
     asked = request(
         algorithms=algorithms, dataset="glyphs", test_episodes=100, validation_episodes=20,
-        meta_batch=8, iterations=150, options={"backbone.width": 16},
+        meta_batch=8, iterations=100, options={"backbone.width": 16},
     )  # fmt: skip
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
     for record in launch(plan(asked, plugins), plugins, folders):
