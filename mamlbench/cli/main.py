@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from click.utils import PacifyFlushWrapper
 
 from mamlbench import __version__
 from mamlbench.cli.session import Session
@@ -94,8 +93,8 @@ def main(arguments: Sequence[str]) -> int:
     session = Session()
     try:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
-    except SystemExit as leaving:  # completion is done; or `mamlbench list | head`, whose reader has had enough
-        return ExitCode.OK if isinstance(sys.stdout, PacifyFlushWrapper) else int(leaving.code or 0)
+    except SystemExit:  # click leaves so when completion is done, or when the reader of `mamlbench list | head` has gone
+        return ExitCode.OK
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED
