@@ -93,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     session = Session()
     try:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
-    except SystemExit:  # click leaves so when completion is done, or when the reader of `mamlbench list | head` has gone
+    except SystemExit:  # click leaves so when completion is done, or the reader of `mamlbench list | head` has gone
         return ExitCode.OK
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
