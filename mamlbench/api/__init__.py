@@ -12,7 +12,9 @@ from mamlbench.api.algorithm import (
     tree_map,
     unprefixed,
 )
+from mamlbench.api.augment import Augmentation
 from mamlbench.api.backbone import Backbone, BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
@@ -20,15 +22,16 @@ from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
-from mamlbench.api.packed import PackedImages, packed_images
+from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
-from mamlbench.api.sources import SPLITS, ClassPool, DataPlaces, Rotations, SourceInfo, TaskPool, TaskSource
+from mamlbench.api.sources import SPLITS, DataPlaces, SourceInfo, TaskPool, TaskSource
 from mamlbench.spec import Mode, Preset, Setting
 
 __all__ = [
     "SPLITS",
     "Algorithm",
+    "Augmentation",
     "Backbone",
     "BatchNorm",
     "ClassPool",
@@ -39,6 +42,7 @@ __all__ = [
     "EpisodeBatch",
     "Examples",
     "GradientBased",
+    "ImageStream",
     "InnerLoop",
     "Keys",
     "Learner",
@@ -47,6 +51,7 @@ __all__ = [
     "Mode",
     "Model",
     "Network",
+    "Normalisation",
     "Options",
     "OuterOptimizer",
     "OuterOptions",
@@ -66,6 +71,7 @@ __all__ = [
     "Workbench",
     "copy_into",
     "draw",
+    "image_hashes",
     "minibatch_order",
     "mix",
     "packed_images",
