@@ -23,6 +23,7 @@ from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
+from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
 from mamlbench.api.sources import SPLITS, DataPlaces, SourceInfo, TaskPool, TaskSource
@@ -41,6 +42,7 @@ __all__ = [
     "Engine",
     "EpisodeBatch",
     "Examples",
+    "Fit",
     "GradientBased",
     "ImageStream",
     "InnerLoop",
@@ -57,8 +59,11 @@ __all__ = [
     "OuterOptions",
     "PackedImages",
     "Parameters",
+    "PictureFile",
+    "PictureFormat",
     "Preset",
     "Problem",
+    "Progress",
     "Regression",
     "Rotations",
     "Schedule",
@@ -70,8 +75,10 @@ __all__ = [
     "TaskSource",
     "Workbench",
     "copy_into",
+    "decoded",
     "draw",
     "image_hashes",
+    "is_picture",
     "minibatch_order",
     "mix",
     "packed_images",

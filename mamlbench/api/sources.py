@@ -15,6 +15,7 @@ import torch
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys
 from mamlbench.api.options import Options
+from mamlbench.api.pictures import Progress
 from mamlbench.api.problem import Classification, Problem
 
 SPLITS = ("train", "val", "test")
@@ -31,16 +32,22 @@ class SourceInfo:
     homepage: str = ""
 
 
+def ignore(title: str, done: int, total: int) -> None:
+    """Take no notice of progress."""
+
+
 @dataclass(frozen=True)
 class DataPlaces:
     """Where a source may look for raw data and keep what it prepared.
 
     ``folders``: the places to look at, each with the reason it is one (``--data-dir``, ``MAMLBENCH_DATA``, ...).
+    ``progress``: told how far a preparation is, a few times a second.
     """
 
     folders: tuple[tuple[str, Path], ...]
     cache: Path
     allow_download: bool = True
+    progress: Progress = ignore
 
 
 class TaskPool(ABC):

@@ -118,7 +118,9 @@ def test_a_class_keeps_its_drawings_when_others_go(alphabet: Alphabet) -> None:
     part = Alphabet({name: alphabet.classes[name] for name in names}, alphabet.outlines)
     whole = draw_glyphs(Glyphs.Options(drawings=2), alphabet)
     expected = whole.select([whole.class_names.index(name) for name in names])
-    assert torch.equal(draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ClassPool.of(expected).rows])
+    assert torch.equal(
+        draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ClassPool.of(expected).rows]
+    )
 
 
 def test_missing_fonts_are_named_and_nothing_takes_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -273,7 +273,7 @@ def test_damage_inside_an_archive_is_found(tmp_path: Path, cache: Path) -> None:
     content = bytearray(archive.read_bytes())
     content[content.index(b"IDAT") + 20] ^= 255
     archive.write_bytes(content)
-    with pytest.raises(DataError, match=r"1 damaged drawing of .*zip/Angelic/character01/0000_01.png' \(Bad CRC"):
+    with pytest.raises(DataError, match=r"1 damaged drawing: .*zip/Angelic/character01/0000_01.png' \(Bad CRC"):
         load(archive.parent, cache)
 
 
