@@ -70,8 +70,16 @@ def test_a_hostile_pickle_runs_nothing(tmp_path: Path, protocol: int, function: 
     assert not trap.exists()
 
 
-@pytest.mark.parametrize("name", ["numpy\nload", "numpy.core.multiarray\n_reconstruct.__class__", "builtins\nprint",
-                                  "numpy\nndarray.tofile", "collections\nOrderedDict.__init__.__globals__"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy\nload",
+        "numpy\nndarray.tofile",
+        "numpy.core.multiarray\n_reconstruct.__class__",
+        "builtins\nprint",
+        "collections\nOrderedDict.__init__.__globals__",
+    ],
+)
 def test_no_other_name_is_looked_up(tmp_path: Path, name: str) -> None:
     module, attribute = name.split("\n")
     names = b"".join(b"\x8c" + bytes([len(each)]) + each.encode() for each in (module, attribute))
