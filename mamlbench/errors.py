@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 
@@ -37,6 +37,18 @@ class DataError(MamlbenchError):
     """Data that is missing, damaged or too small for what was asked."""
 
 
+class DamagedError(DataError):
+    """Pictures that cannot be decoded; the message names the first ones, ``damaged`` all of them."""
+
+    def __init__(self, damaged: Sequence[str], what: str = "picture", mend: str = "replace them") -> None:
+        self.damaged = tuple(damaged)
+        plural = "s" if len(damaged) > 1 else ""
+        super().__init__(
+            f"{len(damaged):,} damaged {what}{plural}: {some(damaged)}. {mend[0].upper()}{mend[1:]} "
+            "('mamlbench data verify NAME' names every one)."
+        )
+
+
 class RunFailedError(MamlbenchError):
     """A run that started and could not be finished: it diverged, or a plugin raised."""
 
@@ -60,3 +72,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     if near:
         return f" Did you mean '{near[0]}'?"
     return f" Known: {', '.join(known)}." if known else ""
+
+
+def some(names: Iterable[str], most: int = 10) -> str:
+    """The first names, and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -12,7 +12,9 @@ from mamlbench.api.algorithm import (
     tree_map,
     unprefixed,
 )
+from mamlbench.api.augment import Augmentation
 from mamlbench.api.backbone import Backbone, BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
@@ -20,15 +22,17 @@ from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
-from mamlbench.api.packed import PackedImages, packed_images
+from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
+from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
-from mamlbench.api.sources import SPLITS, ClassPool, DataPlaces, Rotations, SourceInfo, TaskPool, TaskSource
+from mamlbench.api.sources import SPLITS, DataPlaces, SourceInfo, TaskPool, TaskSource
 from mamlbench.spec import Mode, Preset, Setting
 
 __all__ = [
     "SPLITS",
     "Algorithm",
+    "Augmentation",
     "Backbone",
     "BatchNorm",
     "ClassPool",
@@ -38,7 +42,9 @@ __all__ = [
     "Engine",
     "EpisodeBatch",
     "Examples",
+    "Fit",
     "GradientBased",
+    "ImageStream",
     "InnerLoop",
     "Keys",
     "Learner",
@@ -47,13 +53,17 @@ __all__ = [
     "Mode",
     "Model",
     "Network",
+    "Normalisation",
     "Options",
     "OuterOptimizer",
     "OuterOptions",
     "PackedImages",
     "Parameters",
+    "PictureFile",
+    "PictureFormat",
     "Preset",
     "Problem",
+    "Progress",
     "Regression",
     "Rotations",
     "Schedule",
@@ -65,7 +75,10 @@ __all__ = [
     "TaskSource",
     "Workbench",
     "copy_into",
+    "decoded",
     "draw",
+    "image_hashes",
+    "is_picture",
     "minibatch_order",
     "mix",
     "packed_images",

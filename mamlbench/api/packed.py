@@ -2,69 +2,121 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
-from collections.abc import Callable
+import shutil
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from mamlbench.errors import DataError
 
+HASH_BYTES = 16
+"""Length of an image's hash: BLAKE2b over its pixels."""
+
+ABANDONED_SECONDS = 3600.0
+"""A temporary file that nobody has written to for so long was left behind by a preparation that was killed."""
+
+Pixels = NDArray[np.uint8]
+Hashes = NDArray[np.uint8]
+
 
 @dataclass(frozen=True)
 class PackedImages:
-    """Images sorted by class, as ClassPool takes them.
+    """Images of some classes, as ClassPool takes them.
 
-    ``images`` uint8 ``[images, C, H, W]``; class c owns ``offsets[c]:offsets[c + 1]``; ``facts`` are short strings
-    that a source wants to find again (its content hash, its origin).
+    ``images`` uint8 ``[images, C, H, W]``. Class c has ``offsets[c + 1] - offsets[c]`` of them, which lie in one piece
+    that begins at row ``starts[c]``: at ``offsets[c]`` where none are given, elsewhere where these are some classes of
+    a larger set. ``facts`` are short strings that a source wants to find again (its content hash, its origin).
+    ``hashes`` uint8 ``[images, 16]`` are those of ``image_hashes``; a set that was prepared has them.
     """
 
     images: Tensor
     offsets: NDArray[np.int64]
     class_names: tuple[str, ...]
     facts: dict[str, str]
+    starts: NDArray[np.int64] | None = None
+    hashes: Hashes | None = None
 
-    def select(self, classes: list[int]) -> PackedImages:
-        """The given classes, in the given order."""
-        rows = [np.arange(self.offsets[c], self.offsets[c + 1]) for c in classes]
-        sizes = [len(each) for each in rows]
-        return PackedImages(
-            self.images[torch.from_numpy(np.concatenate(rows))],
-            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            tuple(self.class_names[c] for c in classes),
-            self.facts,
+    def select(self, classes: Sequence[int]) -> PackedImages:
+        """The given classes, in the given order; no image is copied."""
+        chosen = np.asarray(classes, np.int64)
+        starts = self.offsets[:-1] if self.starts is None else self.starts
+        return replace(
+            self,
+            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]).astype(np.int64),
+            class_names=tuple(self.class_names[c] for c in chosen),
+            starts=starts[chosen],
         )
 
 
-def packed_images(path: Path, build: Callable[[], PackedImages]) -> PackedImages:
-    """Read the prepared set at ``path``; build and keep it where it is absent or damaged.
+@dataclass(frozen=True)
+class ImageStream:
+    """A set still to be made: its images come one by one, in any order, and memory does not grow with their number.
 
-    Two processes that build at once do no harm: each writes under its own name and renames.
-    Raises DataError where the cache folder cannot be written.
+    ``pictures`` yields (row, uint8 ``[C, H, W]``), every row once; it may raise DataError. Class c owns the rows
+    ``offsets[c]:offsets[c + 1]``.
+    """
+
+    shape: tuple[int, int, int]
+    offsets: NDArray[np.int64]
+    class_names: tuple[str, ...]
+    facts: dict[str, str]
+    pictures: Iterable[tuple[int, Pixels]]
+
+    @cached_property
+    def image_bytes(self) -> int:
+        """Size of one image."""
+        return int(np.prod(self.shape))
+
+
+def image_hashes(images: Iterable[Pixels]) -> Hashes:
+    """BLAKE2b over the pixels of each image, in the order of their axes: ``[n, ...]`` to uint8 ``[n, 16]``."""
+    digests = b"".join(map(_image_hash, images))
+    return np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES)
+
+
+def _image_hash(image: Pixels) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=HASH_BYTES).digest()
+
+
+def packed_images(path: Path, build: Callable[[], PackedImages | ImageStream]) -> PackedImages:
+    """Map the prepared set at ``path``; build and keep it where it is absent or damaged.
+
+    Two processes that build at once do no harm: each writes under its own name and renames. One that is killed leaves
+    a file under such a name, which a later one removes.
+    Raises DataError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
     """
     if path.is_file():
         try:
             return _read(path)
         except (SafetensorError, KeyError, ValueError):
-            path.unlink(missing_ok=True)  # damaged: a process was killed, or the disk was full
-    packed = build()
+            path.unlink(missing_ok=True)  # damaged, or of an older version
+    built = build()
+    stream = built if isinstance(built, ImageStream) else _as_stream(built)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {"images": packed.images.contiguous(), "offsets": torch.from_numpy(packed.offsets)},
-            temporary,
-            {"class_names": json.dumps(packed.class_names), "facts": json.dumps(packed.facts)},
-        )
+        _remove_abandoned(path)
+        _refuse_full_disk(path.parent, len(stream.class_names), int(stream.offsets[-1]) * stream.image_bytes)
+        with temporary.open("wb") as file:
+            _write(file, stream)
+            file.flush()
+            os.fsync(file.fileno())  # a file that bears the final name is whole, even after a power cut
         temporary.replace(path)
+        return _read(path)
     except (OSError, SafetensorError) as error:
         raise DataError(
             f"The prepared data cannot be kept in '{path.parent}' ({error}): "
@@ -73,7 +125,68 @@ def packed_images(path: Path, build: Callable[[], PackedImages]) -> PackedImages
     finally:
         with suppress(OSError):  # where not even that is possible, the error above says why
             temporary.unlink(missing_ok=True)
-    return packed
+
+
+def _as_stream(packed: PackedImages) -> ImageStream:
+    if packed.starts is not None:
+        raise ValueError("a selection of classes cannot be kept: keep the whole set")
+    _, channels, height, width = packed.images.shape
+    return ImageStream(
+        (channels, height, width),
+        packed.offsets,
+        packed.class_names,
+        packed.facts,
+        enumerate(packed.images.numpy()),
+    )
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Clear away what preparations that were killed have left; those still at work write to their files."""
+    for left in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(FileNotFoundError):  # another process was faster
+            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                logging.getLogger("mamlbench").info("Removing '%s', left by an interrupted preparation.", left)
+                left.unlink()
+
+
+def _refuse_full_disk(folder: Path, classes: int, image_bytes: int) -> None:
+    needed = image_bytes + 1000 * classes
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(f"{needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB are free")
+
+
+def _write(file: BinaryIO, stream: ImageStream) -> None:
+    """Write as safetensors: images in place as they come, then their hashes, which are known last."""
+    count = int(stream.offsets[-1])
+    sizes = {"offsets": stream.offsets.nbytes, "images": count * stream.image_bytes, "hashes": count * HASH_BYTES}
+    shapes = {"offsets": [len(stream.offsets)], "images": [count, *stream.shape], "hashes": [count, HASH_BYTES]}
+    ends = dict(zip(sizes, np.cumsum(list(sizes.values())).tolist(), strict=True))
+    header: dict[str, object] = {
+        name: {
+            "dtype": "I64" if name == "offsets" else "U8",
+            "shape": shapes[name],
+            "data_offsets": [end - sizes[name], end],
+        }
+        for name, end in ends.items()
+    }
+    header["__metadata__"] = {"class_names": json.dumps(stream.class_names), "facts": json.dumps(stream.facts)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # the format wants its numbers aligned
+    file.write(struct.pack("<Q", len(text)) + text)
+    file.write(np.ascontiguousarray(stream.offsets, "<i8").tobytes())
+    start = file.tell()
+    hashes = np.zeros((count, HASH_BYTES), np.uint8)
+    done = np.zeros(count, bool)
+    for row, picture in stream.pictures:
+        file.seek(start + row * stream.image_bytes)
+        file.write(np.ascontiguousarray(picture, np.uint8).reshape(stream.shape).data)
+        hashes[row] = np.frombuffer(_image_hash(picture), np.uint8)
+        done[row] = True
+    if not done.all():
+        raise ValueError(f"{count - np.count_nonzero(done)} of {count} images did not come")
+    file.seek(start + count * stream.image_bytes)
+    file.write(hashes.data)
 
 
 def _read(path: Path) -> PackedImages:
@@ -84,4 +197,8 @@ def _read(path: Path) -> PackedImages:
             file.get_tensor("offsets").numpy(),
             tuple(json.loads(metadata["class_names"])),
             json.loads(metadata["facts"]),
+            hashes=file.get_tensor("hashes").numpy(),
         )
+
+
+__all__ = ["HASH_BYTES", "ImageStream", "PackedImages", "image_hashes", "packed_images"]

@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from mamlbench.api import PackedImages, packed_images
+from mamlbench.api import ImageStream, PackedImages, image_hashes, packed_images
 from mamlbench.errors import DataError
 
 
@@ -56,10 +64,146 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         packed_images(tmp_path / "file" / "set.safetensors", some_images)
 
 
-def test_select_takes_classes_in_the_given_order() -> None:
+def test_select_takes_classes_in_the_given_order_and_copies_nothing() -> None:
     packed = some_images()
     chosen = packed.select([2, 0])
     assert chosen.class_names == ("ç/1", "a")
     assert chosen.offsets.tolist() == [0, 2, 4]
-    assert torch.equal(chosen.images, packed.images[[3, 4, 0, 1]])
+    assert chosen.images is packed.images
+    assert chosen.starts is not None and chosen.starts.tolist() == [3, 0]
+    again = chosen.select([1])
+    assert again.class_names == ("a",) and again.starts is not None and again.starts.tolist() == [0]
     assert chosen.facts == packed.facts
+
+
+def test_a_selection_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep the whole set"):
+        packed_images(tmp_path / "set.safetensors", lambda: some_images().select([0]))
+
+
+# ------------------------------------------------------------------------------------------------------ streams
+
+
+def stream(order: Iterable[int] = range(5), **changed: Any) -> ImageStream:
+    whole = some_images()
+    pictures = ((row, whole.images[row].numpy()) for row in order)
+    return replace(ImageStream((1, 2, 2), whole.offsets, whole.class_names, whole.facts, pictures), **changed)
+
+
+@pytest.mark.parametrize("order", [range(5), [4, 0, 3, 1, 2]])
+def test_a_stream_is_kept_in_whatever_order_it_comes(tmp_path: Path, order: list[int]) -> None:
+    found = packed_images(tmp_path / "set.safetensors", lambda: stream(order))
+    assert_same(found, some_images())
+    assert found.hashes is not None and (found.hashes == image_hashes(some_images().images.numpy())).all()
+
+
+def test_hashes_tell_equal_images_and_no_others() -> None:
+    images = some_images().images.numpy()
+    hashes = image_hashes([*images, images[3]])
+    assert hashes.shape == (6, 16) and hashes.dtype == np.uint8
+    assert len({each.tobytes() for each in hashes}) == 5
+    assert (hashes[3] == hashes[5]).all()
+    turned = np.ascontiguousarray(images[3].transpose(0, 2, 1)).transpose(0, 2, 1)
+    assert (image_hashes([turned])[0] == hashes[3]).all(), "a view is hashed as what it shows"
+
+
+def test_a_stream_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> Iterator[tuple[int, Any]]:
+        yield 0, some_images().images[0].numpy()
+        raise DataError("damaged: x.jpg")
+
+    with pytest.raises(DataError, match=r"^damaged: x\.jpg$"):
+        packed_images(tmp_path / "set.safetensors", lambda: stream(pictures=fail()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 of 5 images did not come"):
+        packed_images(tmp_path / "set.safetensors", lambda: stream([0, 2, 4]))
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------- interruption, company, a full disk
+
+
+def test_what_a_killed_preparation_left_is_removed_and_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_packed
+from pathlib import Path
+def pictures():
+    yield 0, test_packed.some_images().images[0].numpy()
+    os.kill(os.getpid(), signal.SIGKILL)
+test_packed.packed_images(Path({str(path)!r}), lambda: test_packed.stream(pictures=pictures()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".tmp", "nothing bears the name of the set"
+    assert_same(packed_images(path, stream), some_images())
+    assert left.exists(), "it might be at work"
+    path.unlink()
+    os.utime(left, (0, 0))
+    assert_same(packed_images(path, stream), some_images())
+    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+
+
+def test_two_that_prepare_at_once_do_no_harm(tmp_path: Path) -> None:
+    """The second begins and ends while the first is in the middle of its images."""
+    path = tmp_path / "set.safetensors"
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_packed
+from pathlib import Path
+test_packed.packed_images(Path({str(path)!r}), test_packed.stream)
+"""
+
+    def pictures() -> Iterator[tuple[int, Any]]:
+        for row in range(5):
+            if row == 2:
+                subprocess.run([sys.executable, "-c", code], check=True)
+                assert_same(packed_images(path, refuse), some_images())
+            yield row, some_images().images[row].numpy()
+
+    assert_same(packed_images(path, lambda: stream(pictures=pictures())), some_images())
+    assert_same(packed_images(path, refuse), some_images())
+    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+
+
+def test_a_disk_without_room_is_told_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pictures() -> Iterator[tuple[int, Any]]:
+        pytest.fail("decoded")
+        yield
+
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match=r"cannot be kept in .* MB are needed and 0 MB are free.*free some space"):
+        packed_images(tmp_path / "set.safetensors", lambda: stream(pictures=pictures()))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_disk_that_fills_up_is_a_clear_error(tmp_path: Path) -> None:
+    """The system itself refuses to write on: a limit on the size of files stands for the full disk."""
+    code = f"""
+import resource, sys
+import numpy as np
+from pathlib import Path
+from mamlbench.api import ImageStream, packed_images
+from mamlbench.errors import DataError
+picture = np.ones((3, 84, 84), np.uint8)
+pictures = ((row, picture) for row in range(50))
+made = ImageStream((3, 84, 84), np.array([0, 25, 50]), ("a", "b"), {{}}, pictures)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    packed_images(Path({str(tmp_path / "set.safetensors")!r}), lambda: made)
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cannot be kept in" in done.stdout and "free some space or set MAMLBENCH_CACHE" in done.stdout, done
+    assert not list(tmp_path.iterdir())

@@ -12,4 +12,5 @@ def mamlbench_register_datasets(register: Register) -> None:
     register(
         "glyphs", f"{here}.glyphs:Glyphs", summary="printed characters of five scripts, made on the spot (default)"
     )
+    register("miniimagenet", f"{here}.miniimagenet:MiniImageNet", summary="photographs of 100 classes, 84 x 84")
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")

@@ -79,7 +79,7 @@ class Glyphs(TaskSource):
 
     def _pool(self, packed: PackedImages, split: str) -> ClassPool:
         chosen = packed.select([c for c, name in enumerate(packed.class_names) if split_of(name) == split])
-        return ClassPool(chosen.images, chosen.offsets, chosen.class_names, self.options.rotations)
+        return ClassPool.of(chosen, self.options.rotations)
 
 
 def split_of(name: str) -> str:

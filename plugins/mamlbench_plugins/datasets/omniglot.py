@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -84,6 +85,8 @@ class Omniglot(TaskSource):
         packed = packed_images(self.places.cache / f"omniglot-{key}.safetensors", lambda: prepare(files))
         self.subset = what_is_missing(packed)
         self.drawings_hash = packed.facts[CONTENT_HASH]
+        if self.options.ink == 0:
+            packed = replace(packed, images=255 - packed.images, hashes=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
 
@@ -93,11 +96,10 @@ class Omniglot(TaskSource):
         return split_by_alphabet(packed.class_names, json.loads(packed.facts[EVALUATION]))
 
     def _pool(self, packed: PackedImages, split: str) -> ClassPool:
-        images = packed.images if self.options.ink == 1 else 255 - packed.images
         rotations = self.options.rotations
         if rotations == "classes" and split != "train":
             rotations = "none"
-        return ClassPool(images, packed.offsets, packed.class_names, rotations)
+        return ClassPool.of(packed, rotations)
 
 
 def split_randomly(names: Sequence[str]) -> Classes:

@@ -7,13 +7,13 @@ import os
 import zipfile
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from mamlbench.api import DataPlaces
-from mamlbench.errors import DataError
+from mamlbench.errors import DataError, some
 
 HALVES = ("images_background", "images_evaluation")
 """30 alphabets to learn from and 20 to evaluate on, as Lake et al. published them."""
@@ -218,10 +218,3 @@ def _half(folder: Path, name: str) -> Half | None:
     if (folder / f"{name}.zip").is_file():
         return ZipHalf(folder / f"{name}.zip")
     return FolderHalf(folder / name) if (folder / name).is_dir() else None
-
-
-def some(names: Iterable[str], most: int = 10) -> str:
-    """The first names, and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mamlbench.api import PackedImages
-from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, Half, OmniglotFiles, some
+from mamlbench.errors import DamagedError, DataError, some
+from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, Half, OmniglotFiles
 
 DRAWN, SIDE = 105, 28
 """Height and width in pixels, of the files and of the prepared pictures."""
@@ -72,9 +72,10 @@ def _read_all(halves: Iterable[Half], listed: Iterable[list[str]]) -> dict[str, 
     for half, names in zip(halves, listed, strict=True):
         damaged += _read_half(half, names, bits)
     if damaged:
-        raise DataError(
-            f"{len(damaged):,} damaged drawing{'s' * (len(damaged) > 1)} of Omniglot: {some(damaged)}. "
-            "Extract or download the data again (https://github.com/brendenlake/omniglot)."
+        raise DamagedError(
+            damaged,
+            "drawing",
+            "extract or download Omniglot again (https://github.com/brendenlake/omniglot)",
         )
     return bits
 

@@ -44,7 +44,8 @@ def pool(source: Glyphs, split: str) -> ClassPool:
 
 
 def all_images(source: Glyphs) -> torch.Tensor:
-    return torch.cat([pool(source, split).images for split in ("train", "val", "test")])
+    pools = [pool(source, split) for split in ("train", "val", "test")]
+    return torch.cat([each.images[each.rows] for each in pools])
 
 
 def test_splits_are_class_disjoint_and_large_enough(source: Glyphs) -> None:
@@ -87,7 +88,7 @@ def test_nearest_neighbour_on_pixels_is_not_enough(source: Glyphs) -> None:
 
 def test_content_hangs_on_the_font_files_alone(source: Glyphs) -> None:
     """The hash is written down: if it moves with no intent, numbers of two machines cannot be compared."""
-    digest = "adc128ff2f8457758b860690996426b0cb0e48a6d3f981a669adc301ed669ee6"
+    digest = "392a4daa40d487caab78640f0dcafcd94a61422c82aef6d018cdd13b2a8e258e"
     assert source.content_hash == digest, "raise GENERATOR_VERSION if this was meant, and update the reference records"
 
 
@@ -117,7 +118,9 @@ def test_a_class_keeps_its_drawings_when_others_go(alphabet: Alphabet) -> None:
     part = Alphabet({name: alphabet.classes[name] for name in names}, alphabet.outlines)
     whole = draw_glyphs(Glyphs.Options(drawings=2), alphabet)
     expected = whole.select([whole.class_names.index(name) for name in names])
-    assert torch.equal(draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images)
+    assert torch.equal(
+        draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ClassPool.of(expected).rows]
+    )
 
 
 def test_missing_fonts_are_named_and_nothing_takes_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,134 @@
+"""Picture files: decoded and resized, many at once; every damaged one is named."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mamlbench.errors import DamagedError
+
+Fit = Literal["stretch", "crop"]
+"""What becomes of a picture that is not square: stretched to a square, or its middle cut out."""
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
+"""Names of files that are taken for pictures."""
+
+PART = 32
+"""Pictures that a worker takes at a time."""
+
+REPORT_SECONDS = 0.2
+"""Time between two reports of progress."""
+
+Pixels = NDArray[np.uint8]
+Progress = Callable[[str, int, int], None]
+"""Told a title, how many are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture still to be decoded: its row in the set, a name its owner knows, its bytes or why there are none."""
+
+    row: int
+    name: str
+    content: bytes | Exception
+
+
+@dataclass(frozen=True)
+class PictureFormat:
+    """What pictures are made into: ``[channels, side, side]``."""
+
+    side: int
+    channels: Literal[1, 3] = 3
+    fit: Fit = "stretch"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shape of one picture."""
+        return (self.channels, self.side, self.side)
+
+    def decode(self, content: bytes) -> Pixels:
+        """Decode a file of any format that Pillow reads, upright, resized by LANCZOS: uint8 ``[C, side, side]``.
+
+        Raises whatever Pillow raises on damaged files.
+        """
+        with Image.open(io.BytesIO(content)) as image:
+            return self.convert(image)
+
+    def convert(self, image: Image.Image) -> Pixels:
+        """Bring an image into this format: uint8 ``[C, side, side]``."""
+        turned = ImageOps.exif_transpose(image).convert("RGB" if self.channels == 3 else "L")
+        size = (self.side, self.side)
+        if turned.size != size:
+            if self.fit == "crop":
+                turned = ImageOps.fit(turned, size, Image.Resampling.LANCZOS)
+            else:
+                turned = turned.resize(size, Image.Resampling.LANCZOS)
+        pixels = np.asarray(turned).reshape(self.side, self.side, self.channels)  # [side, side, C]
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file's name is a picture's, and not litter of a desktop ('._x.jpg')."""
+    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith((".", "__"))
+
+
+def decoded(
+    files: Iterable[PictureFile], wanted: PictureFormat, count: int, title: str, progress: Progress
+) -> Iterator[tuple[int, Pixels]]:
+    """Decode on all processors: (row, uint8 ``[C, side, side]``) in the order of ``files``.
+
+    Raises DamagedError at the end, with every file that could not be decoded.
+    """
+    damaged: list[str] = []
+    done, reported = 0, 0.0
+    for file, result in _in_parallel(iter(files), wanted):
+        if isinstance(result, str):
+            damaged.append(f"'{file.name}' ({result})")
+        else:
+            yield file.row, result
+        done += 1
+        if time.monotonic() - reported > REPORT_SECONDS:
+            reported = time.monotonic()
+            progress(title, done, count)
+    progress(title, done, count)
+    if damaged:
+        raise DamagedError(sorted(damaged))
+
+
+def _in_parallel(files: Iterator[PictureFile], wanted: PictureFormat) -> Iterator[tuple[PictureFile, Pixels | str]]:
+    """Decode in threads (Pillow lets go of the interpreter lock), never far ahead of who takes the pictures."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[list[tuple[PictureFile, Pixels | str]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        while part := list(islice(files, PART)):
+            waiting.append(pool.submit(_decode_part, part, wanted))
+            if len(waiting) > 2 * workers:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+
+
+def _decode_part(part: list[PictureFile], wanted: PictureFormat) -> list[tuple[PictureFile, Pixels | str]]:
+    return [(file, _try(file.content, wanted)) for file in part]
+
+
+def _try(content: bytes | Exception, wanted: PictureFormat) -> Pixels | str:
+    if isinstance(content, Exception):
+        return str(content) or type(content).__name__
+    try:
+        return wanted.decode(content)
+    except UnidentifiedImageError:
+        return "no picture"
+    except Exception as error:  # Pillow raises nearly anything on damaged files
+        return str(error) or type(error).__name__

@@ -1,0 +1,173 @@
+"""miniImageNet's files: found by what they hold, in every form in which people have the set."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mamlbench.api import SPLITS, DataPlaces, ImageStream, PictureFile, PictureFormat, Progress, decoded, is_picture
+from mamlbench.errors import DataError, some
+from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
+from mamlbench_plugins.datasets.stores import FileStore, FolderStore, Store, archives_in
+
+FORMAT = PictureFormat(84)
+"""As MAML's published script makes them: 84 x 84, colour, stretched by LANCZOS where they are larger."""
+
+KNOWN = frozenset(name for names in CLASSES.values() for name in names)
+ORIGIN, SPLIT_OF_CLASS = "origin", "split of each class"
+"""Keys of ``PackedImages.facts``."""
+
+
+class Member(NamedTuple):
+    """One picture: where it belongs, and where it lies."""
+
+    split: str
+    class_name: str
+    file: str
+    store: Store
+    name: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Picture files, sorted by split, class and file name; the same file twice is taken once."""
+
+    origin: str
+    members: tuple[Member, ...]
+
+    def stream(self, progress: Progress) -> ImageStream:
+        """Decode everything: classes in the order train, val, test, then by name."""
+        groups = [(key, len(list(each))) for key, each in groupby(self.members, lambda m: (m.split, m.class_name))]
+        return ImageStream(
+            FORMAT.shape,
+            np.cumsum([0, *(size for _, size in groups)], dtype=np.int64),
+            tuple(name for (_, name), _ in groups),
+            {ORIGIN: self.origin, SPLIT_OF_CLASS: " ".join(split for (split, _), _ in groups)},
+            decoded(self._files(), FORMAT, len(self.members), "miniImageNet", progress),
+        )
+
+    def _files(self) -> Iterator[PictureFile]:
+        by_store: dict[Store, dict[str, int]] = {}
+        for row, member in enumerate(self.members):
+            by_store.setdefault(member.store, {})[member.name] = row
+        for store, rows in by_store.items():
+            for name, content in store.read(rows):
+                yield PictureFile(rows.pop(name), f"{store.path}/{name}", content)
+            for name, row in rows.items():  # it was listed, and is gone
+                yield PictureFile(row, f"{store.path}/{name}", FileNotFoundError("it has gone"))
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder that may hold miniImageNet: loose folders, tables of a split, archives and pickles."""
+
+    folder: Path
+    loose: tuple[Store, ...]
+    tables: tuple[Store, ...]
+    archives: tuple[Store, ...]
+    pickles: tuple[Path, ...]
+
+    def fingerprint(self) -> str:
+        """What a prepared set hangs on: names, sizes and times of the files."""
+        stores = (*self.loose, *self.tables, *self.archives, *map(FileStore, self.pickles))
+        return hashlib.sha256("\n\n".join(store.fingerprint() for store in stores).encode()).hexdigest()
+
+    def listing(self) -> Listing | None:
+        """Recognise loose files, else archives; None where neither holds all three splits of known classes."""
+        for kind, stores in (("", self.loose), (" in archives", self.archives)):
+            names = [(store, name) for store in stores for name in store.names()]
+            pictures = [(store, name) for store, name in names if is_picture(name)]
+            tables = [*((store, store.path.name) for store in self.tables), *names]
+            for form, members in (
+                ("class folders", _from_class_folders(pictures)),
+                ("images with tables of the split", _from_tables(pictures, tables)),
+            ):
+                if _is_miniimagenet(members):
+                    return Listing(f"{form}{kind}", _sorted(members))
+        return None
+
+
+def places_to_try(places: DataPlaces) -> Iterator[Place]:
+    """The folders that the user named, and those below them that are called miniImageNet in some spelling."""
+    for _, folder in places.folders:
+        if folder.is_dir():
+            named = sorted(path for path in folder.iterdir() if _is_called_so(path.name) and path.is_dir())
+            below = [path for each in named for path in sorted(each.iterdir()) if path.is_dir()]
+            for candidate in (*named, folder, *(path for path in below if _is_called_so(path.name))):
+                place = _look_into(candidate)
+                if place.loose or place.archives or place.pickles:
+                    yield place
+
+
+def _is_called_so(name: str) -> bool:
+    return "".join(char for char in name.lower() if char.isalnum()).startswith("miniimagenet")
+
+
+def _look_into(folder: Path) -> Place:
+    loose = tuple(FolderStore(folder / name) for name in (*SPLITS, "images") if (folder / name).is_dir())
+    tables = tuple(FileStore(folder / f"{split}.csv") for split in SPLITS if (folder / f"{split}.csv").is_file())
+    pickles = [
+        path for split in SPLITS for path in sorted(folder.glob(f"*{split}*")) if path.suffix in (".pkl", ".pickle")
+    ]
+    return Place(folder, loose, tables, tuple(archives_in(folder)), tuple(pickles))
+
+
+def _from_class_folders(pictures: Sequence[tuple[Store, str]]) -> list[Member]:
+    """Pictures below ``train|val|test/<class>/``; a loose folder is itself the split."""
+    found = []
+    for store, name in pictures:
+        parts = (*((store.path.name,) if isinstance(store, FolderStore) else ()), *name.split("/"))
+        if len(parts) >= 3 and parts[-3] in SPLITS:
+            found.append(Member(parts[-3], parts[-2], parts[-1], store, name))
+    return found
+
+
+def _from_tables(pictures: Sequence[tuple[Store, str]], names: Sequence[tuple[Store, str]]) -> list[Member]:
+    """Pictures anywhere, found by file name in ``train.csv``, ``val.csv`` and ``test.csv`` (filename,label)."""
+    where = {name.rpartition("/")[2]: (store, name) for store, name in reversed(pictures)}
+    found = []
+    for split in SPLITS:
+        tables = [(store, name) for store, name in names if name.rpartition("/")[2] == f"{split}.csv"]
+        for file, label in _rows(*tables[0]) if tables else ():
+            if file in where:  # else the set is a part of the full one, and is called so
+                found.append(Member(split, label, file, *where[file]))
+    return found
+
+
+def _rows(store: Store, name: str) -> Iterator[tuple[str, str]]:
+    for _, content in store.read([name]):
+        if isinstance(content, Exception):
+            raise DataError(f"'{store.path}' cannot be read ({content}).") from content
+        for row in csv.DictReader(io.StringIO(content.decode("utf-8", "replace"))):
+            if not row.get("filename") or not row.get("label"):
+                raise DataError(f"'{name}' of '{store.path}' needs the columns filename and label in every row.")
+            yield row["filename"], row["label"]
+
+
+def _is_miniimagenet(members: Sequence[Member]) -> bool:
+    """All three splits, and classes of miniImageNet in them."""
+    return {m.split for m in members} == set(SPLITS) and any(m.class_name in KNOWN for m in members)
+
+
+def _sorted(members: Sequence[Member]) -> tuple[Member, ...]:
+    unique = {(SPLITS.index(m.split), m.class_name, m.file): m for m in reversed(members)}
+    return tuple(unique[key] for key in sorted(unique))
+
+
+def not_found(places: DataPlaces) -> DataError:
+    """Say where it was looked for, and which forms would have been recognised."""
+    looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
+    return DataError(
+        f"miniImageNet was not found in {looked}. It cannot be downloaded (its pictures are ImageNet's). Name the "
+        "folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and "
+        "test with a folder for each class; or images with train.csv, val.csv and test.csv; or archives (tar, zip) of "
+        "either; or the pickles mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl."
+    )
