@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -105,18 +104,28 @@ def test_a_run_that_ends_badly_is_recorded_and_shown(project, capsys, algorithm,
     assert got == ExitCode.OK and status in out
 
 
+INTERRUPTIBLE = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from mamlbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
+)
+"""A process that a shell started in the background ignores Ctrl-C, and so do its children unless told otherwise."""
+
+
 def test_an_interrupted_process_leaves_its_record(project):
     arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000"]
-    with subprocess.Popen(
-        [sys.executable, "-P", "-m", "mamlbench.cli", *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
-        text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    ) as process:  # fmt: skip
-        for line in process.stderr:
-            if "step" in line:
-                break
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        while "step" not in process.stderr.readline():
+            assert process.poll() is None
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
     assert process.returncode == ExitCode.INTERRUPTED and "interrupted" in out
     (path,) = (project / "results").glob("*.json")
     record = read_record(path)
