@@ -177,6 +177,6 @@ def not_worse_than_the_best(scores: list[Array], *, higher_is_better: bool) -> l
     best = int(np.argmax(means))
     others = [place for place in range(len(scores)) if place != best]
     p_values = [float(compare(scores[best], scores[place]).p_value) for place in others]
-    adjusted = holm(p_values, family=len(scores) * (len(scores) - 1) // 2) if others else []
+    adjusted: Array | list[float] = holm(p_values, family=len(scores) * (len(scores) - 1) // 2) if others else []
     may_be = dict(zip(others, (bool(p >= LEVEL) for p in adjusted), strict=True)) | {best: True}
     return [may_be[place] for place in range(len(scores))]
