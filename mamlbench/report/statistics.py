@@ -112,7 +112,8 @@ def _compare_algorithms(first: Array, second: Array) -> Comparison:
     variance = np.maximum(between_seeds + between_episodes - noise, np.maximum(between_seeds, between_episodes))
     uncertainty = between_episodes**2 / (episodes - 1) + one.uncertainty + other.uncertainty
     least = float(min(one.count, other.count) - 1)
-    freedom = np.divide(variance**2, uncertainty, out=np.full(variance.shape, least), where=uncertainty > 0)
+    known = (uncertainty > 0) & (variance > 0)  # rounding errors alone leave an uncertainty of 1e-33
+    freedom = np.divide(variance**2, uncertainty, out=np.full(variance.shape, least), where=known)
     pooled = ((one.count - 1) * one.spread + (other.count - 1) * other.spread) / (one.count + other.count - 2)
     return _comparison(
         "algorithms", first.mean((-1, -2)) - second.mean((-1, -2)), np.sqrt(variance), freedom, np.sqrt(pooled)
