@@ -6,8 +6,13 @@ on the paired gain per test episode: the lower end of its 95 % interval above 10
 
 import json
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+COMMAND = str(Path(sys.executable).with_name("mamlbench"))
+"""The one installed beside this interpreter, whatever the path says."""
 
 ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 800}
 
@@ -16,7 +21,7 @@ ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 800}
 @pytest.mark.parametrize("algorithm", sorted(ITERATIONS))
 def test_paired_gain_on_omniglot(tmp_path, shared_data, algorithm):
     command = [
-        "mamlbench", "run", "--algo", algorithm, "--dataset", "omniglot", "--data-dir", str(shared_data),
+        COMMAND, "run", "--algo", algorithm, "--dataset", "omniglot", "--data-dir", str(shared_data),
         "--results-dir", str(tmp_path), "--iterations", str(ITERATIONS[algorithm]),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
