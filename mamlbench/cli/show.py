@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.record import Evaluation, Interval, RunRecord
-
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+
+    from mamlbench.record import Evaluation, Interval, RunRecord
 
 PIPE_WIDTH = 120
 """Columns of a table that goes to a file or a pipe, where there is no terminal to ask."""

@@ -65,7 +65,9 @@ class Measurement(_Data):
     segments: dict[str, Segment] = Field(
         description="data, train, evaluate, checkpoint, other: exclusive of each other"
     )
-    warmup: Segment = Field(description="first meta-iteration; counted inside 'train' as well")
+    warmup: Segment = Field(
+        description="building the network, trying engines, first meta-iteration; counted inside 'train' as well"
+    )
     wall_seconds: float
     device_seconds: float
     device_clock: Literal["cpu", "cuda-events"]

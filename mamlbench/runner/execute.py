@@ -41,7 +41,8 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     emit("mamlbench_run_started", spec=spec)
     with meter.segment("data"):
         source = load_source(spec, plugins, folders)
-    experiment = assemble(spec, plugins, source)
+    with meter.segment("train"):  # building the network and trying engines is warm-up
+        experiment = assemble(spec, plugins, source)
     environment = current_environment(
         threads=torch.get_num_threads(),
         device_name=device_name(experiment.device),
