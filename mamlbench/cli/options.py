@@ -13,10 +13,11 @@ from mamlbench.errors import MamlbenchError
 
 
 class Registered(click.ParamType[str]):
-    """A registered name of one kind; the shell completes it, planning checks it (so that all errors come at once)."""
+    """A registered name, of one kind or any; the shell completes it, planning checks it (all errors come at once)."""
 
-    def __init__(self, kind: str) -> None:
-        self.name = self.kind = kind
+    def __init__(self, kind: str | None = None) -> None:
+        self.kind = kind
+        self.name = kind or "name"
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
@@ -37,10 +38,8 @@ class RecordPath(click.Path):
             folder = session_of(context).project.results_dir or Path("results")
         except MamlbenchError:
             folder = Path("results")
-        records = sorted(folder.glob("*.json")) if not incomplete or str(folder).startswith(incomplete) else []
-        shown = incomplete.startswith(f"{folder}/")
-        found = sorted(folder.glob("*.json")) if shown else records
-        matching = [CompletionItem(str(path)) for path in found if str(path).startswith(incomplete)]
+        records = [str(path) for path in sorted(folder.glob("*.json"))]
+        matching = [CompletionItem(path) for path in records if path.startswith(incomplete)]
         return matching or super().shell_complete(context, param, incomplete)
 
 

@@ -172,7 +172,9 @@ def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any])
             {key: _typed(value, schema.model_fields.get(key)) for key, value in values.items()}
         )
     except ValidationError as error:
-        raise ConfigError(*explain(error, schema.model_fields, f"{kind} '{name}'", what="option")) from error
+        prefix = "" if kind == "algorithm" else f"{kind}."
+        subject = f"{kind} '{name}'"
+        raise ConfigError(*explain(error, schema.model_fields, subject, what="option", prefix=prefix)) from error
 
 
 def _typed(value: Any, field: FieldInfo | None) -> Any:

@@ -97,3 +97,7 @@ def test_none_is_a_word_where_an_option_has_it_as_a_value(plugins):
     assert planned.dataset.options["rotations"] == "none"
     assert planned.algorithm.options["clip"] is None
     assert validated_options("dataset", Glyphs, "glyphs", planned.dataset.options).rotations == "none"
+
+
+def test_a_bad_value_is_named_as_the_user_writes_it(plugins):
+    assert "backbone 'conv4-strided': option 'backbone.width'" in problems(plugins, options={"backbone.width": "0"})

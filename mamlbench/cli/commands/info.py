@@ -7,32 +7,18 @@ import json
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, MamlbenchError, did_you_mean
+from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import Entry
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
 
 
-class AnyName(click.ParamType[str]):
-    """A registered name of any kind."""
-
-    name = "name"
-
-    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        try:
-            entries = session_of(context).plugins_with_errors().registry.entries()
-        except MamlbenchError:
-            return []
-        return [CompletionItem(e.name, help=f"{e.kind}: {e.summary}") for e in entries if e.name.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("name", type=AnyName())
+@click.argument("name", type=shared.Registered())
 @shared.plugin_files
 @shared.as_json
 @shared.debug
