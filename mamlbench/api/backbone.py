@@ -38,14 +38,22 @@ class BatchNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         replaying = _replaying.get()
         if replaying is not None:
-            mean, variance = next(replaying)
-            return F.batch_norm(x, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+            return self._normalised(x, *next(replaying))
         recording = _recording.get()
         if recording is not None:
             dims = [0, *range(2, x.ndim)]
             variance, mean = torch.var_mean(x, dims, correction=0)
             recording.append((mean, variance))
-        return F.batch_norm(x, None, None, self.weight, self.bias, True, 0.0, self.eps)
+        return self._normalised(x, None, None)
+
+    def _normalised(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
+        """Normalise by these statistics, or by this batch's where there are none."""
+        by_batch = mean is None
+        if self.weight is not None:
+            return F.batch_norm(x, mean, variance, self.weight, self.bias, by_batch, 0.0, self.eps)
+        # torch cannot differentiate batch_norm twice by its bias where it has no weight: the bias is added behind it
+        normal = F.batch_norm(x, mean, variance, None, None, by_batch, 0.0, self.eps)
+        return normal + self.bias.view(-1, *(1 for _ in range(x.ndim - 2)))
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.engine import LoopEngine, VmapEngine
+from mamlbench_plugins.backbones.conv4 import StridedConv4
 
 ENGINES = [LoopEngine(), VmapEngine(), VmapEngine(chunk=3)]
 
@@ -37,7 +38,8 @@ def plain_autograd(algorithm, batch, steps, *, second_order):
         for _ in range(steps):
             outputs = functional_call(network, adapted, (batch.support.x[task],))
             loss = nn.functional.cross_entropy(outputs, batch.support.y[task])
-            names = [name for name in adapted if name not in algorithm.model.norm_names]
+            frozen = frozenset() if algorithm.options.adapt_norm else algorithm.model.norm_names
+            names = [name for name in adapted if name not in frozen]
             gradients = torch.autograd.grad(loss, [adapted[name] for name in names], create_graph=second_order)
             for name, gradient in zip(names, gradients, strict=True):
                 adapted[name] = adapted[name] - rate * gradient
@@ -60,6 +62,17 @@ def test_equals_a_plain_autograd_loop(make_algorithm, make_batch, engine, steps,
     assert relative(direction.sums, reference) < 1e-10
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
     assert direction.count == 4
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("scale", [False, True], ids=["bias only", "scale and bias"])
+def test_batch_norm_parameters_are_adapted_where_that_is_asked_for(make_algorithm, make_batch, engine, scale):
+    backbone = StridedConv4(StridedConv4.Options(width=4, scale=scale))
+    algorithm = make_algorithm("maml", engine, backbone=backbone, inner_lr=0.3, train_steps=2, adapt_norm=True)
+    reference, loss = plain_autograd(algorithm, make_batch(), 2, second_order=True)
+    direction = algorithm.direction(make_batch())
+    assert relative(direction.sums, reference) < 1e-10
+    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 
 
 @pytest.mark.parametrize("steps", [1, 2])
