@@ -48,12 +48,12 @@ class BatchNorm(nn.Module):
 
     def _normalised(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
         """Normalise by these statistics, or by this batch's where there are none."""
-        by_batch = mean is None
-        if self.weight is not None:
-            return F.batch_norm(x, mean, variance, self.weight, self.bias, by_batch, 0.0, self.eps)
-        # torch cannot differentiate batch_norm twice by its bias where it has no weight: the bias is added behind it
-        normal = F.batch_norm(x, mean, variance, None, None, by_batch, 0.0, self.eps)
-        return normal + self.bias.view(-1, *(1 for _ in range(x.ndim - 2)))
+        normal = F.batch_norm(x, mean, variance, None, None, mean is None, 0.0, self.eps)
+        # Scale and bias stand apart: through batch_norm itself torch gets second derivatives by them wrong under vmap,
+        # and refuses them where there is a bias without a scale.
+        along = (-1, *(1 for _ in range(x.ndim - 2)))
+        scaled = normal if self.weight is None else normal * self.weight.view(along)
+        return scaled + self.bias.view(along)
 
 
 @contextmanager
