@@ -49,7 +49,9 @@ class Row:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        spreads = {name: value and value._asdict() for name, value in (("seconds", self.seconds), ("speed", self.speed))}
+        spreads = {
+            name: value and value._asdict() for name, value in (("seconds", self.seconds), ("speed", self.speed))
+        }
         return {**asdict(self), **spreads}
 
 

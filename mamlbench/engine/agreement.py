@@ -67,5 +67,3 @@ def relative_difference(ours: Tensor, reference: Tensor) -> float:
     ours, reference = ours.double(), reference.double()
     difference, norm = float((ours - reference).norm()), float(reference.norm())
     return difference / norm if norm else difference
-
-

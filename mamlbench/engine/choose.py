@@ -106,7 +106,8 @@ class _Chooser:
         known = remembered.recall() if remembered is not None else None
         if known is not None and is_engine(known) and self._passes(known):
             return self._choice(known, f"remembered: fastest when timed on this machine; {self.reference.said}")
-        first = next((name for name in self._eager() if name != "loop" and self._passes(name)), "loop")
+        vectorised = [name for name in self._eager() if name.startswith("vmap")]
+        first = next((name for name in vectorised if self._passes(name)), "loop")
         if first == "loop":
             return self._choice("loop", self._why_dropped())
         if not self.workload.trains:
@@ -115,7 +116,7 @@ class _Chooser:
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
             return self._choice(first, f"not timed, for so short a training; {self.reference.said}")
-        self._try_all(budget, compiled=COMPILING_SECONDS <= COMPILING_SHARE * planned)
+        self._try_all(budget, compiled=COMPILING_SHARE * planned >= COMPILING_SECONDS)
         best = min(self._trials.values(), key=lambda trial: trial.median).name
         if remembered is not None:
             remembered.keep(best)

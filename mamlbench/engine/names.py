@@ -11,10 +11,20 @@ from mamlbench.engine.one_task import Differentiation
 from mamlbench.engine.vectorised import VmapEngine
 from mamlbench.errors import ConfigError, did_you_mean
 
-STRATEGIES = ("vmap", "vmap[8]", "loop", "vmap+recomputed", "loop+recomputed", "vmap+compiled", "vmap+recomputed+compiled")
+STRATEGIES = (
+    "vmap",
+    "vmap[8]",
+    "loop",
+    "vmap+recomputed",
+    "loop+recomputed",
+    "vmap+compiled",
+    "vmap+recomputed+compiled",
+)
 """Names to suggest; any number may stand in the brackets."""
 
-_NAME = re.compile(r"(?P<tasks>loop|vmap)(\[(?P<chunk>[1-9]\d*)\])?(?P<recomputed>\+recomputed)?(?P<compiled>\+compiled)?")
+_NAME = re.compile(
+    r"(?P<tasks>loop|vmap)(\[(?P<chunk>[1-9]\d*)\])?(?P<recomputed>\+recomputed)?(?P<compiled>\+compiled)?"
+)
 
 
 def is_engine(name: str) -> bool:

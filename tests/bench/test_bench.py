@@ -13,7 +13,7 @@ from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 
-TINY = Setting("tiny", ("maml", "fomaml"), tasks=2, steps=2, ways=2, shape=(1, 14, 14))
+TINY = Setting("tiny", ("maml", "fomaml"), tasks=2, steps=2, shots=2, queries=2, shape=(1, 14, 14))
 
 
 class ByHand(Peer):
@@ -59,7 +59,8 @@ def plugins(tmp_path):
     from mamlbench.plugin.registry import Entry
 
     loaded.registry.add_all(
-        Entry("peer", name, peer, "", "here") for name, peer in (("by-hand", ByHand), ("wrong", Wrong), ("none", Missing))
+        Entry("peer", name, peer, "", "here")
+        for name, peer in (("by-hand", ByHand), ("wrong", Wrong), ("none", Missing))
     )
     return loaded
 
@@ -74,7 +75,7 @@ def test_engines_and_peers_agree_and_a_wrong_one_is_seen(plugins):
     assert {(row.algorithm, row.who) for row in found} >= {("maml", "vmap"), ("fomaml", "by-hand")}
     for row in found:
         assert row.seconds.median > 0 and row.of_peak > 0
-        assert (row.difference < 1e-4) == (row.who != "wrong"), row
+        assert (row.difference < 1e-3) == (row.who != "wrong"), row
         assert (row.speed is None) == (row.who == "loop")
 
 

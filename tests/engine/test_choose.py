@@ -9,7 +9,6 @@ from mamlbench.engine import Remembered, choose_engine
 from mamlbench.errors import ConfigError
 
 
-
 class Work:
     """Engines whose outcome and speed are made up: ``slow`` seconds per batch, ``wrong`` relative errors."""
 
@@ -17,7 +16,7 @@ class Work:
     differentiates = True
     trains = True
 
-    def __init__(self, iterations=10_000_000, *, slow=None, wrong=None, rounds_badly=None, raises=None, no_double=False):
+    def __init__(self, iterations=20_000, *, slow=None, wrong=None, rounds_badly=None, raises=None, no_double=False):
         self.iterations = iterations
         self.slow, self.wrong, self.raises = slow or {}, wrong or {}, raises or {}
         self.rounds_badly = rounds_badly or {}
@@ -84,6 +83,12 @@ def test_where_nothing_else_passes_the_loop_runs_and_the_reason_says_why():
     choice = choose_engine("auto", Work(raises=dict.fromkeys(others, error)))
     assert choice.engine.name == "loop"
     assert "data-dependent control flow" in choice.reason
+
+
+def test_compiled_candidates_are_tried_where_the_training_pays_for_compiling():
+    long = choose_engine("auto", Work(iterations=200_000, slow={"vmap+compiled": 0.001}))
+    assert long.engine.name == "vmap+compiled"
+    assert not any("compiled" in trial.name for trial in choose_engine("auto", Work()).trials)
 
 
 def test_a_short_training_is_not_made_to_pay_for_trials():

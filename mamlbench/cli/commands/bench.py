@@ -45,7 +45,7 @@ def command(
     context: click.Context, *, settings: tuple[str, ...], engines: tuple[str, ...], peers: tuple[str, ...], base: str,
     rounds: int, memory: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Time one meta-iteration of each algorithm by every engine and peer, interleaved, with the agreement of results."""
+    """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
     plugins = session_of(context).plugins
 
     from mamlbench.bench import SETTINGS, Bench
@@ -69,7 +69,9 @@ def command(
 
     environment = current_environment(threads=torch.get_num_threads())
     if as_json:
-        click.echo(json.dumps({"environment": environment.model_dump(), "rows": [r.as_dict() for r in found]}, indent=1))
+        click.echo(
+            json.dumps({"environment": environment.model_dump(), "rows": [r.as_dict() for r in found]}, indent=1)
+        )
         return
     _show(found, bench.base, f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}")
 
