@@ -114,5 +114,5 @@ class _SymmetricGradient(torch.autograd.Function):
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         support, state = ctx.saved_tensors[:2], ctx.saved_tensors[2:]
         direction = ctx.function.along(slopes, state)
-        _, curvature = jvp(lambda *state: ctx.function.gradient(support, state), state, direction)
+        _, curvature, *_ = jvp(lambda *state: ctx.function.gradient(support, state), state, direction)
         return (None, None, None, *curvature)

@@ -39,7 +39,7 @@ def stored_gradient(
     method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int
 ) -> tuple[Parameters, Tensor]:
     """Gradient of the outer loss by reverse mode over the graph of the whole inner loop, and that loss."""
-    return grad_and_value(lambda meta: outer_loss(method, meta, support, query, steps))(meta)  # type: ignore[no-any-return]
+    return grad_and_value(lambda meta: outer_loss(method, meta, support, query, steps))(meta)
 
 
 def first_order_gradient(

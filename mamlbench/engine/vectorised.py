@@ -66,7 +66,7 @@ class VmapEngine(Engine):
             )  # [T]
             return losses.sum()
 
-        return grad_and_value(total)(meta)  # type: ignore[no-any-return]
+        return grad_and_value(total)(meta)
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mamlbench
-from mamlbench.plugin import Register
+from mamlbench import hookimpl
+from mamlbench.plugin.spec import Register
 
 PEERS = "mamlbench_plugins.peers"
 
 
-@mamlbench.hookimpl
+@hookimpl
 def mamlbench_register_peers(register: Register) -> None:
     """Register all of them; each is imported when it is used."""
     register("learn2learn", f"{PEERS}.learn2learn:Learn2Learn", summary="learn2learn's MAML class")

@@ -36,6 +36,6 @@ class Higher(Peer):
                         for parameter, slope in zip(work.network.parameters(), slopes, strict=True):
                             parameter.grad = slope if parameter.grad is None else parameter.grad + slope
                     else:
-                        work.loss(learner(query[0]), query[1]).backward()
+                        work.loss(learner(query[0]), query[1]).backward()  # type: ignore[no-untyped-call]
 
         return iteration

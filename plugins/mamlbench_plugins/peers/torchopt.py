@@ -27,7 +27,7 @@ class TorchOpt(Peer):
                 support, query = ((part.x[task], part.y[task]) for part in (work.batch.support, work.batch.query))
                 for _ in range(work.steps):
                     inner.step(work.loss(work.network(support[0]), support[1]))
-                work.loss(work.network(query[0]), query[1]).backward()
+                work.loss(work.network(query[0]), query[1]).backward()  # type: ignore[no-untyped-call]
                 torchopt.recover_state_dict(work.network, network)
                 torchopt.recover_state_dict(inner, optimiser)
 
