@@ -62,7 +62,7 @@ def inner_gradient(loss: Loss, state: Parameters, support: Examples, adapted: Co
         theta = {name: state[name] for name in names}
         return grad(lambda theta: loss({**state, **theta}, support))(theta)  # type: ignore[no-any-return]
     function = _OverTensors(loss, list(state), names)
-    slopes = _SymmetricGradient.apply(function, *support, *state.values())  # type: ignore[no-untyped-call]
+    slopes = _SymmetricGradient.apply(function, *support, *state.values())
     return dict(zip(names, slopes, strict=True))
 
 

@@ -125,7 +125,7 @@ class _Chooser:
     def _try_all(self, budget: float, *, compiled: bool) -> None:
         """Time what agrees: once each, then in rounds those that may still win, until the budget is spent."""
         if compiled:  # compiling has its own budget
-            self._first_time(self._compiled())
+            self._first_time(["vmap+compiled"])
         end = time.perf_counter() + budget
         self._first_time(self._eager(), end)
         best = min(trial.median for trial in self._trials.values())
@@ -148,9 +148,6 @@ class _Chooser:
         if not self.workload.differentiates:
             return ["vmap", *chunks, "loop"]
         return ["vmap", "vmap+recomputed", *chunks, "loop", "loop+recomputed"]
-
-    def _compiled(self) -> list[str]:
-        return ["vmap+compiled", "vmap+recomputed+compiled"] if self.workload.differentiates else ["vmap+compiled"]
 
     def _passes(self, name: str) -> bool:
         """Check a candidate against the loop; one that does not pass is kept as a dropped trial."""

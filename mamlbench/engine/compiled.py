@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from mamlbench.api import EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.one_task import Differentiation
 from mamlbench.engine.vectorised import VmapEngine
 
 _Compiled = Callable[..., tuple[Parameters, Tensor]]
@@ -23,8 +22,8 @@ class CompiledEngine(VmapEngine):
     second derivatives in several releases: use it through ``choose_engine``, which checks it.
     """
 
-    def __init__(self, chunk: int = 0, differentiation: Differentiation = "stored") -> None:
-        super().__init__(chunk, differentiation)
+    def __init__(self, chunk: int = 0) -> None:
+        super().__init__(chunk)
         self.name = f"{self.name}+compiled"
         self._compiled: WeakKeyDictionary[MetaLearned, _Compiled] = WeakKeyDictionary()
 
