@@ -16,11 +16,14 @@ from mamlbench.engine.names import is_engine, make_engine
 from mamlbench.engine.remembered import Remembered
 from mamlbench.errors import MamlbenchError
 
-TRIAL_SHARE, TRIAL_SECONDS = 0.03, 10.0
+TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
 """Trials may take this share of the planned training, and no longer than this many seconds."""
 COMPILING_SECONDS, COMPILING_SHARE = 240.0, 0.1
 """Compiling and checking take about so long on two cores; tried where that is at most this share of the training."""
-ROUNDS = 5
+ROUNDS, ENOUGH_ROUNDS = 5, 3
+"""Timed rounds, and how many make a time that a choice may rest on: one round is mostly noise."""
+CLEARLY = 0.95
+"""The first candidate is left for another only where that takes at most this share of its time."""
 HOPELESS = 1.5
 """A strategy that took so many times the fastest one's first time is not timed again."""
 
@@ -64,6 +67,8 @@ class Trial:
         """What the record keeps."""
         if self.dropped:
             return {"name": self.name, "dropped": self.dropped}
+        if not self.seconds:
+            return {"name": self.name, "rounds": 0}
         return {"name": self.name, "milliseconds": round(self.median * 1e3, 1), "rounds": len(self.seconds)}
 
 
@@ -116,24 +121,33 @@ class _Chooser:
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
             return self._choice(first, f"not timed, for so short a training; {self.reference.said}")
-        self._try_all(budget, compiled=COMPILING_SHARE * planned >= COMPILING_SECONDS)
-        best = min(self._trials.values(), key=lambda trial: trial.median).name
-        if remembered is not None:
-            remembered.keep(best)
-        return self._choice(best, f"fastest of {len(self._trials)} tried; {self.reference.said}")
+        self._try_all(first, budget, compiled=COMPILING_SHARE * planned >= COMPILING_SECONDS)
+        return self._fastest(self._trials[first], remembered)
 
-    def _try_all(self, budget: float, *, compiled: bool) -> None:
-        """Time what agrees: once each, then in rounds those that may still win, until the budget is spent."""
+    def _fastest(self, first: Trial, remembered: Remembered | None) -> Choice:
+        """The fastest where times are well enough known, else the first."""
+        known = [trial for trial in self._trials.values() if len(trial.seconds) >= ENOUGH_ROUNDS]
+        if first not in known:
+            reason = f"the first to agree; {len(self._trials)} tried, for too short a time to tell which is fastest"
+            return self._choice(first.name, f"{reason}; {self.reference.said}")
+        best = min(known, key=lambda trial: trial.median)
+        best = best if best.median <= CLEARLY * first.median else first
+        if remembered is not None:
+            remembered.keep(best.name)
+        return self._choice(best.name, f"fastest of {len(self._trials)} tried; {self.reference.said}")
+
+    def _try_all(self, first: str, budget: float, *, compiled: bool) -> None:
+        """Time what agrees: once each, then in whole rounds those that may still win, until the budget is spent."""
         if compiled:  # compiling has its own budget
             self._first_time(["vmap+compiled"])
         end = time.perf_counter() + budget
         self._first_time(self._eager(), end)
         best = min(trial.median for trial in self._trials.values())
-        hopeful = [trial for trial in self._trials.values() if trial.median <= HOPELESS * best]
+        hopeful = [t for t in self._trials.values() if t.median <= HOPELESS * best or t.name == first]
         for _ in range(ROUNDS - 1):
+            if time.perf_counter() > end:
+                return
             for trial in hopeful:
-                if time.perf_counter() > end:
-                    return
                 self._time(trial.name)
 
     def _first_time(self, names: Iterable[str], end: float = float("inf")) -> None:

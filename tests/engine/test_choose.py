@@ -85,6 +85,22 @@ def test_where_nothing_else_passes_the_loop_runs_and_the_reason_says_why():
     assert "data-dependent control flow" in choice.reason
 
 
+def test_times_of_a_round_or_two_decide_nothing_and_are_not_remembered(tmp_path):
+    memory = Remembered(tmp_path, {})
+    work = Work(
+        iterations=200, slow={"vmap": 0.05, "vmap[4]": 0.001, **dict.fromkeys(["loop", "vmap+recomputed"], 0.3)}
+    )
+    choice = choose_engine("auto", work, memory)  # 3 % of 10 seconds: the slow ones use them up
+    assert choice.engine.name == "vmap"
+    assert "too short a time" in choice.reason
+    assert memory.recall() is None
+
+
+def test_the_first_is_not_left_for_a_hairs_breadth():
+    choice = choose_engine("auto", Work(slow={"vmap": 0.0205, "vmap[4]": 0.0200}))
+    assert choice.engine.name == "vmap"
+
+
 def test_compiled_candidates_are_tried_where_the_training_pays_for_compiling():
     long = choose_engine("auto", Work(iterations=200_000, slow={"vmap+compiled": 0.001}))
     assert long.engine.name == "vmap+compiled"

@@ -19,7 +19,9 @@ def test_the_parts_of_a_name():
     assert type(make_engine("vmap[12]+compiled")) is CompiledEngine
 
 
-@pytest.mark.parametrize("name", ["vmp", "vmap[0]", "vmap[-1]", "loop[2]", "loop+compiled", "vmap+", "vmap+recomputed+compiled", "", "VMAP"])
+@pytest.mark.parametrize(
+    "name", ["vmp", "vmap[0]", "vmap[-1]", "loop[2]", "loop+compiled", "vmap+", "vmap+recomputed+compiled", "", "VMAP"]
+)
 def test_a_name_that_says_nothing_gets_a_suggestion(name):
     with pytest.raises(ConfigError, match="Unknown engine"):
         make_engine(name)
