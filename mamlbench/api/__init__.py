@@ -18,11 +18,13 @@ from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
+from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
+from mamlbench.api.peer import Peer, PeerWork
 from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
@@ -59,6 +61,8 @@ __all__ = [
     "OuterOptions",
     "PackedImages",
     "Parameters",
+    "Peer",
+    "PeerWork",
     "PictureFile",
     "PictureFormat",
     "Preset",
@@ -77,7 +81,9 @@ __all__ = [
     "copy_into",
     "decoded",
     "draw",
+    "forward_over_reverse",
     "image_hashes",
+    "inner_gradient",
     "is_picture",
     "minibatch_order",
     "mix",

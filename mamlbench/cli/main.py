@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
     "report": "Print recorded runs as a comparison table.",
+    "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
     "plugins": "Show what is installed, and what failed to load.",

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 from torch import Tensor
 from torch.func import grad_and_value, vjp
 
-from mamlbench.api import Examples, MetaLearned, Parameters
+from mamlbench.api import Examples, MetaLearned, Parameters, forward_over_reverse
+
+Differentiation = Literal["stored", "recomputed"]
+"""How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
+
+TaskGradient = Callable[[MetaLearned, Parameters, Examples, Examples, int], tuple[Parameters, Tensor]]
+
+
+def task_gradient(method: MetaLearned, differentiation: Differentiation) -> TaskGradient:
+    """The function of ``(method, meta, support, query, steps)`` that gives one task's meta-gradient and outer loss."""
+    if method.gradient_order == 1:
+        return first_order_gradient
+    return stored_gradient if differentiation == "stored" else recomputed_gradient
 
 
 def inner_loop(method: MetaLearned, state: Any, support: Examples, steps: int) -> Any:
@@ -22,6 +35,13 @@ def outer_loss(method: MetaLearned, meta: Parameters, support: Examples, query: 
     return method.loss(inner_loop(method, method.init(meta, support), support, steps), query)
 
 
+def stored_gradient(
+    method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int
+) -> tuple[Parameters, Tensor]:
+    """Gradient of the outer loss by reverse mode over the graph of the whole inner loop, and that loss."""
+    return grad_and_value(lambda meta: outer_loss(method, meta, support, query, steps))(meta)
+
+
 def first_order_gradient(
     method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int
 ) -> tuple[Parameters, Tensor]:
@@ -33,3 +53,24 @@ def first_order_gradient(
     state = inner_loop(method, state, support, steps)
     gradient, loss = grad_and_value(method.loss)(state, query)
     return pull_back(gradient)[0], loss
+
+
+def recomputed_gradient(
+    method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int
+) -> tuple[Parameters, Tensor]:
+    """Gradient of the outer loss through the whole inner loop, and that loss, with one step's graph at a time.
+
+    The inner loop is run without a graph and only its states are kept. Then the gradient is carried backwards step by
+    step, each step being run once more to be differentiated: a second-order gradient for little more than the memory
+    of a first-order one.
+    """
+    state, pull_back, *_ = vjp(lambda meta: method.init(meta, support), meta)
+    trajectory = [state]
+    for _ in range(steps):
+        trajectory.append(method.step(trajectory[-1], support))
+    slope, loss = grad_and_value(method.loss)(trajectory.pop(), query)
+    with forward_over_reverse():
+        while trajectory:
+            _, pull_step, *_ = vjp(lambda state: method.step(state, support), trajectory.pop())
+            (slope,) = pull_step(slope)
+    return pull_back(slope)[0], loss

@@ -1,6 +1,6 @@
 """What a run leaves behind: one JSON record and its artefacts. No torch is needed to read them."""
 
-from mamlbench.record.environment import Environment, current_environment
+from mamlbench.record.environment import Environment, code_hash, cpu_name, current_environment
 from mamlbench.record.record import (
     SCHEMA_VERSION,
     CurvePoint,
@@ -29,6 +29,8 @@ __all__ = [
     "Segment",
     "Status",
     "UnreadableRecordError",
+    "code_hash",
+    "cpu_name",
     "current_environment",
     "read_record",
 ]

@@ -46,13 +46,13 @@ def current_environment(
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         threads=threads,
         device_name=device_name,
         packages=_versions(),
         plugins=plugins or {},
-        code_hash=_code_hash(),
+        code_hash=code_hash(),
         git_revision=_git_revision(),
         allocator=allocator,
     )
@@ -69,7 +69,8 @@ def _versions() -> dict[str, str]:
 
 
 @lru_cache
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -80,7 +81,7 @@ def _cpu_name() -> str:
 
 
 @lru_cache
-def _code_hash() -> str:
+def code_hash() -> str:
     """Hash the harness's own source files, so that an edited checkout is not taken for the release."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()

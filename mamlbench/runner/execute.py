@@ -15,7 +15,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status, current_environment
-from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.runner.assemble import Experiment, assemble, load_source
 from mamlbench.runner.device import device_name
 from mamlbench.runner.loop import Emit, Loop
 from mamlbench.runner.meter import Meter
@@ -42,7 +42,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     with meter.segment("data"):
         source = load_source(spec, plugins, folders)
     with meter.segment("train"):  # building the network and trying engines is warm-up
-        experiment = assemble(spec, plugins, source)
+        experiment = assemble(spec, plugins, source, folders.cache)
     environment = current_environment(
         threads=torch.get_num_threads(),
         device_name=device_name(experiment.device),
@@ -89,7 +89,7 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
         data=experiment.facts,
         parameters=sum(value.numel() for value in algorithm.meta.values()),
         gradient_order=algorithm.gradient_order,
-        engine={"asked": experiment.spec.engine, "name": experiment.engine.name, "reason": experiment.engine_reason},
+        engine=_engine_facts(experiment),
         measurement=loop.meter.measurement(
             warmup=progress.warmup,
             iterations=progress.iteration,
@@ -103,6 +103,16 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
         model=progress.model,
         checkpoint=progress.checkpoint,
     )
+
+
+def _engine_facts(experiment: Experiment) -> dict[str, Any]:
+    choice = experiment.choice
+    return {
+        "asked": experiment.spec.engine,
+        "name": choice.engine.name,
+        "reason": choice.reason,
+        "trials": [trial.facts() for trial in choice.trials],
+    }
 
 
 @contextmanager

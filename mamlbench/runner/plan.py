@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from mamlbench.api import Algorithm, Options
-from mamlbench.engine import STRATEGIES
+from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.runner.device import resolve_device
@@ -45,8 +45,8 @@ def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     problems: list[str] = []
     specs: list[RunSpec] = []
     device = _collect(problems, lambda: resolve_device(request.device))
-    if request.engine not in ("auto", *STRATEGIES):
-        problems.append(f"Unknown engine '{request.engine}'.{did_you_mean(request.engine, ['auto', *STRATEGIES])}")
+    if request.engine != "auto":
+        _collect(problems, lambda: make_engine(request.engine))
     for name in request.algorithms:
         spec = _collect(problems, lambda name=name: _plan_one(request, name, plugins, str(device)))
         if spec is not None:

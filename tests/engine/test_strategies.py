@@ -1,10 +1,9 @@
-"""Every strategy gives the same numbers; what cannot be vectorised falls back, and says so."""
+"""Every strategy gives the same numbers."""
 
 import pytest
 import torch
 
-from mamlbench.engine import LoopEngine, VmapEngine, choose_engine
-from mamlbench.errors import ConfigError
+from mamlbench.engine import LoopEngine, VmapEngine
 
 MODES = ["transductive", "inductive", "support+query"]
 OPTIONS = {
@@ -39,31 +38,3 @@ def test_reptile_direction_agrees_with_the_loop(make_algorithm, make_batch):
     )
     for name, value in ours.sums.items():
         torch.testing.assert_close(value, reference.sums[name], rtol=1e-9, atol=1e-12)
-
-
-def test_auto_takes_the_fastest_that_passes_its_probe():
-    tried = []
-    engine, reason = choose_engine("auto", lambda engine: tried.append(engine.name))
-    assert engine.name == "vmap" == tried[0]
-    assert "fastest" in reason
-
-
-def test_auto_falls_back_to_the_loop_and_says_why():
-    def refuse(engine):
-        if engine.name == "vmap":
-            raise RuntimeError("vmap: cannot call .item() on a Tensor\nand more")
-
-    engine, reason = choose_engine("auto", refuse)
-    assert engine.name == "loop"
-    assert "cannot call .item()" in reason
-    assert "and more" not in reason
-
-
-def test_a_forced_strategy_is_not_probed():
-    engine, reason = choose_engine("loop", lambda engine: pytest.fail("probed"))
-    assert (engine.name, reason) == ("loop", "asked for")
-
-
-def test_an_unknown_strategy_gets_a_suggestion():
-    with pytest.raises(ConfigError, match="Did you mean 'vmap'"):
-        choose_engine("vmp", lambda engine: None)

@@ -48,7 +48,9 @@ Examples:
 @click.option("--checkpoint-every", type=click.IntRange(min=0),
               help="Iterations between checkpoints.  [default: at validations]")  # fmt: skip
 @shared.device
-@click.option("--engine", default="auto", show_default=True, help="How tasks are computed: auto, or one by name.")
+@click.option("--engine", default="auto", show_default=True,
+              help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
+              "vmap+recomputed, vmap+compiled, ...")  # fmt: skip
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files

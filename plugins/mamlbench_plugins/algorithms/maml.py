@@ -6,9 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench
+from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench, inner_gradient
 from mamlbench_plugins.algorithms.presets import MAML_PRESETS
 
 
@@ -57,9 +56,8 @@ class MAML(GradientBased):
 
     def step(self, state: Parameters, support: Examples) -> Parameters:
         """Lines 6 and 7."""
-        theta = {name: state[name] for name in self.adapted}
-        gradient = grad(lambda theta: self.loss({**state, **theta}, support))(theta)
-        return {**state, **{name: theta[name] - self.options.inner_lr * gradient[name] for name in theta}}
+        gradient = inner_gradient(self.loss, state, support, self.adapted)
+        return {**state, **{name: state[name] - self.options.inner_lr * slope for name, slope in gradient.items()}}
 
     def loss(self, state: Parameters, query: Examples) -> Tensor:
         """L(f) on a support or query set: a scalar."""
