@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ PART = 32
 REPORT_SECONDS = 0.2
 """Time between two reports of progress."""
 
+Item = TypeVar("Item")
 Pixels = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
 """Told a title, how many are done, and of how many."""
@@ -91,19 +92,24 @@ def decoded(
     Raises DamagedError at the end, with every file that could not be decoded.
     """
     damaged: list[str] = []
-    done, reported = 0, 0.0
-    for file, result in _in_parallel(iter(files), wanted):
+    for file, result in tell(_in_parallel(iter(files), wanted), title, count, progress):
         if isinstance(result, str):
             damaged.append(f"'{file.name}' ({result})")
         else:
             yield file.row, result
-        done += 1
+    if damaged:
+        raise DamagedError(sorted(damaged))
+
+
+def tell(items: Iterable[Item], title: str, count: int, progress: Progress) -> Iterator[Item]:
+    """Hand ``items`` on, and tell how many of ``count`` have been dealt with: a few times a second, and at the end."""
+    done, reported = 0, 0.0
+    for done, item in enumerate(items, 1):
+        yield item
         if time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
             progress(title, done, count)
     progress(title, done, count)
-    if damaged:
-        raise DamagedError(sorted(damaged))
 
 
 def _in_parallel(files: Iterator[PictureFile], wanted: PictureFormat) -> Iterator[tuple[PictureFile, Pixels | str]]:

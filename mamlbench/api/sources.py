@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -48,6 +48,22 @@ class DataPlaces:
     cache: Path
     allow_download: bool = True
     progress: Progress = ignore
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What lies where a data set is looked for, told without decoding it.
+
+    ``form``: the form in which it is there, as ``TaskSource.origin``. ``where``: the folder or file, empty where it is
+    made on the spot. ``amount``: how much it is, in words. ``subset``: how it differs from the complete set, None where
+    it does not. ``prepared``: whether the cache holds it.
+    """
+
+    form: str
+    where: str = ""
+    amount: str = ""
+    subset: str | None = None
+    prepared: bool = False
 
 
 class TaskPool(ABC):
@@ -107,6 +123,18 @@ class TaskSource(ABC):
 
         Raises DataError, with what to do, where data is missing or damaged.
         """
+
+    @classmethod
+    def look(cls, options: Any, places: DataPlaces) -> Finding | None:
+        """What lies there: quickly, nothing decoded or downloaded; None where nothing does.
+
+        A source that does not implement it is listed as not looked for.
+        """
+        return Finding("not looked for")
+
+    def published_classes(self) -> Mapping[str, Sequence[str]] | None:
+        """Class names of each split as published, for ``mamlbench data verify``; None where no split was published."""
+        return None
 
     @property
     def content_hash(self) -> str:

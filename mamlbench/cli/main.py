@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "Print recorded runs as a comparison table.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
+    "data": "List, prepare and verify data sets, and say where they lie.",
     "plugins": "Show what is installed, and what failed to load.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",

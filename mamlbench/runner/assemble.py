@@ -14,10 +14,12 @@ from mamlbench.api import (
     Engine,
     Model,
     Problem,
+    Progress,
     TaskPool,
     TaskSampler,
     TaskSource,
     Workbench,
+    ignore,
     seed_key,
 )
 from mamlbench.engine import choose_engine
@@ -53,11 +55,14 @@ class Experiment:
         )  # fmt: skip
 
 
-def load_source(spec: RunSpec, plugins: Plugins, folders: Folders) -> TaskSource:
-    """Load the data set of a spec. Raises DataError where it is missing or damaged."""
+def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Progress = ignore) -> TaskSource:
+    """Load the data set of a spec, and tell ``progress`` where it must be prepared first.
+
+    Raises DataError where it is missing or damaged.
+    """
     plugin: type[TaskSource] = plugins.registry.load("dataset", spec.dataset.name)
     options = validated_options("dataset", plugin, spec.dataset.name, spec.dataset.options)
-    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache))
+    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache, progress=progress))
 
 
 def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mamlbench.api import SPLITS, DataPlaces, ImageStream, PictureFile, PictureFormat, Progress, decoded, is_picture
-from mamlbench.errors import DataError, some
+from mamlbench.errors import DataError, MissingDataError, some
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 from mamlbench_plugins.datasets.stores import FileStore, FolderStore, Store, archives_in
 
@@ -162,10 +162,10 @@ def _sorted(members: Sequence[Member]) -> tuple[Member, ...]:
     return tuple(unique[key] for key in sorted(unique))
 
 
-def not_found(places: DataPlaces) -> DataError:
+def not_found(places: DataPlaces) -> MissingDataError:
     """Say where it was looked for, and which forms would have been recognised."""
     looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
-    return DataError(
+    return MissingDataError(
         f"miniImageNet was not found in {looked}. It cannot be downloaded (its pictures are ImageNet's). Name the "
         "folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and "
         "test with a folder for each class; or images with train.csv, val.csv and test.csv; or archives (tar, zip) of "
