@@ -99,9 +99,9 @@ def packed_images(path: Path, build: Callable[[], PackedImages | ImageStream]) -
     a file under such a name, which a later one removes.
     Raises CacheError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
     """
-    if (prepared := prepared_images(path)) is not None:
+    prepared = prepared_images(path)
+    if prepared is not None:
         return prepared
-    path.unlink(missing_ok=True)  # damaged, or of an older version
     built = build()
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -15,7 +15,7 @@ import torch
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys
 from mamlbench.api.options import Options
-from mamlbench.api.pictures import Progress
+from mamlbench.api.pictures import PictureFormat, Progress
 from mamlbench.api.problem import Classification, Problem
 
 SPLITS = ("train", "val", "test")
@@ -135,6 +135,13 @@ class TaskSource(ABC):
     def published_classes(self) -> Mapping[str, Sequence[str]] | None:
         """Class names of each split as published, for ``mamlbench data verify``; None where no split was published."""
         return None
+
+    def picture_format(self) -> PictureFormat | None:
+        """What a picture of a user's own is made into, so that it is like those of this set; None without pictures."""
+        shape = self.splits["test"].input_shape
+        if len(shape) != 3 or shape[0] not in {1, 3} or shape[1] != shape[2]:
+            return None
+        return PictureFormat(shape[1], 3 if shape[0] == 3 else 1)
 
     @property
     def content_hash(self) -> str:

@@ -25,7 +25,7 @@ EPILOG = """\b
 Examples:
   mamlbench data list
   mamlbench data prepare miniimagenet --data-dir ~/data
-  mamlbench data prepare folder --data-dir ~/data -o name=flowers -o side=64
+  mamlbench data prepare folder --data-dir ~/data -o path=flowers -o side=64
   mamlbench data verify omniglot"""
 
 options = click.option(

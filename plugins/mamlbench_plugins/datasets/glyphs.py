@@ -18,6 +18,7 @@ from mamlbench.api import (
     DataPlaces,
     Finding,
     PackedImages,
+    PictureFormat,
     Rotations,
     SourceInfo,
     TaskPool,
@@ -85,6 +86,9 @@ class Glyphs(TaskSource):
         path = _prepared_at(self.places, self.options, fonts)
         packed = packed_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts)))
         return {split: self._pool(packed, split) for split in SPLITS}
+
+    def picture_format(self) -> PictureFormat:
+        return PictureFormat(SIDE, 1, ink=1)
 
     def _pool(self, packed: PackedImages, split: str) -> ClassPool:
         chosen = packed.select([c for c, name in enumerate(packed.class_names) if split_of(name) == split])

@@ -25,13 +25,8 @@ from mamlbench.api import (
     prepared_images,
 )
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.miniimagenet_files import (
-    ORIGIN,
-    SPLIT_OF_CLASS,
-    Place,
-    not_found,
-    places_to_try,
-)
+from mamlbench_plugins.datasets.listing import ORIGIN, amount, classes_by_split
+from mamlbench_plugins.datasets.miniimagenet_files import Place, not_found, places_to_try
 from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
 from mamlbench_plugins.datasets.picture_options import PictureOptions
@@ -62,9 +57,8 @@ class MiniImageNet(TaskSource):
             listing = None if prepared else place.listing()
             found = prepared or (listing.stream(ignore) if listing else None)
             if found is not None:
-                amount = f"{found.offsets[-1]:,} pictures of {len(found.class_names)} classes"
-                missing = what_is_missing(found, _classes(found))
-                return Finding(found.facts[ORIGIN], str(place.folder), amount, missing, prepared is not None)
+                missing = what_is_missing(found, classes_by_split(found))
+                return Finding(found.facts[ORIGIN], str(place.folder), amount(found), missing, prepared is not None)
             if has_pickles(place.pickles):
                 return Finding("pickles", str(place.folder), "counted when they are prepared")
         return None
@@ -75,7 +69,7 @@ class MiniImageNet(TaskSource):
         Raises DataError, with what to do, where it is not found or damaged, or where splits share a class.
         """
         packed = self._packed()
-        classes = _classes(packed)
+        classes = classes_by_split(packed)
         self.origin = packed.facts[ORIGIN]
         self.subset = what_is_missing(packed, classes)
         return self.options.pools(packed, classes)
@@ -96,12 +90,6 @@ class MiniImageNet(TaskSource):
 def _prepared_at(places: DataPlaces, place: Place) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
     return places.cache / f"miniimagenet-{key}.safetensors"
-
-
-def _classes(found: PackedImages | ImageStream) -> dict[str, list[int]]:
-    """Numbers of the classes of each split."""
-    splits = found.facts[SPLIT_OF_CLASS].split(" ")
-    return {split: [c for c, each in enumerate(splits) if each == split] for split in SPLITS}
 
 
 class NotHereError(DataError):

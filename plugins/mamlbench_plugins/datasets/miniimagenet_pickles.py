@@ -13,7 +13,8 @@ from PIL import Image
 
 from mamlbench.api import SPLITS, ImageStream, Progress
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.miniimagenet_files import FORMAT, KNOWN, ORIGIN, SPLIT_OF_CLASS
+from mamlbench_plugins.datasets.listing import ORIGIN, SPLIT_OF_CLASS
+from mamlbench_plugins.datasets.miniimagenet_files import FORMAT, KNOWN
 from mamlbench_plugins.datasets.plain_pickle import read_plain_pickle
 
 

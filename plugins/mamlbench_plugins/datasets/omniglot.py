@@ -19,6 +19,7 @@ from mamlbench.api import (
     DataPlaces,
     Finding,
     PackedImages,
+    PictureFormat,
     Rotations,
     SourceInfo,
     TaskPool,
@@ -30,7 +31,7 @@ from mamlbench.api import Options as BaseOptions
 from mamlbench.errors import DataError, MissingDataError
 from mamlbench_plugins.datasets.omniglot_download import FAILURES, download
 from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, downloads_folder, find_files, places_to_look
-from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, prepare
+from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
 """Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
@@ -106,6 +107,9 @@ class Omniglot(TaskSource):
             packed = replace(packed, images=255 - packed.images, hashes=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
+
+    def picture_format(self) -> PictureFormat:
+        return PictureFormat(SIDE, 1, ink=self.options.ink)
 
     def _split(self, packed: PackedImages) -> Classes:
         if self.options.split == "random":
