@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,16 @@ def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
     sampler = _sampler(spec, plugins, pools)
     _check_protocol(spec, sampler)
     problem = source.problem(spec.protocol.ways)
+    make = algorithm_maker(spec, plugins, source, pools)
+    engine, reason = choose_engine(spec.engine, lambda engine: _probe(make(engine), sampler, spec))
+    return Experiment(spec, source, sampler, make(engine), engine, reason, problem, _facts(source), device)
+
+
+def algorithm_maker(
+    spec: RunSpec, plugins: Plugins, source: TaskSource, pools: Mapping[str, TaskPool]
+) -> Callable[[Engine], Algorithm]:
+    """How the algorithm of a spec is built, in its initial state, on an engine; ``pools`` are on the spec's device."""
+    device = torch.device(spec.device)
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
     input_shape = pools["train"].input_shape
@@ -86,7 +97,7 @@ def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
         options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
         bench = Workbench(
             build=build,
-            problem=problem,
+            problem=source.problem(spec.protocol.ways),
             pooled_problem=pools["train"].problem,
             engine=engine,
             iterations=spec.training.iterations,
@@ -94,8 +105,7 @@ def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
         )
         return plugin(bench, options)
 
-    engine, reason = choose_engine(spec.engine, lambda engine: _probe(make(engine), sampler, spec))
-    return Experiment(spec, source, sampler, make(engine), engine, reason, problem, _facts(source), device)
+    return make
 
 
 def _sampler(spec: RunSpec, plugins: Plugins, pools: dict[str, TaskPool]) -> TaskSampler:

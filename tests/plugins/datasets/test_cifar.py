@@ -152,6 +152,6 @@ def test_missing_data_names_the_places_and_why_it_was_not_downloaded(
 
 
 def test_a_downloaded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar, "download", lambda folder: write_tar(folder))
+    monkeypatch.setattr(cifar, "download", write_tar)
     source = CIFARFS(CIFARFS.Options(), DataPlaces((), tmp_path / "cache"))
     assert source.origin == "CIFAR-100 in an archive" and pool(source, "val").size == 16
