@@ -126,7 +126,7 @@ def tell(items: Iterable[Item], title: str, count: int, progress: Progress) -> I
     done, reported = 0, 0.0
     for done, item in enumerate(items, 1):
         yield item
-        if time.monotonic() - reported > REPORT_SECONDS:
+        if done < count and time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
             progress(title, done, count)
     progress(title, done, count)

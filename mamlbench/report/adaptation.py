@@ -34,11 +34,12 @@ def in_words(adaptation: Adaptation) -> list[str]:
     if adaptation.held_out is not None:
         score = adaptation.held_out
         share = score.accuracy
-        lines.append(
+        lines += [
             f"Of the pictures held out {score.right} of {score.pictures} right: {100 * share.mean:.0f} % "
-            f"(95 % interval {100 * share.low:.0f} to {100 * share.high:.0f} %). Untrained network, given the same adaptation: "
-            f"{score.untrained_right} of {score.pictures}; guessing: {100 / len(adaptation.classes):.0f} %."
-        )
+            f"(95 % interval {100 * share.low:.0f} to {100 * share.high:.0f} %).",
+            f"Untrained network, given the same adaptation: {score.untrained_right} of {score.pictures}; "
+            f"guessing: {100 / len(adaptation.classes):.0f} %.",
+        ]
     return lines
 
 

@@ -61,12 +61,12 @@ def adapt_model(
     pool, wanted = source.splits["test"], source.picture_format()
     if not isinstance(pool, ClassPool) or wanted is None or not isinstance(source.problem(2), Classification):
         raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of pictures.")
-    pools = {split: each.to(torch.device(spec.device)) for split, each in source.splits.items()}
-    algorithm = algorithm_maker(spec, plugins, source, pools)(LoopEngine())
-    show = _Show(pools["test"], wanted)
+    algorithm = algorithm_maker(spec, plugins, source, source.splits)(LoopEngine())
+    show = _Show(pool, wanted, torch.device(spec.device))
     labeller = _Labeller(_support(own, show), show, mode)
     untrained = labeller.probabilities(algorithm, own.held_out)
     algorithm.load_state(_fitting(artefact, algorithm, len(own.classes), spec))
+    held_out, unlabelled = (labeller.probabilities(algorithm, each) for each in (own.held_out, own.unlabelled))
     return Adaptation(
         model=str(model),
         algorithm=spec.algorithm.name,
@@ -77,23 +77,24 @@ def adapt_model(
         mode=mode,
         pictures=[
             *_described(own, own.given, "given", None),
-            *_described(own, own.held_out, "held out", held := labeller.probabilities(algorithm, own.held_out)),
-            *_described(own, own.unlabelled, "unlabelled", labeller.probabilities(algorithm, own.unlabelled)),
+            *_described(own, own.held_out, "held out", held_out),
+            *_described(own, own.unlabelled, "unlabelled", unlabelled),
         ],
-        held_out=_score(own.held_out, held, untrained) if own.held_out else None,
+        held_out=_score(own.held_out, held_out, untrained) if own.held_out else None,
     )
 
 
 class _Show:
     """Pictures as the network is to see them."""
 
-    def __init__(self, pool: Any, wanted: PictureFormat) -> None:
-        self.pool: ClassPool = pool
+    def __init__(self, pool: ClassPool, wanted: PictureFormat, device: torch.device) -> None:
+        self.pool = pool
         self.wanted = wanted
+        self.device = device
 
     def __call__(self, pictures: Sequence[Own]) -> Tensor:
         """Float32 ``[n, C, H, W]`` on the device."""
-        return self.pool.shown(read_own_pictures(pictures, self.wanted))
+        return self.pool.shown(read_own_pictures(pictures, self.wanted)).to(self.device)
 
 
 class _Labeller:

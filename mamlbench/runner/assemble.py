@@ -81,7 +81,7 @@ def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
 def algorithm_maker(
     spec: RunSpec, plugins: Plugins, source: TaskSource, pools: Mapping[str, TaskPool]
 ) -> Callable[[Engine], Algorithm]:
-    """How the algorithm of a spec is built, in its initial state, on an engine; ``pools`` are on the spec's device."""
+    """How the algorithm of a spec is built, in its initial state and on the spec's device, given an engine."""
     device = torch.device(spec.device)
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))

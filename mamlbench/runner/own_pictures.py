@@ -54,20 +54,20 @@ def find_own_pictures(folder: Path, hold_out: int = 0) -> OwnPictures:
     if not folder.is_dir():
         raise DataError(f"There is no folder '{folder}'. {LAYOUT}")
     below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    classes = [path for path in below if path.name not in {*UNLABELLED, HELD_OUT}]
+    classes = [path for path in below if path.name.lower() not in {*UNLABELLED, HELD_OUT}]
     names = tuple(path.name for path in classes)
     if len(classes) < 2:
         raise DataError(f"'{folder}' has {len(classes)} class folder(s), and two are the least. {LAYOUT}")
     labelled = {number: _pictures(path) for number, path in enumerate(classes)}
     if empty := [names[number] for number, found in labelled.items() if not found]:
         raise DataError(f"'{folder}': no picture in {some(empty)}. {LAYOUT}")
-    held = _test_folder(folder / HELD_OUT, names)
+    held = [own for path in below if path.name.lower() == HELD_OUT for own in _test_folder(path, names)]
     if hold_out:
         if held:
             raise DataError(f"'{folder}' has held-out pictures in '{HELD_OUT}': leave out --hold-out, or that folder.")
         held = _held_out(labelled, hold_out, names)
     chosen = {own.path for own in held}
-    unlabelled = [path for name in UNLABELLED for path in _pictures(folder / name)]
+    unlabelled = [picture for path in below if path.name.lower() in UNLABELLED for picture in _pictures(path)]
     if not held and not unlabelled:
         raise NothingToDoError(
             f"'{folder}' has nothing to label: put pictures into '{UNLABELLED[0]}', or hold some out with --hold-out."
@@ -101,8 +101,6 @@ def _content(path: Path) -> bytes | Exception:
 
 
 def _test_folder(folder: Path, names: Sequence[str]) -> list[Own]:
-    if not folder.is_dir():
-        return []
     below = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     if unknown := sorted(set(below) - set(names)):
         raise DataError(f"'{folder}' has folders that are no class: {some(unknown)}. Classes: {some(names)}.")

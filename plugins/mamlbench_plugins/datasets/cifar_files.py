@@ -69,7 +69,7 @@ def stream(store: Store, progress: Progress) -> ImageStream:
     order = np.concatenate([np.flatnonzero(labels == label) for label in by_name])
     return ImageStream(
         (3, SIDE, SIDE),
-        np.cumsum([0, *(np.count_nonzero(labels == label) for label in by_name)], dtype=np.int64),
+        np.cumsum([0, *(int((labels == label).sum()) for label in by_name)], dtype=np.int64),
         tuple(names[label] for label in by_name),
         {},
         _pictures(pixels, order, progress),

@@ -76,7 +76,7 @@ def _hidden(name: str) -> bool:
     return any(part.startswith((".", "__")) for part in name.split("/"))
 
 
-def _without_shared_folders(paths: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+def _without_shared_folders(paths: Mapping[str, list[str]]) -> dict[str, list[str]]:
     while True:
         firsts = {parts[0] for parts in paths.values()}
         if len(firsts) > 1 or min(map(len, paths.values())) < 3 or next(iter(firsts)).lower() in SPELLINGS:
@@ -89,20 +89,20 @@ def find_table(store: Store, given: str) -> tuple[str, str] | None:
 
     Raises DataError where one was asked for and is not there.
     """
-    names = {name for name in store.names() if name.endswith(".csv") and not _hidden(name)}
-    wanted = given or next((name for name in sorted(names) if name.rpartition("/")[2] == TABLE), "")
-    if not wanted:
-        return None
-    if wanted in names:
-        ((_, content),) = store.read([wanted])
+    wanted = given or TABLE
+    inside = sorted(name for name in store.names() if f"/{name}".endswith(f"/{wanted}") and not _hidden(name))
+    if inside:
+        ((_, content),) = store.read(inside[:1])
         if isinstance(content, Exception):
-            raise DataError(f"'{store.path}/{wanted}' cannot be read ({content}).") from content
+            raise DataError(f"'{store.path}/{inside[0]}' cannot be read ({content}).") from content
         return wanted, content.decode("utf-8-sig", "replace")
+    if not given:
+        return None
     try:
-        return wanted, Path(wanted).expanduser().read_text(encoding="utf-8-sig")
+        return given, Path(given).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(
-            f"The table of splits '{wanted}' is neither in '{store.path}' nor elsewhere ({error})."
+            f"The table of splits '{given}' is neither in '{store.path}' nor elsewhere ({error})."
         ) from error
 
 

@@ -111,8 +111,9 @@ def test_archives_and_the_folder_they_are_packed_in(tmp_path: Path, kind: str) -
     else:
         with tarfile.open(tmp_path / "data" / "all.tar", "w") as archive:
             archive.add(loose, "animals")
-    source = load(tmp_path / "data", path=f"all.{kind}")
-    assert names(source) == CLASSES and source.content_hash == load(loose).content_hash
+    for table in ("", "split.csv"):
+        source = load(tmp_path / "data", path=f"all.{kind}", split_file=table)
+        assert names(source) == CLASSES and source.content_hash == load(loose).content_hash
 
 
 def test_classes_may_be_nested_and_litter_is_left_out(tmp_path: Path) -> None:
