@@ -102,7 +102,8 @@ class TaskSource(ABC):
     """A data set: its splits, and what identifies them.
 
     Subclasses set ``info`` and ``Options``, and implement ``load``. ``content_hash`` must not depend on the order
-    in which the file system lists files, nor on any random state.
+    in which the file system lists files, nor on any random state. ``look``, ``published_classes`` and
+    ``picture_format`` make ``mamlbench data`` and ``mamlbench adapt`` say and do more with it.
     """
 
     info: ClassVar[SourceInfo]

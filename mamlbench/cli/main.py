@@ -17,7 +17,7 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
-    "adapt": "Fine-tune a trained model on your own pictures, and label more of them.",
+    "adapt": "Fine-tune a trained model on your own pictures.",
     "report": "Print recorded runs as a comparison table.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",

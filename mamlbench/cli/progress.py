@@ -67,8 +67,9 @@ class Preparation:
             self.bar = self.owned = _bar(self.console)
             self.bar.start()
         if title not in self.tasks:
-            self.tasks[title] = self.bar.add_task(title, total=total, loss="", validation="")
-        self.bar.update(self.tasks[title], completed=done, total=total)
+            self.tasks[title] = self.bar.add_task(f"Preparing {title}", total=total, loss="", validation="")
+        shown = done < total or self.owned is not None  # a run's own bar is left alone when it begins
+        self.bar.update(self.tasks[title], completed=done, total=total, visible=shown)
 
     def close(self) -> None:
         """Stop the bar, so that what comes next starts on a line of its own."""

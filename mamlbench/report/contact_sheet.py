@@ -88,10 +88,9 @@ def _draw(
     with Image.open(cell.path) as opened:
         upright = ImageOps.exif_transpose(opened).convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright).convert("RGB")
-    smooth = max(image.size) > PICTURE
-    image = ImageOps.contain(
-        image, (PICTURE, PICTURE), Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
-    )
+    scale = PICTURE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    image = image.resize(size, Image.Resampling.LANCZOS if scale < 1 else Image.Resampling.NEAREST)
     place = (left + (PICTURE - image.width) // 2, top + (PICTURE - image.height) // 2)
     sheet.paste(image, place)
     draw.rectangle((left - 2, top - 2, left + PICTURE + 1, top + PICTURE + 1), outline=cell.frame, width=2)
