@@ -37,6 +37,14 @@ class DataError(MamlbenchError):
     """Data that is missing, damaged or too small for what was asked."""
 
 
+class MissingDataError(DataError):
+    """Data that is nowhere where it was looked for."""
+
+
+class CacheError(DataError):
+    """Prepared data that cannot be kept: the cache folder cannot be written, or is too full."""
+
+
 class DamagedError(DataError):
     """Pictures that cannot be decoded; the message names the first ones, ``damaged`` all of them."""
 

@@ -23,12 +23,12 @@ from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
-from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
+from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
 from mamlbench.api.peer import Peer, PeerWork
-from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture
+from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
-from mamlbench.api.sources import SPLITS, DataPlaces, SourceInfo, TaskPool, TaskSource
+from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
 from mamlbench.spec import Mode, Preset, Setting
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "Engine",
     "EpisodeBatch",
     "Examples",
+    "Finding",
     "Fit",
     "GradientBased",
     "ImageStream",
@@ -82,6 +83,7 @@ __all__ = [
     "decoded",
     "draw",
     "forward_over_reverse",
+    "ignore",
     "image_hashes",
     "inner_gradient",
     "is_picture",
@@ -89,11 +91,13 @@ __all__ = [
     "mix",
     "packed_images",
     "prefixed",
+    "prepared_images",
     "record_statistics",
     "replay_statistics",
     "scheduled",
     "seed_key",
     "take",
+    "tell",
     "tree_map",
     "uniform",
     "unprefixed",

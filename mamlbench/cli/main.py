@@ -17,10 +17,12 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
+    "adapt": "Fine-tune a trained model on your own pictures.",
     "report": "Print recorded runs as a comparison table.",
     "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
+    "data": "List, prepare and verify data sets, and say where they lie.",
     "plugins": "Show what is installed, and what failed to load.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",

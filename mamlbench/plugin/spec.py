@@ -62,6 +62,11 @@ def mamlbench_run_started(spec: RunSpec) -> None:
 
 
 @hookspec
+def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> None:
+    """A data set is being prepared, once: ``done`` of ``total`` pictures; called a few times a second."""
+
+
+@hookspec
 def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
     """``step`` meta-iterations are done; called at the logging interval with the mean training loss since."""
 

@@ -1,8 +1,9 @@
 """Runs: plan, loop, checkpoints, meter, launch."""
 
-from mamlbench.runner.calls import evaluate, run
+from mamlbench.runner.adapt import adapt_model
+from mamlbench.runner.calls import adapt, evaluate, run
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan, request
 
-__all__ = ["evaluate", "evaluate_model", "launch", "plan", "request", "run"]
+__all__ = ["adapt", "adapt_model", "evaluate", "evaluate_model", "launch", "plan", "request", "run"]

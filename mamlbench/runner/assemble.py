@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from mamlbench.api import (
     Engine,
     Model,
     Problem,
+    Progress,
     TaskPool,
     TaskSampler,
     TaskSource,
     Workbench,
+    ignore,
     seed_key,
 )
 from mamlbench.engine import Choice, Remembered, choose_engine
@@ -55,11 +58,14 @@ class Experiment:
         )  # fmt: skip
 
 
-def load_source(spec: RunSpec, plugins: Plugins, folders: Folders) -> TaskSource:
-    """Load the data set of a spec. Raises DataError where it is missing or damaged."""
+def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Progress = ignore) -> TaskSource:
+    """Load the data set of a spec, and tell ``progress`` where it must be prepared first.
+
+    Raises DataError where it is missing or damaged.
+    """
     plugin: type[TaskSource] = plugins.registry.load("dataset", spec.dataset.name)
     options = validated_options("dataset", plugin, spec.dataset.name, spec.dataset.options)
-    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache))
+    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache, progress=progress))
 
 
 def assemble(
@@ -79,6 +85,22 @@ def assemble(
     sampler = _sampler(spec, plugins, pools)
     _check_protocol(spec, sampler)
     problem = source.problem(spec.protocol.ways)
+    make = algorithm_maker(spec, plugins, source, pools)
+    plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
+    work = TrainingWork(spec, plugin, make, sampler, training=training)
+    remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device))
+    choice = choose_engine(spec.engine, work, remembered)
+    return Experiment(spec, source, sampler, make(choice.engine), choice, problem, _facts(source), device)
+
+
+def algorithm_maker(
+    spec: RunSpec, plugins: Plugins, source: TaskSource, pools: Mapping[str, TaskPool]
+) -> Callable[..., Algorithm]:
+    """How the algorithm of a spec is built, in its initial state and on the spec's device, given an engine.
+
+    The function takes the engine, and ``double=True`` for a network in float64.
+    """
+    device = torch.device(spec.device)
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
     input_shape = pools["train"].input_shape
@@ -95,7 +117,7 @@ def assemble(
 
         bench = Workbench(
             build=build,
-            problem=problem,
+            problem=source.problem(spec.protocol.ways),
             pooled_problem=pools["train"].problem,
             engine=engine,
             iterations=spec.training.iterations,
@@ -103,10 +125,7 @@ def assemble(
         )
         return plugin(bench, options)
 
-    work = TrainingWork(spec, plugin, make, sampler, training=training)
-    remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device))
-    choice = choose_engine(spec.engine, work, remembered)
-    return Experiment(spec, source, sampler, make(choice.engine), choice, problem, _facts(source), device)
+    return make
 
 
 def _sampler(spec: RunSpec, plugins: Plugins, pools: dict[str, TaskPool]) -> TaskSampler:

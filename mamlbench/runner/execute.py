@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
@@ -40,7 +41,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     with meter.segment("data"):
-        source = load_source(spec, plugins, folders)
+        source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
         experiment = assemble(spec, plugins, source, folders.cache)
     environment = current_environment(
@@ -59,6 +60,10 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
         )
         store.write(stem, record)
     return record
+
+
+def _tell_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
+    emit("mamlbench_preparing", spec=spec, title=title, done=done, total=total)
 
 
 def _run(loop: Loop) -> tuple[Status, str]:

@@ -32,7 +32,7 @@ def download(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("mamlbench").info("Downloading Omniglot (14 MB) from github.com/brendenlake/omniglot, once.")
     with tempfile.TemporaryDirectory(prefix=".omniglot-", dir=folder) as temporary:
-        with _impatient(), redirect_stdout(sys.stderr):  # some versions of torchvision print
+        with impatient(), redirect_stdout(sys.stderr):  # some versions of torchvision print
             for background in (True, False):
                 Omniglot(temporary, background=background, download=True)
         _keep(Path(temporary) / Omniglot.folder, folder / Omniglot.folder)
@@ -51,7 +51,7 @@ def _keep(fetched: Path, kept: Path) -> None:
 
 
 @contextmanager
-def _impatient() -> Iterator[None]:
+def impatient() -> Iterator[None]:
     """Make torchvision's requests, which have no timeout of their own, end."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
