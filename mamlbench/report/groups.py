@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mamlbench.record import Evaluation, Measurement, RunRecord
+from mamlbench.spec import Training
 
 
 class Conditions(NamedTuple):
@@ -174,8 +176,23 @@ def _tell_apart(rows: Sequence[Row]) -> None:
         described = [_settings(row.runs[0]) for row in members]
         names = dict.fromkeys(name for settings in described for name in settings)
         differing = [name for name in names if len({repr(settings.get(name)) for settings in described}) > 1]
+        if "validate_every" in differing and _evenly_spread(row.runs[0].spec.training for row in members):
+            differing.remove("validate_every")
         for row, settings in zip(members, described, strict=True):
             row.label = {name: settings.get(name) for name in differing}
+
+
+def _evenly_spread(trainings: Iterable[Training]) -> bool:
+    """Whether one number of validations explains every interval between them: then the iterations say it all.
+
+    n validations in I iterations are ceil(I / n) iterations v apart; so I / v <= n, and n < I / (v - 1).
+    """
+    least, below = 1.0, math.inf
+    for training in trainings:
+        iterations, apart = training.iterations, training.validate_every
+        least = max(least, math.ceil(iterations / apart))
+        below = min(below, iterations / (apart - 1) if apart > 1 else math.inf)
+    return least < below
 
 
 def _settings(run: RunRecord) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mamlbench.report.render.grid import cells, headings
+from mamlbench.report.render.grid import cells, headings, notes
 from mamlbench.report.table import Table, TableRow
 from mamlbench.report.text import printable
 
@@ -20,7 +20,7 @@ def _table(table: Table) -> str:
     rules = ["---", *("---:" if column.numeric else "---" for column in table.columns)]
     lines = [f"**{_escape(table.title)}**", "", _line(map(_escape, headings(table))), _line(rules)]
     lines += [_row(row) for row in table.rows]
-    lines += ["", *(f"- {_escape(note)}" for note in table.notes), ""]
+    lines += ["", *(f"- {_escape(note)}" for note in notes(table, "Bold")), ""]
     return "\n".join(lines)
 
 
