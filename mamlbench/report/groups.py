@@ -173,7 +173,7 @@ def _tell_apart(rows: Sequence[Row]) -> None:
     for row in rows:
         alike[row.algorithm, row.runs[0].spec.preset].append(row)
     for members in alike.values():
-        described = [_settings(row.runs[0]) for row in members]
+        described = [settings_of(row.runs[0]) for row in members]
         names = dict.fromkeys(name for settings in described for name in settings)
         differing = [name for name in names if len({repr(settings.get(name)) for settings in described}) > 1]
         if "validate_every" in differing and _evenly_spread(row.runs[0].spec.training for row in members):
@@ -195,8 +195,8 @@ def _evenly_spread(trainings: Iterable[Training]) -> bool:
     return least < below
 
 
-def _settings(run: RunRecord) -> dict[str, Any]:
-    """Every setting and the surroundings, one level deep, under short names."""
+def settings_of(run: RunRecord, *, surroundings: bool = True) -> dict[str, Any]:
+    """Every setting, and the surroundings (code, software, machine), one level deep, under short names."""
     spec, environment = run.spec, run.environment
     settings: dict[str, Any] = dict(spec.algorithm.options)
     for kind in ("dataset", "backbone", "sampler"):
@@ -204,6 +204,8 @@ def _settings(run: RunRecord) -> dict[str, Any]:
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
     settings |= spec.training.model_dump() | {"device": spec.device, "engine": spec.engine}
+    if not surroundings:
+        return settings
     settings |= {"code": environment.code_hash[:7], "cpu": environment.cpu, "cores": environment.cores}
     settings |= {"threads": environment.threads, "gpu": environment.device_name, "allocator": environment.allocator}
     settings |= {"python": environment.python, "platform": environment.platform}
