@@ -18,6 +18,7 @@ COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
     "report": "Print recorded runs as a comparison table.",
+    "compare": "Judge records against earlier ones: the gate of a CI job.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
     "plugins": "Show what is installed, and what failed to load.",

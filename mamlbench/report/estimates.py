@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import NamedTuple
 
 from mamlbench.record import Interval
@@ -41,11 +41,11 @@ def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
 def over_seeds(means: Sequence[float]) -> Interval:
     """Mean of two or more means and its 95 % interval by Student's t."""
     mean = fmean(means)
-    if min(means) == max(means) or not math.isfinite(mean):  # t has nothing to divide by
+    if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
         return Interval(mean=mean, low=mean, high=mean)
     from scipy import stats
 
-    low, high = stats.ttest_1samp(means, 0.0).confidence_interval(0.95)
+    low, high = stats.t.interval(0.95, len(means) - 1, loc=mean, scale=stdev(means) / math.sqrt(len(means)))
     return Interval(mean=mean, low=float(low), high=float(high))
 
 

@@ -50,5 +50,5 @@ SHARE_MARGIN = 0.01
 SCORE_MARGIN = 0.10
 """The same for other scores, relative to the base."""
 SCORES = ("accuracy", "score", *MODES)
-"""'accuracy' is every mode where the metric is an accuracy, 'score' every mode of any metric, a mode's name that one."""
+"""'accuracy' is every mode where the metric is one, 'score' every mode of any metric, a mode's name that mode."""
 NAMES = (*SCORES, *MACHINE)

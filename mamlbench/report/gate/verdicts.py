@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mamlbench.errors import ConfigError
+from mamlbench.report.estimates import estimate, over_seeds
 from mamlbench.report.gate.cells import Cell, Pair
 from mamlbench.report.gate.metrics import MACHINE, SCORE_MARGIN, SHARE_MARGIN, MachineMetric
 from mamlbench.report.gate.thresholds import Threshold
@@ -47,6 +48,8 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     """Ends of the 95 % interval of the change."""
+    head_half_width: float | None = None
+    """Of HEAD's own 95 % interval."""
     margin: float = 0.0
     """In the unit of the change."""
     claim: str = ""
@@ -115,7 +118,9 @@ def _score(pair: Pair, mode: str, threshold: Threshold | None, empty: Verdict) -
     base, head = (episode_scores(side.row, mode) for side in (pair.base, pair.head))
     if base is None or head is None or base.shape[-1] != head.shape[-1]:
         return _Judged(replace(empty, detail="the scores of the single episodes are missing or no numbers"))
-    values = replace(empty, base=float(base.mean()), head=float(head.mean()), word="inconclusive")
+    own = estimate(pair.head.row, mode, "score")
+    values = replace(empty, base=float(base.mean()), head=float(head.mean()), word="inconclusive",
+                     head_half_width=own.half_width if own else None)  # fmt: skip
     values = replace(values, margin=_score_margin(threshold, values))
     alike = [run.spec.seed for run in pair.base.row.seeds] == [run.spec.seed for run in pair.head.row.seeds]
     if alike and np.array_equal(base, head):
@@ -177,7 +182,8 @@ def _measured(pair: Pair, metric: MachineMetric, threshold: Threshold | None, em
     margin = metric.margin if threshold is None else threshold.amount
     if threshold is not None and not threshold.relative:
         margin = threshold.amount / values.base if values.base else 0.0
-    values = replace(values, word="inconclusive", margin=margin)
+    own = over_seeds(list(map(float, head))) if head.size > 1 else None
+    values = replace(values, word="inconclusive", margin=margin, head_half_width=own and (own.high - own.low) / 2)
     lacking = [f"{REPEATS - size} more of {side}" for side, size in (("BASE", base.size), ("HEAD", head.size))
                if size < REPEATS]  # fmt: skip
     if lacking:
