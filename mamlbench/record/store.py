@@ -83,7 +83,7 @@ def read_record(path: Path) -> RunRecord:
         raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
     try:
         version = _Versioned.model_validate_json(text).schema_version
-        if version > SCHEMA_VERSION:  # asked first: what a later release added would be refused as unknown
+        if not 1 <= version <= SCHEMA_VERSION:  # asked first: what a later release added would be refused as unknown
             raise UnreadableRecordError(
                 f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
             )

@@ -153,7 +153,9 @@ def _facts() -> list[Column]:
         _number_column("parameters", "parameters", "meta-learned scalars", lambda row: run(row).parameters),
         _number_column("steps", "steps", "adaptation steps at test", settings.adaptation_steps),
         _number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
-        _words("engine", "engine", "how tasks were computed", lambda row: _plain(run(row).engine.get("name", ""))),
+        _words(
+            "engine", "engine", "how tasks were computed", lambda row: _plain(str(run(row).engine.get("name") or ""))
+        ),
         _words("device", "device", "where it ran", lambda row: _plain(settings.device(row))),
         Column("seeds", "seeds", "training seeds that finished, of those tried", _seeds),
     ]

@@ -53,10 +53,10 @@ def command(
     project = session_of(context).project
     thresholds = parse_thresholds(fail or project.compare.fail)
     results = project.results_dir or Path("results")
-    readings = [read_side(name, results) for name in (base, head)]
-    for problem in (problem for reading in readings for problem in reading.problems):
+    before, after = (read_side(name, results) for name in (base, head))
+    for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
-    outcome = compare_records(*readings, thresholds)
+    outcome = compare_records(before, after, thresholds)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
 

@@ -47,7 +47,8 @@ class Threshold:
 
 def parse_thresholds(texts: Sequence[str]) -> list[Threshold]:
     """Read thresholds. Raises ConfigError with one sentence for each that cannot be read."""
-    read, problems = [], []
+    read: list[Threshold] = []
+    problems: list[str] = []
     for text in texts:
         try:
             read.append(_parse(text))

@@ -183,7 +183,9 @@ def _measured(pair: Pair, metric: MachineMetric, threshold: Threshold | None, em
     if threshold is not None and not threshold.relative:
         margin = threshold.amount / values.base if values.base else 0.0
     own = over_seeds(list(map(float, head))) if head.size > 1 else None
-    values = replace(values, word="inconclusive", margin=margin, head_half_width=own and (own.high - own.low) / 2)
+    values = replace(
+        values, word="inconclusive", margin=margin, head_half_width=(own.high - own.low) / 2 if own else None
+    )
     lacking = [f"{REPEATS - size} more of {side}" for side, size in (("BASE", base.size), ("HEAD", head.size))
                if size < REPEATS]  # fmt: skip
     if lacking:
