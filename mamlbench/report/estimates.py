@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import NamedTuple
 
 from mamlbench.record import Interval
@@ -43,10 +43,14 @@ def over_seeds(means: Sequence[float]) -> Interval:
     mean = fmean(means)
     if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
         return Interval(mean=mean, low=mean, high=mean)
-    from scipy import stats
+    import numpy as np
 
-    low, high = stats.t.interval(0.95, len(means) - 1, loc=mean, scale=stdev(means) / math.sqrt(len(means)))
-    return Interval(mean=mean, low=float(low), high=float(high))
+    from mamlbench.report.statistics import quantile
+
+    with np.errstate(over="ignore"):
+        error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+    half = float(quantile(0.975, len(means) - 1)) * error
+    return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
 def average(values: Sequence[float | None]) -> float | None:

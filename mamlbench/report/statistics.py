@@ -65,17 +65,13 @@ class Comparison:
 
     def interval(self, confidence: float = 1 - LEVEL) -> tuple[Array, Array]:
         """Ends of the difference's interval."""
-        from scipy import stats
-
-        half = self.error * stats.t.ppf((1 + confidence) / 2, self.freedom)
+        half = self.error * quantile((1 + confidence) / 2, self.freedom)
         return self.difference - half, self.difference + half
 
     @property
     def detectable(self) -> Array:
         """The smallest true difference that a test like this one finds with a probability of 80 %."""
-        from scipy import stats
-
-        found: Array = self.error * (stats.t.ppf(1 - LEVEL / 2, self.freedom) + stats.t.ppf(POWER, self.freedom))
+        found: Array = self.error * (quantile(1 - LEVEL / 2, self.freedom) + quantile(POWER, self.freedom))
         return found
 
     def equivalent(self, margin: float) -> NDArray[np.bool_]:
@@ -107,9 +103,10 @@ def compare(first: ArrayLike, second: ArrayLike, *, same_spread: bool = False) -
         raise ValueError(f"two or more shared episodes are needed, not {first.shape[-1]} and {second.shape[-1]}")
     seeds = first.shape[-2], second.shape[-2]
     enough = sum(seeds) >= SEEDS_IN_ALL if same_spread else min(seeds) >= SEEDS_FOR_A_CLAIM
-    if enough:
-        return _compare_algorithms(first, second, same_spread=same_spread)
-    return _compare_checkpoints(first.mean(-2), second.mean(-2))
+    with np.errstate(over="ignore", invalid="ignore"):  # of 1e308 the square is infinite, and the p-value NaN
+        if enough:
+            return _compare_algorithms(first, second, same_spread=same_spread)
+        return _compare_checkpoints(first.mean(-2), second.mean(-2))
 
 
 def _compare_checkpoints(first: Array, second: Array) -> Comparison:
@@ -193,12 +190,12 @@ def _comparison(
     claim: Literal["checkpoints", "algorithms"], difference: Array, error: Array, freedom: Array, spread: Array
 ) -> Comparison:
     """Where nothing varies at all, t has nothing to divide by: an equal pair is equal, another one is different."""
-    from scipy import stats
+    from scipy import special
 
     none = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     t = np.divide(difference, error, out=none.copy(), where=error > 0)
     size = np.divide(difference, spread, out=none.copy(), where=spread > 0)
-    return Comparison(claim, difference, error, freedom, 2 * stats.t.sf(np.abs(t), freedom), size)
+    return Comparison(claim, difference, error, freedom, 2 * special.stdtr(freedom, -np.abs(t)), size)
 
 
 def _deviation(values: Array) -> Array:
@@ -206,6 +203,14 @@ def _deviation(values: Array) -> Array:
     found = np.std(values, axis=-1, ddof=1)
     equal: Array = np.where(np.ptp(values, axis=-1) <= 1e-12, 0.0, found)
     return equal
+
+
+def quantile(probability: float, freedom: ArrayLike) -> Array:
+    """Student's t below which ``probability`` lies."""
+    from scipy import special  # scipy.stats has the same, and takes a second to import
+
+    found: Array = special.stdtrit(freedom, probability)
+    return found
 
 
 def holm(p_values: ArrayLike, family: int | None = None) -> Array:
@@ -233,7 +238,16 @@ def not_worse_than_the_best(scores: list[Array], *, higher_is_better: bool) -> l
     means = [sign * row.mean() for row in scores]
     best = int(np.argmax(means))
     others = [place for place in range(len(scores)) if place != best]
-    p_values = [float(compare(scores[best], scores[place]).p_value) for place in others]
+    p_values = _against(scores[best], [scores[place] for place in others])
     adjusted: Array | list[float] = holm(p_values, family=len(scores) * (len(scores) - 1) // 2) if others else []
-    may_be = dict(zip(others, (bool(p >= LEVEL) for p in adjusted), strict=True)) | {best: True}
+    may_be = dict(zip(others, (not p < LEVEL for p in adjusted), strict=True)) | {best: True}
     return [may_be[place] for place in range(len(scores))]
+
+
+def _against(best: Array, others: Sequence[Array]) -> Array:
+    """Probabilities of each of the others' differences from the best; those of equal shape at once."""
+    found = np.empty(len(others))
+    for shape in {each.shape for each in others}:
+        places = [place for place, each in enumerate(others) if each.shape == shape]
+        found[places] = compare(best[None], np.stack([others[place] for place in places])).p_value
+    return found

@@ -143,7 +143,7 @@ def legend(outcome: Outcome) -> Iterator[str]:
 def _tracked(outcome: Outcome, *, bigger: bool) -> str:
     entries = []
     for verdict in outcome.verdicts:
-        if verdict.head is None or not math.isfinite(verdict.head):
+        if verdict.head is None or not math.isfinite(verdict.head * verdict.scale):
             continue
         value, unit = verdict.head * verdict.scale, verdict.unit or "score"
         name = f"{verdict.cell}: {verdict.metric}"

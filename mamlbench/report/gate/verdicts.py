@@ -20,7 +20,7 @@ from mamlbench.report.gate.cells import Cell, Pair
 from mamlbench.report.gate.metrics import MACHINE, SCORE_MARGIN, SHARE_MARGIN, MachineMetric
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.marks import REPEATS, episode_scores
-from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Array, Comparison, compare, holm
+from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Array, Comparison, compare, holm, quantile
 
 Word = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
 MOST = 1000
@@ -274,14 +274,12 @@ def _remedy(judged: _Judged, margin: float, p_value: float) -> str:
     """How many more episodes, seeds or repeats would decide, if the difference stayed what it is."""
     found = judged.comparison
     assert found is not None
-    from scipy import stats
-
     worse_by, error, freedom = (float(each) for each in (found.difference, found.error, found.freedom))
     correction = min(1.0, max(float(found.p_value), 1e-12) / max(p_value, 1e-12))  # what Holm left of the level
     if worse_by > margin:
-        needed = worse_by / stats.t.ppf(1 - LEVEL * correction / 2, freedom)
+        needed = worse_by / float(quantile(1 - LEVEL * correction / 2, freedom))
     else:
-        needed = (margin - worse_by) / stats.t.ppf(1 - LEVEL, freedom)
+        needed = (margin - worse_by) / float(quantile(1 - LEVEL, freedom))
     times = (error / needed) ** 2 if needed > 0 else math.inf
     base, head, episodes = judged.sizes
     if times > MOST:
