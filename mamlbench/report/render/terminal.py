@@ -39,9 +39,11 @@ def print_tables(tables: Sequence[Table], console: Console) -> None:
 
 def _pages(table: Table, console: Console) -> Iterator[list[int]]:
     """Places of the columns that fit side by side; what does not fit goes below, each part with the algorithms."""
+    alone = _natural_width(_grid(table, []), console)  # the algorithms' column, which every page has
+    widths = [_natural_width(_grid(table, [place]), console) - alone for place in range(len(table.columns))]
     page: list[int] = []
-    for place in range(len(table.columns)):
-        if page and _natural_width(_grid(table, [*page, place]), console) > console.width:
+    for place, width in enumerate(widths):
+        if page and alone + sum(widths[each] for each in page) + width > console.width:
             yield page
             page = []
         page.append(place)
