@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
@@ -45,12 +46,17 @@ def over_seeds(means: Sequence[float]) -> Interval:
         return Interval(mean=mean, low=mean, high=mean)
     import numpy as np
 
-    from mamlbench.report.statistics import quantile
-
     with np.errstate(over="ignore"):
         error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
-    half = float(quantile(0.975, len(means) - 1)) * error
+    half = _quantile(len(means) - 1) * error
     return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+@lru_cache
+def _quantile(freedom: int) -> float:
+    from mamlbench.report.statistics import quantile
+
+    return float(quantile(0.975, freedom))
 
 
 def average(values: Sequence[float | None]) -> float | None:
