@@ -20,6 +20,7 @@ COMMANDS = {
     "adapt": "Fine-tune a trained model on your own pictures.",
     "report": "Print recorded runs as a comparison table.",
     "bench": "Time the engines, and other libraries, on this machine.",
+    "compare": "Judge records against earlier ones: the gate of a CI job.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
     "data": "List, prepare and verify data sets, and say where they lie.",
