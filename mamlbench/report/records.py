@@ -19,6 +19,8 @@ class Reading(NamedTuple):
     records: list[RunRecord]
     problems: list[str]
     """One sentence for each file that was skipped."""
+    files: list[Path]
+    """The file of each record."""
 
 
 def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
@@ -26,7 +28,7 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
 
     A record without a name is given that of its file. Raises ConfigError where a path does not exist.
     """
-    reading = Reading([], [])
+    reading = Reading([], [], [])
     for path in dict.fromkeys(file.resolve() for file in _files(list(map(Path, paths)))):
         try:
             record = _read(path)
@@ -34,6 +36,7 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
             reading.problems.append(str(error))
         else:
             reading.records.append(record if record.name else record.model_copy(update={"name": path.stem}))
+            reading.files.append(path)
     return reading
 
 

@@ -51,7 +51,7 @@ def launch(
             record = _in_own_process(spec, plugins, folders, emit)
         emit("mamlbench_run_finished", spec=spec, record=record)
         if errors:
-            record = record.model_copy(update={"listener_errors": sorted(set(errors))})
+            record = record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})})
             ResultStore(folders.results).write(record.name, record)
         records.append(record)
         if record.status == "interrupted":

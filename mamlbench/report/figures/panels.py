@@ -14,6 +14,8 @@ from mamlbench.report.figures.view import View, device_seconds, elided, is_usabl
 from mamlbench.report.groups import Row
 from mamlbench.report.text import number
 
+_EDGE: dict[str, Any] = {"edgecolor": "white", "linewidth": 0}
+
 LABEL = 48
 """Characters of a row's name above its lane."""
 
@@ -43,6 +45,7 @@ def _learning(clock: str, name: str, axes: Any, view: View) -> bool:
         else:
             axes.plot(curve.x, curve.mean, color=style.colour, linewidth=0.8, linestyle=style.line)
             axes.plot(curve.x[-1:], curve.mean[-1:], "x", color=style.colour, markersize=7)
+    axes.set_xlim(left=0)
     axes.set_xlabel(name)
     axes.set_ylabel(f"validation {view.metric}")
     return bool(axes.lines)
@@ -89,6 +92,7 @@ def _pareto(axes: Any, view: View) -> bool:
     axes.set_xlabel("device seconds, per run")
     axes.set_ylabel(f"test {view.metric}")
     axes.margins(0.12)
+    axes.set_xlim(left=0)
     return bool(axes.lines)
 
 
@@ -136,14 +140,15 @@ def _time(axes: Any, view: View) -> bool:
         left = 0.0
         for name, (colour, hatch) in SEGMENTS.items():
             width = seconds.get(name, 0.0)
-            axes.barh(place + 0.65, width, 0.42, left=left, facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0)
+            if width:
+                axes.barh(place + 0.65, width, 0.42, left=left, facecolor=colour, hatch=hatch, **_EDGE)
             left += width
         if seconds:
             axes.text(left + 0.01 * longest, place + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
     axes.set_xlabel("wall seconds, per run")
     patches = [
-        Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=0, label=name)
+        Patch(facecolor=colour, hatch=hatch, label=name, **_EDGE)
         for name, (colour, hatch) in SEGMENTS.items()
     ]
     axes.legend(handles=patches, ncols=len(patches), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7.5,

@@ -34,10 +34,10 @@ STYLES = (
 """Okabe and Ito's colours without yellow and black, which white and dark paper swallow, and with grey and brown."""
 
 SEGMENTS = {
-    "data": ("#56B4E9", "...."),
+    "data": ("#56B4E9", "\\\\\\\\"),
     "train": ("#0072B2", ""),
-    "evaluate": ("#E69F00", "////"),
-    "checkpoint": ("#CC79A7", "xxxx"),
+    "evaluate": ("#E69F00", "///"),
+    "checkpoint": ("#CC79A7", "||||"),
     "other": ("#B0B0B0", ""),
 }
 """Colour and hatch of each kind of work in a time breakdown."""
