@@ -17,7 +17,7 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
-    "report": "Print recorded runs as a comparison table.",
+    "report": "Show recorded runs: a table, a page, a figure.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
     "plugins": "Show what is installed, and what failed to load.",

@@ -20,6 +20,10 @@ LABEL = 48
 """Characters of a row's name above its lane."""
 
 
+MANY_STEPS = 12
+"""Adaptation steps beyond which their axis is logarithmic from 2 on."""
+
+
 @dataclass(frozen=True)
 class Panel:
     """One pair of axes."""
@@ -65,7 +69,14 @@ def _steps(axes: Any, view: View) -> bool:
         curve = series.step_curve(row, view.scale)
         if curve.x:
             _draw_curve(axes, curve, style)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    most = max((max(line.get_xdata(), default=0) for line in axes.lines), default=0)
+    if most > MANY_STEPS:  # else the methods with few steps would be squeezed into the left edge
+        axes.set_xscale("symlog", linthresh=2)
+        axes.set_xticks([step for step in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if step <= most])
+        axes.xaxis.set_major_formatter("{x:.0f}")
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("adaptation steps")
     axes.set_ylabel(f"test {view.metric}")
     return bool(axes.lines)
@@ -125,8 +136,9 @@ def _seeds(axes: Any, view: View) -> bool:
             ends = [view.scale * value for value in (score.low, score.high) if is_usable(value)]
             axes.plot(ends, [y] * len(ends), color=style.colour, linewidth=0.7)
             axes.plot([view.scale * score.mean], [y], style.marker, color=style.colour)
-        mean = view.scale * sum(score.mean for score in scores) / len(scores)
-        axes.plot([mean, mean], [base - 0.27, base + 0.27], color=style.colour, linewidth=2)
+        if len(scores) > 1:
+            mean = view.scale * sum(score.mean for score in scores) / len(scores)
+            axes.plot([mean, mean], [base - 0.27, base + 0.27], color=style.colour, linewidth=2)
     axes.set_xlabel(f"test {view.metric}")
     return _lanes(axes, view, drawn=drawn)
 
