@@ -39,6 +39,15 @@ def latex():
         skip_or_fail("no LaTeX: pdflatex is not installed")
 
 
+@pytest.fixture(scope="session")
+def chromium():
+    """The command that starts a browser without a window (Debian: chromium)."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        skip_or_fail("no browser: chromium is not installed")
+    return found
+
+
 def pytest_runtest_setup(item):
     """Tests marked ``gpu`` need a CUDA device."""
     if item.get_closest_marker("gpu") is not None:

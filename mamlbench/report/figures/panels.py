@@ -85,11 +85,13 @@ def _steps(axes: Any, view: View) -> bool:
 def _pareto(axes: Any, view: View) -> bool:
     elsewhere = measured_elsewhere(view.rows)
     points: list[tuple[float, float]] = []
+    seconds_seen = []
     for (row, style), other in zip(_rows(view), elsewhere, strict=True):
         found = estimate(row, view.mode, "score")
         seconds, score = device_seconds(row), score_of(row, view.mode)
         if seconds is None or score is None or found is None:
             continue
+        seconds_seen.append(seconds)
         half = view.scale * found.half_width if is_usable(found.half_width) else 0.0
         axes.errorbar(
             [seconds], [view.scale * score], yerr=[half], color=style.colour, marker=style.marker, markersize=7,
@@ -103,7 +105,7 @@ def _pareto(axes: Any, view: View) -> bool:
     axes.set_xlabel("device seconds, per run")
     axes.set_ylabel(f"test {view.metric}")
     axes.margins(0.12)
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.08 * max(seconds_seen, default=0.0) or 1.0)
     return bool(axes.lines)
 
 
