@@ -49,7 +49,7 @@ def look_at(chromium, tmp_path):
         file = tmp_path / "frames.html"
         file.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(frames)}<script>{LOOK}</script>", "utf-8")
         done = subprocess.run(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
              "--enable-logging=stderr", "--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}",
              "--window-size=1400,1000", "--dump-dom", file.as_uri()],
             capture_output=True, text=True, timeout=120, check=False,
