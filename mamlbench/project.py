@@ -35,6 +35,8 @@ class Project:
     """where records go; None: results/ in the current folder"""
     plugins: tuple[Path, ...] = ()
     """single-file plugins to load with every command"""
+    trackers: tuple[str, ...] = ()
+    """trackers that every run is sent to, by name"""
 
 
 def find_project(start: Path) -> Project:
@@ -69,6 +71,7 @@ def _resolved(project: Project, folder: Path) -> Project:
         data_dir=absolute(project.data_dir),
         results_dir=absolute(project.results_dir),
         plugins=tuple(folder / path.expanduser() for path in project.plugins),
+        trackers=project.trackers,
     )
 
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
     "report": "Show recorded runs: a table, a page, a figure.",
-    "list": "List algorithms, data sets, backbones and samplers.",
+    "list": "List algorithms, data sets, backbones, samplers and trackers.",
     "info": "Show one of them with its options.",
     "plugins": "Show what is installed, and what failed to load.",
     "env": "Describe this machine, its software and the folders in use.",

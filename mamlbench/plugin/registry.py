@@ -9,11 +9,11 @@ from typing import Any
 
 from mamlbench.errors import ConfigError, did_you_mean
 
-KINDS = ("algorithm", "dataset", "backbone", "sampler")
+KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
 
 _BASES = {kind: ("mamlbench.api", base) for kind, base in zip(
-    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler"), strict=True
+    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Tracker"), strict=True
 )}  # fmt: skip
 
 

@@ -47,6 +47,11 @@ def mamlbench_register_samplers(register: Register) -> None:
 
 
 @hookspec
+def mamlbench_register_trackers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Tracker``; a user switches them on with ``--track NAME``."""
+
+
+@hookspec
 def mamlbench_add_commands(cli: click.Group) -> None:
     """Add commands of your own to the command line."""
 

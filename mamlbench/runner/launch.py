@@ -45,7 +45,7 @@ def launch(
         def emit(hook: str, errors: list[str] = errors, **arguments: Any) -> None:
             errors.extend(plugins.notify(hook, **arguments))
 
-        if len(specs) == 1:
+        if len(specs) == 1 and not (own_process and plugins.trackers):  # a tracker's memory is not the run's
             record = execute(spec, plugins, folders, emit, own_process=own_process)
         else:
             record = _in_own_process(spec, plugins, folders, emit)

@@ -19,13 +19,13 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers]")
+@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers|trackers]")
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
-    """List what can be named in a run: algorithms, data sets, backbones and samplers."""
+    """List what can be named in a run: algorithms, data sets, backbones, samplers; and trackers."""
     if kind is not None and kind.removesuffix("s") not in KINDS:
         raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in KINDS])}")
     plugins = session_of(context).plugins_with_errors()
