@@ -28,7 +28,11 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
     """Write the sheet of sample episodes into ``folder``; None where the examples are no pictures with classes."""
     protocol = experiment.spec.protocol
     batch = experiment.sampler.episodes("test", 0, EPISODES, shots=protocol.shots, queries=protocol.queries)
-    if not isinstance(experiment.problem, Classification) or batch.query.x.ndim != 5 or batch.query.x.shape[2] not in (1, 3):
+    if (
+        not isinstance(experiment.problem, Classification)
+        or batch.query.x.ndim != 5
+        or batch.query.x.shape[2] not in (1, 3)
+    ):
         return None
     before, after = _predictions(algorithm, batch, protocol.modes[0])
     episodes, lines = [], []

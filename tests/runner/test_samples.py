@@ -57,7 +57,7 @@ def test_every_algorithm_keeps_the_same_pictures(run):
 
 
 def test_a_regression_has_no_pictures(run):
-    _, path = run(dataset="sinusoid", ways=1, options={"backbone.hidden": 8})
+    _, path = run(dataset="sinusoid", ways=1, options={"backbone.hidden": [8]})
     assert not path.exists()
 
 

@@ -33,7 +33,9 @@ Examples:
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 @click.option("--figure", type=click.Choice(FIGURES), help="One figure, as png, pdf or svg, in place of the tables.")
-@click.option("--private", is_flag=True, help="Show pictures in the page that the data set's licence forbids to publish.")
+@click.option(
+    "--private", is_flag=True, help="Show pictures in the page that the data set's licence forbids to publish."
+)
 @click.option("--columns", multiple=True, help="A column to show, or 'all'; repeat or separate by commas.")
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @shared.debug

@@ -64,7 +64,10 @@ def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
 
 def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
     part.suptitle(printable(notes.title(view.group)), fontsize=9)
-    drawn = [panel.draw(axes, view) for panel, axes in zip(panels, part.subplots(1, len(panels), squeeze=False)[0], strict=True)]
+    drawn = [
+        panel.draw(axes, view)
+        for panel, axes in zip(panels, part.subplots(1, len(panels), squeeze=False)[0], strict=True)
+    ]
     if not any(panel.lanes for panel in panels):
         from matplotlib.lines import Line2D
 

@@ -161,10 +161,7 @@ def _time(axes: Any, view: View) -> bool:
             axes.text(left + 0.01 * longest, place + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
     axes.set_xlabel("wall seconds, per run")
-    patches = [
-        Patch(facecolor=colour, hatch=hatch, label=name, **_EDGE)
-        for name, (colour, hatch) in SEGMENTS.items()
-    ]
+    patches = [Patch(facecolor=colour, hatch=hatch, label=name, **_EDGE) for name, (colour, hatch) in SEGMENTS.items()]
     axes.legend(handles=patches, ncols=len(patches), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7.5,
                 handlelength=1.2, columnspacing=0.9, handletextpad=0.4)  # fmt: skip
     return _lanes(axes, view, drawn=longest > 0)

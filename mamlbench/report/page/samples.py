@@ -148,7 +148,13 @@ def _read(path: Path) -> _Sheet | None:
                     return None
                 samples = Samples.model_validate_json(getattr(image, "text", {})[TEXT_KEY])
                 pixels = image.convert("L" if image.mode == "L" else "RGB")
-    except (OSError, ValueError, KeyError, SyntaxError, Warning):  # Pillow's answers to damage; pydantic's is a ValueError
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        SyntaxError,
+        Warning,
+    ):  # Pillow's answers to damage; pydantic's is a ValueError
         return None
     out = io.BytesIO()
     pixels.save(out, "PNG", optimize=True)

@@ -93,12 +93,20 @@ def make_sections(
 
 
 def _section(
-    group: Group, table: Table, view: View | None, file_of: dict[int, Path], environments: _Environments, *, private: bool
+    group: Group,
+    table: Table,
+    view: View | None,
+    file_of: dict[int, Path],
+    environments: _Environments,
+    *,
+    private: bool,
 ) -> Section:
     failures = set(notes.failures(group))
     remarks = []
     if view is None:
-        remarks.append(f"Figures are drawn for the {MOST_FIGURED} largest tables: name these records alone to see theirs.")
+        remarks.append(
+            f"Figures are drawn for the {MOST_FIGURED} largest tables: name these records alone to see theirs."
+        )
     elif len(view.rows) < len(group.rows):
         remarks.append(
             f"The figures show the best {MOST_ROWS} of {len(group.rows)} rows: name fewer records to see the others."
@@ -116,9 +124,7 @@ def _section(
         drawings=_drawings(view) if view is not None else [],
         remarks=remarks,
         gallery=found,
-        rows=[
-            _details(row, label, environments) for row, label in zip(group.rows, labels_of(group.rows), strict=True)
-        ],
+        rows=[_details(row, label, environments) for row, label in zip(group.rows, labels_of(group.rows), strict=True)],
     )
 
 

@@ -47,7 +47,7 @@ def run(tmp_path, toy_plugin):
 def read_tensorboard(folder):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.iterdir(), key=lambda path: path.name.rsplit("-", 1)[1]):
         events = EventAccumulator(str(path))
         events.Reload()
         texts = {name: events.Tensors(f"{name}/text_summary")[0].tensor_proto.string_val[0].decode()
@@ -109,7 +109,8 @@ def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkey
     record = read_record(path)
     assert code == ExitCode.OK and record.status == "finished" and record.test is not None
     assert set(record.listener_errors) == {
-        f"tracker broken: mamlbench_{event}: RuntimeError: no network" for event in ("progress", "evaluated", "run_finished")
+        f"tracker broken: mamlbench_{event}: RuntimeError: no network"
+        for event in ("progress", "evaluated", "run_finished")
     }
     assert "begun toy-3w1s-fomaml-seed0" in shown.out and "fomaml 3" in shown.out and "a listener failed" in shown.err
     assert record.measurement.peak_memory_bytes > 0  # the run had a process of its own, without the tracker

@@ -19,8 +19,11 @@ PANELS = [(name, panel) for name, panels in FIGURES.items() for panel in panels]
 
 @pytest.fixture
 def group(make_run):
-    runs = [make_run(name, score=score, seed=seed, speed=speed)
-            for name, score, speed in (("maml", 0.93, 1), ("reptile", 0.77, 2), (NASTY, 0.5, 3)) for seed in (0, 1)]
+    runs = [
+        make_run(name, score=score, seed=seed, speed=speed)
+        for name, score, speed in (("maml", 0.93, 1), ("reptile", 0.77, 2), (NASTY, 0.5, 3))
+        for seed in (0, 1)
+    ]
     (found,) = group_records([*runs, make_run("pretrain", status="interrupted")])
     return found  # fmt: skip
 
@@ -33,7 +36,7 @@ def test_every_panel_is_an_svg_for_a_page(group, name, panel):
     drawn = [each.get("style", "") for each in tree.iter() if each.tag.endswith(("path", "use"))]
     colours = {style.colour.lower() for style in STYLES[:3]} if name != "time" else {"#0072b2", "url(#"}
     assert all(any(colour in style.lower() for style in drawn) for colour in colours)
-    assert "<script" not in svg and "<style" not in svg and " id=\"axes" not in svg and "#01020" not in svg
+    assert "<script" not in svg and "<style" not in svg and ' id="axes' not in svg and "#01020" not in svg
     assert "currentColor" in svg and len(svg) < 60_000
     assert svg == inline_svg(panel, view_of(group))  # the same records give the same bytes
 

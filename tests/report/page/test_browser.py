@@ -39,22 +39,26 @@ addEventListener("load", () => {
 
 @pytest.fixture
 def look_at(chromium, tmp_path):
-    """Open pages in frames of a width each: ``look_at(("name", width, page), ...)`` gives what is seen, and the console."""
+    """``look_at(("name", width, page), ...)`` opens pages in frames and gives what is seen, and the console."""
 
     def look(*pages):
         frames = [
-            f'<iframe id="{name}" style="width: {width}px; height: 900px; border: 0" srcdoc="{html.escape(page)}"></iframe>'
+            f'<iframe id="{name}" style="width: {width}px; height: 900px; border: 0" srcdoc="{html.escape(page)}">'
+            "</iframe>"
             for name, width, page in pages
         ]
         file = tmp_path / "frames.html"
         file.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(frames)}<script>{LOOK}</script>", "utf-8")
         done = subprocess.run(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
-             "--enable-logging=stderr", "--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}",
+            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+             "--no-first-run", "--hide-scrollbars", "--enable-logging=stderr",
+             "--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}",
              "--window-size=1400,1000", "--dump-dom", file.as_uri()],
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
-        (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [pytest.fail(done.stdout[-500:] + done.stderr[-2000:])]
+        (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [
+            pytest.fail(done.stdout[-500:] + done.stderr[-2000:])
+        ]
         return json.loads(unquote(found)), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
     return look
