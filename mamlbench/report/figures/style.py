@@ -45,8 +45,8 @@ SEGMENTS = {
 INK, RULE = "#333333", "#d5d5d5"
 
 
-def settings(ink: str = INK, rule: str = RULE) -> dict[str, Any]:
-    """matplotlib's settings; ``ink`` colours text and axes, ``rule`` the grid."""
+def settings(ink: str = INK, rule: str = RULE) -> Any:
+    """matplotlib's settings, a mapping of its own type; ``ink`` colours text and axes, ``rule`` the grid."""
     return {
         "font.size": 8.5,
         "font.family": ["sans-serif"],

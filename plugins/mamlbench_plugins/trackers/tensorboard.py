@@ -24,17 +24,17 @@ class TensorBoard(Tracker):
     def begin(self, name: str, settings: Mapping[str, str]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(self.folder / name))  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(self.folder / name))
         lines = [f"    {key} = {value}" for key, value in settings.items()]  # indented: Markdown leaves it as it is
-        self._writer.add_text("settings", "\n".join(lines), 0)  # type: ignore[no-untyped-call]
+        self._writer.add_text("settings", "\n".join(lines), 0)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         assert self._writer is not None
         for name, value in metrics.items():
-            self._writer.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
-        self._writer.flush()  # type: ignore[no-untyped-call]
+            self._writer.add_scalar(name, value, step)
+        self._writer.flush()
 
     def end(self, status: Any) -> None:
         assert self._writer is not None
-        self._writer.add_text("status", str(status), 0)  # type: ignore[no-untyped-call]
-        self._writer.close()  # type: ignore[no-untyped-call]
+        self._writer.add_text("status", str(status), 0)
+        self._writer.close()
