@@ -78,7 +78,7 @@ def test_sample_episodes_show_the_answers_of_every_row(make_run, artefact):
     page = Parsed(render_page(runs, [artefact("a"), artefact("b", after=(1, 1))]))
     text = re.sub(r"\s+", " ", page.text)
     assert "Test episode 0" in text and "Test episode 1" in text
-    assert "mamlbeforeB ✗B ✓1 of 2" in text and "mamlafterA ✓B ✓2 of 2" in text
+    assert "mamlbeforeB ✗B ✓1 of 2 afterA ✓B ✓2 of 2" in text
     assert text.count("1 of 2") == 2 * 3  # before adaptation both, after it one
     tiles = [attrs for tag, attrs in page.tags if attrs.get("class") == "tile"]
     assert len(tiles) == 8 and {attrs["aria-label"] for attrs in tiles} == {"support picture", "query picture"}
