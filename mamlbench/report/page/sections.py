@@ -19,7 +19,7 @@ from mamlbench.report.table import Table, build_tables
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_FIGURED = 6
+MOST_FIGURED = 4
 """Tables that get figures; a page of hundreds would neither load nor be read."""
 
 

@@ -140,4 +140,4 @@ def test_a_thousand_records_are_a_small_page_soon(make_run):
 
 def test_figures_are_drawn_for_the_largest_tables(make_run):
     page = render_page([make_run(shots=shots) for shots in range(1, 9)])
-    assert page.count("Figures are drawn for the 6 largest tables") == 2
+    assert page.count("Figures are drawn for the 4 largest tables") == 4
