@@ -47,6 +47,8 @@ class Project:
     """single-file plugins to load with every command"""
     compare: CompareSettings = CompareSettings()
     """what the gate lets through"""
+    trackers: tuple[str, ...] = ()
+    """trackers that every run is sent to, by name"""
 
 
 def find_project(start: Path) -> Project:
@@ -82,6 +84,7 @@ def _resolved(project: Project, folder: Path) -> Project:
         results_dir=absolute(project.results_dir),
         plugins=tuple(folder / path.expanduser() for path in project.plugins),
         compare=project.compare,
+        trackers=project.trackers,
     )
 
 

@@ -29,6 +29,7 @@ from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, de
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
 from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
+from mamlbench.api.tracker import Tracker
 from mamlbench.spec import Mode, Preset, Setting
 
 __all__ = [
@@ -78,6 +79,7 @@ __all__ = [
     "TaskPool",
     "TaskSampler",
     "TaskSource",
+    "Tracker",
     "Workbench",
     "copy_into",
     "decoded",

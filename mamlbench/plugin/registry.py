@@ -9,11 +9,11 @@ from typing import Any
 
 from mamlbench.errors import ConfigError, did_you_mean
 
-KINDS = ("algorithm", "dataset", "backbone", "sampler", "peer")
+KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "peer")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
 
 _BASES = {kind: ("mamlbench.api", base) for kind, base in zip(
-    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Peer"), strict=True
+    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Tracker", "Peer"), strict=True
 )}  # fmt: skip
 
 

@@ -47,6 +47,11 @@ def mamlbench_register_samplers(register: Register) -> None:
 
 
 @hookspec
+def mamlbench_register_trackers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Tracker``; a user switches them on with ``--track NAME``."""
+
+
+@hookspec
 def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
 

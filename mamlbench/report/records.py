@@ -21,6 +21,8 @@ class Reading(NamedTuple):
     records: list[RunRecord]
     problems: list[str]
     """One sentence for each file that was skipped."""
+    files: list[Path]
+    """The file of each record."""
 
 
 def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
@@ -28,7 +30,7 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
 
     A record without a name is given that of its file. Raises ConfigError where a path does not exist.
     """
-    reading = Reading([], [])
+    reading = Reading([], [], [])
     with _without_collector():
         _read_all(reading, paths)
     return reading
@@ -42,6 +44,7 @@ def _read_all(reading: Reading, paths: Iterable[str | Path]) -> None:
             reading.problems.append(str(error))
         else:
             reading.records.append(record if record.name else record.model_copy(update={"name": path.stem}))
+            reading.files.append(path)
 
 
 @contextmanager

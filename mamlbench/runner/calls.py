@@ -24,6 +24,7 @@ def run(
     data_dir: str | Path | None = None,
     results_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    trackers: Sequence[str] = (),
     **settings: Any,
 ) -> RunRecord:
     """Run one algorithm and return its record, which is also written under ``results_dir``.
@@ -35,11 +36,13 @@ def run(
         data_dir: where the data set lies; as ``--data-dir``.
         results_dir: where the record goes; as ``--results-dir``.
         plugins: single-file plugins to load; as ``--plugin``.
+        trackers: where the curves are sent; as ``--track``.
         **settings: further fields of ``mamlbench.spec.RunRequest``: iterations, seed, ways, shots, preset, ...
 
     Raises ConfigError or DataError as the command line reports them.
     """
     loaded, places = _surroundings(data_dir, results_dir, plugins)
+    loaded.track(trackers, places.results)
     wanted = request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
     (record,) = launch(plan(wanted, loaded), loaded, places, own_process=False)
     return record

@@ -107,6 +107,7 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
         test=progress.test,
         model=progress.model,
         checkpoint=progress.checkpoint,
+        listener_errors=progress.problems,
     )
 
 

@@ -45,13 +45,13 @@ def launch(
         def emit(hook: str, errors: list[str] = errors, **arguments: Any) -> None:
             errors.extend(plugins.notify(hook, **arguments))
 
-        if len(specs) == 1:
+        if len(specs) == 1 and not (own_process and plugins.trackers):  # a tracker's memory is not the run's
             record = execute(spec, plugins, folders, emit, own_process=own_process)
         else:
             record = _in_own_process(spec, plugins, folders, emit)
         emit("mamlbench_run_finished", spec=spec, record=record)
         if errors:
-            record = record.model_copy(update={"listener_errors": sorted(set(errors))})
+            record = record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})})
             ResultStore(folders.results).write(record.name, record)
         records.append(record)
         if record.status == "interrupted":

@@ -3,6 +3,7 @@
 import pytest
 
 from mamlbench.record import (
+    CurvePoint,
     DataFacts,
     Environment,
     Evaluation,
@@ -69,5 +70,31 @@ def make_record():
             parameters=111_749, measurement=MEASURED.model_copy(update={"device_seconds": seconds}),
             test=test if status == "finished" else None,
         )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def make_run(make_record):
+    """Like ``make_record``, with everything that a figure shows: a curve, times by segment, scores per episode."""
+
+    def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **given):
+        record = make_record(algorithm, score=score, seed=seed, **given)
+        curve = [
+            CurvePoint(iteration=at, wall_seconds=at / 5 / speed, device_seconds=at / 3 / speed,
+                       validation=score * (1 - 2 ** (-at / 100)))
+            for at in range(50, 501, 50)
+        ]  # fmt: skip
+        segments = {
+            name: Segment(wall=wall / speed, device=wall / speed)
+            for name, wall in (("data", 5.0), ("train", 100.0), ("evaluate", 15.0), ("checkpoint", 1.0), ("other", 4.0))
+        }
+        measured = MEASURED.model_copy(update={"segments": segments, "device_seconds": 230 / speed})
+        test = record.test
+        if test is not None:
+            episodes = {"episode_scores": [score, 1.0, 0.6], "untrained_episode_scores": [0.2, 0.4, 0.6]}
+            modes = {name: result.model_copy(update=episodes) for name, result in test.modes.items()}
+            test = test.model_copy(update={"modes": modes})
+        return record.model_copy(update={"curve": curve, "measurement": measured, "test": test})
 
     return make

@@ -19,13 +19,13 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers|peers]")
+@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers|trackers|peers]")
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
-    """List what is registered: algorithms, data sets, backbones, samplers, and peers for the bench."""
+    """List what is registered: algorithms, data sets, backbones, samplers, trackers, and peers for the bench."""
     if kind is not None and kind.removesuffix("s") not in KINDS:
         raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in KINDS])}")
     plugins = session_of(context).plugins_with_errors()
