@@ -136,7 +136,7 @@ class Episode:
 
 
 def weights(steps: int, done: float, multi_step: float) -> list[float]:
-    """v_i after a part ``done`` of the run: equal at first; all on the last step once the part ``multi_step`` is over."""
+    """v_i after a part ``done`` of the run: equal at first, all on the last step from ``multi_step`` on."""
     if done >= multi_step:
         return [0.0] * (steps - 1) + [1.0]
     early = max(1 - done / multi_step, 0.03) / steps  # the published code leaves the earlier steps 3 % of their weight
