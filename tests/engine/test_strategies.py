@@ -55,9 +55,9 @@ def test_directions_agree_with_the_loop(make_algorithm, make_batch, name):
         for engine in (VmapEngine(), VmapEngine(chunk=2), LoopEngine())
     )
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-9)
-    for name, value in ours.sums.items():
-        torch.testing.assert_close(value, reference.sums[name], rtol=1e-9, atol=1e-12)
-        torch.testing.assert_close(chunked.sums[name], value, rtol=1e-9, atol=1e-12)
+    for key, value in ours.sums.items():
+        torch.testing.assert_close(value, reference.sums[key], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(chunked.sums[key], value, rtol=1e-9, atol=1e-12)
 
 
 def test_auto_takes_the_fastest_that_passes_its_probe():

@@ -110,7 +110,7 @@ MAML_PLUS_PLUS_PRESETS = (
 
 IMAML_PRESETS = (
     Preset(name="quick", source=UNTUNED, iterations=400, meta_batch=16,
-           options={"inner_lr": 0.2, "strength": 0.5, "train_steps": 5, "test_steps": 5, "cg_steps": 3,
+           options={"inner_lr": 0.4, "strength": 0.5, "train_steps": 5, "test_steps": 5, "cg_steps": 3,
                     "outer_lr": 0.003, "outer_schedule": "cosine"}),
     Preset(name="paper", dataset="omniglot", source=IMAML_PAPER, iterations=20_000, meta_batch=32, validations=40,
            options={"inner_lr": 0.1, "strength": 2.0, "train_steps": 16, "test_steps": 16, "cg_steps": 5,
