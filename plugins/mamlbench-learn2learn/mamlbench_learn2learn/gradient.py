@@ -82,7 +82,7 @@ class MAML(Learn2Learn):
         with torch.enable_grad():
             for task in zip(*batch.support, *batch.query, strict=True):
                 loss = self.task_loss(Examples(*task[:2]), Examples(*task[2:]))
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 total += loss.detach()
         sums = {name: leaf.grad for name, leaf in self.leaves.items() if leaf.grad is not None}
         for leaf in self.leaves.values():

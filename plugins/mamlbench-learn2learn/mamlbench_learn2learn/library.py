@@ -12,7 +12,7 @@ REQUIREMENT = 'learn2learn==0.2.0 --config-settings "--build-option=build_ext"'
 try:
     # gym, which learn2learn imports, prints a notice about its successor; it is nothing a user here could act upon
     with contextlib.redirect_stderr(io.StringIO()):
-        import learn2learn
+        import learn2learn  # type: ignore[import-not-found, import-untyped, unused-ignore]
 except ImportError as error:
     raise MissingDependencyError(
         f"The l2l- algorithms need learn2learn, which cannot be imported ({error}). To install it, put this line into "

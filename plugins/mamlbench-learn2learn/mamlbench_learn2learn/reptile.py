@@ -71,7 +71,7 @@ class Reptile(Learn2Learn):
                 seen = Examples(support.x[order], support.y[order])
             optimizer.zero_grad()
             loss = self.problem.loss(learner(seen.x), seen.y)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             step += 1
             yield learner, loss.detach()

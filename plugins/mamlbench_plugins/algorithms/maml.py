@@ -46,7 +46,7 @@ class MAML(GradientBased):
     10:  update θ ← θ − β ∇θ Σ L(fθ') using each D'              ``loss``, differentiated by the engine
     """
 
-    Options = MAMLOptions
+    Options: ClassVar[type[InnerOptions]] = MAMLOptions
     presets: ClassVar[tuple[Preset, ...]] = MAML_PRESETS
     gradient_order = 2
 
