@@ -33,6 +33,10 @@ class ConfigError(MamlbenchError):
         super().__init__("\n".join(problems))
 
 
+class MissingDependencyError(ConfigError):
+    """A plugin's library that is not installed; raised where the plugin is imported, it says how to install it."""
+
+
 class DataError(MamlbenchError):
     """Data that is missing, damaged or too small for what was asked."""
 

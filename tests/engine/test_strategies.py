@@ -11,6 +11,12 @@ OPTIONS = {
     "fomaml": {"test_steps": 2},
     "reptile": {"test_steps": 4, "test_batch": 4},
     "pretrain": {"test_steps": 3, "finetune": "all"},
+    "anil": {"test_steps": 2},
+    "meta-sgd": {"test_steps": 2},
+    "maml++": {"train_steps": 2, "test_steps": 3},
+    "imaml": {"test_steps": 2},
+    "protonet": {},
+    "baseline++": {"test_steps": 2},
 }
 
 
@@ -22,7 +28,7 @@ def test_adaptation_and_prediction_agree_with_the_loop(make_algorithm, make_batc
         list(make_algorithm(name, each, **OPTIONS[name]).adaptation(batch.support, batch.keys))
         for each in (engine, LoopEngine())
     ]
-    assert len(learners[0]) == len(learners[1]) == OPTIONS[name]["test_steps"] + 1
+    assert len(learners[0]) == len(learners[1]) == OPTIONS[name].get("test_steps", 0) + 1
     for ours, reference in zip(*learners, strict=True):
         for mode in MODES:
             outputs, expected = ours.predict(batch.query.x, mode), reference.predict(batch.query.x, mode)
@@ -30,11 +36,24 @@ def test_adaptation_and_prediction_agree_with_the_loop(make_algorithm, make_batc
             torch.testing.assert_close(outputs, expected, rtol=1e-9, atol=1e-11)
 
 
-def test_reptile_direction_agrees_with_the_loop(make_algorithm, make_batch):
+DIRECTIONS = {
+    "reptile": {"train_steps": 4, "train_batch": 4},
+    "anil": {"train_steps": 2},
+    "meta-sgd": {"train_steps": 2},
+    "maml++": {"train_steps": 3},
+    "imaml": {"train_steps": 3},
+    "protonet": {},
+}
+
+
+@pytest.mark.parametrize("name", sorted(DIRECTIONS))
+def test_directions_agree_with_the_loop(make_algorithm, make_batch, name):
     batch = make_batch(tasks=3)
-    ours, reference = (
-        make_algorithm("reptile", engine, train_steps=4, train_batch=4).direction(batch)
-        for engine in (VmapEngine(), LoopEngine())
+    ours, chunked, reference = (
+        make_algorithm(name, engine, **DIRECTIONS[name]).direction(batch)
+        for engine in (VmapEngine(), VmapEngine(chunk=2), LoopEngine())
     )
-    for name, value in ours.sums.items():
-        torch.testing.assert_close(value, reference.sums[name], rtol=1e-9, atol=1e-12)
+    assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-9)
+    for key, value in ours.sums.items():
+        torch.testing.assert_close(value, reference.sums[key], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(chunked.sums[key], value, rtol=1e-9, atol=1e-12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,9 +15,11 @@ from mamlbench.api import (
     Examples,
     InnerLoop,
     Model,
+    Options,
     OuterOptimizer,
     OuterOptions,
     Parameters,
+    Preset,
     Workbench,
     copy_into,
     minibatch_order,
@@ -58,8 +60,8 @@ class Pretrain(InnerLoop):
     For regression the pooled network is kept whole, head included, and all of it is fine-tuned.
     """
 
-    Options = PretrainOptions
-    presets = PRETRAIN_PRESETS
+    Options: ClassVar[type[Options]] = PretrainOptions
+    presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
     feeds_on = "examples"
 
     def __init__(self, bench: Workbench, options: PretrainOptions) -> None:
@@ -69,12 +71,11 @@ class Pretrain(InnerLoop):
         self.meta = self.pooled_model.initial_parameters()
         self.outer = OuterOptimizer(self.meta, options, bench.iterations)
         self.test_steps = options.test_steps
-        self.new_head = isinstance(bench.problem, Classification)
-        self.tunes_head_only = self.new_head and options.finetune == "head"
-        self.empty_head = {
+        self.tunes_head_only = options.finetune == "head" and isinstance(bench.problem, Classification)
+        self.new_head = {  # what a task's head starts from; none for regression, which keeps the pooled one
             name: torch.zeros_like(value)
             for name, value in self.task_model.initial_parameters().items()
-            if name.startswith("head.")
+            if name.startswith("head.") and isinstance(bench.problem, Classification)
         }
 
     @property
@@ -95,8 +96,7 @@ class Pretrain(InnerLoop):
 
     def init(self, meta: Parameters, support: Examples) -> State:
         """Fine-tuning stage: the pretrained features under a new head."""
-        start = {**meta, **self.empty_head} if self.new_head else meta
-        tuned = self.empty_head if self.tunes_head_only else start
+        tuned = self.new_head if self.tunes_head_only else {**meta, **self.new_head}
         first = next(iter(tuned.values()))
         return State(tuned, {name: torch.zeros_like(value) for name, value in tuned.items()}, first.new_zeros(()))
 
