@@ -64,4 +64,4 @@ def _read_archive(archive: bytes, revision: str) -> Reading:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.read())
         reading = read_records([folder])
-        return Reading(reading.records, [text.replace(f"{folder}/", f"{revision}:") for text in reading.problems])
+        return reading._replace(problems=[text.replace(f"{folder}/", f"{revision}:") for text in reading.problems])
