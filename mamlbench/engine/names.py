@@ -7,6 +7,7 @@ import re
 from mamlbench.api import Engine
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
+from mamlbench.engine.one_task import Differentiation
 from mamlbench.engine.vectorised import VmapEngine
 from mamlbench.errors import ConfigError, did_you_mean
 
@@ -25,8 +26,12 @@ def is_engine(name: str) -> bool:
 def make_engine(name: str) -> Engine:
     """Build the engine of that name. Raises ConfigError for a name that says nothing."""
     if match := _LOOP.fullmatch(name):
-        return LoopEngine(match["way"] or "stored")
+        return LoopEngine(_differentiation(match))
     if match := _VMAP.fullmatch(name):
         chunk = int(match["chunk"] or 0)
-        return CompiledEngine(chunk) if match["way"] == "compiled" else VmapEngine(chunk, match["way"] or "stored")
+        return CompiledEngine(chunk) if match["way"] == "compiled" else VmapEngine(chunk, _differentiation(match))
     raise ConfigError(f"Unknown engine '{name}'.{did_you_mean(name, ['auto', *STRATEGIES])}")
+
+
+def _differentiation(match: re.Match[str]) -> Differentiation:
+    return "recomputed" if match["way"] == "recomputed" else "stored"
