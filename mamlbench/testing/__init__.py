@@ -18,7 +18,7 @@ from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BACKBONE, BackboneSubject
-from mamlbench.testing.check import Check, NotApplicable, Outcome, Violation, demand, run_checks
+from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.common import COMMON, PRESETS
 from mamlbench.testing.datasets import DATASET, DatasetSubject
 from mamlbench.testing.samplers import SAMPLER, SamplerSubject
@@ -38,6 +38,7 @@ __all__ = [
     "SUBJECTS",
     "AlgorithmSubject",
     "BackboneSubject",
+    "BrokenPromiseError",
     "Check",
     "DatasetSubject",
     "NotApplicable",
@@ -45,7 +46,6 @@ __all__ = [
     "SamplerSubject",
     "Subject",
     "TinyNetwork",
-    "Violation",
     "demand",
     "run_checks",
     "subject_of",

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from mamlbench.api import Algorithm, Direction, EpisodeBatch, Examples, Learner
 from mamlbench.spec import MODES
-from mamlbench.testing.algorithm_subject import AlgorithmSubject, changed, distance, global_seed, same, snapshot
+from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.check import Check, demand
+from mamlbench.testing.compare import changed, distance, global_seed, same, snapshot
 from mamlbench.testing.tiny import QUERIES, WAYS
 
 TOLERANCE = 1e-8
@@ -17,7 +18,7 @@ TOLERANCE = 1e-8
 
 
 def shapes_and_types(subject: AlgorithmSubject) -> None:
-    """Directions have the shapes of the meta-parameters, predictions those of the problem; all as float as the network."""
+    """Directions have the shapes of the meta-parameters, predictions those of the problem, both the network's dtype."""
     algorithm = subject.build()
     batch = subject.training_batch(algorithm)
     direction = algorithm.direction(batch)

@@ -11,8 +11,9 @@ from mamlbench.api import Algorithm, Direction, Engine, Examples, Parameters
 from mamlbench.engine import STRATEGIES, LoopEngine, VmapEngine
 from mamlbench.spec import MODES
 from mamlbench.testing.algorithm_contract import TOLERANCE
-from mamlbench.testing.algorithm_subject import AlgorithmSubject, distance, half
-from mamlbench.testing.check import Check, NotApplicable, Violation, demand
+from mamlbench.testing.algorithm_subject import AlgorithmSubject, half
+from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, demand
+from mamlbench.testing.compare import distance
 from mamlbench.testing.tiny import WAYS
 
 STEP = 1e-5
@@ -103,7 +104,7 @@ def every_engine_agrees(subject: AlgorithmSubject) -> None:
         try:
             numbers = _numbers(subject, make())
         except RuntimeError as error:
-            raise Violation(f"{name} cannot run it: {str(error).strip().splitlines()[0]}") from error
+            raise BrokenPromiseError(f"{name} cannot run it: {str(error).strip().splitlines()[0]}") from error
         for what, value in numbers.items():
             moved = distance(value, reference[what])
             demand(moved < TOLERANCE, f"{what}: {name} differs from the loop by {moved:.2g}")
@@ -163,4 +164,3 @@ PROPERTIES = (
     Check(halves_add_up, "Return sums over tasks, not means; where tasks depend on each other, additive = False."),
     Check(permuted_classes_permute_outputs, "Start every class alike (a head of zeros), or equivariant = False."),
 )
-

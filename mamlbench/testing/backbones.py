@@ -12,8 +12,8 @@ from torch.func import functional_call, grad, vmap
 
 from mamlbench.api import Backbone, Model, Network, Parameters, record_statistics, replay_statistics
 from mamlbench.errors import ConfigError
-from mamlbench.testing.algorithm_subject import changed, distance, global_seed, same, snapshot
-from mamlbench.testing.check import Check, NotApplicable, Violation, demand
+from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, demand
+from mamlbench.testing.compare import changed, distance, global_seed, same, snapshot
 
 OUTPUTS, EXAMPLES = 3, 4
 SHAPES = ((1, 28, 28), (3, 32, 32), (3, 84, 84), (1,))
@@ -48,7 +48,7 @@ class BackboneSubject:
         if self._shape is None:
             self._shape = next(iter(self._accepted()), None)
         if self._shape is None:
-            raise Violation(f"it takes none of the shapes {', '.join(str(list(shape)) for shape in SHAPES)}")
+            raise BrokenPromiseError(f"it takes none of the shapes {', '.join(str(list(shape)) for shape in SHAPES)}")
         return self._shape
 
     def _accepted(self) -> Iterable[tuple[int, ...]]:
@@ -158,7 +158,7 @@ def tasks_can_be_vectorised(subject: BackboneSubject) -> None:
     try:
         together = vmap(slopes)(tasks, x)
     except RuntimeError as error:
-        raise Violation(f"vmap cannot run it: {str(error).strip().splitlines()[0]}") from error
+        raise BrokenPromiseError(f"vmap cannot run it: {str(error).strip().splitlines()[0]}") from error
     for number in range(2):
         alone = slopes({name: value[number] for name, value in tasks.items()}, x[number])
         for name, value in alone.items():
@@ -195,7 +195,7 @@ def _loss(network: Network, parameters: Parameters, x: Tensor) -> Tensor:
 BACKBONE = (
     Check(shapes_and_types, "Return from features a module and the length of what it puts out; flatten at its end."),
     Check(other_shapes_are_refused_in_a_sentence, "Look at input_shape in features, and raise ConfigError with why."),
-    Check(seed_decides_the_parameters, "Initialise with torch.nn.init or torch's layers; draw from no other generator."),
+    Check(seed_decides_the_parameters, "Initialise with torch.nn.init or torch's layers, from no other generator."),
     Check(a_pass_leaves_no_trace, "Keep no running statistics and no counters: use mamlbench.api.BatchNorm."),
     Check(inductive_examples_do_not_mix, "Let only mamlbench.api.BatchNorm look across the examples of a batch."),
     Check(statistics_can_be_replayed, "Run each BatchNorm layer once per pass, always in the same order."),

@@ -15,11 +15,11 @@ from mamlbench.errors import DataError
 Status = Literal["passed", "failed", "skipped"]
 
 
-class Violation(AssertionError):
+class BrokenPromiseError(AssertionError):
     """A promise that is not kept; the message says what was found."""
 
 
-class NotApplicable(SkipTest):  # noqa: N818 (pytest takes it for a skip, which it is)
+class NotApplicable(SkipTest):
     """A promise that this plugin does not make; the message says why."""
 
 
@@ -40,7 +40,7 @@ class Check:
     """A promise of a contract: a function of the plugin under test, which raises where the promise is not kept.
 
     Args:
-        function: raises Violation with what was found, or NotApplicable; its name and docstring name the promise.
+        function: raises BrokenPromiseError or NotApplicable; its name and docstring are those of the promise.
         hint: how an author mends it.
     """
 
@@ -80,7 +80,7 @@ class Check:
             self.function(subject)
         except NotApplicable as reason:
             return "skipped", str(reason)
-        except Violation as found:
+        except BrokenPromiseError as found:
             return "failed", str(found)
         except DataError as error:
             return "skipped", f"no data: {error}"
@@ -90,9 +90,9 @@ class Check:
 
 
 def demand(holds: bool, found: str) -> None:
-    """Raise Violation with what was found unless it holds."""
+    """Raise BrokenPromiseError with what was found unless it holds."""
     if not holds:
-        raise Violation(found)
+        raise BrokenPromiseError(found)
 
 
 def run_checks(checks: Iterable[Check], subject: Any) -> list[Outcome]:

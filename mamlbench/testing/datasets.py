@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from mamlbench.api import SPLITS, ClassPool, DataPlaces, EpisodeBatch, Keys, TaskPool, TaskSource, mix, seed_key
-from mamlbench.errors import ConfigError
-from mamlbench.testing.algorithm_subject import global_seed, same
+from mamlbench.errors import ConfigError, DataError
 from mamlbench.testing.check import Check, NotApplicable, demand
+from mamlbench.testing.compare import global_seed, same
 
 SHOTS, QUERIES, TASKS = 1, 1, 4
 LARGEST = 100.0
@@ -33,7 +33,7 @@ class DatasetSubject:
 
     Args:
         plugin: the class under test.
-        places: where its files may lie; its own cache is a temporary folder, so that it is prepared anew.
+        places: where its files may lie and prepared data is kept; by default nowhere, and in a temporary folder.
         **given: options that differ from their defaults.
     """
 
@@ -42,16 +42,33 @@ class DatasetSubject:
         self.given = given
         self._folder = tempfile.TemporaryDirectory(prefix="mamlbench-check-")
         self.places = places or DataPlaces((), Path(self._folder.name) / "cache")
+        self._missing: DataError | None = None
 
-    def load(self, cache: str | None = None) -> TaskSource:
-        """Load it, with what the places have prepared, or anew into a cache of that name."""
-        places = self.places if cache is None else replace(self.places, cache=Path(self._folder.name) / cache)
+    def load(self, places: DataPlaces) -> TaskSource:
+        """Load it from there."""
         return self.plugin(self.plugin.Options.model_validate(self.given), places)
 
-    @cached_property
+    def load_anew(self) -> TaskSource:
+        """Load it as on a machine where it was never prepared; what was downloaded is found again."""
+        kept = self.places.cache
+        folders = (*self.places.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
+        anew = Path(self._folder.name) / "anew"
+        return self.load(replace(self.places, folders=folders, cache=anew, allow_download=False))
+
+    @property
     def source(self) -> TaskSource:
-        """The data set, loaded once."""
-        return self.load()
+        """The data set, loaded (or found missing) once. Raises DataError where it is missing."""
+        if self._missing is not None:
+            raise self._missing
+        try:
+            return self._source
+        except DataError as error:
+            self._missing = error
+            raise
+
+    @cached_property
+    def _source(self) -> TaskSource:
+        return self.load(self.places)
 
     @property
     def ways(self) -> int:
@@ -110,7 +127,7 @@ def hash_is_of_the_content_alone(subject: DatasetSubject) -> None:
     """Prepared anew, with folders listed in another order and other random states, it has the same hash."""
     expected = subject.source.content_hash
     with _listed_backwards(), global_seed(99):
-        other = subject.load(cache="anew")
+        other = subject.load_anew()
     demand(other.content_hash == expected, "content_hash is another")
     ours, theirs = (each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES)
                     for each in (subject.source, other))  # fmt: skip
@@ -156,7 +173,8 @@ def episodes_hang_on_their_keys_alone(subject: DatasetSubject) -> None:
         alone = subject.episodes("train", keys[1:2])
     flipped = EpisodeBatch(*(_map(part, lambda leaf: leaf.flip(0)) for part in backwards))
     demand(_equal(whole, flipped), "drawn in another order they are others")
-    demand(_equal(EpisodeBatch(*(_map(part, lambda leaf: leaf[1:2]) for part in whole)), alone), "drawn alone it differs")
+    second = EpisodeBatch(*(_map(part, lambda leaf: leaf[1:2]) for part in whole))
+    demand(_equal(second, alone), "drawn alone it is another than in a batch")
     different = len({support.numpy().tobytes() for support in whole.support.x.cpu()})
     demand(different > 1, "all keys draw the same episode")
 

@@ -8,8 +8,8 @@ import numpy as np
 from torch import Tensor
 
 from mamlbench.api import SPLITS, ClassPool, EpisodeBatch, Examples, Keys, TaskSampler
-from mamlbench.testing.algorithm_subject import global_seed, same
-from mamlbench.testing.check import Check, Violation, demand
+from mamlbench.testing.check import BrokenPromiseError, Check, demand
+from mamlbench.testing.compare import global_seed, same
 from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, tiny_pools
 
 EPISODES = 12
@@ -35,7 +35,9 @@ class SamplerSubject:
         )  # fmt: skip
 
 
-def draw(sampler: TaskSampler, split: str, first: int = 0, count: int = EPISODES, queries: int = QUERIES) -> EpisodeBatch:
+def draw(
+    sampler: TaskSampler, split: str, first: int = 0, count: int = EPISODES, queries: int = QUERIES
+) -> EpisodeBatch:
     """Some episodes of the tiny task."""
     return sampler.episodes(split, first, count, shots=SHOTS, queries=queries)
 
@@ -62,7 +64,7 @@ def an_episode_hangs_on_its_number_alone(subject: SamplerSubject) -> None:
         for number, part in enumerate(parts):
             piece = slice(4 * number, 4 * number + 4)
             equal = same(part.support.x, whole.support.x[piece]) and same(part.query.x, whole.query.x[piece])
-            demand(equal, f"{split}: drawn in parts, last part first, episodes {piece.start} to {piece.stop - 1} differ")
+            demand(equal, f"{split}: drawn in parts, the last one first, episodes from {piece.start} on differ")
         demand(same(again.support.x, whole.support.x), f"{split}: drawn a second time they differ")
 
 
@@ -73,7 +75,7 @@ def more_queries_keep_the_support(subject: SamplerSubject) -> None:
         demand(same(fewer.support.x, more.support.x), f"{split}: with more queries the support set is another")
 
 
-def test_episodes_are_everybodys(subject: SamplerSubject) -> None:
+def evaluation_episodes_are_everybodys(subject: SamplerSubject) -> None:
     """Validation and test episodes hang on the episode seed and not on the training seed; there are many of them."""
     for split in ("val", "test"):
         first = draw(subject.build(), split)
@@ -118,15 +120,15 @@ class Locked:
         self._split = split
 
     def __getattr__(self, name: str) -> Any:
-        raise Violation(f"for {self._split} the pool of another split was asked for '{name}'")
+        raise BrokenPromiseError(f"for {self._split} the pool of another split was asked for '{name}'")
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
         """Not for this split."""
-        raise Violation(f"episodes of {self._split} came from another split")
+        raise BrokenPromiseError(f"episodes of {self._split} came from another split")
 
     def labelled(self, key: np.uint64, count: int) -> Examples:
         """Not for this split."""
-        raise Violation(f"labelled examples of {self._split} came from another split")
+        raise BrokenPromiseError(f"labelled examples of {self._split} came from another split")
 
 
 def _demand_from(x: Tensor, pool: Any, split: str) -> None:
@@ -142,7 +144,7 @@ SAMPLER = (
     Check(an_episode_hangs_on_its_number_alone, "Keep no counter and no random state: derive keys from "
           "(seed, split, index), as key_index does."),
     Check(more_queries_keep_the_support, "Do not let shots or queries into the key."),
-    Check(test_episodes_are_everybodys, "Change key_index for the split 'train' only."),
+    Check(evaluation_episodes_are_everybodys, "Change key_index for the split 'train' only."),
     Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
     Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),
     Check(labelled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),
