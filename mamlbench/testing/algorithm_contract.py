@@ -110,13 +110,12 @@ def tasks_do_not_mix(subject: AlgorithmSubject) -> None:
 def state_round_trips(subject: AlgorithmSubject) -> None:
     """A new instance that loads the state goes on exactly as the old one would have, bit for bit."""
     algorithm = subject.build()
+    odd = [name for name, value in algorithm.state().items() if not isinstance(value, Tensor)]
+    demand(not odd, f"not tensors: {', '.join(odd)}")
     initial = snapshot(algorithm.state())
     untrained = _predictions(algorithm, subject.episodes())
     subject.trained(algorithm)
-    state = algorithm.state()
-    odd = [name for name, value in state.items() if not isinstance(value, Tensor)]
-    demand(not odd, f"not tensors: {', '.join(odd)}")
-    kept = load(save({name: value.detach().cpu().contiguous().clone() for name, value in state.items()}))
+    kept = load(save({name: value.cpu().contiguous() for name, value in snapshot(algorithm.state()).items()}))
     twin = subject.build()
     twin.load_state({name: value.clone() for name, value in kept.items()})
     differing = changed(kept, twin.state())

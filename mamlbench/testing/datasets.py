@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -40,8 +42,9 @@ class DatasetSubject:
     def __init__(self, plugin: type[TaskSource], places: DataPlaces | None = None, **given: Any) -> None:
         self.plugin = plugin
         self.given = given
-        self._folder = tempfile.TemporaryDirectory(prefix="mamlbench-check-")
-        self.places = places or DataPlaces((), Path(self._folder.name) / "cache")
+        self._folder = Path(tempfile.mkdtemp(prefix="mamlbench-check-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self.places = places or DataPlaces((), self._folder / "cache")
         self._missing: DataError | None = None
 
     def load(self, places: DataPlaces) -> TaskSource:
@@ -52,7 +55,7 @@ class DatasetSubject:
         """Load it as on a machine where it was never prepared; what was downloaded is found again."""
         kept = self.places.cache
         folders = (*self.places.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
-        anew = Path(self._folder.name) / "anew"
+        anew = self._folder / "anew"
         return self.load(replace(self.places, folders=folders, cache=anew, allow_download=False))
 
     @property

@@ -6,6 +6,7 @@
 import itertools
 import os
 import random
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -370,7 +371,7 @@ class CentresTheBatch(Flat):
 class ShufflesItsLayers(Flat):
     def more(self):
         first, second, turns = BatchNorm(6), BatchNorm(6), itertools.count()
-        nn.init.constant_(second.bias, 3.0)
+        nn.init.constant_(second.bias, 0.5)
 
         class Either(nn.Module):
             def __init__(self):
@@ -417,7 +418,7 @@ class Patterns(TaskSource):
     """A sound one: random patterns."""
 
     info = SourceInfo("patterns", "none needed", "nobody")
-    sizes = {"train": 8, "val": 6, "test": 6}
+    sizes: ClassVar = {"train": 8, "val": 6, "test": 6}
 
     def load(self):
         return {split: self.pool(split) for split in self.sizes}
@@ -465,7 +466,7 @@ class NoLicence(Patterns):
 
 @caught_by("splits are complete", "dataset")
 class NoValidation(Patterns):
-    sizes = {"train": 8, "test": 6}
+    sizes: ClassVar = {"train": 8, "test": 6}
 
 
 @caught_by("no test class is seen in training", "dataset")
@@ -612,6 +613,3 @@ class TrainsOnTest(TaskSampler):
 class RandomMinibatches(TaskSampler):
     def labelled(self, split, index, count):
         return super().labelled(split, index + random.randint(0, 1000), count)
-
-
-

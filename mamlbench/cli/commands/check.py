@@ -119,9 +119,11 @@ def _show(report: Report) -> None:
     from mamlbench.cli.show import console, table
 
     rows = table("check", "outcome", "what is promised, or what was found")
+    said: set[str] = set()
     for outcome in report.outcomes:
-        text = escape(outcome.found or outcome.promise)
-        rows.add_row(outcome.check, SHOWN[outcome.status], text)
+        text = outcome.found or outcome.promise
+        rows.add_row(outcome.check, SHOWN[outcome.status], "as above" if text in said else escape(text))
+        said.add(text)
         if outcome.hint:
             rows.add_row("", "", f"[dim]Hint:[/] {escape(outcome.hint)}")
     out = console()
