@@ -26,7 +26,11 @@ _HOOK = '''
 @hookimpl
 def mamlbench_register_{kind}s(register: Register) -> None:
     """Tell mamlbench the name."""
-    register("{name}", {cls}, summary="{summary}")
+    register(
+        "{name}",
+        {cls},
+        summary="{summary}",
+    )
 '''
 
 
@@ -85,5 +89,6 @@ def _filled(template: str, kind: str, names: Names, **more: str) -> str:
     values = {
         "name": names.name, "module": names.module, "cls": names.cls, "kind": kind, "summary": KINDS[kind],
         "run": _run(kind, names), "version": __version__, "subject": f"{kind.capitalize()}Subject",
+        "names": ", ".join(["CHECKS", *sorted(["Check", f"{kind.capitalize()}Subject"])]),
     }  # fmt: skip
     return Template(text).substitute(values | more)
