@@ -83,15 +83,11 @@ def _entry(entry: Entry) -> str:
         return f"{title} No options."
     prefix = "" if entry.kind == "algorithm" else f"{entry.kind}."
     rows = [
-        (
-            f"`{prefix}{each['name']}`",
-            f"`{json.dumps(each['default'])}`",
-            _cell(each["type"]),
-            _cell(each["description"]),
-        )
+        f"| `{prefix}{each['name']}` | `{json.dumps(each['default'])}` | {_cell(each['type'])} | "
+        f"{_cell(each['description'])} |"
         for each in found["options"]
     ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    table = "\n".join(rows)
     return f"{title}\n\n| option | default | type | what it does |\n|---|---|---|---|\n{table}"
 
 

@@ -33,8 +33,9 @@ def tiny(command, toy_plugin):
     small = [*arguments, *TINY]
     if "birds" not in arguments:
         small += ["--plugin", str(toy_plugin), "--dataset", "toy"]
-    if "--seeds" in small:
+    if "--seeds" in small:  # several seeds and algorithms, each in a process of its own, are the other command's
         small[small.index("--seeds") + 1] = "1"
+        del small[small.index("maml") - 1 : small.index("maml") + 1]
     return small
 
 
