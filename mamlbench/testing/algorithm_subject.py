@@ -90,7 +90,7 @@ class AlgorithmSubject:
     def episodes(self, split: str = "test", first: int = 0, count: int = TASKS) -> EpisodeBatch:
         """Episodes in float64."""
         batch = self.sampler().episodes(split, first, count, shots=SHOTS, queries=QUERIES)
-        return as_float64(batch)
+        return EpisodeBatch(*as_float64(batch))
 
     def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:
         """What the algorithm trains on, in float64: an EpisodeBatch or labelled Examples."""

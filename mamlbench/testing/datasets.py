@@ -238,7 +238,7 @@ def _listed_backwards() -> Iterator[None]:
             """Everything was read at once."""
 
     os.listdir = lambda *given: sorted(listdir(*given), reverse=True)  # type: ignore[assignment]
-    os.scandir = Backwards  # type: ignore[assignment,misc]
+    os.scandir = Backwards  # type: ignore[assignment]
     try:
         yield
     finally:
