@@ -18,7 +18,7 @@ import click
 from mamlbench.cli.commands.info import describe
 from mamlbench.cli.main import COMMANDS, cli
 from mamlbench.errors import ExitCode
-from mamlbench.plugin import KINDS, PROJECT, Entry, load_plugins
+from mamlbench.plugin import PROJECT, Entry, load_plugins
 from mamlbench.plugin import spec as hooks
 from mamlbench.testing import CHECKS
 
@@ -72,7 +72,7 @@ def _checks(kind: str) -> str:
 
 def _shipped() -> Iterator[Entry]:
     """Entries of this distribution: what else happens to be installed here is left out."""
-    for kind in KINDS:
+    for kind in CHECKS:
         yield from (entry for entry in load_plugins().registry.entries(kind) if entry.origin == "mamlbench")
 
 

@@ -67,10 +67,8 @@ class Algorithm(ABC):
         Options: the method's options; each field has a default and a description.
         presets: settings by name, data set and protocol, each with its source.
         gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
-        exact_gradient: whether a meta-gradient of order 2 is the derivative of the outer loss; False for a method that
-            approximates it (implicit gradients).
         feeds_on: 'episodes', or 'examples' of all training classes with their labels.
-        vectorised: whether the functions of one task can be run for many at once; where False, 'auto' takes the loop.
+        vectorised: whether the functions of one task can be run for many at once; where False, only the loop is right.
         additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
             apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labelled
             examples it is asked without batch norm, which ties a minibatch together in any case.
@@ -83,7 +81,6 @@ class Algorithm(ABC):
     Options: ClassVar[type[Options]] = Options
     presets: ClassVar[tuple[Preset, ...]] = ()
     gradient_order: ClassVar[int | None] = None
-    exact_gradient: ClassVar[bool] = True
     feeds_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
     vectorised: ClassVar[bool] = True
     additive: bool = True

@@ -119,9 +119,7 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
 
 
 def _probe(algorithm: Algorithm, sampler: TaskSampler, spec: RunSpec) -> None:
-    """Run each kind of work once on two tasks; only vectorised engines are tried, so the method's word comes first."""
-    if not algorithm.vectorised:
-        raise RuntimeError("declared not vectorised")
+    """Run each kind of work once on two tasks."""
     training, protocol = spec.training, spec.protocol
     if algorithm.feeds_on == "episodes":
         algorithm.direction(sampler.episodes("train", 0, 2, shots=training.shots, queries=training.queries))

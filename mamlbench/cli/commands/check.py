@@ -61,6 +61,9 @@ def command(
     from mamlbench.testing import CHECKS
     from mamlbench.testing.report import check_entry
 
+    entries = [entry for entry in entries if entry.kind in CHECKS]
+    if not entries:
+        raise NothingToDoError(f"There are no checks for what '{target}' is.")
     where = folders(session.project, data_dir=data_dir)
     places = DataPlaces(folders=where.data, cache=where.cache, allow_download=not everything)
     reports = []
