@@ -75,7 +75,7 @@ def more_queries_keep_the_support(subject: SamplerSubject) -> None:
         demand(same(fewer.support.x, more.support.x), f"{split}: with more queries the support set is another")
 
 
-def evaluation_episodes_are_everybodys(subject: SamplerSubject) -> None:
+def evaluation_episodes_are_shared(subject: SamplerSubject) -> None:
     """Validation and test episodes hang on the episode seed and not on the training seed; there are many of them."""
     for split in ("val", "test"):
         first = draw(subject.build(), split)
@@ -144,7 +144,7 @@ SAMPLER = (
     Check(an_episode_hangs_on_its_number_alone, "Keep no counter and no random state: derive keys from "
           "(seed, split, index), as key_index does."),
     Check(more_queries_keep_the_support, "Do not let shots or queries into the key."),
-    Check(evaluation_episodes_are_everybodys, "Change key_index for the split 'train' only."),
+    Check(evaluation_episodes_are_shared, "Change key_index for the split 'train' only."),
     Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
     Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),
     Check(labelled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),

@@ -582,13 +582,13 @@ class QueriesInTheKey(TaskSampler):
         return super().episodes(split, first + 1000 * queries, count, shots=shots, queries=queries)
 
 
-@caught_by("evaluation episodes are everybodys", "sampler")
+@caught_by("evaluation episodes are shared", "sampler")
 class TestsByTrainingSeed(TaskSampler):
     def __init__(self, pools, ways, *, episode_seed, training_seed, options):
         super().__init__(pools, ways, episode_seed=training_seed, training_seed=training_seed, options=options)
 
 
-@caught_by("evaluation episodes are everybodys", "sampler")
+@caught_by("evaluation episodes are shared", "sampler")
 class OneTestEpisode(TaskSampler):
     def key_index(self, split, index):
         return index if split == "train" else index * 0
