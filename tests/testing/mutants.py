@@ -198,7 +198,7 @@ class LosesAFactor(MAML):
 class BranchesOnValues(FOMAML):
     def loss(self, state, query):
         loss = super().loss(state, query)
-        return loss if float(loss) > -1 else -loss
+        return loss if float(loss.detach()) > -1 else -loss
 
 
 @caught_by("every engine agrees")
