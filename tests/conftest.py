@@ -12,6 +12,8 @@ from hypothesis import settings
 settings.register_profile("mamlbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mamlbench")
 
+pytest_plugins = ["mamlbench.testing.pytest"]
+
 ROOT = Path(__file__).parents[1]
 REQUIRE_ALL = os.environ.get("MAMLBENCH_REQUIRE_ALL") == "1"
 """Set by .ci/run: there the real data must be present, and a test that cannot find it fails."""

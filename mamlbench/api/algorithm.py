@@ -68,13 +68,23 @@ class Algorithm(ABC):
         presets: settings by name, data set and protocol, each with its source.
         gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
         feeds_on: 'episodes', or 'examples' of all training classes with their labels.
+        vectorised: whether the functions of one task can be run for many at once; where False, only the loop is right.
+        additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
+            apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labelled
+            examples it is asked without batch norm, which ties a minibatch together in any case.
+        equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
         meta: what training learns and a model artefact keeps.
+
+    ``mamlbench check`` holds a method to each of these.
     """
 
     Options: ClassVar[type[Options]] = Options
     presets: ClassVar[tuple[Preset, ...]] = ()
     gradient_order: ClassVar[int | None] = None
     feeds_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
+    vectorised: ClassVar[bool] = True
+    additive: bool = True
+    equivariant: ClassVar[bool] = False
     meta: Parameters
 
     def __init__(self, bench: Workbench, options: Any) -> None:

@@ -25,6 +25,8 @@ COMMANDS = {
     "info": "Show one of them with its options.",
     "data": "List, prepare and verify data sets, and say where they lie.",
     "plugins": "Show what is installed, and what failed to load.",
+    "new": "Begin a plugin: a file or a package that runs as it stands.",
+    "check": "Hold a plugin to its contract, on a tiny task.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",
 }
