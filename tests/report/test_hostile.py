@@ -48,7 +48,7 @@ def show(reading):
     tables = build_tables(reading.records, ["all"])
     for render in RENDERERS.values():
         render(tables)
-    good = Reading(reading.records, [])
+    good = Reading(reading.records, [], [])
     for sides in ((good, reading), (reading, good)):
         outcome = compare_records(*sides, parse_thresholds(["score:-1%", "device_seconds:+10%", "peak_memory:+5%"]))
         to_text(outcome)
@@ -107,7 +107,7 @@ def test_a_huge_file_is_named_and_not_read(tmp_path, monkeypatch):
 
 def test_names_are_text_wherever_they_are_shown(make_record):
     name = "<script>alert(1)</script>|`x`\x1b[2J"
-    side = Reading([make_record(name, dataset=name, options={name: name})], [])
+    side = Reading([make_record(name, dataset=name, options={name: name})], [], [])
     tables = build_tables(side.records, ["all"])
     outcome = compare_records(side, side)
     assert outcome.exit_code == ExitCode.OK

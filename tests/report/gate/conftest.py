@@ -34,6 +34,6 @@ def reading():
     """A side: ``reading(records)``."""
 
     def make(*records, problems=()):
-        return Reading([record for each in records for record in each], list(problems))
+        return Reading([record for each in records for record in each], list(problems), [])
 
     return make

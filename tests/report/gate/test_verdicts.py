@@ -238,7 +238,7 @@ def test_a_threshold_that_meets_nothing_keeps_the_gate_shut(runs, reading):
 
 
 def test_nothing_against_nothing_is_not_ok(runs, reading):
-    empty = Reading([], [])
+    empty = Reading([], [], [])
     for sides in ((empty, empty), (empty, reading(runs())), (reading(runs()), empty)):
         outcome = compare_records(*sides)
         assert outcome.exit_code == ExitCode.NOTHING and "Nothing of BASE and HEAD" in outcome.reasons[0]
@@ -275,7 +275,7 @@ def test_alarms_and_catches_in_a_thousand_resamplings(runs, counts):
     def outcome(source):
         base = generator.choice(30, counts[1], replace=False)
         head = generator.choice([each for each in range(30) if each not in base], counts[0], replace=False)
-        sides = Reading([pool[each] for each in base], []), Reading([source[each] for each in head], [])
+        sides = Reading([pool[each] for each in base], [], []), Reading([source[each] for each in head], [], [])
         return compare_records(*sides, thresholds).exit_code
 
     alarms = [outcome(pool) == ExitCode.REGRESSION for _ in range(1000)]
