@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 from torch.func import grad_and_value, vjp
+from torch.utils import _pytree as pytree
 
 from mamlbench.api import Examples, MetaLearned, Parameters, forward_over_reverse
 
@@ -64,13 +65,33 @@ def recomputed_gradient(
     step, each step being run once more to be differentiated: a second-order gradient for little more than the memory
     of a first-order one.
     """
-    state, pull_back, *_ = vjp(lambda meta: method.init(meta, support), meta)
-    trajectory = [state]
+
+    def init(meta: Parameters) -> tuple[list[Tensor], Any]:
+        state = method.init(meta, support)
+        return _floats(state), state
+
+    _, pull_back, *start = vjp(init, meta, has_aux=True)
+    trajectory = [*start]
     for _ in range(steps):
         trajectory.append(method.step(trajectory[-1], support))
-    slope, loss = grad_and_value(method.loss)(trajectory.pop(), query)
+    last = trajectory.pop()
+    slope, loss = grad_and_value(lambda floats: method.loss(_with_floats(last, floats), query))(_floats(last))
     with forward_over_reverse():
         while trajectory:
-            _, pull_step, *_ = vjp(lambda state: method.step(state, support), trajectory.pop())
+            state = trajectory.pop()
+            _, pull_step, *_ = vjp(
+                lambda floats, state=state: _floats(method.step(_with_floats(state, floats), support)), _floats(state)
+            )
             (slope,) = pull_step(slope)
     return pull_back(slope)[0], loss
+
+
+def _floats(state: Any) -> list[Tensor]:
+    """What of a state can be differentiated; a step counter, say, cannot."""
+    return [leaf for leaf in pytree.tree_leaves(state) if leaf.is_floating_point()]
+
+
+def _with_floats(state: Any, floats: list[Tensor]) -> Any:
+    """The state with these in place of its differentiable tensors."""
+    rest = iter(floats)
+    return pytree.tree_map(lambda leaf: next(rest) if leaf.is_floating_point() else leaf, state)
