@@ -207,7 +207,26 @@ class InnerLoop(Algorithm):
         return self.model.predict(self.parameters(state), support_x, x, mode)
 
 
-class GradientBased(InnerLoop):
+class OuterStep(InnerLoop):
+    """A method whose meta-parameters an outer optimiser moves along the mean direction.
+
+    Set ``meta`` and ``outer`` in ``__init__``, and write ``direction``.
+    """
+
+    outer: OuterOptimizer
+
+    def apply(self, direction: Direction) -> None:
+        self.outer.step(direction.mean)
+
+    def state(self) -> dict[str, Tensor]:
+        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        copy_into(self.meta, unprefixed("meta", state))
+        self.outer.load_state(unprefixed("outer", state))
+
+
+class GradientBased(OuterStep):
     """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
 
     ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser. A method that learns
@@ -242,16 +261,6 @@ class GradientBased(InnerLoop):
     def direction(self, batch: EpisodeBatch) -> Direction:
         sums, loss = self.engine.meta_gradient(self, self.meta, batch, self.train_steps)
         return Direction(sums, loss, batch.tasks)
-
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
-
-    def state(self) -> dict[str, Tensor]:
-        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        copy_into(self.meta, unprefixed("meta", state))
-        self.outer.load_state(unprefixed("outer", state))
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

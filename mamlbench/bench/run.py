@@ -129,9 +129,14 @@ def _flat(result: Any) -> Tensor:
     return torch.cat([result[name].flatten() for name in sorted(result)])
 
 
-def version(package: str) -> str:
-    """Version of an installed distribution, or nothing."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
+def about_peers(names: Sequence[str], plugins: Plugins) -> dict[str, str]:
+    """Version of each peer, empty where it is not installed, and which call of it is timed."""
+    said = {}
+    for name in names:
+        peer = plugins.registry.load("peer", name)
+        try:
+            version = metadata.version(peer.package)
+        except metadata.PackageNotFoundError:
+            version = ""
+        said[name] = f"{peer.package} {version}: {peer.call}".replace(" :", ":")
+    return said

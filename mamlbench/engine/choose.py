@@ -34,12 +34,14 @@ class Workload(Protocol):
     Attributes:
         tasks: tasks in a batch.
         iterations: planned batches.
+        vectorises: whether the algorithm says that its tasks can be computed together.
         differentiates: whether the engine differentiates through inner steps.
         trains: whether training uses the engine at all.
     """
 
     tasks: int
     iterations: int
+    vectorises: bool
     differentiates: bool
     trains: bool
 
@@ -108,16 +110,18 @@ class _Chooser:
         self._trials: dict[str, Trial] = {}
 
     def choose(self, remembered: Remembered | None) -> Choice:
+        if not self.workload.vectorises:
+            return self._choice("loop", "the algorithm declares that its tasks cannot be vectorised")
         known = remembered.recall() if remembered is not None else None
         if known is not None and is_engine(known) and self._passes(known):
             return self._choice(known, f"remembered: fastest when timed on this machine; {self.reference.said}")
         vectorised = [name for name in self._eager() if name.startswith("vmap")]
-        first = next((name for name in vectorised if self._passes(name)), "loop")
+        first = next((name for name in vectorised if self._passes(name) and self._fits(name)), "loop")
         if first == "loop":
             return self._choice("loop", self._why_dropped())
         if not self.workload.trains:
             return self._choice(first, f"first that can take this algorithm and network; {self.reference.said}")
-        planned = self._time(first) * self.workload.iterations
+        planned = self._trials[first].median * self.workload.iterations
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
             return self._choice(first, f"not timed, for so short a training; {self.reference.said}")
@@ -176,7 +180,13 @@ class _Chooser:
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
         return not trial.dropped
 
-    def _time(self, name: str) -> float:
+    def _fits(self, name: str) -> bool:
+        """Whether a whole batch can be computed, where training has to; it is timed on the way."""
+        if self.workload.trains:
+            self._time(name)
+        return not self._trials[name].dropped
+
+    def _time(self, name: str) -> None:
         """Compute a whole batch and note the seconds; the first time does not count where it warms up."""
         trial = self._trials[name]
         compute = self.workload.batch(make_engine(name))
@@ -187,9 +197,8 @@ class _Chooser:
             compute()
         except Exception as error:  # the whole batch may not fit where its part did
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
-            return float("inf")
+            return
         trial.seconds.append(time.perf_counter() - began)
-        return trial.seconds[-1]
 
     def _choice(self, name: str, reason: str) -> Choice:
         return Choice(make_engine(name), reason, tuple(self._trials.values()))

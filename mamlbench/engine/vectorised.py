@@ -46,7 +46,7 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Gradient and loss, summed over tasks that are computed together."""
-        if method.gradient_order == 2 and self.differentiation == "stored":
+        if method.gradient_order != 1 and self.differentiation == "stored":
             return self._of_the_sum(method, meta, batch, steps)
         gradient = task_gradient(method, self.differentiation)
         gradients, losses = vmap(lambda support, query: gradient(method, meta, support, query, steps))(

@@ -12,7 +12,6 @@ import torch
 from mamlbench.api import (
     Algorithm,
     Backbone,
-    DataPlaces,
     Engine,
     Model,
     Problem,
@@ -28,6 +27,7 @@ from mamlbench.engine import Choice, Remembered, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import DataFacts, code_hash, cpu_name
+from mamlbench.runner.data import open_source, places_of
 from mamlbench.runner.device import device_name
 from mamlbench.runner.plan import validated_options
 from mamlbench.runner.workload import TrainingWork
@@ -63,9 +63,7 @@ def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Pro
 
     Raises DataError where it is missing or damaged.
     """
-    plugin: type[TaskSource] = plugins.registry.load("dataset", spec.dataset.name)
-    options = validated_options("dataset", plugin, spec.dataset.name, spec.dataset.options)
-    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache, progress=progress))
+    return open_source(spec.dataset.name, spec.dataset.options, plugins, places_of(folders, progress))
 
 
 def assemble(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -78,9 +80,10 @@ def _in_own_process(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Lis
     return _lost(spec, folders, process.exitcode)
 
 
-def _listen(connection: Connection, emit: Listener) -> Any:
-    """Pass events on until the worker sends its record or its error; None where it dies without."""
-    while True:
+def _listen(connection: Connection, emit: Listener, seconds: float = math.inf) -> Any:
+    """Pass events on until the worker sends its record or its error; None where it dies without, or time is up."""
+    end = time.monotonic() + seconds
+    while connection.poll(None if seconds == math.inf else max(0.0, end - time.monotonic())):
         try:
             kind, content = connection.recv()
         except EOFError:
@@ -90,17 +93,18 @@ def _listen(connection: Connection, emit: Listener) -> Any:
             emit(hook, **arguments)
         else:
             return content
+    return None
 
 
 def _wait_for_interrupted(process: BaseProcess, connection: Connection, emit: Listener) -> Any:
     """Give the worker time to write its record. A terminal's Ctrl-C reached it too; another signal may not have."""
-    if process.pid is not None and not connection.poll(1):
+    outcome = _listen(connection, emit, 1)
+    if outcome is None and process.pid is not None and process.is_alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGINT)
-    if connection.poll(_GRACE_SECONDS):
-        outcome = _listen(connection, emit)
-        if outcome is not None:
-            return outcome
+        outcome = _listen(connection, emit, _GRACE_SECONDS)
+    if outcome is not None:
+        return outcome
     process.kill()
     return KeyboardInterrupt()
 

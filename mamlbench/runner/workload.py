@@ -40,6 +40,7 @@ class TrainingWork:
         self.spec, self._make, self._sampler = spec, make, sampler
         self.tasks, self.iterations = spec.training.meta_batch, spec.training.iterations
         self.trains = training and plugin.feeds_on == "episodes"  # labelled examples need no engine
+        self.vectorises = plugin.vectorised
         self.differentiates = plugin.gradient_order == 2
 
     def outcome(self, engine: Engine, *, double: bool) -> Tensor:

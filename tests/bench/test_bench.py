@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mamlbench.api import Peer
-from mamlbench.bench import SETTINGS, Bench, Setting
+from mamlbench.bench import SETTINGS, Bench, Setting, about_peers
 from mamlbench.bench.memory import peak_above_idle
 from mamlbench.bench.work import Work
 from mamlbench.cli.main import main
@@ -99,6 +99,10 @@ def test_every_setting_can_be_built(setting):
     work = Work(setting, setting.algorithms[0], load_plugins().registry)
     assert work.batch.support.x.shape == (setting.tasks, setting.ways * setting.shots, *setting.shape)
     assert callable(work.ours("loop"))
+
+
+def test_what_is_timed_of_a_peer_is_said(plugins):
+    assert about_peers(["by-hand"], plugins) == {"by-hand": "by-hand: torch.autograd.grad"}
 
 
 def test_memory_is_measured_in_a_process_of_its_own():

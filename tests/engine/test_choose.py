@@ -13,6 +13,7 @@ class Work:
     """Engines whose outcome and speed are made up: ``slow`` seconds per batch, ``wrong`` relative errors."""
 
     tasks = 8
+    vectorises = True
     differentiates = True
     trains = True
 
@@ -21,6 +22,7 @@ class Work:
         self.slow, self.wrong, self.raises = slow or {}, wrong or {}, raises or {}
         self.rounds_badly = rounds_badly or {}
         self.no_double = no_double
+        self.too_large = ()
         self.checked, self.timed = [], []
 
     def outcome(self, engine, *, double):
@@ -37,6 +39,8 @@ class Work:
 
     def batch(self, engine):
         def compute():
+            if engine.name in self.too_large:
+                raise MemoryError("not enough memory")
             self.timed.append(engine.name)
             time.sleep(self.slow.get(engine.name, 0.02))
 
@@ -136,6 +140,23 @@ def test_a_network_that_insists_on_float32_is_checked_in_float32_alone():
 def test_what_cannot_be_built_is_the_runs_own_error():
     with pytest.raises(ConfigError, match="too small"):
         choose_engine("auto", Work(raises={"vmap": ConfigError("pictures are too small")}))
+
+
+def test_one_whose_whole_batch_does_not_fit_is_never_taken():
+    work = Work(iterations=10)
+    work.too_large = ("vmap", "vmap+recomputed")
+    choice = choose_engine("auto", work)
+    assert choice.engine.name == "vmap[4]"
+    assert names(choice, dropped=True) == {"vmap", "vmap+recomputed"}
+
+
+def test_what_declares_that_it_cannot_be_vectorised_runs_in_the_loop():
+    work = Work()
+    work.vectorises = False
+    choice = choose_engine("auto", work)
+    assert choice.engine.name == "loop"
+    assert "declares" in choice.reason
+    assert work.checked == work.timed == []
 
 
 def test_a_forced_engine_is_neither_checked_nor_timed():

@@ -1,6 +1,7 @@
 """The kit catches every mutant by the check meant for it, and passes what is sound."""
 
 import importlib.util
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -10,8 +11,8 @@ from mamlbench.plugin import load_plugins
 from mamlbench.testing import CHECKS, SUBJECTS
 from mamlbench_plugins.datasets.glyph_classes import read_alphabet
 
-_spec = importlib.util.spec_from_file_location("mutants", Path(__file__).with_name("mutants.py"))
-mutants = importlib.util.module_from_spec(_spec)
+_spec = importlib.util.spec_from_file_location("mutants", Path(__file__).with_name("mutants") / "__init__.py")
+mutants = sys.modules["mutants"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mutants)
 
 SHIPPED = {
@@ -50,27 +51,30 @@ def test_what_mutants_are_made_of_is_sound(kind, plugin):
 @pytest.mark.parametrize("check", CHECKS["algorithm"], ids=str)
 @pytest.mark.parametrize("name", SHIPPED["algorithm"])
 def test_every_builtin_algorithm_keeps_its_promises(name, check):
-    check.require(SUBJECTS["algorithm"](load_plugins().registry.load("algorithm", name)))
+    found = check(SUBJECTS["algorithm"](load_plugins().registry.load("algorithm", name)))
+    assert found.status != "failed", found
+    if found.status == "skipped":
+        pytest.skip(found.found)
 
 
 @pytest.mark.parametrize("name", SHIPPED["sampler"])
 def test_every_builtin_sampler_keeps_its_promises(name):
-    demand_all("sampler", name)
+    assert broken("sampler", name) == []
 
 
 @pytest.mark.parametrize("name", SHIPPED["backbone"])
 def test_every_builtin_backbone_keeps_its_promises(name):
-    demand_all("backbone", name)
+    assert broken("backbone", name) == []
 
 
 def test_the_data_sets_that_need_no_files_keep_their_promises(monkeypatch):
     read = cache(lambda *fonts: read_alphabet(list(fonts)))  # it takes seconds, and they are drawn twice
     monkeypatch.setattr("mamlbench_plugins.datasets.glyphs.read_alphabet", lambda fonts: read(*fonts))
-    demand_all("dataset", "glyphs", drawings=4)
-    demand_all("dataset", "sinusoid")
+    assert broken("dataset", "glyphs", drawings=4) == []
+    assert broken("dataset", "sinusoid") == []
 
 
-def demand_all(kind, name, **given):
+def broken(kind, name, **given):
+    """Outcomes of the checks that failed."""
     subject = SUBJECTS[kind](load_plugins().registry.load(kind, name), **given)
-    failed = [found for found in (check(subject) for check in CHECKS[kind]) if found.status == "failed"]
-    assert not failed, failed
+    return [found for found in (check(subject) for check in CHECKS[kind]) if found.status == "failed"]

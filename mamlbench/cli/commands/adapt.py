@@ -37,13 +37,12 @@ Examples:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--hold-out", default=0, type=click.IntRange(min=0), metavar="N",
               help="Hold N pictures of each class out, and say how many of them are labelled right.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=0), help="Adaptation steps; the same as -o test_steps=N.")
+@shared.steps
 @click.option("--mode", type=click.Choice(MODES), default="inductive", show_default=True,
               help="How batch norm sees the pictures; transductive lets them see each other.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, file_okay=False),
               help="Where predictions.csv and contact-sheet.png go.  [default: FOLDER]")  # fmt: skip
-@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
-              help="An option of the algorithm, such as inner_lr=0.1. May be repeated.")  # fmt: skip
+@shared.algorithm_options
 @shared.device
 @shared.data_dir
 @shared.plugin_files
@@ -60,9 +59,7 @@ def command(
     normalisation of the data set it was trained on, which must be at hand. The labels go into predictions.csv, with
     the probability of each class, and onto contact-sheet.png.
     """
-    changed: dict[str, Any] = shared.parse_options(options)
-    if steps is not None:
-        changed["test_steps"] = steps
+    changed = shared.with_steps(options, steps)
     session = session_of(context)
     plugins = session.plugins
 

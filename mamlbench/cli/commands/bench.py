@@ -48,7 +48,7 @@ def command(
     """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
     plugins = session_of(context).plugins
 
-    from mamlbench.bench import SETTINGS, Bench
+    from mamlbench.bench import SETTINGS, Bench, about_peers
     from mamlbench.engine import make_engine
     from mamlbench.record import current_environment
 
@@ -68,12 +68,16 @@ def command(
     import torch
 
     environment = current_environment(threads=torch.get_num_threads())
+    peers_said = about_peers(peers, plugins)
     if as_json:
+        rows_said = [row.as_dict() for row in found]
         click.echo(
-            json.dumps({"environment": environment.model_dump(), "rows": [r.as_dict() for r in found]}, indent=1)
+            json.dumps({"environment": environment.model_dump(), "peers": peers_said, "rows": rows_said}, indent=1)
         )
         return
     _show(found, bench.base, f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}")
+    for said in peers_said.values():
+        click.echo(said)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,14 @@ options = click.option(
     help="An option of the data set ('mamlbench info NAME' lists them). May be repeated.",
 )  # fmt: skip
 name_argument = click.argument("name", type=shared.Registered("dataset"))
+
+
+def on_one_set(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the name of a data set, its options and what every command has."""
+    parts = (name_argument, options, shared.data_dir, shared.plugin_files, shared.as_json, shared.debug)
+    for part in reversed((*parts, click.pass_context)):
+        function = part(function)
+    return function
 
 
 @click.group(epilog=EPILOG)
@@ -65,13 +73,7 @@ def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
 
 
 @command.command()
-@name_argument
-@options
-@shared.data_dir
-@shared.plugin_files
-@shared.as_json
-@shared.debug
-@click.pass_context
+@on_one_set
 def prepare(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> None:
@@ -91,13 +93,7 @@ def prepare(
 
 
 @command.command()
-@name_argument
-@options
-@shared.data_dir
-@shared.plugin_files
-@shared.as_json
-@shared.debug
-@click.pass_context
+@on_one_set
 def verify(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> ExitCode:

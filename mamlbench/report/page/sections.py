@@ -157,9 +157,14 @@ def _details(row: Row, label: str, environments: _Environments) -> RowDetails:
         described |= {f"{kind}.{name}": value for name, value in component.options.items()}
     described |= {f"training.{name}": value for name, value in spec.training.model_dump(mode="json").items()}
     described |= {f"protocol.{name}": value for name, value in spec.protocol.model_dump(mode="json").items()}
-    described |= {"device": spec.device, "engine": " ".join(filter(None, map(str, run.engine.values())))}
+    described |= {"device": spec.device, "engine": _engine(run)}
     described |= {"parameters": run.parameters, "order of the meta-gradient": run.gradient_order}
     return RowDetails(label, described, _data(run), environments.number(run.environment), row.runs)
+
+
+def _engine(run: RunRecord) -> str:
+    """Name, and why it was taken; what else was tried stands in the record."""
+    return ": ".join(str(run.engine[key]) for key in ("name", "reason") if run.engine.get(key))
 
 
 def _data(run: RunRecord) -> dict[str, Any]:

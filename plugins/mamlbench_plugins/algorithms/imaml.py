@@ -13,15 +13,12 @@ from mamlbench.api import (
     Direction,
     EpisodeBatch,
     Examples,
-    InnerLoop,
     Model,
     OuterOptimizer,
     OuterOptions,
+    OuterStep,
     Parameters,
     Workbench,
-    copy_into,
-    prefixed,
-    unprefixed,
 )
 from mamlbench_plugins.algorithms.presets import IMAML_PRESETS
 
@@ -36,14 +33,14 @@ class IMAMLOptions(OuterOptions):
     cg_steps: int = Field(5, ge=1, description="conjugate-gradient iterations for the meta-gradient, a fixed number")
 
 
-class IMAML(InnerLoop):
+class IMAML(OuterStep):
     """Solves each task near the initialisation θ, and differentiates the solution, not the way there.
 
     Algorithm 1:
     2: while not converged do
     3:   sample a batch of tasks                                 (the task sampler)
     4:   for each task: g_i = Implicit-Meta-Gradient(task, θ, λ)  ``task_direction``, mapped by the engine
-    6:   θ ← θ − η (mean of g_i)                                 ``apply``
+    6:   θ ← θ − η (mean of g_i)                                 the outer optimiser
     Algorithm 2, Implicit-Meta-Gradient:
     2:   φ ≈ argmin L̂(φ) + λ/2 ‖φ − θ‖²  (L̂: support set)        ``step``, a fixed number of times
     3:   v = ∇L(φ)                       (L: query set)
@@ -102,17 +99,6 @@ class IMAML(InnerLoop):
         """Line 4 of Algorithm 1: g_i, summed over the tasks."""
         gradients, losses = self.engine.map(self.task_direction, batch.support, batch.query)  # each [T, ...]
         return Direction({name: g.sum(0) for name, g in gradients.items()}, losses.sum(), batch.tasks)
-
-    def apply(self, direction: Direction) -> None:
-        """Line 6 of Algorithm 1."""
-        self.outer.step(direction.mean)
-
-    def state(self) -> dict[str, Tensor]:
-        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        copy_into(self.meta, unprefixed("meta", state))
-        self.outer.load_state(unprefixed("outer", state))
 
 
 def conjugate_gradient(matrix: Callable[[Parameters], Parameters], b: Parameters, steps: int) -> Parameters:

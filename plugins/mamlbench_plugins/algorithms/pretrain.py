@@ -13,19 +13,16 @@ from mamlbench.api import (
     Classification,
     Direction,
     Examples,
-    InnerLoop,
     Model,
     Options,
     OuterOptimizer,
     OuterOptions,
+    OuterStep,
     Parameters,
     Preset,
     Workbench,
-    copy_into,
     minibatch_order,
-    prefixed,
     take,
-    unprefixed,
 )
 from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
 
@@ -50,7 +47,7 @@ class State(NamedTuple):
     steps: Tensor  # [] float32
 
 
-class Pretrain(InnerLoop):
+class Pretrain(OuterStep):
     """Supervised training on all training classes at once; at test a new head on the support set.
 
     Training stage:     minimise the loss of one network on minibatches of all training classes.
@@ -91,9 +88,6 @@ class Pretrain(InnerLoop):
         gradient, loss = grad_and_value(total)(self.meta)
         return Direction(gradient, loss, batch.x.shape[0])
 
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
-
     def init(self, meta: Parameters, support: Examples) -> State:
         """Fine-tuning stage: the pretrained features under a new head."""
         tuned = self.new_head if self.tunes_head_only else {**meta, **self.new_head}
@@ -130,10 +124,3 @@ class Pretrain(InnerLoop):
         examples = support.y.shape[1]
         size = min(self.options.finetune_batch or examples, examples)
         return support if size == examples else take(support, minibatch_order(keys, examples, size, step))
-
-    def state(self) -> dict[str, Tensor]:
-        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        copy_into(self.meta, unprefixed("meta", state))
-        self.outer.load_state(unprefixed("outer", state))

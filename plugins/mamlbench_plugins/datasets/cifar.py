@@ -20,11 +20,11 @@ from mamlbench.api import (
     packed_images,
     prepared_images,
 )
-from mamlbench.errors import DataError, MissingDataError, some
+from mamlbench.errors import MissingDataError, some
 from mamlbench_plugins.datasets import cifar_split
-from mamlbench_plugins.datasets.cifar_files import download, downloads_folder, find_files, places_to_look, stream
+from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
+from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
 from mamlbench_plugins.datasets.listing import amount
-from mamlbench_plugins.datasets.omniglot_download import FAILURES
 from mamlbench_plugins.datasets.picture_options import PictureOptions
 from mamlbench_plugins.datasets.stores import FolderStore, Store
 
@@ -67,7 +67,7 @@ class CIFARFS(TaskSource):
 
         Raises DataError, with what to do, where files are missing or damaged.
         """
-        store = find_files(self.places) or _downloaded(self.places)
+        store = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
         self.origin = _form(store)
         packed = packed_images(_prepared_at(self.places, store), lambda: stream(store, self.places.progress))
         self.subset = self._what_is_missing(packed)
@@ -115,20 +115,6 @@ def _form(store: Store) -> str:
 def _prepared_at(places: DataPlaces, store: Store) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
     return places.cache / f"cifar100-{key}.safetensors"
-
-
-def _downloaded(places: DataPlaces) -> Store:
-    """Fetch the archive where that is allowed; raise DataError with every place looked at where it is not or fails."""
-    if not places.allow_download:
-        raise _missing(places, "downloading is switched off")
-    try:
-        download(downloads_folder(places))
-    except FAILURES as error:
-        raise _missing(places, f"downloading it failed ({error})") from error
-    store = find_files(places)
-    if store is None:
-        raise DataError(f"CIFAR-100 was downloaded into '{downloads_folder(places)}', and is not there: try again.")
-    return store
 
 
 def _missing(places: DataPlaces, why: str) -> MissingDataError:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mamlbench.api import DataPlaces, ImageStream, Progress, tell
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.omniglot_download import impatient
+from mamlbench_plugins.datasets.downloads import impatient, places_to_look
 from mamlbench_plugins.datasets.plain_pickle import load_plain_pickle
 from mamlbench_plugins.datasets.stores import ARCHIVES, FolderStore, Store, TarStore, ZipStore
 
@@ -30,16 +30,6 @@ class Half(NamedTuple):
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
-
-
-def places_to_look(places: DataPlaces) -> list[tuple[str, Path]]:
-    """The folders to search with the reason for each: the user's, then earlier downloads."""
-    return [*places.folders, ("earlier downloads", downloads_folder(places))]
-
-
-def downloads_folder(places: DataPlaces) -> Path:
-    """Where a downloaded archive is kept."""
-    return places.cache / "downloads"
 
 
 def find_files(places: DataPlaces) -> Store | None:
@@ -130,7 +120,7 @@ def _half(content: dict[str, Any], classes: int, file: str) -> Half:
 def download(folder: Path) -> None:
     """Fetch the archive (169 MB) into ``folder``, checked; there is nothing there unless it came whole.
 
-    Raises one of ``omniglot_download.FAILURES``.
+    Raises one of ``downloads.FAILURES``.
     """
     from torchvision.datasets import CIFAR100  # takes seconds to import
     from torchvision.datasets.utils import download_url

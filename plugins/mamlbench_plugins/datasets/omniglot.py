@@ -29,8 +29,9 @@ from mamlbench.api import (
 )
 from mamlbench.api import Options as BaseOptions
 from mamlbench.errors import DataError, MissingDataError
-from mamlbench_plugins.datasets.omniglot_download import FAILURES, download
-from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, downloads_folder, find_files, places_to_look
+from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
+from mamlbench_plugins.datasets.omniglot_download import download
+from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
 from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
@@ -98,7 +99,7 @@ class Omniglot(TaskSource):
 
         Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
         """
-        files = find_files(self.places) or _downloaded(self.places)
+        files = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
         self.origin = files.origin
         packed = packed_images(_prepared_at(self.places, files), lambda: prepare(files, self.places.progress))
         self.subset = what_is_missing(np.diff(packed.offsets).tolist())
@@ -175,20 +176,6 @@ def what_is_missing(sizes: Sequence[int]) -> str | None:
     if other:
         found.append(f"{other:,} characters with other than {DRAWINGS} drawings")
     return ", ".join(found) or None
-
-
-def _downloaded(places: DataPlaces) -> OmniglotFiles:
-    """Fetch the archives where that is allowed; raise DataError with every place looked at where it is not or fails."""
-    if not places.allow_download:
-        raise _missing(places, "downloading is switched off")
-    try:
-        download(downloads_folder(places))
-    except FAILURES as error:
-        raise _missing(places, f"downloading it failed ({error})") from error
-    files = find_files(places)
-    if files is None:
-        raise _missing(places, "what was downloaded does not hold it")
-    return files
 
 
 def _missing(places: DataPlaces, why: str) -> MissingDataError:

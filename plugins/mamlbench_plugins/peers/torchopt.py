@@ -12,7 +12,7 @@ class TorchOpt(Peer):
     """The loop of its MAML example: MetaSGD between two restored states, one task after the other."""
 
     package = "torchopt"
-    call = "MetaSGD.step(), stop_gradient and recover_state_dict, backward() for each task"
+    call = "MetaSGD.step() between extract_state_dict and recover_state_dict, backward() for each task"
 
     def iteration(self, work: PeerWork) -> Callable[[], None]:
         if work.first_order:

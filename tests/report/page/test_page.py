@@ -55,6 +55,12 @@ def test_everything_is_on_it(make_run):
         assert words in re.sub(r"\s+", " ", page.text), words
 
 
+def test_of_the_engine_the_choice_is_told_and_not_the_trials(make_run):
+    engine = {"asked": "auto", "name": "vmap[4]", "reason": "fastest of 6 tried", "trials": [{"name": "loop"}]}
+    text = Parsed(render_page([make_run("maml").model_copy(update={"engine": engine})])).text
+    assert "vmap[4]: fastest of 6 tried" in text and "loop" not in text
+
+
 def test_nothing_from_a_record_is_taken_for_html(make_run, artefact):
     run = make_run(NASTY, options={NASTY: NASTY}, dataset=NASTY, preset=NASTY, split_hash=NASTY, subset=NASTY,
                    name=NASTY, environment={"cpu": NASTY, "packages": {NASTY: NASTY}, "git_revision": NASTY},
