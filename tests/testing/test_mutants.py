@@ -62,7 +62,13 @@ def test_every_builtin_sampler_keeps_its_promises(name):
     assert broken("sampler", name) == []
 
 
-@pytest.mark.parametrize("name", SHIPPED["backbone"])
+DEEP = ("resnet12", "resnet18", "vgg16")
+"""Networks whose second derivatives take seconds: .ci/run checks them with the slow tests."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.acceptance] * (name in DEEP)) for name in SHIPPED["backbone"]]
+)
 def test_every_builtin_backbone_keeps_its_promises(name):
     assert broken("backbone", name) == []
 
