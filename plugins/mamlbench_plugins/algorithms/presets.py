@@ -46,8 +46,8 @@ MAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
            backbone_options={"hidden": (40, 40), "norm": False}, protocol={"queries": 100},
            options={"inner_lr": 0.01, "outer_lr": 1e-3, "test_steps": 10}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=600, meta_batch=4, train_queries=15,
-           validations=4, options={"inner_lr": 0.1, "train_steps": 2, "test_steps": 5, "outer_lr": 2e-3,
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=500, meta_batch=4, train_queries=5,
+           validations=4, options={"inner_lr": 0.03, "train_steps": 2, "test_steps": 5, "outer_lr": 2e-3,
                                    "outer_schedule": "cosine"}),
     Preset(name="paper", dataset="omniglot", source=MAML_PAPER, iterations=60_000, meta_batch=32, validations=60,
            options={"inner_lr": 0.4, "train_steps": 1, "test_steps": 3, **_MAML_OMNIGLOT}),
@@ -73,8 +73,8 @@ _REPTILE_MINIIMAGENET = {
 REPTILE_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=1500, meta_batch=5, train_shots=10, train_queries=0,
            options={"inner_lr": 1e-3, "test_steps": 10}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1000, meta_batch=5, train_shots=15,
-           train_queries=0, validations=4, options={"inner_lr": 1e-3, "train_steps": 8, "test_steps": 10}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=500, meta_batch=5, train_shots=15,
+           train_queries=0, validations=4, options={"inner_lr": 1e-3, "test_steps": 10}),
     Preset(name="paper", dataset="omniglot", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
            train_shots=10, train_queries=0, validations=50,
            dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
@@ -105,6 +105,8 @@ _BASELINE_MINIIMAGENET: dict[str, Any] = {  # 400 epochs of 38,400 pictures; 100
 
 PRETRAIN_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
+           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=6,
            options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
     Preset(name="paper", dataset="omniglot", source=BASELINE_PAPER, iterations=55_000, meta_batch=16, validations=20,
            options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
