@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -90,7 +91,8 @@ def cli() -> None:
 
 
 def entry() -> None:
-    """Run the command line and exit with its code."""
+    """Run the command line and exit with its code. A scheduler's SIGTERM is an interrupt as Ctrl-C is."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
 
 

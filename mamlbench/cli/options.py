@@ -62,7 +62,7 @@ plugin_files = click.option(
 )  # fmt: skip
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 data_dir = click.option(
-    "--data-dir", type=click.Path(path_type=Path),
+    "--data-dir", type=click.Path(exists=True, path_type=Path),
     help="Folder where data sets lie (else MAMLBENCH_DATA, else data_dir in mamlbench.toml).",
 )  # fmt: skip
 results_dir = click.option(

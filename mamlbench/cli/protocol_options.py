@@ -1,19 +1,49 @@
-"""Options of the commands that test a model: what an episode is, and how many there are."""
+"""Options of the commands that test a model: what an episode is, and how many there are.
+
+Each is made with the default that its help shows: ``run`` has defaults of its own, ``evaluate`` keeps what the run had.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import click
 
 from mamlbench.spec import MODES
 
-modes = click.option(
-    "--mode", "modes", multiple=True, type=click.Choice(MODES),
-    help="How batch norm sees query examples at test time; repeat for several, the first selects the checkpoint.  "
-    "[default: transductive, inductive]",
-)  # fmt: skip
-shots = click.option("--shots", type=click.IntRange(min=1), help="Support examples per class.  [default: 1]")
-queries = click.option("--queries", type=click.IntRange(min=1), help="Query examples per class at test.  [default: 1]")
-test_episodes = click.option("--test-episodes", type=click.IntRange(min=2), help="Test episodes.  [default: 600]")
-episode_seed = click.option(
-    "--episode-seed", type=click.IntRange(min=0), help="Seed of validation and test episodes.  [default: 0]"
-)
+AS_IN_THE_RUN = "as in the run"
+Decorator = Callable[[Any], Any]
+
+
+def modes(default: str = "transductive, inductive") -> Decorator:
+    """How batch norm sees query examples."""
+    return click.option(
+        "--mode", "modes", multiple=True, type=click.Choice(MODES),
+        help="How batch norm sees query examples at test time; repeat for several, the first selects a run's "
+        f"checkpoint.  [default: {default}]",
+    )  # fmt: skip
+
+
+def shots(default: str = "1") -> Decorator:
+    """Support examples per class."""
+    return _count("--shots", 1, "Support examples per class.", default)
+
+
+def queries(default: str = "1") -> Decorator:
+    """Query examples per class."""
+    return _count("--queries", 1, "Query examples per class at test.", default)
+
+
+def test_episodes(default: str = "600") -> Decorator:
+    """How many test episodes."""
+    return _count("--test-episodes", 2, "Test episodes.", default)
+
+
+def episode_seed(default: str = "0") -> Decorator:
+    """Which validation and test episodes."""
+    return _count("--episode-seed", 0, "Seed of validation and test episodes.", default)
+
+
+def _count(name: str, least: int, meaning: str, default: str) -> Decorator:
+    return click.option(name, type=click.IntRange(min=least), help=f"{meaning}  [default: {default}]")

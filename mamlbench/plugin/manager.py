@@ -79,6 +79,8 @@ def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
     plugins.files = tuple(path.resolve() for path in files)
     for path in plugins.files:
         report = PluginReport(path.stem, str(path))
+        if strict and not path.is_file():
+            raise ConfigError(f"There is no plugin file '{path}'.")
         _try_plugin(plugins, report, lambda path=path: _import_file(path))
         if report.error and strict:
             raise ConfigError(f"Plugin '{path}' cannot be loaded: {report.error}")

@@ -70,7 +70,7 @@ def _run(loop: Loop) -> tuple[Status, str]:
     try:
         loop.run()
     except KeyboardInterrupt:
-        return "interrupted", f"interrupted at iteration {loop.progress.iteration}"
+        return "interrupted", f"at iteration {loop.progress.iteration}"
     except DivergedError as error:
         return "diverged", str(error)
     except MamlbenchError as error:
@@ -127,8 +127,9 @@ def _uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: Any = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before: dict[Any, Any] = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for each, handler in before.items():
+            signal.signal(each, handler)

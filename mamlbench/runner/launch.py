@@ -111,6 +111,7 @@ def _wait_for_interrupted(process: BaseProcess, connection: Connection, emit: Li
 
 def _worker(spec_json: str, folders_json: str, files: Sequence[Path], connection: Connection) -> None:
     """Run one spec in this fresh process; only plain data crosses the border."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler may send it to every process
     try:
         plugins = load_plugins(files)
         record = execute(

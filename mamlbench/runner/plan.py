@@ -47,7 +47,7 @@ def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     device = _collect(problems, lambda: resolve_device(request.device))
     if request.engine != "auto":
         _collect(problems, lambda: make_engine(request.engine))
-    for name in request.algorithms:
+    for name in dict.fromkeys(request.algorithms):
         spec = _collect(problems, lambda name=name: _plan_one(request, name, plugins, str(device)))
         if spec is not None:
             specs += [spec.model_copy(update={"seed": request.seed + number}) for number in range(request.seeds)]
@@ -78,6 +78,8 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     regression = dataset.kind == "regression"
     ways = request.ways or (1 if regression else 5)
     shots = request.shots or (5 if regression else 1)
+    if ways < 2 and not regression:
+        raise ConfigError("A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).")
     preset = _preset(algorithm, name, request.preset, Setting(request.dataset, ways, shots))
     backbone_name = request.backbone or preset.backbone or dataset.default_backbone
     backbone = load("backbone", backbone_name)

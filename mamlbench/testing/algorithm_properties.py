@@ -131,7 +131,7 @@ def halves_add_up(subject: AlgorithmSubject) -> None:
 def permuted_classes_permute_outputs(subject: AlgorithmSubject) -> None:
     """Naming the classes of an episode otherwise permutes its outputs and changes nothing else."""
     if not subject.plugin.equivariant:
-        raise NotApplicable("declares equivariant = False")
+        raise NotApplicable("equivariant is False (the default): not promised")
     algorithm = subject.trained(subject.build(), 1)
     episodes = subject.episodes()
     renamed = torch.roll(torch.arange(WAYS), 1)  # class c is now called renamed[c]

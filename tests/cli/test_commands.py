@@ -90,7 +90,7 @@ def test_json_of_a_run_is_its_record(project, capsys):
     [
         ("explodes", ExitCode.RUN_FAILED, "diverged", "try a smaller inner_lr or outer_lr, or a clip"),
         ("raises", ExitCode.RUN_FAILED, "failed", "ValueError: the plugin's own mistake"),
-        ("interrupts", ExitCode.INTERRUPTED, "interrupted", "interrupted at iteration"),
+        ("interrupts", ExitCode.INTERRUPTED, "interrupted", "at iteration"),
     ],
 )
 def test_a_run_that_ends_badly_is_recorded_and_shown(project, capsys, algorithm, code, status, said):  # noqa: PLR0917
@@ -105,14 +105,15 @@ def test_a_run_that_ends_badly_is_recorded_and_shown(project, capsys, algorithm,
 
 
 INTERRUPTIBLE = (
-    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from mamlbench.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+    "from mamlbench.cli.main import entry; entry()"
 )
 """A process that a shell started in the background ignores Ctrl-C, and so do its children unless told otherwise."""
 
 
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
-def test_an_interrupted_process_leaves_its_record(project, seeds):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
     arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--seeds", seeds]
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -122,7 +123,7 @@ def test_an_interrupted_process_leaves_its_record(project, seeds):
         while "step" not in process.stderr.readline():
             assert process.poll() is None
         time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -163,9 +164,10 @@ def test_missing_data_names_the_places_looked_at(project, capsys, monkeypatch):
         "mamlbench_plugins.datasets.omniglot.download", lambda folder: (_ for _ in ()).throw(OSError("no network"))
     )
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
-    code, _, err = call(capsys, "run", "--algo", "maml", "--dataset", "omniglot", "--data-dir", "nowhere")
+    (project / "empty").mkdir()
+    code, _, err = call(capsys, "run", "--algo", "maml", "--dataset", "omniglot", "--data-dir", "empty")
     assert code == ExitCode.USAGE
-    assert "'nowhere' (--data-dir)" in err and "'/elsewhere' (MAMLBENCH_DATA)" in err and "--dataset glyphs" in err
+    assert "'empty' (--data-dir)" in err and "'/elsewhere' (MAMLBENCH_DATA)" in err and "--dataset glyphs" in err
 
 
 @pytest.mark.parametrize("path", ["nowhere", "mamlbench.toml", "empty"])

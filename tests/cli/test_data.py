@@ -96,7 +96,7 @@ def test_a_damaged_archive_is_a_row_and_hides_nothing(project, capsys):
 def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch):
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     call(capsys, "prepare", "miniimagenet")
-    code, found = call_json(capsys, "where", "--data-dir", "nowhere")
+    code, found = call_json(capsys, "where", "--data-dir", "here")
     assert code == ExitCode.OK
     assert [(each["path"], each["there"]) for each in found["searched"]] == [
         ("nowhere", False), ("/elsewhere", False), (str(project / "data"), True),

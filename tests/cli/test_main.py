@@ -75,7 +75,7 @@ def test_debug_adds_the_traceback_and_keeps_the_code(failing, capsys):
         (["run", "--algo", "maml", "-o", "inner_lr"], "NAME=VALUE, as in -o inner_lr=0.4, not 'inner_lr'"),
         (["run", "--algo", "maml", "--ways", "0"], "Invalid value for '--ways'"),
         (["list", "--plugin", "nowhere.py", "--debugg"], "--debug"),
-        (["run", "--algo", "maml", "--plugin", "nowhere.py"], "Plugin 'nowhere.py' cannot be loaded"),
+        (["run", "--algo", "maml", "--plugin", "nowhere.py"], "There is no plugin file 'nowhere.py'"),
     ],
 )
 def test_usage_errors(capsys, arguments, said, tmp_path, monkeypatch):

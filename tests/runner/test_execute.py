@@ -106,7 +106,7 @@ def test_evaluate_repeats_the_test_and_takes_other_protocols(run, tmp_path, toy_
     [
         ("explodes", "diverged", "not a finite number"),
         ("raises", "failed", "ValueError: the plugin's own mistake"),
-        ("interrupts", "interrupted", "interrupted at iteration"),
+        ("interrupts", "interrupted", "at iteration"),
     ],
 )
 def test_a_run_that_does_not_finish_leaves_a_record_and_a_checkpoint(run, tmp_path, name, status, reason):

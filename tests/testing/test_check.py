@@ -87,7 +87,7 @@ def test_a_data_set_that_is_not_here_is_no_pass(project):
         ([], ExitCode.USAGE, "a name, a file, or --all"),
         (["maml", "--all"], ExitCode.USAGE, "a name, a file, or --all"),
         (["--all", "-o", "a=b"], ExitCode.USAGE, "not with --all"),
-        (["nowhere.py"], ExitCode.USAGE, "cannot be loaded"),
+        (["nowhere.py"], ExitCode.USAGE, "no plugin file"),
         (["empty.py"], ExitCode.NOTHING, "registers no algorithm"),
     ],
 )

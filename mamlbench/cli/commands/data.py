@@ -137,7 +137,7 @@ def where(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
     _show_rows(("folder", "why", "state"), (
         *((path, reason, "there" if path.is_dir() else "not there") for reason, path in places.data),
         (places.cache, "cache (MAMLBENCH_CACHE sets another)", f"{len(files)} files, {total / 1e6:,.1f} MB"),
-        *((path, "prepared or downloaded", f"{size / 1e6:,.1f} MB") for path, size in files),
+        *((path, "prepared or downloaded", f"{size / 1e6:,.1f} MB") for path, size in files if path.suffix != ".json"),
     ))  # fmt: skip
     if not places.data:
         click.echo("No folder is searched: name one with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml.")

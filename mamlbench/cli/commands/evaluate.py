@@ -20,12 +20,12 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
-@protocol_options.shots
-@protocol_options.queries
+@protocol_options.shots(protocol_options.AS_IN_THE_RUN)
+@protocol_options.queries(protocol_options.AS_IN_THE_RUN)
 @shared.steps
-@protocol_options.test_episodes
-@protocol_options.episode_seed
-@protocol_options.modes
+@protocol_options.test_episodes(protocol_options.AS_IN_THE_RUN)
+@protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
+@protocol_options.modes(protocol_options.AS_IN_THE_RUN)
 @shared.plugin_options
 @shared.device
 @shared.data_dir
@@ -39,7 +39,7 @@ def command(
 ) -> None:  # fmt: skip
     """Test MODEL (a run's record, its folder, or its model.json) under another protocol; nothing is retrained.
 
-    What is not given stays as it was when the model was tested at the end of its run.
+    What is not given stays as it was when the model was tested at the end of its run. The ways are those of training.
     """
     changed = shared.with_steps(options, steps)
     session = session_of(context)

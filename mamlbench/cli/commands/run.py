@@ -34,14 +34,14 @@ Examples:
 @click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
 @click.option("--ways", type=click.IntRange(min=1), help="Classes per episode.  [default: 5]")
-@protocol_options.shots
-@protocol_options.queries
+@protocol_options.shots()
+@protocol_options.queries()
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="First training seed.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of training seeds.")
-@protocol_options.test_episodes
+@protocol_options.test_episodes()
 @click.option("--validation-episodes", type=click.IntRange(min=2), help="Episodes per validation.  [default: 200]")
-@protocol_options.episode_seed
-@protocol_options.modes
+@protocol_options.episode_seed()
+@protocol_options.modes()
 @shared.plugin_options
 @click.option("--target", "target_score", type=float,
               help="Time how long it takes until validation reaches this score (0.9 for 90 %).")  # fmt: skip

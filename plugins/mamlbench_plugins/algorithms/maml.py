@@ -42,6 +42,7 @@ class MAML(GradientBased):
     6:     evaluate ∇θ L(fθ) using D                             ``step``
     7:     compute adapted parameters θ' = θ − α ∇θ L(fθ)        ``step``
     8:     sample datapoints D' for the meta-update              (the query set)
+    9:   end for
     10:  update θ ← θ − β ∇θ Σ L(fθ') using each D'              ``loss``, differentiated by the engine
     """
 

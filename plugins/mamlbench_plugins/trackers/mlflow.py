@@ -31,7 +31,7 @@ class MLflow(Tracker):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        require("mlflow", "mlflow")
+        require("mlflow")
         self._client: MlflowClient | None = None
         self._run = ""
 

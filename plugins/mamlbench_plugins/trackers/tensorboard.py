@@ -18,7 +18,7 @@ class TensorBoard(Tracker):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        require("tensorboard", "tensorboard")
+        require("tensorboard")
         self._writer: SummaryWriter | None = None
 
     def begin(self, name: str, settings: Mapping[str, str]) -> None:
