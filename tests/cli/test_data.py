@@ -96,10 +96,11 @@ def test_a_damaged_archive_is_a_row_and_hides_nothing(project, capsys):
 def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch):
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     call(capsys, "prepare", "miniimagenet")
+    (project / "here").mkdir()
     code, found = call_json(capsys, "where", "--data-dir", "here")
     assert code == ExitCode.OK
     assert [(each["path"], each["there"]) for each in found["searched"]] == [
-        ("nowhere", False), ("/elsewhere", False), (str(project / "data"), True),
+        ("here", True), ("/elsewhere", False), (str(project / "data"), True),
     ]  # fmt: skip
     assert found["cache"] == str(project / "cache")
     (kept,) = found["kept"]
@@ -130,7 +131,7 @@ def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
 
 
 def test_a_run_tells_the_progress_of_the_preparation_too(capsys):
-    arguments = ["run", "--algo", "fomaml", "--dataset", "miniimagenet", "--ways", "2", "--iterations", "0",
+    arguments = ["run", "--algo", "pretrain", "--dataset", "miniimagenet", "--ways", "2", "--iterations", "0",
                  "--test-episodes", "2", "--validation-episodes", "2", "-o", "backbone.width=2"]  # fmt: skip
     assert main(arguments) == ExitCode.OK
     assert "Preparing miniImageNet: 27 of 27" in capsys.readouterr().err

@@ -78,10 +78,16 @@ def test_every_problem_is_told_at_once_with_a_suggestion(plugins):
         ({"preset": "paper"}, "has no preset 'paper' for toy 5-way 1-shot."),
         ({"engine": "vmpa"}, "Unknown engine 'vmpa'. Did you mean 'vmap'?"),
         ({"device": "tpu"}, "device 'tpu'"),
+        ({"ways": 1}, "ask for two ways or more"),
     ],
 )
 def test_unknown_names(plugins, request_, message):
     assert message.lower() in problems(plugins, **request_).lower()
+
+
+def test_an_algorithm_named_twice_is_run_once(plugins):
+    specs = plan(request(algorithms=("maml", "fomaml", "maml"), dataset="toy"), plugins)
+    assert [each.algorithm.name for each in specs] == ["maml", "fomaml"]
 
 
 def test_a_gpu_that_is_not_there(plugins):
