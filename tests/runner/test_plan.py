@@ -86,7 +86,7 @@ def test_unknown_names(plugins, request_, message):
 
 
 def test_an_algorithm_named_twice_is_run_once(plugins):
-    specs = plan(request(algorithms=("maml", "fomaml", "maml"), dataset="toy"), plugins)
+    specs = plan(RunRequest(algorithms=("maml", "fomaml", "maml"), dataset="toy"), plugins)
     assert [each.algorithm.name for each in specs] == ["maml", "fomaml"]
 
 
