@@ -29,7 +29,7 @@ def alphabet() -> Alphabet:
 @pytest.fixture(scope="module")
 def source(cache: Path, alphabet: Alphabet) -> Glyphs:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glyphs, "read_alphabet", lambda fonts: alphabet)  # read once, it takes seconds
+        patch.setattr(glyphs, "read_alphabet", lambda fonts, progress: alphabet)  # read once, it takes seconds
         return make(cache)
 
 
