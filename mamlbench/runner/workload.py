@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Algorithm, Engine, TaskSampler
+from mamlbench.api import Algorithm, Engine, TaskPool, TaskSampler
 from mamlbench.spec import RunSpec
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
@@ -41,6 +42,8 @@ class TrainingWork:
         self.tasks, self.iterations = spec.training.meta_batch, spec.training.iterations
         self.trains = training and plugin.feeds_on == "episodes"  # labelled examples need no engine
         self.vectorises = plugin.vectorised
+        training = spec.training
+        self.task_bytes = task_bytes(spec, sampler.pools["train"], training.shots, training.queries) if self.trains else 0
         self.differentiates = plugin.gradient_order == 2
 
     def outcome(self, engine: Engine, *, double: bool) -> Tensor:
@@ -67,6 +70,13 @@ class TrainingWork:
         algorithm, training = self._make(engine, double=False), self.spec.training
         episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
         return lambda: algorithm.direction(episodes)
+
+
+def task_bytes(spec: RunSpec, pool: TaskPool, shots: int, queries: int) -> int:
+    """Size of one task's examples in float32; 0 on a GPU, which has memory of its own and likes large batches."""
+    if not spec.device.startswith("cpu"):
+        return 0
+    return 4 * math.prod(pool.input_shape) * spec.protocol.ways * (shots + queries)
 
 
 def _doubled(value: Any) -> Any:

@@ -107,7 +107,7 @@ class Omniglot(TaskSource):
         self.subset = what_is_missing(np.diff(packed.offsets).tolist())
         self.drawings_hash = packed.facts[CONTENT_HASH]
         if self.options.ink == 0:
-            packed = replace(packed, images=255 - packed.images, hashes=None)
+            packed = replace(packed, images=255 - packed.images, hashes=None, mapped=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
 
