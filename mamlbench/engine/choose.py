@@ -25,7 +25,7 @@ ROUNDS, ENOUGH_ROUNDS = 5, 3
 """Timed rounds, and how many make a time that a choice may rest on: one round is mostly noise."""
 CLEARLY = 0.95
 """The first candidate is left for another only where that takes at most this share of its time."""
-EXAMPLE_BYTES_AT_ONCE = 16 << 20
+EXAMPLE_BYTES_AT_ONCE = 6 << 20
 """A CPU computes no more tasks together than have so many bytes of examples: the activations of a convolutional network
 take some hundred times as much, and more tasks at once gain it nothing where each is so large."""
 HOPELESS = 1.5
@@ -37,7 +37,8 @@ class Workload(Protocol):
 
     Attributes:
         tasks: tasks in a batch.
-        task_bytes: size of one task's examples where memory is to be spared (on a CPU), else 0.
+        task_bytes: size of one task's examples, counted as often as a gradient remembers passes over them, where
+            memory is to be spared (on a CPU); else 0.
         iterations: planned batches.
         vectorises: whether the algorithm says that its tasks can be computed together.
         differentiates: whether the engine differentiates through inner steps.
@@ -168,7 +169,7 @@ class _Chooser:
     def _eager(self) -> list[str]:
         """Candidates, most promising first."""
         tasks = self.workload.tasks
-        chunks = [f"vmap[{size}]" for size in (tasks // 2, tasks // 4) if size >= 2]
+        chunks = [f"vmap[{size}]" for size in dict.fromkeys((tasks // 2, tasks // 4, self._most())) if size >= 2]
         if not self.workload.differentiates:
             return ["vmap", *chunks, "loop"]
         return ["vmap", "vmap+recomputed", *chunks, "loop", "loop+recomputed"]
@@ -185,6 +186,12 @@ class _Chooser:
         except Exception as error:  # whatever torch raises for what it cannot vectorise or compile
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
         return not trial.dropped
+
+    def _most(self) -> int:
+        """The most tasks that may be computed together, if less than a quarter of them; 0 otherwise."""
+        fitting = EXAMPLE_BYTES_AT_ONCE // max(1, self.workload.task_bytes)
+        quarter = self.workload.tasks // 4
+        return max((n for n in range(2, min(fitting, quarter) + 1) if self.workload.tasks % n == 0), default=0)
 
     def _too_large(self, name: str) -> str:
         """Why so many tasks are not to be computed together; empty where they may be."""

@@ -42,9 +42,14 @@ class TrainingWork:
         self.tasks, self.iterations = spec.training.meta_batch, spec.training.iterations
         self.trains = training and plugin.feeds_on == "episodes"  # labelled examples need no engine
         self.vectorises = plugin.vectorised
-        training = spec.training
-        self.task_bytes = task_bytes(spec, sampler.pools["train"], training.shots, training.queries) if self.trains else 0
         self.differentiates = plugin.gradient_order == 2
+        self.task_bytes = self._task_bytes() if self.trains else 0
+
+    def _task_bytes(self) -> int:
+        """A second-order gradient remembers the passes of all inner steps over the support set."""
+        training = self.spec.training
+        passes = int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
+        return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
 
     def outcome(self, engine: Engine, *, double: bool) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
