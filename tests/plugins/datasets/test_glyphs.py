@@ -102,6 +102,14 @@ def test_drawn_once_then_read(source: Glyphs, cache: Path, monkeypatch: pytest.M
     assert make(cache, rotations="classes").content_hash != source.content_hash
 
 
+def test_progress_is_told(tmp_path: Path, alphabet: Alphabet) -> None:
+    told: list[tuple[str, int, int]] = []
+    options = Glyphs.Options(drawings=3)
+    few = Alphabet(dict(list(alphabet.classes.items())[:300]), alphabet.outlines)
+    draw_glyphs(options, few, lambda *report: told.append(report))
+    assert told == [("glyphs", 500, 900), ("glyphs", 900, 900)]
+
+
 def test_more_drawings_keep_the_first_ones_and_another_seed_does_not(alphabet: Alphabet) -> None:
     few, more, other = (
         draw_glyphs(Glyphs.Options(drawings=drawings, seed=seed), alphabet)
