@@ -31,7 +31,7 @@ HASH_BYTES = 16
 ABANDONED_SECONDS = 3600.0
 """A temporary file that nobody has written to for so long was left behind by a preparation that was killed."""
 
-RESIDENT_BYTES = 32 << 20
+RESIDENT_BYTES = 8 << 20
 """So much is gathered from a mapped set before the process lets go of the pages that it has touched."""
 
 Pixels = NDArray[np.uint8]

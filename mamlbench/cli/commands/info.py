@@ -31,7 +31,11 @@ NAMES_SHOWN = 5
 @click.command()
 @click.argument("name", type=shared.Registered())
 @click.option(
-    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
     help="Of a data set: an option to look for it with, such as path=flowers. May be repeated.",
 )
 @click.option("--classes", "all_classes", is_flag=True, help="Of a data set: name every class, not the first few.")
@@ -41,7 +45,12 @@ NAMES_SHOWN = 5
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, *, name: str, options: tuple[str, ...], all_classes: bool, data_dir: Path | None,
+    context: click.Context,
+    *,
+    name: str,
+    options: tuple[str, ...],
+    all_classes: bool,
+    data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets.
@@ -165,7 +174,9 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
         lines.append(("form", f"{finding['form']}, in '{finding['where']}'" if finding["where"] else finding["form"]))
         lines.append(("how much", finding["amount"] or "not known"))
         if finding["where"]:
-            lines.append(("complete", f"no, a subset ({finding['subset']})" if finding["subset"] else "as far as known"))
+            lines.append(
+                ("complete", f"no, a subset ({finding['subset']})" if finding["subset"] else "as far as known")
+            )
     if len(found["shape"]) == 3:
         channels, height, width = found["shape"]
         lines.append(("pictures", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"))

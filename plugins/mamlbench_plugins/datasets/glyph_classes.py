@@ -67,9 +67,7 @@ def class_name(char: str) -> str:
     return f"{script.title()}/{' '.join(word.lower() for word in rest if word != 'LETTER')}"
 
 
-def merge_look_alikes(
-    letters: str, outlines: Sequence[Sequence[Outline]], progress: Progress = ignore
-) -> list[str]:
+def merge_look_alikes(letters: str, outlines: Sequence[Sequence[Outline]], progress: Progress = ignore) -> list[str]:
     """Partition ``letters`` into classes, each sorted; ``outlines[face][letter]`` are their shapes.
 
     Likeness is passed on: where a resembles b and b resembles c, all three are one class.
