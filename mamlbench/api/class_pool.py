@@ -15,7 +15,7 @@ from torch import Tensor
 from mamlbench.api.augment import Augmentation
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix
-from mamlbench.api.packed import Hashes, PackedImages, image_hashes
+from mamlbench.api.packed import Hashes, Mapped, PackedImages, image_hashes
 from mamlbench.api.problem import Classification, Problem
 from mamlbench.api.sources import TaskPool
 from mamlbench.errors import ConfigError, DataError
@@ -51,6 +51,7 @@ class ClassPool(TaskPool):
     ``hashes`` uint8 ``[images, 16]`` are known where the set was prepared, else made when they are wanted.
     ``normalisation`` is applied to every example, ``augmentation`` to labelled ones only.
     ``device`` is where examples go; the images may stay on the CPU, where the device has no room for them.
+    ``mapped`` is the map that the images lie in, if they do.
     """
 
     images: Tensor
@@ -63,6 +64,7 @@ class ClassPool(TaskPool):
     normalisation: Normalisation | None = None
     augmentation: Augmentation | None = None
     device: torch.device | None = None
+    mapped: Mapped | None = None
 
     @classmethod
     def of(cls, packed: PackedImages, rotations: Rotations = "none", **given: Any) -> ClassPool:
@@ -74,6 +76,7 @@ class ClassPool(TaskPool):
             rotations,
             starts=packed.starts,
             hashes=packed.hashes,
+            mapped=packed.mapped,
             **given,
         )
 
@@ -146,6 +149,7 @@ class ClassPool(TaskPool):
             starts=None,
             hashes=self.image_hashes,
             device=device,
+            mapped=None,
         )
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
@@ -214,6 +218,8 @@ class ClassPool(TaskPool):
         """Images at ``rows``, each turned, as float32 in [0, 1]: ``rows.shape + [C, H, W]``."""
         index = torch.from_numpy(np.ascontiguousarray(rows)).to(self.images.device)
         pixels = self.images[index.flatten()].to(self.device or self.images.device)  # [images, C, H, W] uint8
+        if self.mapped is not None:
+            self.mapped.gathered(pixels.nbytes)
         if self.rotations != "none":
             turns = torch.from_numpy(np.array(quarter_turns)).to(pixels.device).flatten()
             where = self._turned_pixels.to(pixels.device)[turns]  # [images, H * W]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import mmap
 import os
 import shutil
 import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
@@ -29,8 +31,30 @@ HASH_BYTES = 16
 ABANDONED_SECONDS = 3600.0
 """A temporary file that nobody has written to for so long was left behind by a preparation that was killed."""
 
+RESIDENT_BYTES = 8 << 20
+"""So much is gathered from a mapped set before the process lets go of the pages that it has touched."""
+
 Pixels = NDArray[np.uint8]
 Hashes = NDArray[np.uint8]
+
+
+@dataclass
+class Mapped:
+    """The map of a prepared set. A page that is touched counts as the process's memory, though it is the file's.
+
+    Told what was ``gathered``, it gives the pages back every now and then: the system keeps them for as long as it has
+    room, and touching one again costs microseconds. Without that a long training has the whole set resident.
+    """
+
+    pages: mmap.mmap
+    touched: int = field(default=0, compare=False)
+
+    def gathered(self, size: int) -> None:
+        """Note that ``size`` bytes were read."""
+        self.touched += size
+        if self.touched > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self.pages.madvise(mmap.MADV_DONTNEED)
+            self.touched = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +65,7 @@ class PackedImages:
     that begins at row ``starts[c]``: at ``offsets[c]`` where none are given, elsewhere where these are some classes of
     a larger set. ``facts`` are short strings that a source wants to find again (its content hash, its origin).
     ``hashes`` uint8 ``[images, 16]`` are those of ``image_hashes``; a set that was prepared has them.
+    ``mapped``: the map that the images lie in, where they do; they are to be read, never written.
     """
 
     images: Tensor
@@ -49,6 +74,7 @@ class PackedImages:
     facts: dict[str, str]
     starts: NDArray[np.int64] | None = None
     hashes: Hashes | None = None
+    mapped: Mapped | None = None
 
     def select(self, classes: Sequence[int]) -> PackedImages:
         """The given classes, in the given order; no image is copied."""
@@ -198,15 +224,29 @@ def _write(file: BinaryIO, stream: ImageStream) -> None:
 
 
 def _read(path: Path) -> PackedImages:
-    with safe_open(path, framework="pt") as file:
+    with safe_open(path, framework="pt") as file:  # it refuses what is damaged or cut short
         metadata = file.metadata() or {}
-        return PackedImages(
-            file.get_tensor("images"),
-            file.get_tensor("offsets").numpy(),
-            tuple(json.loads(metadata["class_names"])),
-            json.loads(metadata["facts"]),
-            hashes=file.get_tensor("hashes").numpy(),
-        )
+        offsets, hashes = file.get_tensor("offsets").numpy(), file.get_tensor("hashes").numpy()
+    images, mapped = _map_images(path)
+    return PackedImages(
+        images,
+        offsets,
+        tuple(json.loads(metadata["class_names"])),
+        json.loads(metadata["facts"]),
+        hashes=hashes,
+        mapped=mapped,
+    )
 
 
-__all__ = ["HASH_BYTES", "ImageStream", "PackedImages", "image_hashes", "packed_images", "prepared_images"]
+def _map_images(path: Path) -> tuple[Tensor, Mapped]:
+    """Map the tensor ``images`` by hand: its pages can then be given back."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        described = json.loads(file.read(length))["images"]
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch warns of memory that cannot be written
+    begin, end = described["data_offsets"]
+    pixels = torch.frombuffer(pages, dtype=torch.uint8, offset=8 + length + begin, count=end - begin)
+    return pixels.view(described["shape"]), Mapped(pages)
+
+
+__all__ = ["HASH_BYTES", "ImageStream", "Mapped", "PackedImages", "image_hashes", "packed_images", "prepared_images"]

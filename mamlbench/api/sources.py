@@ -23,13 +23,17 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class SourceInfo:
-    """What a user should know of a data set before showing numbers or pictures of it."""
+    """What a user should know of a data set before showing numbers or pictures of it.
+
+    ``obtain``: how to come by it, for ``mamlbench info`` where it is not there.
+    """
 
     title: str
     licence: str
     citation: str
     publishable: bool = True
     homepage: str = ""
+    obtain: str = ""
 
 
 def ignore(title: str, done: int, total: int) -> None:
@@ -56,7 +60,7 @@ class Finding:
 
     ``form``: the form in which it is there, as ``TaskSource.origin``. ``where``: the folder or file, empty where it is
     made on the spot. ``amount``: how much it is, in words. ``subset``: how it differs from the complete set, None where
-    it does not. ``prepared``: whether the cache holds it.
+    it does not. ``prepared``: whether it is ready, in the cache or because nothing has to be prepared.
     """
 
     form: str

@@ -14,6 +14,7 @@ from mamlbench.api import Engine
 from mamlbench.engine.agreement import Reference
 from mamlbench.engine.names import is_engine, make_engine
 from mamlbench.engine.remembered import Remembered
+from mamlbench.engine.vectorised import VmapEngine
 from mamlbench.errors import MamlbenchError
 
 TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
@@ -24,6 +25,9 @@ ROUNDS, ENOUGH_ROUNDS = 5, 3
 """Timed rounds, and how many make a time that a choice may rest on: one round is mostly noise."""
 CLEARLY = 0.95
 """The first candidate is left for another only where that takes at most this share of its time."""
+EXAMPLE_BYTES_AT_ONCE = 6 << 20
+"""A CPU computes no more tasks together than have so many bytes of examples: the activations of a convolutional network
+take some hundred times as much, and more tasks at once gain it nothing where each is so large."""
 HOPELESS = 1.5
 """A strategy that took so many times the fastest one's first time is not timed again."""
 
@@ -33,6 +37,8 @@ class Workload(Protocol):
 
     Attributes:
         tasks: tasks in a batch.
+        task_bytes: size of one task's examples, counted as often as a gradient remembers passes over them, where
+            memory is to be spared (on a CPU); else 0.
         iterations: planned batches.
         vectorises: whether the algorithm says that its tasks can be computed together.
         differentiates: whether the engine differentiates through inner steps.
@@ -40,6 +46,7 @@ class Workload(Protocol):
     """
 
     tasks: int
+    task_bytes: int
     iterations: int
     vectorises: bool
     differentiates: bool
@@ -162,7 +169,7 @@ class _Chooser:
     def _eager(self) -> list[str]:
         """Candidates, most promising first."""
         tasks = self.workload.tasks
-        chunks = [f"vmap[{size}]" for size in (tasks // 2, tasks // 4) if size >= 2]
+        chunks = [f"vmap[{size}]" for size in dict.fromkeys((tasks // 2, tasks // 4, self._most())) if size >= 2]
         if not self.workload.differentiates:
             return ["vmap", *chunks, "loop"]
         return ["vmap", "vmap+recomputed", *chunks, "loop", "loop+recomputed"]
@@ -173,12 +180,28 @@ class _Chooser:
             return not self._trials[name].dropped
         trial = self._trials[name] = Trial(name)
         try:
-            trial.dropped = self.reference.objection(make_engine(name))
+            trial.dropped = self._too_large(name) or self.reference.objection(make_engine(name))
         except MamlbenchError:
             raise  # what cannot be built at all is the run's own error
         except Exception as error:  # whatever torch raises for what it cannot vectorise or compile
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
         return not trial.dropped
+
+    def _most(self) -> int:
+        """The most tasks that may be computed together, if less than a quarter of them; 0 otherwise."""
+        fitting = EXAMPLE_BYTES_AT_ONCE // max(1, self.workload.task_bytes)
+        quarter = self.workload.tasks // 4
+        return max((n for n in range(2, min(fitting, quarter) + 1) if self.workload.tasks % n == 0), default=0)
+
+    def _too_large(self, name: str) -> str:
+        """Why so many tasks are not to be computed together; empty where they may be."""
+        engine = make_engine(name)
+        if not isinstance(engine, VmapEngine):
+            return ""
+        size = self.workload.task_bytes * (engine.chunk or self.workload.tasks)
+        if size <= EXAMPLE_BYTES_AT_ONCE:
+            return ""
+        return f"{size / 1e6:.0f} MB of examples at once would take too much memory"
 
     def _fits(self, name: str) -> bool:
         """Whether a whole batch can be computed, where training has to; it is timed on the way."""

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from scipy import stats
 
 from mamlbench.api import Algorithm
+from mamlbench.engine import EXAMPLE_BYTES_AT_ONCE
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, ModeResult
@@ -18,9 +19,11 @@ from mamlbench.runner.artefacts import load_model
 from mamlbench.runner.assemble import Experiment, assemble, load_source
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.workload import task_bytes
 from mamlbench.spec import Component, Folders, Mode, Protocol, explain
 
 EPISODES_AT_ONCE = 100
+"""The most; fewer where examples are large."""
 
 
 @dataclass
@@ -37,8 +40,9 @@ def score_episodes(
     """Score the first episodes of ``split`` (as many as the protocol says for it)."""
     episodes = protocol.test_episodes if split == "test" else protocol.validation_episodes
     parts: list[Scores] = []
-    for first in range(0, episodes, EPISODES_AT_ONCE):
-        count = min(EPISODES_AT_ONCE, episodes - first)
+    at_once = _at_once(experiment, split, protocol)
+    for first in range(0, episodes, at_once):
+        count = min(at_once, episodes - first)
         with meter.segment("data"):
             batch = experiment.sampler.episodes(split, first, count, shots=protocol.shots, queries=protocol.queries)
         parts.append(_score_batch(experiment, algorithm, batch, protocol.modes, every_step=every_step))
@@ -46,6 +50,11 @@ def score_episodes(
         {mode: torch.cat([part.final[mode] for part in parts]) for mode in protocol.modes},
         torch.cat([part.after_step for part in parts], dim=1),
     )
+
+
+def _at_once(experiment: Experiment, split: str, protocol: Protocol) -> int:
+    size = task_bytes(experiment.spec, experiment.source.splits[split], protocol.shots, protocol.queries)
+    return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
 
 
 def _score_batch(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Algorithm, Engine, TaskSampler
+from mamlbench.api import Algorithm, Engine, TaskPool, TaskSampler
 from mamlbench.spec import RunSpec
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
@@ -42,6 +43,13 @@ class TrainingWork:
         self.trains = training and plugin.feeds_on == "episodes"  # labelled examples need no engine
         self.vectorises = plugin.vectorised
         self.differentiates = plugin.gradient_order == 2
+        self.task_bytes = self._task_bytes() if self.trains else 0
+
+    def _task_bytes(self) -> int:
+        """A second-order gradient remembers the passes of all inner steps over the support set."""
+        training = self.spec.training
+        passes = int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
+        return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
 
     def outcome(self, engine: Engine, *, double: bool) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
@@ -67,6 +75,13 @@ class TrainingWork:
         algorithm, training = self._make(engine, double=False), self.spec.training
         episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
         return lambda: algorithm.direction(episodes)
+
+
+def task_bytes(spec: RunSpec, pool: TaskPool, shots: int, queries: int) -> int:
+    """Size of one task's examples in float32; 0 on a GPU, which has memory of its own and likes large batches."""
+    if not spec.device.startswith("cpu"):
+        return 0
+    return 4 * math.prod(pool.input_shape) * spec.protocol.ways * (shots + queries)
 
 
 def _doubled(value: Any) -> Any:

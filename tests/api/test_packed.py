@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbench.api import ImageStream, PackedImages, image_hashes, packed_images
+from mamlbench.api import ClassPool, ImageStream, PackedImages, image_hashes, packed_images
 from mamlbench.errors import DataError
 
 
@@ -121,6 +121,31 @@ def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 of 5 images did not come"):
         packed_images(tmp_path / "set.safetensors", lambda: stream([0, 2, 4]))
     assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------- memory
+
+
+def resident_bytes(path: Path) -> int:
+    """How much of a mapped file counts as this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(1024 * int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+               for head in lines if head.endswith(str(path)))  # fmt: skip
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not tell")
+def test_a_long_training_does_not_have_the_whole_set_resident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "set.safetensors"
+    images = torch.randint(0, 256, (4000, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("mamlbench.api.packed.RESIDENT_BYTES", 1 << 19)
+    pool = ClassPool.of(packed_images(path, lambda: PackedImages(images, np.array([0, 2000, 4000]), ("a", "b"), {})))
+    assert torch.equal(pool.images, images) and resident_bytes(path) >= images.nbytes, "all of it was read"
+    for number in range(30):
+        key = np.array([number], np.uint64)
+        batch = pool.episodes(key, 2, 5, 15)
+        again = replace(pool, images=images, mapped=None).episodes(key, 2, 5, 15)
+        assert torch.equal(batch.query.x, again.query.x)
+    assert resident_bytes(path) < images.nbytes / 2
 
 
 # ------------------------------------------------------------------------------- interruption, company, a full disk

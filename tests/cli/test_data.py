@@ -115,6 +115,83 @@ def test_where_without_any_folder_says_how_to_name_one(project, capsys):
     assert code == ExitCode.OK and "name one with --data-dir" in out
 
 
+# ---------------------------------------------------------------------------------------------------------- info
+
+
+def info(capsys, *arguments):
+    code = main(["info", *arguments])
+    shown = capsys.readouterr()
+    assert code == ExitCode.OK and shown.err == ""
+    return shown.out
+
+
+def info_json(capsys, *arguments):
+    (found,) = json.loads(info(capsys, *arguments, "--json"))
+    return found, found["at_hand"]
+
+
+def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
+    found, there = info_json(capsys, "miniimagenet")
+    assert there["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in there["said"]
+    assert there["finding"]["amount"] == "27 pictures of 9 classes" and there["splits"] == {}
+    assert not (project / "cache").exists()
+
+    _, prepared = call_json(capsys, "prepare", "miniimagenet")
+    found, there = info_json(capsys, "miniimagenet")
+    assert there["state"] == "ready" and there["content_hash"] == prepared["content_hash"]
+    assert there["shape"] == [3, 84, 84] and "train 9 of 38,400" in there["finding"]["subset"]
+    assert {split: each["images"] for split, each in there["splits"].items()} == {"train": 9, "val": 9, "test": 9}
+    assert all(tuple(there["splits"][split]["classes"]) == CLASSES[split][:3] for split in CLASSES)
+    assert "ImageNet's terms" in found["licence"] and "Vinyals" in found["citation"]
+
+    out = info(capsys, "miniimagenet")
+    for said in ("ready", "class folders", "no, a subset", "84 x 84, colour", prepared["content_hash"],
+                 "ImageNet's terms", "Vinyals", CLASSES["test"][2]):  # fmt: skip
+        assert said in out
+
+
+def test_info_elides_class_names_unless_all_are_asked_for(project, capsys):
+    for name in CLASSES["train"][3:8]:
+        write_picture(folders(project) / "train" / name / "1.png", ("train", 9, 9))
+    call(capsys, "prepare", "miniimagenet")
+    last = CLASSES["train"][7]
+    out = info(capsys, "miniimagenet")
+    assert "and 3 more" in out and last not in out
+    assert last in info(capsys, "miniimagenet", "--classes")
+    assert last in info_json(capsys, "miniimagenet")[1]["splits"]["train"]["classes"]
+
+
+def test_info_of_what_is_not_there_or_broken_says_so_and_how_to_get_it(project, capsys):
+    shutil.rmtree(folders(project))
+    _, there = info_json(capsys, "miniimagenet")
+    assert there["state"] == "not found" and "Name the folder" in there["said"]
+    assert there["looked"] == [f"'{project / 'data'}' (data_dir in mamlbench.toml)"]
+    assert "downloads it (14 MB)" in info_json(capsys, "omniglot")[1]["said"]
+    out = info(capsys, "miniimagenet")
+    assert "not found" in out and "looked in" in out
+
+    folders(project).mkdir()
+    (folders(project) / "train.tar").write_bytes(b"no archive")
+    _, there = info_json(capsys, "miniimagenet")
+    assert there["state"] == "broken" and "train.tar' cannot be read" in there["said"]
+
+
+def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
+    shutil.copytree(folders(project), project / "data" / "flowers")
+    assert info_json(capsys, "folder")[1]["state"] == "not found"
+    _, there = info_json(capsys, "folder", "-o", "path=flowers")
+    assert there["finding"]["where"] == str(project / "data" / "flowers")
+    assert main(["info", "maml", "-o", "path=flowers"]) == ExitCode.USAGE
+    assert "-o is for data sets, and 'maml' is none" in capsys.readouterr().err
+
+
+def test_info_of_what_is_computed_or_not_looked_for(capsys):
+    _, there = info_json(capsys, "sinusoid")
+    assert there["state"] == "ready" and len(there["content_hash"]) == 64 and there["shape"] == [1]
+    _, there = info_json(capsys, "toy")
+    assert there["state"] == "not looked for" and there["content_hash"] == ""
+
+
 # ------------------------------------------------------------------------------------------------------- prepare
 
 

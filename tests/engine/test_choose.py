@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from mamlbench.engine import Remembered, choose_engine
+from mamlbench.engine import EXAMPLE_BYTES_AT_ONCE, Remembered, choose_engine
 from mamlbench.errors import ConfigError
 
 
@@ -13,6 +13,7 @@ class Work:
     """Engines whose outcome and speed are made up: ``slow`` seconds per batch, ``wrong`` relative errors."""
 
     tasks = 8
+    task_bytes = 0
     vectorises = True
     differentiates = True
     trains = True
@@ -58,6 +59,19 @@ def test_the_fastest_of_those_that_agree_is_taken():
     assert "fastest of 6" in choice.reason
     assert "checked against the loop in float64 and float32" in choice.reason
     assert names(choice, dropped=False) == {"vmap", "vmap+recomputed", "vmap[4]", "vmap[2]", "loop", "loop+recomputed"}
+
+
+def test_no_more_tasks_are_computed_at_once_than_memory_allows():
+    work = Work(slow={"vmap[2]": 0.001})
+    work.task_bytes = EXAMPLE_BYTES_AT_ONCE // 4
+    choice = choose_engine("auto", work)
+    assert names(choice, dropped=True) == {"vmap", "vmap+recomputed"}
+    assert choice.engine.name == "vmap[2]" and "vmap" not in [name for name, _ in work.checked]
+    assert "13 MB of examples at once" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")
+    work.tasks, work.task_bytes = 64, EXAMPLE_BYTES_AT_ONCE // 7
+    assert "vmap[4]" in names(choose_engine("auto", work), dropped=False), "the largest part of the batch that fits"
+    work.task_bytes *= 7
+    assert choose_engine("auto", work).engine.name.startswith("loop")
 
 
 def test_one_that_disagrees_in_float64_is_dropped_with_its_reason_however_fast():

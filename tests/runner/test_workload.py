@@ -53,3 +53,13 @@ def test_what_cannot_be_vectorised_runs_in_the_loop(experiment):
 
 def test_the_float64_check_leaves_the_runs_own_network_in_float32(experiment):
     assert all(value.dtype.itemsize == 4 for value in experiment("maml", iterations=5).algorithm.meta.values())
+
+
+def test_on_a_cpu_large_tasks_are_not_computed_all_at_once(experiment, monkeypatch):
+    from mamlbench.engine import choose
+
+    assert experiment("maml", iterations=5).choice.engine.name == "vmap"
+    monkeypatch.setattr(choose, "EXAMPLE_BYTES_AT_ONCE", 2 * 3 * 2 * 14 * 14 * 4)
+    choice = experiment("fomaml", iterations=5, queries=1).choice
+    assert choice.engine.name == "vmap[2]"
+    assert "too much memory" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")

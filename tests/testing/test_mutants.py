@@ -75,7 +75,7 @@ def test_every_builtin_backbone_keeps_its_promises(name):
 
 def test_the_data_sets_that_need_no_files_keep_their_promises(monkeypatch):
     read = cache(lambda *fonts: read_alphabet(list(fonts)))  # it takes seconds, and they are drawn twice
-    monkeypatch.setattr("mamlbench_plugins.datasets.glyphs.read_alphabet", lambda fonts: read(*fonts))
+    monkeypatch.setattr("mamlbench_plugins.datasets.glyphs.read_alphabet", lambda fonts, progress: read(*fonts))
     assert broken("dataset", "glyphs", drawings=4) == []
     assert broken("dataset", "sinusoid") == []
 

@@ -4,37 +4,84 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.errors import ConfigError, did_you_mean, some
 from mamlbench.plugin import Entry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from mamlbench.cli.session import Session
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
 
+NAMES_SHOWN = 5
+"""Class names of each split, unless all are asked for."""
+
 
 @click.command()
 @click.argument("name", type=shared.Registered())
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Of a data set: an option to look for it with, such as path=flowers. May be repeated.",
+)
+@click.option("--classes", "all_classes", is_flag=True, help="Of a data set: name every class, not the first few.")
+@shared.data_dir
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
-def command(context: click.Context, *, name: str, as_json: bool) -> None:
-    """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets."""
-    registry = session_of(context).plugins.registry
+def command(
+    context: click.Context,
+    *,
+    name: str,
+    options: tuple[str, ...],
+    all_classes: bool,
+    data_dir: Path | None,
+    as_json: bool,
+) -> None:
+    """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets.
+
+    Of a data set also what lies there: its form, whether it is complete, counts, class names and hashes. Nothing is
+    decoded or downloaded for it.
+    """
+    session = session_of(context)
+    registry = session.plugins.registry
     entries = [entry for entry in registry.entries() if entry.name == name]
     if not entries:
         raise ConfigError(f"Nothing is called '{name}'.{did_you_mean(name, (e.name for e in registry.entries()))}")
+    if options and not any(entry.kind == "dataset" for entry in entries):
+        raise ConfigError(f"-o is for data sets, and '{name}' is none.")
+    given = shared.parse_options(options)
     described = [describe(entry) for entry in entries]
+    for each in described:
+        if each["kind"] == "dataset":
+            each["at_hand"] = _at_hand(session, name, given, data_dir)
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
     for each in described:
-        _show(each)
+        _show(each, all_classes=all_classes)
+
+
+def _at_hand(session: Session, name: str, options: Mapping[str, str], data_dir: Path | None) -> dict[str, Any]:
+    from mamlbench.project import folders
+    from mamlbench.runner.at_hand import at_hand
+
+    return asdict(at_hand(name, options, session.plugins, folders(session.project, data_dir=data_dir)))
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -83,7 +130,7 @@ def _type(field: dict[str, Any]) -> str:
     return " ".join([kind, ", ".join(limits)]).strip()
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: dict[str, Any], *, all_classes: bool) -> None:
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
@@ -94,6 +141,8 @@ def _show(found: dict[str, Any]) -> None:
     for key in ("title", "licence", "citation", "homepage", "meta_gradient", "feeds_on"):
         if found.get(key):
             out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(found[key]))}", highlight=False)
+    if "at_hand" in found:
+        _show_at_hand(out, found["at_hand"], all_classes=all_classes)
     prefix = "" if found["kind"] == "algorithm" else f"{found['kind']}."
     if found["options"]:
         rows = table("option", "default", "type", "what it does")
@@ -108,6 +157,39 @@ def _show(found: dict[str, Any]) -> None:
             settings = {k: v for k, v in preset.items() if k not in {"name", "source", "dataset", "ways", "shots"}}
             shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
             rows.add_row(preset["name"], where or "any", escape(shown), escape(preset.get("source", "")))
+        out.print(rows)
+
+
+def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> None:
+    """What lies there of a data set, and what can be done where that is not all."""
+    from rich.markup import escape
+
+    from mamlbench.cli.show import table
+
+    finding = found["finding"] or {}
+    lines = [("state", f"{found['state']}: {found['said']}" if found["said"] else found["state"])]
+    if found["state"] in {"not found", "broken"}:
+        lines.append(("looked in", ", ".join(found["looked"]) or "no folder, for none was named"))
+    if finding:
+        lines.append(("form", f"{finding['form']}, in '{finding['where']}'" if finding["where"] else finding["form"]))
+        lines.append(("how much", finding["amount"] or "not known"))
+        if finding["where"]:
+            lines.append(
+                ("complete", f"no, a subset ({finding['subset']})" if finding["subset"] else "as far as known")
+            )
+    if len(found["shape"]) == 3:
+        channels, height, width = found["shape"]
+        lines.append(("pictures", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"))
+    if found["content_hash"]:
+        lines.append(("content hash", found["content_hash"]))
+    for key, value in lines:
+        out.print(f"[bold]{key}[/]: {escape(str(value))}", highlight=False)
+    if any(split["classes"] for split in found["splits"].values()):
+        rows = table("split", "classes", "pictures", "hash", "class names")
+        for name, split in found["splits"].items():
+            names = some(split["classes"], len(split["classes"]) if all_classes else NAMES_SHOWN)
+            counts = (f"{len(split['classes']):,}", f"{split['images']:,}")
+            rows.add_row(name, *counts, split["hash"][:12], escape(names))
         out.print(rows)
 
 

@@ -34,6 +34,10 @@ PREPARATION_VERSION = 1
 LICENCE = "none stated by its authors; they ask to cite the report"
 SOURCE = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009"
 HOMEPAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+OBTAIN = (
+    "'mamlbench data prepare cifar-fs' (or fc100), or the first run, downloads CIFAR-100 (169 MB); or name the folder "
+    "that holds cifar-100-python or cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml"
+)
 
 
 class CIFARFS(TaskSource):
@@ -46,6 +50,7 @@ class CIFARFS(TaskSource):
         "ICLR 2019",
         publishable=False,
         homepage=HOMEPAGE,
+        obtain=OBTAIN,
     )
     Options: ClassVar[type[PictureOptions]] = PictureOptions
     default_backbone: ClassVar[str] = "conv4-pooled"
@@ -104,6 +109,7 @@ class FC100(CIFARFS):
         "learning, NeurIPS 2018",
         publishable=False,
         homepage=HOMEPAGE,
+        obtain=OBTAIN,
     )
     classes: ClassVar[Mapping[str, Sequence[str]]] = cifar_split.FC100
 

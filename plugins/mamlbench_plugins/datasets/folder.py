@@ -67,6 +67,8 @@ class Folder(TaskSource):
         licence="that of your pictures",
         citation="none (your own pictures)",
         publishable=False,
+        obtain="name the folder with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml, and what lies below it "
+        f"with -o path=NAME. {HELP}",
     )
     Options: ClassVar[type[PictureOptions]] = FolderOptions
     default_backbone: ClassVar[str] = "conv4-pooled"

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
+from mamlbench.api import Progress, ignore, tell
 from mamlbench_plugins.datasets.glyph_drawing import Face, Outline, draw_plain
 
 LONGER_SIDE = 24
@@ -40,12 +41,13 @@ class Alphabet:
     outlines: tuple[Mapping[str, Outline], ...]
 
 
-def read_alphabet(fonts: Sequence[Path]) -> Alphabet:
+def read_alphabet(fonts: Sequence[Path], progress: Progress = ignore) -> Alphabet:
     """Read the letters that all ``fonts`` have, and find the classes; about three seconds for twelve fonts."""
     faces = [Face(path) for path in fonts]
     letters = common_letters(faces)
     outlines = tuple({char: face.outline(char) for char in letters} for face in faces)
-    groups = merge_look_alikes(letters, [list(of_face.values()) for of_face in outlines])
+    shapes = [list(of_face.values()) for of_face in outlines]
+    groups = merge_look_alikes(letters, shapes, progress)
     return Alphabet({class_name(members[0]): members for members in groups}, outlines)
 
 
@@ -65,12 +67,13 @@ def class_name(char: str) -> str:
     return f"{script.title()}/{' '.join(word.lower() for word in rest if word != 'LETTER')}"
 
 
-def merge_look_alikes(letters: str, outlines: Sequence[Sequence[Outline]]) -> list[str]:
+def merge_look_alikes(letters: str, outlines: Sequence[Sequence[Outline]], progress: Progress = ignore) -> list[str]:
     """Partition ``letters`` into classes, each sorted; ``outlines[face][letter]`` are their shapes.
 
     Likeness is passed on: where a resembles b and b resembles c, all three are one class.
     """
-    unmatched = np.mean([_unmatched(of_face) for of_face in outlines], 0)  # [L, L]
+    told = tell(outlines, "glyphs, faces compared", len(outlines), progress)
+    unmatched = np.mean([_unmatched(of_face) for of_face in told], 0)  # [L, L]
     lower = np.array([char.lower() for char in letters])
     alike = unmatched <= np.where(lower[:, None] == lower, SAME_LETTER, LOOK_ALIKE)
     leader = np.arange(len(letters))

@@ -17,7 +17,7 @@ import numpy as np
 from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 
-from mamlbench.api import Keys, mix, uniform
+from mamlbench.api import Keys, Progress, ignore, mix, uniform
 
 SIDE = 28
 """Height and width of a picture, in pixels."""
@@ -145,12 +145,17 @@ class Distortion:
         return replace(self, **ranges)
 
 
-def draw_distorted(outlines: Sequence[Outline], keys: Keys, distortion: Distortion) -> NDArray[np.uint8]:
+def draw_distorted(
+    outlines: Sequence[Outline], keys: Keys, distortion: Distortion, progress: Progress = ignore
+) -> NDArray[np.uint8]:
     """Draw ``outlines`` ``[D]`` each distorted by its own key ``[D]``: uint8 ``[D, SIDE, SIDE]``, ink 255 on 0.
 
     A drawing is a pure function of its outline, its key and the distortion, and is never cut off by the border.
     """
-    pictures = [fill(*_placed(outlines[part], keys[part], distortion)) for part in _parts(len(outlines), at_once=500)]
+    pictures = []
+    for part in _parts(len(outlines), at_once=500):
+        pictures.append(fill(*_placed(outlines[part], keys[part], distortion)))
+        progress("glyphs", part.stop, len(outlines))
     return np.concatenate(pictures)
 
 

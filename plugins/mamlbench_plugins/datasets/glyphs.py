@@ -19,10 +19,12 @@ from mamlbench.api import (
     Finding,
     PackedImages,
     PictureFormat,
+    Progress,
     Rotations,
     SourceInfo,
     TaskPool,
     TaskSource,
+    ignore,
     mix,
     packed_images,
     prepared_images,
@@ -84,7 +86,8 @@ class Glyphs(TaskSource):
         fonts = _font_files()
         self.origin = f"drawn with seed {self.options.seed} from the fonts of matplotlib {matplotlib.__version__}"
         path = _prepared_at(self.places, self.options, fonts)
-        packed = packed_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts)))
+        told = self.places.progress
+        packed = packed_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts, told), told))
         return {split: self._pool(packed, split) for split in SPLITS}
 
     def picture_format(self) -> PictureFormat:
@@ -102,7 +105,7 @@ def split_of(name: str) -> str:
     return "train" if place < TRAIN else "val" if place < TRAIN + VAL else "test"
 
 
-def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet) -> PackedImages:
+def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet, progress: Progress = ignore) -> PackedImages:
     """Draw every class: uint8 ``[classes * drawings, 1, 28, 28]``, ink 255 on 0.
 
     A drawing is a pure function of fonts, seed, distortion, class name and number: more drawings keep the first ones.
@@ -114,7 +117,7 @@ def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet) -> PackedImages:
         of_face, of_letter = mix(key, 0) % np.uint64(len(alphabet.outlines)), mix(key, 1) % np.uint64(len(members))
         chosen += [alphabet.outlines[f][members[c]] for f, c in zip(of_face, of_letter, strict=True)]
         keys.append(mix(key, 2))
-    pictures = draw_distorted(chosen, np.concatenate(keys), DISTORTION.scaled(options.distortion))
+    pictures = draw_distorted(chosen, np.concatenate(keys), DISTORTION.scaled(options.distortion), progress)
     return PackedImages(
         torch.from_numpy(pictures).view(-1, 1, SIDE, SIDE),
         np.arange(len(alphabet.classes) + 1, dtype=np.int64) * options.drawings,

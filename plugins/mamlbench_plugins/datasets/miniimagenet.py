@@ -26,7 +26,7 @@ from mamlbench.api import (
 )
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets.listing import ORIGIN, amount, classes_by_split
-from mamlbench_plugins.datasets.miniimagenet_files import Place, not_found, places_to_try
+from mamlbench_plugins.datasets.miniimagenet_files import OBTAIN, Place, not_found, places_to_try
 from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
 from mamlbench_plugins.datasets.picture_options import PictureOptions
@@ -45,6 +45,7 @@ class MiniImageNet(TaskSource):
         "Optimization as a Model for Few-Shot Learning, ICLR 2017",
         publishable=False,
         homepage="https://www.image-net.org",
+        obtain=OBTAIN,
     )
     Options: ClassVar[type[PictureOptions]] = PictureOptions
     default_backbone: ClassVar[str] = "conv4-pooled"

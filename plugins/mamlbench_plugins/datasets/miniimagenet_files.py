@@ -18,6 +18,14 @@ from mamlbench_plugins.datasets.stores import FileStore, FolderStore, Store, arc
 FORMAT = PictureFormat(84)
 """As MAML's published script makes them: 84 x 84, colour, stretched by LANCZOS where they are larger."""
 
+OBTAIN = (
+    "It cannot be downloaded (its pictures are ImageNet's). Name the folder that holds it with --data-dir, "
+    "MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and test with a folder for each class; or images "
+    "with train.csv, val.csv and test.csv; or archives (tar, zip) of either; or the pickles "
+    "mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl"
+)
+"""Where it comes from, and which forms are recognised."""
+
 KNOWN = frozenset(name for names in CLASSES.values() for name in names)
 
 
@@ -116,9 +124,4 @@ def _is_miniimagenet(members: Sequence[Member]) -> bool:
 def not_found(places: DataPlaces) -> MissingDataError:
     """Say where it was looked for, and which forms would have been recognised."""
     looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
-    return MissingDataError(
-        f"miniImageNet was not found in {looked}. It cannot be downloaded (its pictures are ImageNet's). Name the "
-        "folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and "
-        "test with a folder for each class; or images with train.csv, val.csv and test.csv; or archives (tar, zip) of "
-        "either; or the pickles mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl."
-    )
+    return MissingDataError(f"miniImageNet was not found in {looked}. {OBTAIN}.")

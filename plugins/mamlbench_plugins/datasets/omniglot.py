@@ -59,6 +59,8 @@ class Omniglot(TaskSource):
         citation="Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program "
         "induction, Science 350(6266):1332-1338, 2015",
         homepage="https://github.com/brendenlake/omniglot",
+        obtain="'mamlbench data prepare omniglot', or the first run, downloads it (14 MB); or name the folder that holds "
+        "images_background.zip and images_evaluation.zip with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml",
     )
 
     class Options(BaseOptions):
@@ -105,7 +107,7 @@ class Omniglot(TaskSource):
         self.subset = what_is_missing(np.diff(packed.offsets).tolist())
         self.drawings_hash = packed.facts[CONTENT_HASH]
         if self.options.ink == 0:
-            packed = replace(packed, images=255 - packed.images, hashes=None)
+            packed = replace(packed, images=255 - packed.images, hashes=None, mapped=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
 

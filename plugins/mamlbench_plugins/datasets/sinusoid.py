@@ -114,7 +114,7 @@ class Sinusoid(TaskSource):
 
     @classmethod
     def look(cls, options: Any, places: DataPlaces) -> Finding:
-        return Finding("computed", amount="any number of waves")
+        return Finding("computed", amount="any number of waves", prepared=True)
 
     def load(self) -> Mapping[str, TaskPool]:
         self.origin = "computed"

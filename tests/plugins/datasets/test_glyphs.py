@@ -29,7 +29,7 @@ def alphabet() -> Alphabet:
 @pytest.fixture(scope="module")
 def source(cache: Path, alphabet: Alphabet) -> Glyphs:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(glyphs, "read_alphabet", lambda fonts: alphabet)  # read once, it takes seconds
+        patch.setattr(glyphs, "read_alphabet", lambda fonts, progress: alphabet)  # read once, it takes seconds
         return make(cache)
 
 
@@ -100,6 +100,14 @@ def test_drawn_once_then_read(source: Glyphs, cache: Path, monkeypatch: pytest.M
     assert make(cache).content_hash == source.content_hash
     assert make(cache, rotations="classes").splits["test"].size == 4 * source.splits["test"].size
     assert make(cache, rotations="classes").content_hash != source.content_hash
+
+
+def test_progress_is_told(tmp_path: Path, alphabet: Alphabet) -> None:
+    told: list[tuple[str, int, int]] = []
+    options = Glyphs.Options(drawings=3)
+    few = Alphabet(dict(list(alphabet.classes.items())[:300]), alphabet.outlines)
+    draw_glyphs(options, few, lambda *report: told.append(report))
+    assert told == [("glyphs", 500, 900), ("glyphs", 900, 900)]
 
 
 def test_more_drawings_keep_the_first_ones_and_another_seed_does_not(alphabet: Alphabet) -> None:
