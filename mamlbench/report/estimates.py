@@ -44,11 +44,8 @@ def over_seeds(means: Sequence[float]) -> Interval:
     mean = fmean(means)
     if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
         return Interval(mean=mean, low=mean, high=mean)
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
-    half = _quantile(len(means) - 1) * error
+    deviation = math.dist(means, [mean] * len(means)) / math.sqrt(len(means) - 1)
+    half = _quantile(len(means) - 1) * deviation / math.sqrt(len(means))
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 

@@ -84,7 +84,10 @@ def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort:
 
 
 def _table_row(row: Row, columns: Sequence[Column], best: Sequence[bool | None], *, elsewhere: bool) -> TableRow:
-    cells = [replace(column.cell(row), best=may_be) for column, may_be in zip(columns, best, strict=True)]
+    cells = [
+        column.cell(row) if may_be is None else replace(column.cell(row), best=may_be)
+        for column, may_be in zip(columns, best, strict=True)
+    ]
     if elsewhere:
         cells = [
             replace(cell, mark=cell.mark + ELSEWHERE) if column.measures_machine and cell.text else cell

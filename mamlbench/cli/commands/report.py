@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,7 @@ def command(
 
     folder = session_of(context).project.results_dir or Path("results")
     reading = read_records(paths or ([folder] if folder.exists() else []))
+    gc.freeze()  # the records stay to the end: to search them for garbage at every step takes longer than the tables
     for problem in reading.problems:
         click.echo(f"Skipped: {problem}", err=True)
     if not reading.records:
