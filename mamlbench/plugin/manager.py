@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,7 @@ from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.registry import KINDS, Entry, Registry
+from mamlbench.plugin.report_columns import Of, ReportColumn
 from mamlbench.plugin.tracking import TrackerListener
 
 
@@ -41,6 +42,7 @@ class Plugins:
     reports: list[PluginReport]
     files: tuple[Path, ...] = ()
     trackers: tuple[str, ...] = ()
+    report_columns: dict[str, ReportColumn] = field(default_factory=dict)
 
     def track(self, names: Iterable[str], folder: Path) -> None:
         """Send what happens to these trackers too, each with a folder of its name under ``folder``.
@@ -95,7 +97,7 @@ def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
         module = load()
         plugins.manager.register(module, name=name)
         _check_hook_names(plugins.manager, module)
-        _collect(plugins.registry, module, report)
+        _collect(plugins, module, report)
     except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the report carries it
         report.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         # By name, not by module: a module that two entry points share stays registered under the first.
@@ -112,7 +114,7 @@ def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
     manager.check_pending()
 
 
-def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
+def _collect(plugins: Plugins, module: Any, report: PluginReport) -> None:
     """Run the registration hooks of one plugin; only when all of them succeed do its names enter the registry."""
     found: list[Entry] = []
     for kind in KINDS:
@@ -124,8 +126,31 @@ def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
             found.append(Entry(kind, name, target, summary, report.origin))
 
         hook(register)
-    registry.add_all(found)
-    report.provides = [f"{entry.kind} {entry.name}" for entry in found]
+    columns = _columns(plugins, module, report.origin)
+    plugins.registry.add_all(found)
+    plugins.report_columns |= columns
+    report.provides = [*(f"{entry.kind} {entry.name}" for entry in found), *(f"column {name}" for name in columns)]
+
+
+def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColumn]:
+    """The columns that a plugin brings. Raises ValueError where a name is taken or one is malformed."""
+    found: dict[str, ReportColumn] = {}
+
+    def register(
+        name: str, value: str | Callable[[Any], Any], *, heading: str = "", unit: str = "",
+        lower_is_better: bool | None = None, of: Of = "record", about: str = "", measures_machine: bool = False,
+    ) -> None:  # fmt: skip
+        column = ReportColumn(name, value, heading or name, unit, lower_is_better, of, about, measures_machine, origin)
+        if column.problem():
+            raise ValueError(column.problem())
+        taken = plugins.report_columns.get(name) or found.setdefault(name, column)
+        if taken is not column:
+            raise ValueError(f"column '{name}' is already registered by {taken.origin}")
+
+    hook = getattr(module, f"{PROJECT}_report_columns", None)
+    if hook is not None:
+        hook(register)
+    return found
 
 
 def _import_file(path: Path) -> ModuleType:

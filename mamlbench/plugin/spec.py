@@ -7,8 +7,8 @@ is named in the record and never costs a run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mamlbench.plugin.markers import hookspec
 
@@ -24,6 +24,32 @@ class Register(Protocol):
 
     def __call__(self, name: str, target: str | type, *, summary: str = "") -> None:
         """Register ``target`` under ``name``."""
+
+
+class RegisterColumn(Protocol):
+    """The callback that ``mamlbench_report_columns`` receives; call it once per column."""
+
+    def __call__(
+        self, name: str, value: str | Callable[[Any], float | str | None], *, heading: str = "", unit: str = "",
+        lower_is_better: bool | None = None, of: Literal["record", "records"] = "record", about: str = "",
+        measures_machine: bool = False,
+    ) -> None:  # fmt: skip
+        """Register a column.
+
+        Args:
+            name: small letters, digits and underscores; what ``--columns`` and ``--sort`` take.
+            value: a function, or ``"module:function"``, imported when the column is first shown. It gets a
+                ``RunRecord`` (or, where ``of="records"``, the list of all in one row) and returns a number, a text, or
+                None where there is nothing to show.
+            heading: what stands above the column; the name where empty.
+            unit: behind the heading; with ``"%"`` numbers are fractions of 1, shown as per cent.
+            lower_is_better: the direction in which ``--sort`` puts the best first and the best cells are marked; None
+                where more is neither better nor worse.
+            of: ``"record"``: asked for each training seed, numbers are averaged, different texts joined by commas;
+                ``"records"``: asked once for each row, of all its training seeds.
+            about: one line, shown where the page explains its columns.
+            measures_machine: a time, a memory, an energy: rows from another machine are set apart.
+        """
 
 
 @hookspec
@@ -54,6 +80,15 @@ def mamlbench_register_trackers(register: Register) -> None:
 @hookspec
 def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
+
+
+@hookspec
+def mamlbench_report_columns(register: RegisterColumn) -> None:
+    """Bring columns of the comparison tables; ``mamlbench report --columns default,NAME`` shows them.
+
+    They are asked for when a table is made, from records alone: a file that only brings columns has no need of torch.
+    A column that fails leaves its cells empty, with one sentence below the table.
+    """
 
 
 @hookspec

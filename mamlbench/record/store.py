@@ -67,7 +67,11 @@ class ResultStore:
 
     def paths(self) -> list[Path]:
         """Every record file in this folder and below, in order of name."""
-        return sorted(path for path in self.folder.rglob("*.json") if _looks_like_record(path))
+        found = []
+        for folder, below, files in os.walk(self.folder):  # of ten thousand files Path.rglob would ask each what it is
+            if not Path(f"{folder}.json").is_file():
+                found += [Path(folder, name) for name in (*files, *below) if _looks_like_record(name)]
+        return sorted(found)
 
     def records(self) -> Iterator[RunRecord]:
         """Read every record; raises UnreadableRecordError at the first that cannot be read."""
@@ -124,10 +128,6 @@ def _readable_name(spec: RunSpec) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", name)
 
 
-def _looks_like_record(path: Path) -> bool:
+def _looks_like_record(name: str) -> bool:
     """Artefacts are JSON too; they lie in a folder named after a record, which may not have been written yet."""
-    return not (
-        path.name.startswith(".")
-        or path.name in ("model.json", "checkpoint.json")
-        or Path(f"{path.parent}.json").is_file()
-    )
+    return name.endswith(".json") and not name.startswith(".") and name not in ("model.json", "checkpoint.json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,9 +13,12 @@ from mamlbench.report.groups import Group, Row
 from mamlbench.report.text import number, percent_or_number, with_half_width
 from mamlbench.spec import MODES
 
+NO_COLUMNS: Mapping[str, Column] = {}
 DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
 """Columns shown where none are asked for. 'score' stands for one column per mode."""
 
+SEVERAL = ("score", "default", "all")
+"""Names that stand for several columns."""
 OF_TESTED_RUNS = frozenset(
     ["untrained", "gain", "before", *MODES, *(f"{each}_{mode}" for each in ("untrained", "gain") for mode in MODES)]
 )
@@ -52,30 +55,49 @@ class Column:
     mode: str = ""
     """Of a column of scores: the mode they belong to."""
     values: Callable[[Row], list[float]] = lambda row: []
-    """Of time and memory: what each finished run measured, in base units."""
+    """Of time and memory, and of a plugin's numbers: what there is of each finished run, in base units."""
+    problem: str = ""
+    """Why cells are empty that should not be: a plugin's column that failed."""
 
 
 def columns_of(group: Group) -> dict[str, Column]:
-    """Every column that this group can have, by name, in the order in which they stand."""
-    columns = [*_descriptive(), *_scores(group), *_time_and_memory(group), *_facts()]
+    """Every column that this group can have by itself, by name, in the order in which they stand."""
+    columns = [*_descriptive(), *_scores(group), *_time_and_memory(group.rows), *_facts()]
     return {column.name: column for column in columns}
 
 
-def choose_columns(group: Group, names: tuple[str, ...]) -> list[Column]:
-    """The columns called ``names`` ('all' for every one). Raises ConfigError for a name that is not known."""
+def built_in_names() -> set[str]:
+    """Every name that is taken: no plugin's column can have it."""
+    columns = [*_descriptive(), *_time_and_memory([]), *_facts()]
+    return {*(column.name for column in columns), *OF_TESTED_RUNS, *SEVERAL}
+
+
+def choose_columns(
+    group: Group, names: tuple[str, ...], plugged: Mapping[str, Column] = NO_COLUMNS
+) -> list[Column]:
+    """The columns called ``names`` ('all' for every one, 'default' for those shown where none are asked for).
+
+    Raises ConfigError for a name that is neither known nor ``plugged``.
+    """
     known = columns_of(group)
     if "all" in names:
-        return list(known.values())
-    wanted = [each for name in names for each in (_score_names(group) if name == "score" else (name,))]
-    anywhere = {*known, *OF_TESTED_RUNS}
+        return [*known.values(), *plugged.values()]
+    wanted = [each for name in names for each in _expanded(name, group)]
+    anywhere = {*known, *OF_TESTED_RUNS, *plugged}
     unknown = [name for name in wanted if name not in anywhere]
     if unknown:
         raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, anywhere)}" for name in unknown))
-    return [known[name] for name in dict.fromkeys(wanted) if name in known]
+    return [
+        known[name] if name in known else plugged[name]
+        for name in dict.fromkeys(wanted)
+        if name in known or name in plugged
+    ]
 
 
-def _score_names(group: Group) -> list[str]:
-    return group.modes or ["score"]
+def _expanded(name: str, group: Group) -> Iterable[str]:
+    if name == "default":
+        return [each for part in DEFAULT for each in _expanded(part, group)]
+    return (group.modes or ["score"]) if name == "score" else [name]
 
 
 def _descriptive() -> list[Column]:
@@ -129,8 +151,8 @@ def _before(row: Row) -> float | None:
     return average([test.score_after_step[0] for test in row.tests if test.score_after_step])
 
 
-def _time_and_memory(group: Group) -> list[Column]:
-    clocks = {measured.device_clock for row in group.rows for measured in row.measurements}
+def _time_and_memory(rows: Iterable[Row]) -> list[Column]:
+    clocks = {measured.device_clock for row in rows for measured in row.measurements}
     clock = {"cpu": "CPU s", "cuda-events": "GPU s"}[clocks.pop()] if len(clocks) == 1 else "device s"
     each = _values_of
     return [

@@ -41,14 +41,11 @@ def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
 
 def over_seeds(means: Sequence[float]) -> Interval:
     """Mean of two or more means and its 95 % interval by Student's t."""
-    mean = fmean(means)
+    mean = mean_of(means)
     if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
         return Interval(mean=mean, low=mean, high=mean)
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
-    half = _quantile(len(means) - 1) * error
+    deviation = math.dist(means, [mean] * len(means)) / math.sqrt(len(means) - 1)
+    half = _quantile(len(means) - 1) * deviation / math.sqrt(len(means))
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
@@ -62,4 +59,12 @@ def _quantile(freedom: int) -> float:
 def average(values: Sequence[float | None]) -> float | None:
     """Mean of what is known; None where nothing is."""
     known = [value for value in values if value is not None]
-    return fmean(known) if known else None
+    return mean_of(known) if known else None
+
+
+def mean_of(values: Sequence[float]) -> float:
+    """Mean of one number or more; where numbers have no finite sum (a record may hold 1e308), infinite or NaN."""
+    try:
+        return fmean(values)
+    except (OverflowError, ValueError):
+        return sum(values) / len(values)

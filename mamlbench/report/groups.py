@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -74,12 +75,12 @@ class Row:
         last = {run.spec.seed: run for run in self.runs if run.spec.seed not in done}
         return [last[seed] for seed in sorted(last)]
 
-    @property
+    @cached_property
     def tests(self) -> list[Evaluation]:
         """The test of each seed."""
         return [run.test for run in self.seeds if run.test is not None]
 
-    @property
+    @cached_property
     def measurements(self) -> list[Measurement]:
         """Time and memory of every finished run, repeats as well."""
         return [run.measurement for run in self.finished if run.measurement is not None]
@@ -155,16 +156,16 @@ def _fits(stray: Conditions, known: Conditions) -> bool:
 def _rows(runs: Iterable[RunRecord]) -> list[Row]:
     by_key: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
-        spec = run.spec.model_copy(update={"seed": 0})
-        by_key[f"{spec.canonical_json()} {_software_and_machine(run)}"].append(run)
+        spec = json.dumps(run.spec.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
+        by_key[f"{spec} {_software_and_machine(run)}"].append(run)
     rows = [Row(members) for members in by_key.values()]
     _tell_apart(rows)
     return rows
 
 
-def _software_and_machine(run: RunRecord) -> dict[str, Any]:
+def _software_and_machine(run: RunRecord) -> str:
     """The environment without the revision: a commit that changes no code makes no other row."""
-    return run.environment.model_dump(exclude={"git_revision"})
+    return run.environment.model_dump_json(exclude={"git_revision"})
 
 
 def _tell_apart(rows: Sequence[Row]) -> None:

@@ -41,11 +41,15 @@ def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row
     best: list[list[bool | None]] = [[None] * len(columns) for _ in rows]
     judged_scores: dict[int, Array] = {}
     ranked = unranked = False
+    likewise: list[str] = []
     for place, column in enumerate(columns):
         if column.lower_is_better is None:
             continue
         if column.mode:
             found = judged_scores = _scores(rows, column.mode)
+        elif not column.measures_machine:
+            found = _measured(rows, column)
+            likewise += [column.title] if len(found) > 1 else []
         else:
             here = [None if any(row is other for other in elsewhere) else row for row in rows]
             found = _measured(here, column)
@@ -56,6 +60,7 @@ def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row
     if not any(may_be for row in best for may_be in row):
         return Marks(best, "")
     said = [_about_scores(list(judged_scores.values())), _about_machine(ranked=ranked, unranked=unranked)]
+    said += [f"{title}: likewise, run by run (Welch's test)." for title in likewise]
     return Marks(best, " ".join(filter(None, said)))
 
 
@@ -86,7 +91,8 @@ def episode_scores(row: Row, mode: str) -> Array | None:
 
 def _measured(rows: Sequence[Row | None], column: Column) -> dict[int, Array]:
     """What each run measured, ``[runs, 2]`` (the same twice: there are no episodes), where every row has three."""
-    values = {place: column.values(row) for place, row in enumerate(rows) if row is not None and row.measurements}
+    taken = "measurements" if column.measures_machine else "seeds"
+    values = {place: column.values(row) for place, row in enumerate(rows) if row is not None and getattr(row, taken)}
     if any(len(each) < REPEATS or not np.isfinite(each).all() for each in values.values()):
         return {}
     return {place: np.repeat(np.asarray(each, float)[:, None], 2, axis=1) for place, each in values.items()}

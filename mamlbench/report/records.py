@@ -37,7 +37,7 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
 
 
 def _read_all(reading: Reading, paths: Iterable[str | Path]) -> None:
-    for path in dict.fromkeys(file.resolve() for file in _files(list(map(Path, paths)))):
+    for path in dict.fromkeys(_resolved(_files(list(map(Path, paths))))):
         try:
             record = _read(path)
         except UnreadableRecordError as error:
@@ -68,6 +68,18 @@ def _files(paths: list[Path]) -> Iterator[Path]:
             yield from ResultStore(path).paths()
         else:
             yield path
+
+
+def _resolved(files: Iterable[Path]) -> Iterator[Path]:
+    """The files' real paths; a folder is looked up once, not for each of its files."""
+    folders: dict[Path, Path] = {}
+    for file in files:
+        if file.is_symlink() or file.name in ("", ".."):
+            yield file.resolve()
+            continue
+        if file.parent not in folders:
+            folders[file.parent] = file.parent.resolve()
+        yield folders[file.parent] / file.name
 
 
 def _read(path: Path) -> RunRecord:

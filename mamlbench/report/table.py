@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
 from mamlbench.report import notes, settings
 from mamlbench.report.columns import DEFAULT, Cell, Column, choose_columns
 from mamlbench.report.groups import Conditions, Group, Row, group_records
 from mamlbench.report.marks import mark
+from mamlbench.report.plugged import PluginColumns
 
+NO_PLUGINS: Mapping[str, ReportColumn] = {}
 ELSEWHERE = "†"
 """Marks a time or a memory that must not be compared with those of the other rows."""
 
@@ -40,25 +43,36 @@ class Table:
     notes: list[str]
     marked: str = ""
     """What the mark of the best cells means; each format puts its own sign before it. Empty where none is marked."""
+    problems: Sequence[str] = ()
+    """A sentence for each plugin's column that failed; the notes hold them too."""
 
 
-def build_tables(records: Iterable[RunRecord], columns: Sequence[str] = (), sort: str | None = None) -> list[Table]:
+def build_tables(
+    records: Iterable[RunRecord], columns: Sequence[str] = (), sort: str | None = None,
+    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
+) -> list[Table]:  # fmt: skip
     """Build one table per group of comparable records.
 
     Args:
         records: finished or not.
-        columns: names of columns ('all' for every one); the default ones where empty.
+        columns: names of columns ('all' for every one, 'default' for the default ones); the default ones where empty.
         sort: name of the column to sort by, best first; the score of the first mode where None.
+        plugged: columns that plugins bring, by name; they stand where they are asked for.
 
     Raises ConfigError for a column that is not known.
     """
     groups = group_records(records)
-    return [_build(group, groups[:place], tuple(columns) or DEFAULT, sort) for place, group in enumerate(groups)]
+    names = tuple(columns) or DEFAULT
+    return [
+        _build(group, groups[:place], names, sort, PluginColumns(plugged, group)) for place, group in enumerate(groups)
+    ]
 
 
-def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None) -> Table:
-    columns = choose_columns(group, names)
-    by = [*choose_columns(group, (sort or "score",)), *choose_columns(group, ("score",))][0]
+def _build(
+    group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None, plugged: PluginColumns
+) -> Table:
+    columns = choose_columns(group, names, plugged)
+    by = [*choose_columns(group, (sort or "score",), plugged), *choose_columns(group, ("score",))][0]
     rows = sorted(group.rows, key=_order(by))
     elsewhere, why = _measured_elsewhere(rows)
     marks = mark(rows, columns, elsewhere)
@@ -78,13 +92,18 @@ def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort:
             *([f"{ELSEWHERE} {why}"] if elsewhere and shown_machine else []),
             *notes.not_comparable(group, earlier),
             *notes.failures(group),
+            *plugged.problems,
         ],
         marked=marks.note,
+        problems=plugged.problems,
     )
 
 
 def _table_row(row: Row, columns: Sequence[Column], best: Sequence[bool | None], *, elsewhere: bool) -> TableRow:
-    cells = [replace(column.cell(row), best=may_be) for column, may_be in zip(columns, best, strict=True)]
+    cells = [
+        column.cell(row) if may_be is None else replace(column.cell(row), best=may_be)
+        for column, may_be in zip(columns, best, strict=True)
+    ]
     if elsewhere:
         cells = [
             replace(cell, mark=cell.mark + ELSEWHERE) if column.measures_machine and cell.text else cell

@@ -36,4 +36,6 @@ def with_half_width(mean: float, half: float, is_share: bool, *, signed: bool = 
 
 def printable(text: str) -> str:
     """Replace what could move a terminal's cursor, hide or reverse text; names and reasons come from strangers."""
+    if text.isprintable():  # nearly all text is: nothing of these categories is in it
+        return text
     return "".join(" " if unicodedata.category(each)[0] == "C" or each in "\u2028\u2029" else each for each in text)

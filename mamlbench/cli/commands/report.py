@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
 if TYPE_CHECKING:
+    from mamlbench.cli.session import Session
+    from mamlbench.plugin import ReportColumn
     from mamlbench.record import RunRecord
 
 FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
@@ -23,6 +26,7 @@ EPILOG = """\b
 Examples:
   mamlbench report                                   the results folder
   mamlbench report results/omniglot-*.json --columns all
+  mamlbench report --plugin mine.py --columns score,cost --sort cost
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
   mamlbench report --figure pareto --format pdf --output pareto.pdf"""
@@ -36,8 +40,12 @@ Examples:
 @click.option(
     "--private", is_flag=True, help="Show pictures in the page that the data set's licence forbids to publish."
 )
-@click.option("--columns", multiple=True, help="A column to show, or 'all'; repeat or separate by commas.")
+@click.option(
+    "--columns", multiple=True,
+    help="A column to show, 'default' for those shown without this, or 'all'; repeat or separate by commas.",
+)  # fmt: skip
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
+@shared.plugin_files
 @shared.debug
 @click.pass_context
 def command(
@@ -55,6 +63,7 @@ def command(
 
     folder = session_of(context).project.results_dir or Path("results")
     reading = read_records(paths or ([folder] if folder.exists() else []))
+    gc.freeze()  # the records stay to the end: to search them for garbage at every step takes longer than the tables
     for problem in reading.problems:
         click.echo(f"Skipped: {problem}", err=True)
     if not reading.records:
@@ -62,18 +71,19 @@ def command(
     if figure is not None:
         _write(_figure(figure, reading.records, format_), output)
         return ExitCode.OK
-    names = [name.strip() for given in columns for name in given.split(",") if name.strip()]
+    names, plugged = _columns(session_of(context), columns, sort)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
         _write(
             render_page(
-                reading.records, reading.files, columns=names, sort=sort, private=private, problems=reading.problems
-            ),
+                reading.records, reading.files, columns=names, sort=sort, private=private, problems=reading.problems,
+                plugged=plugged,
+            ),  # fmt: skip
             output,
         )
         return ExitCode.OK
-    tables = build_tables(reading.records, names, sort)
+    tables = build_tables(reading.records, names, sort, plugged)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
@@ -83,7 +93,40 @@ def command(
     from mamlbench.report.render import RENDERERS
 
     _write(RENDERERS["md" if format_ == "table" else format_](tables), output)
+    if format_ == "csv":  # which has no place for notes
+        for problem in dict.fromkeys(problem for table in tables for problem in table.problems):
+            click.echo(problem, err=True)
     return ExitCode.OK
+
+
+def _columns(
+    session: Session, given: Sequence[str], sort: str | None
+) -> tuple[list[str], dict[str, ReportColumn]]:
+    """Names of the columns to show, and what plugins bring of them.
+
+    Plugins are loaded only where they may be meant: some import torch, which no table needs. The columns of a file
+    that was named with ``--plugin`` are shown unasked.
+    """
+    from mamlbench.report.columns import built_in_names
+
+    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
+    known = built_in_names()
+    asked = {*names, *([sort] if sort else [])}
+    if not session.given_plugins and "all" not in asked and asked <= known:
+        return names, {}
+    plugins = session.plugins if session.given_plugins else session.plugins_with_errors()
+    broken = sum(bool(report.error) for report in plugins.reports)
+    if broken:
+        click.echo(f"{broken} plugin(s) failed to load: see 'mamlbench plugins'.", err=True)
+    for name in plugins.report_columns.keys() & known:
+        click.echo(
+            f"Column '{name}' of {plugins.report_columns[name].origin} is not shown: a built-in column has the name.",
+            err=True,
+        )
+    plugged = {name: column for name, column in plugins.report_columns.items() if name not in known}
+    files = {str(path.resolve()) for path in session.given_plugins}
+    unasked = [name for name, column in plugged.items() if column.origin in files]
+    return names or (["default", *unasked] if unasked else []), plugged
 
 
 def _check(format_: str, figure: str | None, output: Path | None, *, private: bool) -> None:

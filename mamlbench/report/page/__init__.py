@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
 from mamlbench.report.page.sections import make_sections
+from mamlbench.report.table import NO_PLUGINS
 from mamlbench.report.text import printable
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def render_page(
     records: Sequence[RunRecord], files: Sequence[Path] = (), *, columns: Sequence[str] = (), sort: str | None = None,
-    private: bool = False, problems: Sequence[str] = (),
+    private: bool = False, problems: Sequence[str] = (), plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> str:  # fmt: skip
     """Write the page of ``records`` as HTML.
 
@@ -28,12 +30,15 @@ def render_page(
         sort: column to sort the tables by.
         private: show pictures even of data sets whose licence forbids it.
         problems: a sentence for each file that was skipped.
+        plugged: columns that plugins bring, by name.
 
     Raises ConfigError for a column that is not known.
     """
     from mamlbench import __version__
 
-    sections, environments = make_sections(records, files, columns=columns, sort=sort, private=private)
+    sections, environments = make_sections(
+        records, files, columns=columns, sort=sort, private=private, plugged=plugged
+    )
     started = sorted(record.started[:10] for record in records)
     return _environment().get_template("page.html").render(
         sections=sections, environments=environments, records=records, problems=problems, private=private,

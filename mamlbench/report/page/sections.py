@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mamlbench.plugin import ReportColumn
 from mamlbench.record import Environment, RunRecord
 from mamlbench.report import notes, settings
 from mamlbench.report.figures.panels import FIGURES
@@ -14,7 +15,7 @@ from mamlbench.report.figures.style import Style
 from mamlbench.report.figures.view import MOST_ROWS, View, labels_of, view_of
 from mamlbench.report.groups import Group, Row, group_records
 from mamlbench.report.page.samples import Gallery, gallery
-from mamlbench.report.table import Table, build_tables
+from mamlbench.report.table import NO_PLUGINS, Table, build_tables
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -77,11 +78,12 @@ class _Environments:
 
 
 def make_sections(
-    records: Sequence[RunRecord], files: Sequence[Path], *, columns: Sequence[str], sort: str | None, private: bool
+    records: Sequence[RunRecord], files: Sequence[Path], *, columns: Sequence[str], sort: str | None, private: bool,
+    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> tuple[list[Section], list[Environment]]:
     """One section per group of comparable records, and the environments that they refer to by number from 1."""
     file_of = {id(record): file for record, file in zip(records, files, strict=False)}
-    groups, tables = group_records(records), build_tables(records, columns, sort)
+    groups, tables = group_records(records), build_tables(records, columns, sort, plugged)
     by_size = sorted(range(len(groups)), key=lambda place: -len(groups[place].records))
     figured = set(by_size[:MOST_FIGURED])
     environments = _Environments()

@@ -7,8 +7,15 @@ from collections.abc import Callable, Sequence
 from mamlbench.report.render.data import to_csv, to_json
 from mamlbench.report.render.latex import to_latex
 from mamlbench.report.render.markdown import to_markdown
-from mamlbench.report.render.terminal import to_svg
 from mamlbench.report.table import Table
+
+
+def to_svg(tables: Sequence[Table]) -> str:
+    """The terminal's picture as SVG, for a page that shows what a user sees."""
+    from mamlbench.report.render.terminal import to_svg as draw  # rich: the other formats do without it
+
+    return draw(tables)
+
 
 RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
     "md": to_markdown,

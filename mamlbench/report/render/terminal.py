@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from rich import box
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table as RichTable
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
 
 from mamlbench.report.columns import Cell
@@ -18,6 +19,12 @@ from mamlbench.report.text import printable
 
 BEST = "*"
 """Stands behind the best cells, for those who see no colour."""
+GAP = "  "
+"""Between two columns."""
+EDGE = " "
+"""On either side of a table."""
+NARROWEST = 9
+"""Cells that the algorithms' column has at least."""
 
 
 def to_svg(tables: Sequence[Table]) -> str:
@@ -31,42 +38,112 @@ def print_tables(tables: Sequence[Table], console: Console) -> None:
     """Print each table under its title, with its notes."""
     for table in tables:
         console.print(Text(f"\n{printable(table.title)}", style="bold"))
-        for columns in _pages(table, console):
-            console.print(_grid(table, columns))
+        for grid in _pages(table, console.width):
+            console.print(grid, crop=False)
         for note in notes(table, BEST):
             console.print(Text(printable(note), style="dim"))
 
 
-def _pages(table: Table, console: Console) -> Iterator[list[int]]:
-    """Places of the columns that fit side by side; what does not fit goes below, each part with the algorithms."""
-    alone = _natural_width(_grid(table, []), console)  # the algorithms' column, which every page has
-    widths = [_natural_width(_grid(table, [place]), console) - alone for place in range(len(table.columns))]
-    page: list[int] = []
+@dataclass(frozen=True)
+class _Column:
+    """One column in words: heading, then a text and a style per row."""
+
+    heading: str
+    texts: list[str]
+    styles: list[str]
+    right: bool
+    width: int
+    """Terminal cells at which nothing is folded."""
+
+    @classmethod
+    def of(cls, heading: str, texts: list[str], styles: list[str], *, right: bool = False, least: int = 1) -> _Column:
+        width = max(map(cell_len, (heading, *texts)))
+        return cls(heading, texts, styles, right, max(width, least))
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Columns side by side, for rich to print.
+
+    rich's own tables measure and wrap every cell many times over, which takes seconds for a thousand rows.
+    """
+
+    columns: Sequence[_Column]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        widths = _fitted([column.width for column in self.columns], options.max_width)
+        plain, bold = Style.null(), console.get_style("bold")
+        inner = sum(widths) + len(GAP) * (len(widths) - 1)
+        empty = Segment(" " * (inner + 2 * len(EDGE)) + "\n")
+        yield empty
+        yield from _line([(column.heading, bold) for column in self.columns], self.columns, widths, console)
+        yield Segment(f"{EDGE}{'─' * inner}{EDGE}\n")
+        known = {name: console.get_style(name) for column in self.columns for name in set(column.styles) if name}
+        for row in range(len(self.columns[0].texts)):
+            cells = [(column.texts[row], known.get(column.styles[row], plain)) for column in self.columns]
+            yield from _line(cells, self.columns, widths, console)
+        yield empty
+
+
+def _pages(table: Table, width: int) -> Iterator[_Grid]:
+    """The columns that fit side by side; what does not fit goes below, each part with the algorithms."""
+    rows = table.rows
+    names = _Column.of("algorithm", [printable(label(row)) for row in rows], [""] * len(rows), least=NARROWEST)
+    page = [names]
+    for place, column in enumerate(table.columns):
+        cells = [row.cells[place] for row in rows]
+        signed = any(cell.best for cell in cells)
+        texts = [_text(cell, signed) for cell in cells]
+        one = _Column.of(printable(column.title), texts, [_style(cell) for cell in cells], right=column.numeric)
+        if len(page) > 1 and _total([*page, one]) > width:
+            yield _Grid(page)
+            page = [names]
+        page.append(one)
+    yield _Grid(page)
+
+
+def _total(columns: Sequence[_Column]) -> int:
+    return sum(column.width for column in columns) + len(GAP) * (len(columns) - 1) + 2 * len(EDGE)
+
+
+def _fitted(widths: list[int], most: int) -> list[int]:
+    """Widths of which all fit: the algorithms' is folded first, the others where that is not enough."""
+    over = sum(widths) + len(GAP) * (len(widths) - 1) + 2 * len(EDGE) - most
+    fitted = []
     for place, width in enumerate(widths):
-        if page and alone + sum(widths[each] for each in page) + width > console.width:
-            yield page
-            page = []
-        page.append(place)
-    yield page
+        least = min(width, NARROWEST if place == 0 else 1)
+        cut = max(min(over, width - least), 0)
+        fitted.append(width - cut)
+        over -= cut
+    return fitted
 
 
-def _natural_width(grid: RichTable, console: Console) -> int:
-    """Width at which nothing is folded."""
-    return Measurement.get(console, console.options.update(max_width=10_000), grid).maximum
+def _line(
+    cells: Sequence[tuple[str, Style]], columns: Sequence[_Column], widths: Sequence[int], console: Console
+) -> Iterator[Segment]:
+    """One row, in more than one line where a cell is folded."""
+    folded = [_folded(text, width, console) for (text, _), width in zip(cells, widths, strict=True)]
+    for number in range(max(map(len, folded))):
+        yield Segment(EDGE)
+        for place, parts in enumerate(folded):
+            text = parts[number] if number < len(parts) else ""
+            room = " " * (widths[place] - cell_len(text))
+            if place:
+                yield Segment(GAP)
+            yield Segment(room + text if columns[place].right else text + room, cells[place][1])
+        yield Segment(f"{EDGE}\n")
 
 
-def _grid(table: Table, columns: Sequence[int]) -> RichTable:
-    made = RichTable(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, collapse_padding=True)
-    made.add_column("algorithm", overflow="fold", min_width=9)
-    for column in (table.columns[place] for place in columns):
-        made.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
-    signed = {place for place in columns if any(row.cells[place].best for row in table.rows)}
-    for row in table.rows:
-        made.add_row(Text(printable(label(row))), *(_text(row.cells[place], place in signed) for place in columns))
-    return made
+def _folded(text: str, width: int, console: Console) -> list[str]:
+    if cell_len(text) <= width:
+        return [text]
+    return [each.plain.rstrip() for each in Text(text).wrap(console, width, overflow="fold")]
 
 
-def _text(cell: Cell, signed: bool) -> Text:
+def _text(cell: Cell, signed: bool) -> str:
     """The cell in words; in a column with marks, those without one keep its place free, so that digits align."""
-    style = "bold green" if cell.best else "red" if cell.bad else ""
-    return Text(printable(cell.text + cell.mark) + (BEST if cell.best else " " if signed else ""), style=style)
+    return printable(cell.text + cell.mark) + (BEST if cell.best else " " if signed else "")
+
+
+def _style(cell: Cell) -> str:
+    return "bold green" if cell.best else "red" if cell.bad else ""
