@@ -17,6 +17,7 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
+    "suite": "Run a grid of algorithms, data sets, protocols, options and seeds.",
     "report": "Print recorded runs as a comparison table.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
@@ -31,6 +32,7 @@ Examples:
   mamlbench run --algo maml                                  on glyphs, no download needed
   mamlbench run --algo maml --dataset omniglot --data-dir DIR
   mamlbench run --algo maml --algo reptile --seeds 3         one table
+  mamlbench suite FILE.toml                                  a grid of runs; again: only what is missing
   mamlbench info maml                                        its options
 
 \b

@@ -13,6 +13,17 @@ Your first plugin, whole::
 
 from mamlbench.plugin.manager import PluginReport, Plugins, load_plugins
 from mamlbench.plugin.markers import PROJECT, hookimpl, hookspec
-from mamlbench.plugin.registry import KINDS, Entry, Registry
+from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 
-__all__ = ["KINDS", "PROJECT", "Entry", "PluginReport", "Plugins", "Registry", "hookimpl", "hookspec", "load_plugins"]
+__all__ = [
+    "KINDS",
+    "PROJECT",
+    "SUITE",
+    "Entry",
+    "PluginReport",
+    "Plugins",
+    "Registry",
+    "hookimpl",
+    "hookspec",
+    "load_plugins",
+]

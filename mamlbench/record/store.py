@@ -65,9 +65,14 @@ class ResultStore:
         write_atomically(path, record.model_dump_json(indent=1).encode())
         return path
 
-    def paths(self) -> list[Path]:
-        """Every record file in this folder and below, in order of name."""
-        return sorted(path for path in self.folder.rglob("*.json") if _looks_like_record(path))
+    def paths(self, prefix: str = "") -> list[Path]:
+        """Every record file in this folder and below whose name begins so, in order of name."""
+        found = (path for path in self.folder.rglob("*.json") if path.name.startswith(prefix))
+        return sorted(path for path in found if _looks_like_record(path))
+
+    def prefix(self, spec: RunSpec) -> str:
+        """How names of records begin that have the algorithm, data set, ways and shots of ``spec``."""
+        return _readable_name(spec).removesuffix(f"{spec.seed}")
 
     def records(self) -> Iterator[RunRecord]:
         """Read every record; raises UnreadableRecordError at the first that cannot be read."""

@@ -12,7 +12,9 @@ from mamlbench.errors import Problem, did_you_mean
 def explain(
     error: ValidationError, known: Iterable[str], subject: str, *, what: str = "setting", prefix: str = ""
 ) -> list[Problem]:
-    """One sentence, with the field's name as its key, for each thing wrong: an unknown name with the nearest known one, a bad value with the value.
+    """One sentence for each thing wrong: an unknown name with the nearest known one, a bad value with the value.
+
+    The key of each problem is the field's name as a user writes it.
 
     Args:
         error: what validation raised.

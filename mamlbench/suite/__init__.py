@@ -4,4 +4,15 @@ from mamlbench.suite.grid import Cell, Given, expand
 from mamlbench.suite.read import Suite, read_changes, read_suite
 from mamlbench.suite.schema import Conditions, Override, Settings, SuiteFile
 
-__all__ = ["Cell", "Conditions", "Given", "Override", "Settings", "Suite", "SuiteFile", "expand", "read_changes", "read_suite"]
+__all__ = [
+    "Cell",
+    "Conditions",
+    "Given",
+    "Override",
+    "Settings",
+    "Suite",
+    "SuiteFile",
+    "expand",
+    "read_changes",
+    "read_suite",
+]

@@ -15,7 +15,6 @@ from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.suite import toml_lines
 from mamlbench.suite.schema import Conditions, Override, Settings, SuiteFile
 
-
 SET = "--set"
 """First part of the place of a setting that came from the command line instead of the file."""
 
@@ -161,7 +160,7 @@ def _sentence(each: Any) -> str:
 
 def _model(place: tuple[str | int, ...]) -> type[BaseModel]:
     """Which table's keys could have been meant there."""
-    if "when" in place[1:-1] or place[0] == "exclude" and len(place) > 1:
+    if "when" in place[1:-1] or (place[0] == "exclude" and len(place) > 1):
         return Conditions
     inner: dict[str | int, type[BaseModel]] = {"include": Settings, "override": Override}
     return inner.get(place[0], SuiteFile) if len(place) > 1 else SuiteFile
