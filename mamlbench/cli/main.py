@@ -22,6 +22,7 @@ COMMANDS = {
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
     "plugins": "Show what is installed, and what failed to load.",
+    "schema": "Print the JSON schema of suites, run specs or records.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",
 }

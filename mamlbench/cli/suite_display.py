@@ -66,7 +66,7 @@ class SuiteDisplay(ProgressDisplay):
             f" in {duration(cell.record.measurement.wall_seconds)}" if cell.record and cell.record.measurement else ""
         )
         left = self._left(self.number + 1)
-        why = f": {cell.reason}" if cell.reason else ""
+        why = f": {' '.join(cell.reason.splitlines())}" if cell.reason else ""
         click.echo(f"{self.title(cell.spec)}: {cell.state}{took}{why}{left and f'; {left}'}", err=True)
 
     def _left(self, number: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -35,6 +34,5 @@ def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
         yield Path(module.__file__).name, Path(module.__file__)
 
 
-@cache
 def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

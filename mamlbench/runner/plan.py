@@ -72,17 +72,20 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name), "algorithm")
     dataset = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
     sampler = _collect(problems, lambda: load("sampler", request.sampler), "sampler")
-    if request.backbone is not None:
-        _collect(problems, lambda: load("backbone", request.backbone), "backbone")
-    if algorithm is None or dataset is None or sampler is None or problems:
+    if algorithm is None or dataset is None:  # without them nothing is known of what else there could be
+        if request.backbone is not None:
+            _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
 
     regression = dataset.kind == "regression"
     ways = request.ways or (1 if regression else 5)
     shots = request.shots or (5 if regression else 1)
-    preset = _preset(algorithm, name, request.preset, Setting(request.dataset, ways, shots))
+    setting = Setting(request.dataset, ways, shots)
+    preset = _collect(problems, lambda: _preset(algorithm, name, request.preset, setting))
+    if preset is None:
+        raise ConfigError(*problems)
     backbone_name = request.backbone or preset.backbone or dataset.default_backbone
-    backbone = load("backbone", backbone_name)
+    backbone = _collect(problems, lambda: load("backbone", backbone_name), "backbone")
     given = _split_options(request.options)
     own_backbone = request.backbone in (None, preset.backbone or dataset.default_backbone)
     layers = {
@@ -95,6 +98,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     components = {
         kind: _collect(problems, lambda kind=kind, layer=layer: _component(kind, *layer))
         for kind, layer in layers.items()
+        if layer[0] is not None
     }
     protocol = _collect(problems, lambda: _protocol(request, preset, ways, shots, regression))
     if problems:
