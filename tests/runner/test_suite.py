@@ -2,10 +2,10 @@
 
 import pytest
 
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, DataError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore, RunRecord
-from mamlbench.runner import plan_suite
+from mamlbench.runner import plan_suite, run_suite
 from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders
 from mamlbench.suite import read_changes, read_suite
@@ -165,3 +165,28 @@ preset = "papper"
 def test_a_mistake_on_the_command_line_is_located_there(planned):
     with pytest.raises(ConfigError, match=r"--set options\.backbone\.widht: backbone 'conv4-strided' has no option"):
         planned(changes={"options.backbone.widht": "3"})
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (DataError("no data"), [("not started", "no data")] + 3 * [("finished", "")]),
+        (KeyboardInterrupt(), [("interrupted", "interrupted before it began")]),
+    ],
+)
+def test_cells_that_cannot_be_started(planned, write, plugins, monkeypatch, tmp_path, error, ends):  # noqa: PLR0917
+    def launch(specs, plugins, folders, *, isolated):
+        assert isolated, "each cell has a process of its own"
+        (spec,) = specs
+        if (spec.algorithm.name, spec.seed) == ("maml", 0):
+            raise error
+        return [write(spec)]
+
+    monkeypatch.setattr("mamlbench.runner.suite.launch", launch)
+    plan = planned()
+    began = []
+    folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
+    done = list(run_suite(plan, plugins, folders, lambda number, cell: began.append((number, cell.spec.seed))))
+    assert [(cell.state, cell.reason) for cell in done] == ends
+    assert began == list(enumerate((0, 1, 0, 1)))[: len(ends)]
+    assert plan.cells[: len(ends)] == done and len(plan.waiting) == 4 - len(ends)
