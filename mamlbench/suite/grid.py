@@ -37,33 +37,33 @@ def expand(suite: Suite, changes: Settings | None = None) -> list[Cell]:
 
     Args:
         suite: what was read.
-        changes: settings that replace those of every cell; they do not come from the file.
+        changes: settings that every cell has, whatever the file says. Its overrides and exclusions see them.
 
-    Raises ConfigError where an override or exclusion meets no cell, or where none is left.
+    Raises ConfigError where an override or exclusion meets no cell (without changes), or where none is left.
     """
     file, problems = suite.file, []
-    common = _axes(file, ())
+    replaced = _axes(changes or Settings(), (SET,))
+    common = _axes(file, ()) | replaced
     cells: list[Cell] = [*_product(common)] if file.algorithm else []
     for number, table in enumerate(file.include):
-        cells += _product(common | _axes(table, ("include", number)))
+        cells += _product(common | _axes(table, ("include", number)) | replaced)
     for number, override in enumerate(file.override):
         place: Path = ("override", number)
         wanted = _axes(override.when, (*place, "when"))
         if not any(_meets(cell, wanted) for cell in cells):
             problems.append(suite.located((*place, "when"), f"meets no cell{_hint(wanted, cells)}"))
-        cells = [*itertools.chain(*(_changed(each, wanted, _axes(override, place)) for each in cells))]
+        cells = [*itertools.chain(*(_changed(each, wanted, _axes(override, place) | replaced) for each in cells))]
     for number, conditions in enumerate(file.exclude):
         wanted = _axes(conditions, ("exclude", number))
         left = [cell for cell in cells if not _meets(cell, wanted)]
         if len(left) == len(cells):
             problems.append(suite.located(("exclude", number), f"meets no cell{_hint(wanted, cells)}"))
         cells = left
-    if problems:
+    if problems and not replaced:
         raise ConfigError(*problems)
     if not cells:
         raise ConfigError(f"{suite.path}: every cell is excluded.")
-    replaced = _axes(changes or Settings(), (SET,))
-    return [*itertools.chain(*(_changed(each, {}, replaced) for each in cells))]
+    return cells
 
 
 def _axes(settings: Conditions, place: Path) -> _Axes:

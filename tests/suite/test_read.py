@@ -116,6 +116,13 @@ def test_the_command_line_has_the_last_word(write):
     assert [(c["options.backbone.width"], c["seed"]) for c in found[:4]] == [(4, 0), (4, 1), (8, 0), (8, 1)]
 
 
+def test_conditions_see_what_the_command_line_says(write):
+    """No cell is reptile's now, so neither its override nor its exclusion applies."""
+    found = cells(write(FULL), algorithm="maml", shots="5")
+    base = {"algorithm": "maml", "shots": 5, "iterations": 100, "options.inner_lr": 0.4}
+    assert found == [base, {**base, "options.finetune_lr": 0.5}]
+
+
 def test_words_from_the_command_line_need_no_quotes(write):
     assert cells(write('algorithm = "maml"'), device="cpu", **{"options.clip": "none"}) == [
         {"algorithm": "maml", "options.clip": "none", "device": "cpu"}
