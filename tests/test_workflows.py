@@ -69,7 +69,7 @@ def test_every_input_given_by_a_workflow_is_one_of_the_action():
 
 @pytest.fixture
 def act(tmp_path):
-    """Run the action's own steps with stand-ins for the programs: ``act(verdict, **inputs)`` gives calls and outputs."""
+    """Run the action's steps with stand-ins for the programs: ``act(verdict, **inputs)`` gives status and calls."""
     for folder in ("bin", "temp/mamlbench-head/bin", "temp/mamlbench-base/bin", "work"):
         (tmp_path / folder).mkdir(parents=True)
         for name in ("mamlbench", "pip", "python", "git"):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
 MOST_ROWS = 40
-_PARTS = ("dataset", "backbone", "sampler")
 
 
 class SuiteDisplay(ProgressDisplay):
@@ -77,16 +76,12 @@ class SuiteDisplay(ProgressDisplay):
 def show_plan(planned: SuitePlan, folder: Path) -> None:
     """Print every cell with its state, and how long what is to be run will take."""
     out = console(stderr=True)
-    settings = [_settings(cell.spec) for cell in planned.cells]
-    differing = [name for name in settings[0] if len({repr(each.get(name)) for each in settings}) > 1]
-    differing = list(dict.fromkeys(["algorithm", *differing]))
-    rows = table("", *differing, "state", "about")
-    for number, (cell, values) in enumerate(zip(planned.cells, settings, strict=True), 1):
-        if number > MOST_ROWS:
-            break
+    differing = _differing(planned.cells)
+    rows = table("", *(name.removeprefix("options.") for name in differing), "state", "about")
+    for number, cell in enumerate(planned.cells[:MOST_ROWS], 1):
         state = f"{cell.state} ({cell.reason})" if cell.reason else cell.state
         about = "" if cell.state != "to do" else "unknown" if cell.seconds is None else duration(cell.seconds)
-        rows.add_row(str(number), *(_text(values.get(name, "")) for name in differing), _escaped(state), about)
+        rows.add_row(str(number), *(_text(cell.given.get(name, "")) for name in differing), _escaped(state), about)
     out.print(rows)
     if len(planned.cells) > MOST_ROWS:
         click.echo(f"... and {len(planned.cells) - MOST_ROWS} more cells.", err=True)
@@ -137,16 +132,10 @@ def _cells(number: int) -> str:
     return "1 cell" if number == 1 else f"{number} cells"
 
 
-def _settings(spec: RunSpec) -> dict[str, Any]:
-    """Every setting by the name under which a suite gives it."""
-    found: dict[str, Any] = {"dataset": spec.dataset.name, **spec.protocol.model_dump(), "backbone": spec.backbone.name}
-    found |= {"algorithm": spec.algorithm.name, "preset": spec.preset, "sampler": spec.sampler.name}
-    found |= spec.algorithm.options
-    training = spec.training
-    found |= {"iterations": training.iterations, "meta_batch": training.meta_batch}
-    for part in _PARTS:
-        found |= {f"{part}.{name}": value for name, value in getattr(spec, part).options.items()}
-    return found | {"device": spec.device, "engine": spec.engine, "seed": spec.seed}
+def _differing(cells: Sequence[SuiteCell]) -> list[str]:
+    """The settings that tell the cells apart, the algorithm always among them."""
+    names = dict.fromkeys(name for cell in cells for name in cell.given)
+    return [n for n in names if n == "algorithm" or len({repr(cell.given.get(n)) for cell in cells}) > 1]
 
 
 def _text(value: Any) -> str:

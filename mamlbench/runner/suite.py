@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
@@ -30,6 +30,8 @@ class SuiteCell:
     record: RunRecord | None = None
     seconds: float | None = None
     """estimated wall seconds, where it is to be run and earlier records allow an estimate"""
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """the settings that the suite gives it, options as ``options.NAME``; the rest is the preset's"""
 
 
 @dataclass
@@ -63,18 +65,18 @@ def plan_suite(
 
     Raises ConfigError with every mistake in the file, each with its line.
     """
-    specs = _specs(suite, plugins, changes)
+    specs = _specs(suite, plugins, changes)  # with the cell of each
     history = History(ResultStore(folders.results))
-    environments = {device: surroundings(device, plugins) for device in {spec.device for spec in specs}}
+    environments = {device: surroundings(device, plugins) for device in {spec.device for spec, _ in specs}}
     cells = []
-    for spec in specs:
+    for spec, given in specs:
         environment = environments[spec.device]
         cell = SuiteCell(spec, "to do", "asked for" if fresh else "")
         if not fresh:
             cell = _state(spec, history.of(spec), environment, retry_failed)
         if cell.state == "to do":
             cell = replace(cell, seconds=estimate(spec, history.alike(spec), environment))
-        cells.append(cell)
+        cells.append(replace(cell, given={name: each.value for name, each in given.items()}))
     return SuitePlan(suite.name, cells, history, environments)
 
 
@@ -136,17 +138,17 @@ def _state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment
     return SuiteCell(spec, "failed", latest.reason, record=latest)
 
 
-def _specs(suite: Suite, plugins: Plugins, changes: Settings | None) -> list[RunSpec]:
+def _specs(suite: Suite, plugins: Plugins, changes: Settings | None) -> list[tuple[RunSpec, Cell]]:
     """One spec for each cell, no two alike. Raises ConfigError with all that cannot be planned."""
     problems: list[str] = []
-    specs: dict[str, RunSpec] = {}
+    specs: dict[str, tuple[RunSpec, Cell]] = {}
     for cell in expand(suite, changes):
         try:
             (spec,) = plan(request(**_request(cell)), plugins)
         except ConfigError as error:
             problems += [suite.located(_place(cell, getattr(each, "key", "")), each) for each in error.problems]
         else:
-            specs.setdefault(spec.hash, spec)
+            specs.setdefault(spec.hash, (spec, cell))
     if problems:
         raise ConfigError(*dict.fromkeys(problems))
     return list(specs.values())
