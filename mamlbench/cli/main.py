@@ -17,7 +17,7 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
-    "suite": "Run a grid of algorithms, data sets, protocols, options and seeds.",
+    "suite": "Run a grid of algorithms, settings and seeds.",
     "report": "Print recorded runs as a comparison table.",
     "list": "List algorithms, data sets, backbones and samplers.",
     "info": "Show one of them with its options.",
