@@ -126,7 +126,7 @@ def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path
     assert status == verdict
     assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
     assert calls[0][1] == "results/reference.toml"
-    assert calls[1][1:3] == [str(tmp_path / "work" / "results" / "reference"), "head"]
+    assert calls[1][1:3] == ["results/reference", str(tmp_path / "temp" / "mamlbench" / "head")]
     assert [call[call.index("--fail") + 1 :][:3] for call in calls[1:3]] == 2 * [
         ["accuracy:-1pp", "--fail", "device_seconds:+10%"]
     ]
@@ -141,7 +141,7 @@ def test_the_action_runs_the_base_revision_too(act, tmp_path):
     assert [call[0] for call in calls] == ["suite", "suite", "compare", "compare", "report"]
     folders = [call[call.index("--results-dir") + 1] for call in calls[:2]]
     assert folders == [str(tmp_path / "temp" / "mamlbench" / name) for name in ("head", "base")]
-    assert calls[2][1:3] == [folders[1], "head"]
+    assert calls[2][1:3] == folders[::-1]
 
 
 @needs_bash

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable
 from statistics import median
-from typing import Any
 
 from mamlbench.record import Environment, Measurement, ResultStore, RunRecord, UnreadableRecordError, read_record
 from mamlbench.spec import RunSpec
 
 START_SECONDS = 5
 """A fresh process until its run begins (importing torch, most of all), which records do not count."""
-_MACHINE = {"cpu", "cores", "threads", "device_name", "platform"}
 
 
 class History:
@@ -21,64 +20,67 @@ class History:
         self.problems: list[str] = []
         self._store = store
         self._alike: dict[str, list[RunRecord]] = {}
+        self._timed: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
 
-    def alike(self, spec: RunSpec) -> list[RunRecord]:
+    def of(self, spec: RunSpec) -> list[RunRecord]:
+        """Records of this very spec, the latest last, whatever code and machine they come from."""
+        found = [record for record in self._read(spec) if record.spec_hash == spec.hash]
+        return sorted(found, key=lambda record: (record.started, record.attempt))
+
+    def add(self, record: RunRecord) -> None:
+        """Take in what has just been run."""
+        self._read(record.spec).append(record)
+        self._file(record)
+
+    def estimate(self, spec: RunSpec, environment: Environment) -> float | None:
+        """Estimate the wall seconds of a run from finished ones on the same machine; None where none is like it.
+
+        The records nearest to it are taken: those that differ in the training seed only; else those with the same
+        settings but for how much is trained and tested, scaled to that; else those with other options of the
+        algorithm.
+        """
+        self._read(spec)
+        for key in _keys(spec, environment):
+            found = self._timed.get(key)
+            if found:
+                return START_SECONDS + median(_scaled(each, spec) for each in found)
+        return None
+
+    def _read(self, spec: RunSpec) -> list[RunRecord]:
         """Records of the same algorithm, data set, ways and shots; files that cannot be read become problems."""
         prefix = self._store.prefix(spec)
         if prefix not in self._alike:
             self._alike[prefix] = []
             for path in self._store.paths(prefix):
                 try:
-                    self._alike[prefix].append(read_record(path))
+                    record = read_record(path)
                 except UnreadableRecordError as error:
                     self.problems.append(str(error))
+                else:
+                    self._alike[prefix].append(record)
+                    self._file(record)
         return self._alike[prefix]
 
-    def of(self, spec: RunSpec) -> list[RunRecord]:
-        """Records of this very spec, the latest last, whatever code and machine they come from."""
-        found = [record for record in self.alike(spec) if record.spec_hash == spec.hash]
-        return sorted(found, key=lambda record: (record.started, record.attempt))
-
-    def add(self, record: RunRecord) -> None:
-        """Take in what has just been run."""
-        self.alike(record.spec).append(record)
+    def _file(self, record: RunRecord) -> None:
+        """Keep a record under everything that a later run may be like it in."""
+        if record.status == "finished" and record.measurement is not None:
+            for key in _keys(record.spec, record.environment):
+                self._timed[key].append(record)
 
 
-def estimate(spec: RunSpec, records: Iterable[RunRecord], environment: Environment) -> float | None:
-    """Estimate the wall seconds of a run from finished ones on the same machine; None where there is none like it.
-
-    The records nearest to it are taken: those that differ in the training seed only; else those with the same
-    settings but for how much is trained and tested, scaled to that; else those with other options of the algorithm.
-    """
-    machine = environment.model_dump(include=_MACHINE)
-    usable = [
-        record
-        for record in records
-        if record.status == "finished"
-        and record.measurement is not None
-        and record.spec.device == spec.device
-        and record.environment.model_dump(include=_MACHINE) == machine
-    ]
-    for like in (_but_the_seed, _but_the_amount, _but_the_method):
-        found = [each for each in usable if like(each.spec) == like(spec)]
-        if found:
-            return START_SECONDS + median(_scaled(each, spec) for each in found)
-    return None
-
-
-def _but_the_seed(spec: RunSpec) -> Any:
-    training = spec.training.model_copy(update={"target_score": None})
-    return spec.model_copy(update={"seed": 0, "training": training, "preset": ""})
-
-
-def _but_the_amount(spec: RunSpec) -> Any:
+def _keys(spec: RunSpec, environment: Environment) -> list[tuple[str, ...]]:
+    """What must be equal for one run to take as long as another, the closest likeness first."""
     protocol, training = spec.protocol, spec.training
+    machine = (environment.cpu, environment.cores, environment.threads, environment.device_name, environment.platform)
+    here = repr((spec.device, machine))
+    seedless = spec.model_copy(
+        update={"seed": 0, "preset": "", "training": training.model_copy(update={"target_score": None})}
+    )
     episodes = (protocol.ways, protocol.shots, protocol.queries, protocol.modes, training.shots, training.queries)
-    return (spec.algorithm, spec.dataset, spec.backbone, spec.sampler, spec.engine, episodes)
-
-
-def _but_the_method(spec: RunSpec) -> Any:
-    return (spec.algorithm.name, spec.dataset.name, spec.backbone, spec.protocol.ways, spec.protocol.shots)
+    amountless = (spec.algorithm, spec.dataset, spec.backbone, spec.sampler, spec.engine, episodes)
+    methodless = (spec.algorithm.name, spec.dataset.name, spec.backbone, protocol.ways, protocol.shots)
+    return [("seed", here, seedless.canonical_json()), ("amount", here, repr(amountless)),
+            ("method", here, repr(methodless))]  # fmt: skip
 
 
 def _scaled(record: RunRecord, spec: RunSpec) -> float:

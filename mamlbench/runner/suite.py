@@ -9,7 +9,7 @@ from typing import Any, Literal
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord
-from mamlbench.runner.history import History, estimate
+from mamlbench.runner.history import History
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan, request
 from mamlbench.runner.surroundings import surroundings
@@ -75,7 +75,7 @@ def plan_suite(
         if not fresh:
             cell = _state(spec, history.of(spec), environment, retry_failed)
         if cell.state == "to do":
-            cell = replace(cell, seconds=estimate(spec, history.alike(spec), environment))
+            cell = replace(cell, seconds=history.estimate(spec, environment))
         cells.append(replace(cell, given={name: each.value for name, each in given.items()}))
     return SuitePlan(suite.name, cells, history, environments)
 
@@ -102,8 +102,7 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     """Estimate the wall seconds of these cells from all records there are by now; None where one is unknown."""
     total = 0.0
     for cell in cells:
-        spec = cell.spec
-        seconds = estimate(spec, planned.history.alike(spec), planned.environments[spec.device])
+        seconds = planned.history.estimate(cell.spec, planned.environments[cell.spec.device])
         if seconds is None:
             return None
         total += seconds

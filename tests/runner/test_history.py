@@ -5,7 +5,7 @@ import pytest
 from mamlbench.plugin import load_plugins
 from mamlbench.record import Measurement, ResultStore, RunRecord, Segment
 from mamlbench.runner import plan
-from mamlbench.runner.history import START_SECONDS, History, estimate
+from mamlbench.runner.history import START_SECONDS, History
 from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import RunRequest
 
@@ -32,23 +32,34 @@ def record(spec, *, status="finished", train=20.0, evaluate=4.0, environment=HER
     )  # fmt: skip
 
 
-def test_another_seed_takes_as_long():
+@pytest.fixture
+def estimate(tmp_path):
+    def estimate(wanted, *earlier):
+        history = History(ResultStore(tmp_path))
+        for each in earlier:
+            history.add(each)
+        return history.estimate(wanted, HERE)
+
+    return estimate
+
+
+def test_another_seed_takes_as_long(estimate):
     earlier = [record(spec(seed=number), train=train) for number, train in enumerate((19, 20, 30))]
-    assert estimate(spec(seed=7), earlier, HERE) == pytest.approx(START_SECONDS + 27)
+    assert estimate(spec(seed=7), *earlier) == pytest.approx(START_SECONDS + 27)
 
 
-def test_training_and_evaluation_are_scaled_and_the_rest_is_not():
+def test_training_and_evaluation_are_scaled_and_the_rest_is_not(estimate):
     base = spec(test_episodes=200, validation_episodes=100)
     assert base.training.validate_every == 13  # 8 validations: 800 + 2 x 200 episodes
     twice = spec(test_episodes=600, validation_episodes=100, iterations=200)
-    assert estimate(twice, [record(base)], HERE) == pytest.approx(START_SECONDS + 3 + 40 + 4 * 2000 / 1200)
+    assert estimate(twice, record(base)) == pytest.approx(START_SECONDS + 3 + 40 + 4 * 2000 / 1200)
 
 
-def test_the_nearest_records_count():
+def test_the_nearest_records_count(estimate):
     other_rate = record(spec(options={"inner_lr": 0.1}), train=50)
     same = record(spec(seed=3))
-    assert estimate(spec(), [other_rate], HERE) == pytest.approx(START_SECONDS + 57)
-    assert estimate(spec(), [other_rate, same], HERE) == pytest.approx(START_SECONDS + 27)
+    assert estimate(spec(), other_rate) == pytest.approx(START_SECONDS + 57)
+    assert estimate(spec(), other_rate, same) == pytest.approx(START_SECONDS + 27)
 
 
 @pytest.mark.parametrize(
@@ -63,8 +74,8 @@ def test_the_nearest_records_count():
     ],
     ids=["algorithm", "shots", "width", "cut off", "cpu", "threads"],
 )
-def test_nothing_like_it_is_unknown(unlike):
-    assert estimate(spec(), [unlike], HERE) is None
+def test_nothing_like_it_is_unknown(estimate, unlike):
+    assert estimate(spec(), unlike) is None
 
 
 def test_records_are_found_by_name_and_broken_ones_named(tmp_path):
@@ -76,8 +87,8 @@ def test_records_are_found_by_name_and_broken_ones_named(tmp_path):
     (tmp_path / "results" / f"{store.prefix(wanted)}0-broken.json").write_text("{")
     (tmp_path / "results" / "unrelated.json").write_text("{")
     history = History(store)
-    assert {each.spec.seed for each in history.alike(wanted)} == {0, 12}
     assert [each.spec for each in history.of(wanted)] == [wanted]
+    assert history.estimate(spec(seed=99), HERE) == pytest.approx(START_SECONDS + 27)
     assert len(history.problems) == 1 and "broken.json" in history.problems[0]
     assert history.of(spec("maml", shots=20)) == []
     history.add(record(spec("maml", shots=20)))
