@@ -46,8 +46,20 @@ class ConfigError(MamlbenchError):
         super().__init__("\n".join(problems))
 
 
+class MissingDependencyError(ConfigError):
+    """A plugin's library that is not installed; raised where the plugin is imported, it says how to install it."""
+
+
 class DataError(MamlbenchError):
     """Data that is missing, damaged or too small for what was asked."""
+
+
+class MissingDataError(DataError):
+    """Data that is nowhere where it was looked for."""
+
+
+class CacheError(DataError):
+    """Prepared data that cannot be kept: the cache folder cannot be written, or is too full."""
 
 
 class DamagedError(DataError):

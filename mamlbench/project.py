@@ -20,6 +20,16 @@ CACHE_VARIABLE = "MAMLBENCH_CACHE"
 
 
 @dataclass(frozen=True)
+class CompareSettings:
+    """The table ``[compare]``."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+    fail: tuple[str, ...] = ()
+    """thresholds of the gate, as ``mamlbench compare --fail`` takes them"""
+
+
+@dataclass(frozen=True)
 class Project:
     """What ``mamlbench.toml`` may say; its relative paths start at its own folder.
 
@@ -35,6 +45,10 @@ class Project:
     """where records go; None: results/ in the current folder"""
     plugins: tuple[Path, ...] = ()
     """single-file plugins to load with every command"""
+    compare: CompareSettings = CompareSettings()
+    """what the gate lets through"""
+    trackers: tuple[str, ...] = ()
+    """trackers that every run is sent to, by name"""
 
 
 def find_project(start: Path) -> Project:
@@ -69,6 +83,8 @@ def _resolved(project: Project, folder: Path) -> Project:
         data_dir=absolute(project.data_dir),
         results_dir=absolute(project.results_dir),
         plugins=tuple(folder / path.expanduser() for path in project.plugins),
+        compare=project.compare,
+        trackers=project.trackers,
     )
 
 

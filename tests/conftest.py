@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from hypothesis import settings
 # Examples are derived from the test itself, so that a failure is the same one on every machine.
 settings.register_profile("mamlbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mamlbench")
+
+pytest_plugins = ["mamlbench.testing.pytest"]
 
 ROOT = Path(__file__).parents[1]
 REQUIRE_ALL = os.environ.get("MAMLBENCH_REQUIRE_ALL") == "1"
@@ -37,6 +40,23 @@ def latex():
     """Ask for pdflatex with booktabs (Debian: texlive-latex-recommended)."""
     if shutil.which("pdflatex") is None:
         skip_or_fail("no LaTeX: pdflatex is not installed")
+
+
+@pytest.fixture(params=["tensorboard", "mlflow"])
+def tracker(request):
+    """Name of a tracker whose extra is installed."""
+    if find_spec(request.param) is None:
+        skip_or_fail(f"the extra '{request.param}' is not installed")
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The command that starts a browser without a window (Debian: chromium)."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        skip_or_fail("no browser: chromium is not installed")
+    return found
 
 
 def pytest_runtest_setup(item):

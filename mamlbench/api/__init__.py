@@ -6,6 +6,7 @@ from mamlbench.api.algorithm import (
     GradientBased,
     InnerLoop,
     Learner,
+    OuterStep,
     Workbench,
     copy_into,
     prefixed,
@@ -18,15 +19,18 @@ from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
+from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
-from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images
-from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture
+from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
+from mamlbench.api.peer import Peer, PeerWork
+from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
-from mamlbench.api.sources import SPLITS, DataPlaces, SourceInfo, TaskPool, TaskSource
+from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
+from mamlbench.api.tracker import Tracker
 from mamlbench.spec import Mode, Preset, Setting
 
 __all__ = [
@@ -42,6 +46,7 @@ __all__ = [
     "Engine",
     "EpisodeBatch",
     "Examples",
+    "Finding",
     "Fit",
     "GradientBased",
     "ImageStream",
@@ -57,8 +62,11 @@ __all__ = [
     "Options",
     "OuterOptimizer",
     "OuterOptions",
+    "OuterStep",
     "PackedImages",
     "Parameters",
+    "Peer",
+    "PeerWork",
     "PictureFile",
     "PictureFormat",
     "Preset",
@@ -73,21 +81,27 @@ __all__ = [
     "TaskPool",
     "TaskSampler",
     "TaskSource",
+    "Tracker",
     "Workbench",
     "copy_into",
     "decoded",
     "draw",
+    "forward_over_reverse",
+    "ignore",
     "image_hashes",
+    "inner_gradient",
     "is_picture",
     "minibatch_order",
     "mix",
     "packed_images",
     "prefixed",
+    "prepared_images",
     "record_statistics",
     "replay_statistics",
     "scheduled",
     "seed_key",
     "take",
+    "tell",
     "tree_map",
     "uniform",
     "unprefixed",

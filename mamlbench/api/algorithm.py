@@ -68,13 +68,23 @@ class Algorithm(ABC):
         presets: settings by name, data set and protocol, each with its source.
         gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
         feeds_on: 'episodes', or 'examples' of all training classes with their labels.
+        vectorised: whether the functions of one task can be run for many at once; where False, only the loop is right.
+        additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
+            apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labelled
+            examples it is asked without batch norm, which ties a minibatch together in any case.
+        equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
         meta: what training learns and a model artefact keeps.
+
+    ``mamlbench check`` holds a method to each of these.
     """
 
     Options: ClassVar[type[Options]] = Options
     presets: ClassVar[tuple[Preset, ...]] = ()
     gradient_order: ClassVar[int | None] = None
     feeds_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
+    vectorised: ClassVar[bool] = True
+    additive: bool = True
+    equivariant: ClassVar[bool] = False
     meta: Parameters
 
     def __init__(self, bench: Workbench, options: Any) -> None:
@@ -197,7 +207,26 @@ class InnerLoop(Algorithm):
         return self.model.predict(self.parameters(state), support_x, x, mode)
 
 
-class GradientBased(InnerLoop):
+class OuterStep(InnerLoop):
+    """A method whose meta-parameters an outer optimiser moves along the mean direction.
+
+    Set ``meta`` and ``outer`` in ``__init__``, and write ``direction``.
+    """
+
+    outer: OuterOptimizer
+
+    def apply(self, direction: Direction) -> None:
+        self.outer.step(direction.mean)
+
+    def state(self) -> dict[str, Tensor]:
+        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        copy_into(self.meta, unprefixed("meta", state))
+        self.outer.load_state(unprefixed("outer", state))
+
+
+class GradientBased(OuterStep):
     """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
 
     ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser. A method that learns
@@ -232,16 +261,6 @@ class GradientBased(InnerLoop):
     def direction(self, batch: EpisodeBatch) -> Direction:
         sums, loss = self.engine.meta_gradient(self, self.meta, batch, self.train_steps)
         return Direction(sums, loss, batch.tasks)
-
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
-
-    def state(self) -> dict[str, Tensor]:
-        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        copy_into(self.meta, unprefixed("meta", state))
-        self.outer.load_state(unprefixed("outer", state))
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

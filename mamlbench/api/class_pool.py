@@ -174,6 +174,11 @@ class ClassPool(TaskPool):
             x = self.augmentation(x, mix(draws, 3))
         return Examples(self._normalised(x), torch.from_numpy(classes).to(x.device))
 
+    def shown(self, pictures: Tensor) -> Tensor:
+        """Pictures from elsewhere as this pool's examples are: uint8 ``[n, C, H, W]`` to float32 on the device."""
+        pixels = pictures.to(self.device or self.images.device)
+        return self._normalised(pixels.to(torch.float32).mul_(self.scale))
+
     def _check(self, ways: int, examples: int) -> None:
         problems = []
         if ways > self.size:

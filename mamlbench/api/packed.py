@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mamlbench.errors import DataError
+from mamlbench.errors import CacheError
 
 HASH_BYTES = 16
 """Length of an image's hash: BLAKE2b over its pixels."""
@@ -97,13 +97,11 @@ def packed_images(path: Path, build: Callable[[], PackedImages | ImageStream]) -
 
     Two processes that build at once do no harm: each writes under its own name and renames. One that is killed leaves
     a file under such a name, which a later one removes.
-    Raises DataError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
+    Raises CacheError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
     """
-    if path.is_file():
-        try:
-            return _read(path)
-        except (SafetensorError, KeyError, ValueError):
-            path.unlink(missing_ok=True)  # damaged, or of an older version
+    prepared = prepared_images(path)
+    if prepared is not None:
+        return prepared
     built = build()
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -118,13 +116,23 @@ def packed_images(path: Path, build: Callable[[], PackedImages | ImageStream]) -
         temporary.replace(path)
         return _read(path)
     except (OSError, SafetensorError) as error:
-        raise DataError(
+        raise CacheError(
             f"The prepared data cannot be kept in '{path.parent}' ({error}): "
             "free some space or set MAMLBENCH_CACHE to a folder that can be written."
         ) from error
     finally:
         with suppress(OSError):  # where not even that is possible, the error above says why
             temporary.unlink(missing_ok=True)
+
+
+def prepared_images(path: Path) -> PackedImages | None:
+    """Map the prepared set at ``path``; None where there is none, or it is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return _read(path)
+    except (SafetensorError, KeyError, ValueError):
+        return None
 
 
 def _as_stream(packed: PackedImages) -> ImageStream:
@@ -201,4 +209,4 @@ def _read(path: Path) -> PackedImages:
         )
 
 
-__all__ = ["HASH_BYTES", "ImageStream", "PackedImages", "image_hashes", "packed_images"]
+__all__ = ["HASH_BYTES", "ImageStream", "PackedImages", "image_hashes", "packed_images", "prepared_images"]

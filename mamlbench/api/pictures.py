@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ PART = 32
 REPORT_SECONDS = 0.2
 """Time between two reports of progress."""
 
+Item = TypeVar("Item")
 Pixels = NDArray[np.uint8]
 Progress = Callable[[str, int, int], None]
 """Told a title, how many are done, and of how many."""
@@ -46,11 +47,16 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What pictures are made into: ``[channels, side, side]``."""
+    """What pictures are made into: ``[channels, side, side]``.
+
+    ``ink``: None for photographs. Of drawings it is made 1 (bright on dark paper) or 0; which of them a picture has is
+    told by its border, which is taken for paper. What is transparent is white.
+    """
 
     side: int
     channels: Literal[1, 3] = 3
     fit: Fit = "stretch"
+    ink: Literal[0, 1] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -67,7 +73,7 @@ class PictureFormat:
 
     def convert(self, image: Image.Image) -> Pixels:
         """Bring an image into this format: uint8 ``[C, side, side]``."""
-        turned = ImageOps.exif_transpose(image).convert("RGB" if self.channels == 3 else "L")
+        turned = _on_white(ImageOps.exif_transpose(image)).convert("RGB" if self.channels == 3 else "L")
         size = (self.side, self.side)
         if turned.size != size:
             if self.fit == "crop":
@@ -75,7 +81,22 @@ class PictureFormat:
             else:
                 turned = turned.resize(size, Image.Resampling.LANCZOS)
         pixels = np.asarray(turned).reshape(self.side, self.side, self.channels)  # [side, side, C]
+        if self.ink is not None and (_border(pixels) > 127) == (self.ink == 1):
+            pixels = 255 - pixels
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _border(pixels: Pixels) -> float:
+    """Median along the four sides of ``[H, W, C]``."""
+    return float(np.median(np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])))
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Lay a picture with transparent parts on white: without that, its lines would often be black on black."""
+    if image.mode not in {"RGBA", "LA", "PA"} and "transparency" not in image.info:
+        return image
+    whole = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole)
 
 
 def is_picture(name: str) -> bool:
@@ -91,19 +112,24 @@ def decoded(
     Raises DamagedError at the end, with every file that could not be decoded.
     """
     damaged: list[str] = []
-    done, reported = 0, 0.0
-    for file, result in _in_parallel(iter(files), wanted):
+    for file, result in tell(_in_parallel(iter(files), wanted), title, count, progress):
         if isinstance(result, str):
             damaged.append(f"'{file.name}' ({result})")
         else:
             yield file.row, result
-        done += 1
-        if time.monotonic() - reported > REPORT_SECONDS:
+    if damaged:
+        raise DamagedError(sorted(damaged))
+
+
+def tell(items: Iterable[Item], title: str, count: int, progress: Progress) -> Iterator[Item]:
+    """Hand ``items`` on, and tell how many of ``count`` have been dealt with: a few times a second, and at the end."""
+    done, reported = 0, 0.0
+    for done, item in enumerate(items, 1):
+        yield item
+        if done < count and time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
             progress(title, done, count)
     progress(title, done, count)
-    if damaged:
-        raise DamagedError(sorted(damaged))
 
 
 def _in_parallel(files: Iterator[PictureFile], wanted: PictureFormat) -> Iterator[tuple[PictureFile, Pixels | str]]:

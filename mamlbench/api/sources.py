@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -15,7 +15,7 @@ import torch
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys
 from mamlbench.api.options import Options
-from mamlbench.api.pictures import Progress
+from mamlbench.api.pictures import PictureFormat, Progress
 from mamlbench.api.problem import Classification, Problem
 
 SPLITS = ("train", "val", "test")
@@ -48,6 +48,22 @@ class DataPlaces:
     cache: Path
     allow_download: bool = True
     progress: Progress = ignore
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What lies where a data set is looked for, told without decoding it.
+
+    ``form``: the form in which it is there, as ``TaskSource.origin``. ``where``: the folder or file, empty where it is
+    made on the spot. ``amount``: how much it is, in words. ``subset``: how it differs from the complete set, None where
+    it does not. ``prepared``: whether the cache holds it.
+    """
+
+    form: str
+    where: str = ""
+    amount: str = ""
+    subset: str | None = None
+    prepared: bool = False
 
 
 class TaskPool(ABC):
@@ -86,7 +102,8 @@ class TaskSource(ABC):
     """A data set: its splits, and what identifies them.
 
     Subclasses set ``info`` and ``Options``, and implement ``load``. ``content_hash`` must not depend on the order
-    in which the file system lists files, nor on any random state.
+    in which the file system lists files, nor on any random state. ``look``, ``published_classes`` and
+    ``picture_format`` make ``mamlbench data`` and ``mamlbench adapt`` say and do more with it.
     """
 
     info: ClassVar[SourceInfo]
@@ -107,6 +124,25 @@ class TaskSource(ABC):
 
         Raises DataError, with what to do, where data is missing or damaged.
         """
+
+    @classmethod
+    def look(cls, options: Any, places: DataPlaces) -> Finding | None:
+        """What lies there: quickly, nothing decoded or downloaded; None where nothing does.
+
+        A source that does not implement it is listed as not looked for.
+        """
+        return Finding("not looked for")
+
+    def published_classes(self) -> Mapping[str, Sequence[str]] | None:
+        """Class names of each split as published, for ``mamlbench data verify``; None where no split was published."""
+        return None
+
+    def picture_format(self) -> PictureFormat | None:
+        """What a picture of a user's own is made into, so that it is like those of this set; None without pictures."""
+        shape = self.splits["test"].input_shape
+        if len(shape) != 3 or shape[0] not in {1, 3} or shape[1] != shape[2]:
+            return None
+        return PictureFormat(shape[1], 3 if shape[0] == 3 else 1)
 
     @property
     def content_hash(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -73,6 +74,16 @@ plugin_options = click.option(
     help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
     "'mamlbench info NAME' lists them. May be repeated.",
 )  # fmt: skip
+algorithm_options = click.option(
+    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+    help="An option of the algorithm, such as inner_lr=0.1. May be repeated.",
+)  # fmt: skip
+steps = click.option("--steps", type=click.IntRange(min=0), help="Adaptation steps; the same as -o test_steps=N.")
+
+
+def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:
+    """What ``-o`` and ``--steps`` together change."""
+    return {**parse_options(options), **({} if steps is None else {"test_steps": steps})}
 
 
 def parse_options(given: Sequence[str], flag: str = "-o", example: str = "inner_lr=0.4") -> dict[str, str]:

@@ -16,7 +16,8 @@ from mamlbench.record import RunRecord
 from mamlbench.spec import RunSpec
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 LINE_EVERY_SECONDS = 10
 REFRESHES_PER_SECOND = 2  # redrawing costs milliseconds of the processor that is being measured
@@ -34,6 +35,55 @@ def progress(plugins: Plugins, display: ProgressDisplay | None = None) -> Iterat
         plugins.manager.unregister(display)
 
 
+@contextmanager
+def preparation() -> Iterator[Preparation]:
+    """A display of its own for data sets that are prepared inside."""
+    display = Preparation(console(stderr=True))
+    try:
+        yield display
+    finally:
+        display.close()
+
+
+class Preparation:
+    """Told how far the preparation of a data set is (``mamlbench.api.Progress``), shows it.
+
+    On a terminal: a bar, within ``bar`` where there is one already. Elsewhere: a line now and then, and one at the end.
+    """
+
+    def __init__(self, out: Console, bar: Progress | None = None) -> None:
+        self.console = out
+        self.bar = bar
+        self.owned: Progress | None = None
+        self.tasks: dict[str, TaskID] = {}
+        self.last_line = time.monotonic()  # what is done at once needs no line
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        """Show that ``done`` of ``total`` are done."""
+        if not self.console.is_terminal:
+            self._line(title, done, total)
+            return
+        if self.bar is None:
+            self.bar = self.owned = _bar(self.console)
+            self.bar.start()
+        if title not in self.tasks:
+            self.tasks[title] = self.bar.add_task(f"Preparing {title}", total=total, loss="", validation="")
+        shown = done < total or self.owned is not None  # a run's own bar is left alone when it begins
+        self.bar.update(self.tasks[title], completed=done, total=total, visible=shown)
+
+    def close(self) -> None:
+        """Stop the bar, so that what comes next starts on a line of its own."""
+        if self.owned is not None:
+            self.owned.stop()
+
+    def _line(self, title: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if done < total and now - self.last_line < LINE_EVERY_SECONDS:
+            return
+        self.last_line = now
+        click.echo(f"Preparing {title}: {done:,} of {total:,}", err=True)
+
+
 class ProgressDisplay:
     """Listens to a run's events and shows step, loss, validation score and time left."""
 
@@ -41,6 +91,7 @@ class ProgressDisplay:
         self.console = console(stderr=True)
         self.bar: Progress | None = None
         self.task: Any = None
+        self.preparation = Preparation(self.console)
         self.validation = ""
         self.began = self.last_line = 0.0
 
@@ -52,6 +103,7 @@ class ProgressDisplay:
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Show that data is being prepared; the first such preparation takes a while."""
         self.validation, self.began, self.last_line = "", 0.0, 0.0
+        self.preparation = Preparation(self.console)
         if not self.console.is_terminal:
             click.echo(f"{self.title(spec)}: preparing data", err=True)
             return
@@ -60,6 +112,12 @@ class ProgressDisplay:
         self.bar.start()
         total = spec.training.iterations
         self.task = self.bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
+        self.preparation = Preparation(self.console, self.bar)
+
+    @hookimpl
+    def mamlbench_preparing(self, title: str, done: int, total: int) -> None:
+        """Show how far the preparation is."""
+        self.preparation(title, done, total)
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:

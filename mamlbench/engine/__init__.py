@@ -1,8 +1,23 @@
 """How per-task functions run over a batch of tasks. Every strategy gives the same numbers at a different cost."""
 
 from mamlbench.engine.allocator import keep_memory
-from mamlbench.engine.choose import STRATEGIES, choose_engine
+from mamlbench.engine.choose import Choice, Workload, choose_engine
+from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
+from mamlbench.engine.names import PATTERN, STRATEGIES, make_engine
+from mamlbench.engine.remembered import Remembered
 from mamlbench.engine.vectorised import VmapEngine
 
-__all__ = ["STRATEGIES", "LoopEngine", "VmapEngine", "choose_engine", "keep_memory"]
+__all__ = [
+    "PATTERN",
+    "STRATEGIES",
+    "Choice",
+    "CompiledEngine",
+    "LoopEngine",
+    "Remembered",
+    "VmapEngine",
+    "Workload",
+    "choose_engine",
+    "keep_memory",
+    "make_engine",
+]

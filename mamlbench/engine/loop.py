@@ -7,17 +7,22 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value
 from torch.utils import _pytree as pytree
 
 from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.one_task import first_order_gradient, outer_loss
+from mamlbench.engine.one_task import Differentiation, task_gradient
 
 
 class LoopEngine(Engine):
-    """Takes one task at a time."""
+    """Takes one task at a time.
 
-    name = "loop"
+    Args:
+        differentiation: how a second-order gradient is computed (``one_task.Differentiation``).
+    """
+
+    def __init__(self, differentiation: Differentiation = "stored") -> None:
+        self.differentiation = differentiation
+        self.name = "loop" if differentiation == "stored" else f"loop+{differentiation}"
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad():
@@ -27,15 +32,14 @@ class LoopEngine(Engine):
     def meta_gradient(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
-        parts = []
+        gradient = task_gradient(method, self.differentiation)
+        total: Any = None
         with torch.no_grad():
             for index in range(batch.tasks):
                 support, query = _task((batch.support, batch.query), index)
-                if method.gradient_order == 1:
-                    parts.append(first_order_gradient(method, meta, support, query, steps))
-                else:
-                    parts.append(grad_and_value(lambda m, s=support, q=query: outer_loss(method, m, s, q, steps))(meta))
-            return pytree.tree_map(lambda *each: sum(each[1:], each[0]), *parts)  # type: ignore[no-any-return]
+                part = gradient(method, meta, support, query, steps)
+                total = part if total is None else pytree.tree_map(torch.add, total, part)
+        return total  # type: ignore[no-any-return]
 
 
 def _task(tasks: Any, index: int) -> Any:

@@ -11,15 +11,21 @@ from torch.func import grad_and_value, vmap
 from torch.utils import _pytree as pytree
 
 from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.one_task import first_order_gradient, outer_loss
+from mamlbench.engine.one_task import Differentiation, outer_loss, task_gradient
 
 
 class VmapEngine(Engine):
-    """Vectorises over ``chunk`` tasks at a time; 0 means all of them."""
+    """Vectorises over tasks.
 
-    def __init__(self, chunk: int = 0) -> None:
+    Args:
+        chunk: tasks at a time; 0 means all of them.
+        differentiation: how a second-order gradient is computed (``one_task.Differentiation``).
+    """
+
+    def __init__(self, chunk: int = 0, differentiation: Differentiation = "stored") -> None:
         self.chunk = chunk
-        self.name = f"vmap[{chunk}]" if chunk else "vmap"
+        self.differentiation = differentiation
+        self.name = (f"vmap[{chunk}]" if chunk else "vmap") + ("" if differentiation == "stored" else "+recomputed")
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad():
@@ -29,14 +35,30 @@ class VmapEngine(Engine):
     def meta_gradient(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
-        one_chunk = self._first_order if method.gradient_order == 1 else self._second_order
+        total: Any = None
         with torch.no_grad():
-            parts = [one_chunk(method, meta, part, steps) for part in self._chunks(batch)]
-        return pytree.tree_map(lambda *each: sum(each[1:], each[0]), *parts)  # type: ignore[no-any-return]
+            for chunk in self._chunks(batch):
+                part = self.chunk_gradient(method, meta, chunk, steps)
+                total = part if total is None else pytree.tree_map(torch.add, total, part)
+        return total  # type: ignore[no-any-return]
 
-    def _second_order(
+    def chunk_gradient(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
+        """Gradient and loss, summed over tasks that are computed together."""
+        if method.gradient_order != 1 and self.differentiation == "stored":
+            return self._of_the_sum(method, meta, batch, steps)
+        gradient = task_gradient(method, self.differentiation)
+        gradients, losses = vmap(lambda support, query: gradient(method, meta, support, query, steps))(
+            batch.support, batch.query
+        )  # each [T, ...]
+        return {name: value.sum(0) for name, value in gradients.items()}, losses.sum()
+
+    def _of_the_sum(
+        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+    ) -> tuple[Parameters, Tensor]:
+        """Differentiate the sum of the losses: no gradient per task is ever held."""
+
         def total(meta: Parameters) -> Tensor:
             # meta is closed over, not mapped: the first inner step has the same weights for all tasks
             losses = vmap(lambda support, query: outer_loss(method, meta, support, query, steps))(
@@ -45,14 +67,6 @@ class VmapEngine(Engine):
             return losses.sum()
 
         return grad_and_value(total)(meta)
-
-    def _first_order(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
-    ) -> tuple[Parameters, Tensor]:
-        gradients, losses = vmap(lambda support, query: first_order_gradient(method, meta, support, query, steps))(
-            batch.support, batch.query
-        )  # each [T, ...]
-        return {name: value.sum(0) for name, value in gradients.items()}, losses.sum()
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

@@ -18,6 +18,7 @@ from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
+from mamlbench.plugin.tracking import TrackerListener
 
 
 @dataclass
@@ -39,6 +40,17 @@ class Plugins:
     registry: Registry
     reports: list[PluginReport]
     files: tuple[Path, ...] = ()
+    trackers: tuple[str, ...] = ()
+
+    def track(self, names: Iterable[str], folder: Path) -> None:
+        """Send what happens to these trackers too, each with a folder of its name under ``folder``.
+
+        Raises ConfigError for a name that is not known and for a tracker that cannot work here.
+        """
+        for name in dict.fromkeys(names):
+            tracker = self.registry.load("tracker", name)(folder / name)
+            self.manager.register(TrackerListener(tracker), name=f"tracker {name}")
+            self.trackers += (name,)
 
     def notify(self, hook: str, **arguments: Any) -> Iterator[str]:
         """Call every listener of an event hook, each in its own try; yield one line per listener that raised."""

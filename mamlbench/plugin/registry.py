@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
 
-KINDS = ("algorithm", "dataset", "backbone", "sampler")
+KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "peer")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
 
 SUITE = "suite"
 """Suites are registered as well (``mamlbench_register_suites``): by the path of their TOML file, not by a class."""
 
 _BASES = {kind: ("mamlbench.api", base) for kind, base in zip(
-    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler"), strict=True
+    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Tracker", "Peer"), strict=True
 )}  # fmt: skip
 
 
@@ -46,6 +46,8 @@ class Entry:
         module, _, attribute = path.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
+        except MissingDependencyError as error:  # it says itself what to do
+            raise MissingDependencyError(f"{self.kind} '{self.name}' ({self.origin}): {error}") from error
         except Exception as error:  # a plugin may raise anything while it is imported
             raise ConfigError(
                 f"{self.kind} '{self.name}' ({self.origin}) cannot be imported: {type(error).__name__}: {error}"

@@ -60,6 +60,16 @@ def mamlbench_register_suites(register: RegisterSuite) -> None:
 
 
 @hookspec
+def mamlbench_register_trackers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Tracker``; a user switches them on with ``--track NAME``."""
+
+
+@hookspec
+def mamlbench_register_peers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
+
+
+@hookspec
 def mamlbench_add_commands(cli: click.Group) -> None:
     """Add commands of your own to the command line."""
 
@@ -67,6 +77,11 @@ def mamlbench_add_commands(cli: click.Group) -> None:
 @hookspec
 def mamlbench_run_started(spec: RunSpec) -> None:
     """A run begins."""
+
+
+@hookspec
+def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> None:
+    """A data set is being prepared, once: ``done`` of ``total`` pictures; called a few times a second."""
 
 
 @hookspec

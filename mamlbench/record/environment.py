@@ -71,13 +71,13 @@ def current_environment(
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         threads=threads,
         device_name=device_name,
         packages=_versions(),
         plugins=plugins or {},
-        code_hash=_code_hash(plugin_code),
+        code_hash=code_hash(plugin_code),
         git_revision=_git_revision(),
         allocator=allocator,
     )
@@ -94,7 +94,8 @@ def _versions() -> dict[str, str]:
 
 
 @lru_cache
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What the processor calls itself."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -105,7 +106,7 @@ def _cpu_name() -> str:
 
 
 @lru_cache
-def _code_hash(plugin_code: str = "") -> str:
+def code_hash(plugin_code: str = "") -> str:
     """Hash the harness's own source files, and what plugins say of theirs: an edited checkout is not the release."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(plugin_code.encode())

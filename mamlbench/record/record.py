@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mamlbench.record.environment import Environment
 from mamlbench.spec import Protocol, RunSpec
 
 SCHEMA_VERSION = 1
+
+LARGEST = 2**63 - 1
+"""Integers in a record lie within 64 bits."""
 
 Status = Literal["finished", "interrupted", "diverged", "failed"]
 
@@ -125,3 +128,13 @@ class RunRecord(_Data):
     model: str | None = Field(None, description="model artefact, relative to the record")
     checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
     listener_errors: list[str] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        """JSON's integers have no end, and one of 400 digits is no float: what reads records need not expect it."""
+        parts = (self, self.spec, self.spec.protocol, self.spec.training, self.environment, self.measurement, self.test)
+        for part in (*parts, self.test and self.test.protocol):
+            for name, value in vars(part).items() if part is not None else ():
+                if type(value) is int and abs(value) > LARGEST:
+                    raise ValueError(f"{name} is out of range")
+        return self

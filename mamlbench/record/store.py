@@ -86,17 +86,28 @@ def read_record(path: Path) -> RunRecord:
         text = path.read_bytes()
     except OSError as error:
         raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
+    problem = None
+    try:
+        record = RunRecord.model_validate_json(text)
+        if "schema_version" in record.model_fields_set and 1 <= record.schema_version <= SCHEMA_VERSION:
+            return record
+    except ValidationError as error:
+        problem = error
     try:
         version = _Versioned.model_validate_json(text).schema_version
-        if version > SCHEMA_VERSION:  # asked first: what a later release added would be refused as unknown
-            raise UnreadableRecordError(
-                f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
-            )
-        return RunRecord.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.") from error
+        raise _no_record(path, error) from error
+    if problem is None or not 1 <= version <= SCHEMA_VERSION:  # what a later release added is unknown here
+        raise UnreadableRecordError(
+            f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
+        )
+    raise _no_record(path, problem) from problem
+
+
+def _no_record(path: Path, error: ValidationError) -> UnreadableRecordError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    return UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

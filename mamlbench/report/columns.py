@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mamlbench.errors import ConfigError, did_you_mean
@@ -31,7 +31,8 @@ class Cell:
     """Numbers in base units (fractions, seconds, bytes), by suffix of the column's name."""
     mark: str = ""
     """A sign behind the text that a note below the table explains."""
-    best: bool = False
+    best: bool | None = None
+    """Whether it is the best of its column or not significantly worse; None where nothing was judged."""
     bad: bool = False
 
 
@@ -47,6 +48,11 @@ class Column:
     measures_machine: bool = False
     """Time and memory: comparable on the same machine and software only."""
     lower_is_better: bool | None = None
+    """None where more is neither better nor worse."""
+    mode: str = ""
+    """Of a column of scores: the mode they belong to."""
+    values: Callable[[Row], list[float]] = lambda row: []
+    """Of time and memory: what each finished run measured, in base units."""
 
 
 def columns_of(group: Group) -> dict[str, Column]:
@@ -104,7 +110,7 @@ def _score(mode: str, higher_is_better: bool) -> Column:
         return _failure(row) if not row.seeds else _interval(row, found)
 
     about = f"score after adaptation, {mode}"
-    return Column(mode, mode, about, cell, lower_is_better=not higher_is_better)
+    return Column(mode, mode, about, cell, lower_is_better=not higher_is_better, mode=mode)
 
 
 def _estimated(quantity: str, mode: str, about: str, *, named: bool = False) -> Column:
@@ -126,18 +132,16 @@ def _before(row: Row) -> float | None:
 def _time_and_memory(group: Group) -> list[Column]:
     clocks = {measured.device_clock for row in group.rows for measured in row.measurements}
     clock = {"cpu": "CPU s", "cuda-events": "GPU s"}[clocks.pop()] if len(clocks) == 1 else "device s"
-    mean = _mean_of
+    each = _values_of
     return [
-        _number_column("device_seconds", clock, "CPU seconds of the process, or GPU seconds", mean("device_seconds"),
-                       machine=True),
-        _number_column("wall_seconds", "wall s", "seconds from start to end", mean("wall_seconds"), machine=True),
-        _number_column("milliseconds", "ms/it", "milliseconds per meta-iteration, without warm-up", _milliseconds,
-                       machine=True),
-        _number_column("iterations_per_second", "it/s", "meta-iterations per second, without warm-up",
-                       mean("iterations_per_second"), machine=True, lower_is_better=False),
-        _number_column("memory", "MiB", "peak memory", mean("peak_memory_bytes"), machine=True, scale=1 / 1024**2),
-        _number_column("target_seconds", "s to target", "seconds until validation reached the target score",
-                       mean("seconds_to_target"), machine=True),
+        _machine_column("device_seconds", clock, "CPU seconds of the process, or GPU seconds", each("device_seconds")),
+        _machine_column("wall_seconds", "wall s", "seconds from start to end", each("wall_seconds")),
+        _machine_column("milliseconds", "ms/it", "milliseconds per meta-iteration, without warm-up", milliseconds),
+        _machine_column("iterations_per_second", "it/s", "meta-iterations per second, without warm-up",
+                        each("iterations_per_second"), lower_is_better=False),
+        _machine_column("memory", "MiB", "peak memory", each("peak_memory_bytes"), scale=1 / 1024**2),
+        _machine_column("target_seconds", "s to target", "seconds until validation reached the target score",
+                        each("seconds_to_target")),
     ]  # fmt: skip
 
 
@@ -149,7 +153,9 @@ def _facts() -> list[Column]:
         _number_column("parameters", "parameters", "meta-learned scalars", lambda row: run(row).parameters),
         _number_column("steps", "steps", "adaptation steps at test", settings.adaptation_steps),
         _number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
-        _words("engine", "engine", "how tasks were computed", lambda row: _plain(run(row).engine.get("name", ""))),
+        _words(
+            "engine", "engine", "how tasks were computed", lambda row: _plain(str(run(row).engine.get("name") or ""))
+        ),
         _words("device", "device", "where it ran", lambda row: _plain(settings.device(row))),
         Column("seeds", "seeds", "training seeds that finished, of those tried", _seeds),
     ]
@@ -174,13 +180,20 @@ def _interval(row: Row, found: Estimate | None, *, signed: bool = False) -> Cell
     return Cell(text, {"": mean, "low": low, "high": high, "interval_over": found.over})
 
 
-def _milliseconds(row: Row) -> float | None:
-    rates = [measured.iterations_per_second for measured in row.measurements]
-    return average([1000 / rate for rate in rates if rate])
+def milliseconds(row: Row) -> list[float]:
+    """Milliseconds per meta-iteration of each finished run, where known."""
+    return [1000 / rate for rate in _values_of("iterations_per_second")(row) if rate]
+
+
+def _values_of(name: str) -> Callable[[Row], list[float]]:
+    def values(row: Row) -> list[float]:
+        return [float(v) for measured in row.measurements if (v := getattr(measured, name)) is not None]
+
+    return values
 
 
 def _mean_of(name: str) -> Callable[[Row], float | None]:
-    return lambda row: average([getattr(measured, name) for measured in row.measurements])
+    return lambda row: average(_values_of(name)(row))
 
 
 def _plain(text: str) -> Cell:
@@ -192,9 +205,8 @@ def _words(name: str, title: str, about: str, cell: Callable[[Row], Cell]) -> Co
 
 
 def _number_column(
-    name: str, title: str, about: str, value: Callable[[Row], float | None], *,
-    share: bool = False, machine: bool = False, scale: float = 1.0, lower_is_better: bool = True,
-) -> Column:  # fmt: skip
+    name: str, title: str, about: str, value: Callable[[Row], float | None], *, share: bool = False, scale: float = 1.0
+) -> Column:
     def cell(row: Row) -> Cell:
         found = value(row)
         if found is None:
@@ -202,5 +214,12 @@ def _number_column(
         shown = percent_or_number(found, True) if share and settings.is_share(row) else number(found * scale)
         return Cell(shown, {"": found})
 
-    better = lower_is_better if machine else None
-    return Column(name, title, about, cell, measures_machine=machine, lower_is_better=better)
+    return Column(name, title, about, cell)
+
+
+def _machine_column(
+    name: str, title: str, about: str, values: Callable[[Row], list[float]], *,
+    scale: float = 1.0, lower_is_better: bool = True,
+) -> Column:  # fmt: skip
+    plain = _number_column(name, title, about, lambda row: average(values(row)), scale=scale)
+    return replace(plain, measures_machine=True, lower_is_better=lower_is_better, values=values)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
 
@@ -41,12 +42,21 @@ def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
 def over_seeds(means: Sequence[float]) -> Interval:
     """Mean of two or more means and its 95 % interval by Student's t."""
     mean = fmean(means)
-    if min(means) == max(means) or not math.isfinite(mean):  # t has nothing to divide by
+    if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
         return Interval(mean=mean, low=mean, high=mean)
-    from scipy import stats
+    import numpy as np
 
-    low, high = stats.ttest_1samp(means, 0.0).confidence_interval(0.95)
-    return Interval(mean=mean, low=float(low), high=float(high))
+    with np.errstate(over="ignore"):
+        error = float(np.std(means, ddof=1)) / math.sqrt(len(means))
+    half = _quantile(len(means) - 1) * error
+    return Interval(mean=mean, low=mean - half, high=mean + half)
+
+
+@lru_cache
+def _quantile(freedom: int) -> float:
+    from mamlbench.report.statistics import quantile
+
+    return float(quantile(0.975, freedom))
 
 
 def average(values: Sequence[float | None]) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mamlbench.record import Evaluation, Measurement, RunRecord
+from mamlbench.spec import Training
 
 
 class Conditions(NamedTuple):
@@ -171,15 +173,30 @@ def _tell_apart(rows: Sequence[Row]) -> None:
     for row in rows:
         alike[row.algorithm, row.runs[0].spec.preset].append(row)
     for members in alike.values():
-        described = [_settings(row.runs[0]) for row in members]
+        described = [settings_of(row.runs[0]) for row in members]
         names = dict.fromkeys(name for settings in described for name in settings)
         differing = [name for name in names if len({repr(settings.get(name)) for settings in described}) > 1]
+        if "validate_every" in differing and _evenly_spread(row.runs[0].spec.training for row in members):
+            differing.remove("validate_every")
         for row, settings in zip(members, described, strict=True):
             row.label = {name: settings.get(name) for name in differing}
 
 
-def _settings(run: RunRecord) -> dict[str, Any]:
-    """Every setting and the surroundings, one level deep, under short names."""
+def _evenly_spread(trainings: Iterable[Training]) -> bool:
+    """Whether one number of validations explains every interval between them: then the iterations say it all.
+
+    n validations in I iterations are ceil(I / n) iterations v apart; so I / v <= n, and n < I / (v - 1).
+    """
+    least, below = 1.0, math.inf
+    for training in trainings:
+        iterations, apart = training.iterations, training.validate_every
+        least = max(least, math.ceil(iterations / apart))
+        below = min(below, iterations / (apart - 1) if apart > 1 else math.inf)
+    return least < below
+
+
+def settings_of(run: RunRecord, *, surroundings: bool = True) -> dict[str, Any]:
+    """Every setting, and the surroundings (code, software, machine), one level deep, under short names."""
     spec, environment = run.spec, run.environment
     settings: dict[str, Any] = dict(spec.algorithm.options)
     for kind in ("dataset", "backbone", "sampler"):
@@ -187,6 +204,8 @@ def _settings(run: RunRecord) -> dict[str, Any]:
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
     settings |= spec.training.model_dump() | {"device": spec.device, "engine": spec.engine}
+    if not surroundings:
+        return settings
     settings |= {"code": environment.code_hash[:7], "cpu": environment.cpu, "cores": environment.cores}
     settings |= {"threads": environment.threads, "gpu": environment.device_name, "allocator": environment.allocator}
     settings |= {"python": environment.python, "platform": environment.platform}

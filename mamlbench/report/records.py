@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +21,8 @@ class Reading(NamedTuple):
     records: list[RunRecord]
     problems: list[str]
     """One sentence for each file that was skipped."""
+    files: list[Path]
+    """The file of each record."""
 
 
 def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
@@ -26,7 +30,13 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
 
     A record without a name is given that of its file. Raises ConfigError where a path does not exist.
     """
-    reading = Reading([], [])
+    reading = Reading([], [], [])
+    with _without_collector():
+        _read_all(reading, paths)
+    return reading
+
+
+def _read_all(reading: Reading, paths: Iterable[str | Path]) -> None:
     for path in dict.fromkeys(file.resolve() for file in _files(list(map(Path, paths)))):
         try:
             record = _read(path)
@@ -34,7 +44,19 @@ def read_records(paths: Iterable[str | Path] = ("results",)) -> Reading:
             reading.problems.append(str(error))
         else:
             reading.records.append(record if record.name else record.model_copy(update={"name": path.stem}))
-    return reading
+            reading.files.append(path)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Everything read is kept: looking through it for garbage again and again takes as long as reading it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _files(paths: list[Path]) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from mamlbench.record import RunRecord
 from mamlbench.report import notes, settings
 from mamlbench.report.columns import DEFAULT, Cell, Column, choose_columns
 from mamlbench.report.groups import Conditions, Group, Row, group_records
+from mamlbench.report.marks import mark
 
 ELSEWHERE = "†"
 """Marks a time or a memory that must not be compared with those of the other rows."""
@@ -37,6 +38,8 @@ class Table:
     columns: list[Column]
     rows: list[TableRow]
     notes: list[str]
+    marked: str = ""
+    """What the mark of the best cells means; each format puts its own sign before it. Empty where none is marked."""
 
 
 def build_tables(records: Iterable[RunRecord], columns: Sequence[str] = (), sort: str | None = None) -> list[Table]:
@@ -58,7 +61,11 @@ def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort:
     by = [*choose_columns(group, (sort or "score",)), *choose_columns(group, ("score",))][0]
     rows = sorted(group.rows, key=_order(by))
     elsewhere, why = _measured_elsewhere(rows)
-    made = [_table_row(row, columns, elsewhere=any(row is other for other in elsewhere)) for row in rows]
+    marks = mark(rows, columns, elsewhere)
+    made = [
+        _table_row(row, columns, best, elsewhere=any(row is other for other in elsewhere))
+        for row, best in zip(rows, marks.best, strict=True)
+    ]
     shown_machine = any(column.measures_machine for column in columns)
     return Table(
         title=notes.title(group),
@@ -72,11 +79,12 @@ def _build(group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort:
             *notes.not_comparable(group, earlier),
             *notes.failures(group),
         ],
+        marked=marks.note,
     )
 
 
-def _table_row(row: Row, columns: Sequence[Column], *, elsewhere: bool) -> TableRow:
-    cells = [column.cell(row) for column in columns]
+def _table_row(row: Row, columns: Sequence[Column], best: Sequence[bool | None], *, elsewhere: bool) -> TableRow:
+    cells = [replace(column.cell(row), best=may_be) for column, may_be in zip(columns, best, strict=True)]
     if elsewhere:
         cells = [
             replace(cell, mark=cell.mark + ELSEWHERE) if column.measures_machine and cell.text else cell

@@ -1,6 +1,7 @@
 """Runs: plan, loop, checkpoints, meter, launch."""
 
-from mamlbench.runner.calls import evaluate, run
+from mamlbench.runner.adapt import adapt_model
+from mamlbench.runner.calls import adapt, evaluate, run
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan, request
@@ -9,6 +10,8 @@ from mamlbench.runner.suite import SuiteCell, SuitePlan, plan_suite, run_suite
 __all__ = [
     "SuiteCell",
     "SuitePlan",
+    "adapt",
+    "adapt_model",
     "evaluate",
     "evaluate_model",
     "launch",

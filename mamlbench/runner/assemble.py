@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,21 +12,26 @@ import torch
 from mamlbench.api import (
     Algorithm,
     Backbone,
-    DataPlaces,
     Engine,
     Model,
     Problem,
+    Progress,
     TaskPool,
     TaskSampler,
     TaskSource,
     Workbench,
+    ignore,
     seed_key,
 )
-from mamlbench.engine import choose_engine
+from mamlbench.engine import Choice, Remembered, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
-from mamlbench.record import DataFacts
+from mamlbench.plugin.code import plugin_code
+from mamlbench.record import DataFacts, code_hash, cpu_name
+from mamlbench.runner.data import open_source, places_of
+from mamlbench.runner.device import device_name
 from mamlbench.runner.plan import validated_options
+from mamlbench.runner.workload import TrainingWork
 from mamlbench.spec import Folders, RunSpec
 
 
@@ -36,8 +43,7 @@ class Experiment:
     source: TaskSource
     sampler: TaskSampler
     algorithm: Algorithm
-    engine: Engine
-    engine_reason: str
+    choice: Choice
     problem: Problem
     facts: DataFacts
     device: torch.device
@@ -53,35 +59,64 @@ class Experiment:
         )  # fmt: skip
 
 
-def load_source(spec: RunSpec, plugins: Plugins, folders: Folders) -> TaskSource:
-    """Load the data set of a spec. Raises DataError where it is missing or damaged."""
-    plugin: type[TaskSource] = plugins.registry.load("dataset", spec.dataset.name)
-    options = validated_options("dataset", plugin, spec.dataset.name, spec.dataset.options)
-    return plugin(options, DataPlaces(folders=folders.data, cache=folders.cache))
+def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Progress = ignore) -> TaskSource:
+    """Load the data set of a spec, and tell ``progress`` where it must be prepared first.
+
+    Raises DataError where it is missing or damaged.
+    """
+    return open_source(spec.dataset.name, spec.dataset.options, plugins, places_of(folders, progress))
 
 
-def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
-    """Build everything that a spec names. Raises ConfigError where parts do not fit each other."""
+def assemble(
+    spec: RunSpec, plugins: Plugins, source: TaskSource, cache: Path | None = None, *, training: bool = True
+) -> Experiment:
+    """Build everything that a spec names. Raises ConfigError where parts do not fit each other.
+
+    Args:
+        spec: the run.
+        plugins: where its names come from.
+        source: its data set, loaded.
+        cache: where choices of engines are remembered, if they are.
+        training: whether the run is to train, so that the choice of the engine looks at training.
+    """
     device = torch.device(spec.device)
     pools = {name: pool.to(device) for name, pool in source.splits.items()}
     sampler = _sampler(spec, plugins, pools)
     _check_protocol(spec, sampler)
     problem = source.problem(spec.protocol.ways)
+    make = algorithm_maker(spec, plugins, source, pools)
+    plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
+    work = TrainingWork(spec, plugin, make, sampler, training=training)
+    remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device, plugins))
+    choice = choose_engine(spec.engine, work, remembered)
+    return Experiment(spec, source, sampler, make(choice.engine), choice, problem, _facts(source), device)
+
+
+def algorithm_maker(
+    spec: RunSpec, plugins: Plugins, source: TaskSource, pools: Mapping[str, TaskPool]
+) -> Callable[..., Algorithm]:
+    """How the algorithm of a spec is built, in its initial state and on the spec's device, given an engine.
+
+    The function takes the engine, and ``double=True`` for a network in float64.
+    """
+    device = torch.device(spec.device)
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
     input_shape = pools["train"].input_shape
 
-    def build(outputs: int) -> Model:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
-            return Model(backbone.build(input_shape, outputs).to(device))
+    plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
+    options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
 
-    def make(engine: Engine) -> Algorithm:
-        plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
-        options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
+    def make(engine: Engine, *, double: bool = False) -> Algorithm:
+        def build(outputs: int) -> Model:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
+                network = backbone.build(input_shape, outputs)
+            return Model(network.to(device, torch.float64 if double else None))
+
         bench = Workbench(
             build=build,
-            problem=problem,
+            problem=source.problem(spec.protocol.ways),
             pooled_problem=pools["train"].problem,
             engine=engine,
             iterations=spec.training.iterations,
@@ -89,8 +124,7 @@ def assemble(spec: RunSpec, plugins: Plugins, source: TaskSource) -> Experiment:
         )
         return plugin(bench, options)
 
-    engine, reason = choose_engine(spec.engine, lambda engine: _probe(make(engine), sampler, spec))
-    return Experiment(spec, source, sampler, make(engine), engine, reason, problem, _facts(source), device)
+    return make
 
 
 def _sampler(spec: RunSpec, plugins: Plugins, pools: dict[str, TaskPool]) -> TaskSampler:
@@ -118,18 +152,20 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
         raise ConfigError(*problems)
 
 
-def _probe(algorithm: Algorithm, sampler: TaskSampler, spec: RunSpec) -> None:
-    """Run each kind of work once on two tasks."""
-    training, protocol = spec.training, spec.protocol
-    if algorithm.feeds_on == "episodes":
-        algorithm.direction(sampler.episodes("train", 0, 2, shots=training.shots, queries=training.queries))
-    episodes = sampler.episodes("val", 0, 2, shots=protocol.shots, queries=protocol.queries)
-    for number, learner in enumerate(algorithm.adaptation(episodes.support, episodes.keys)):
-        if number < 3:
-            for mode in protocol.modes:
-                learner.predict(episodes.query.x, mode)
-        else:
-            break
+def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
+    """What decides which engine is fastest: machine, software, network, algorithm and shapes, not the weights."""
+    return {
+        "cpu": cpu_name(),
+        "device": device_name(device) or "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "code": code_hash(plugin_code(plugins)),
+        "algorithm": spec.algorithm.model_dump(mode="json"),
+        "backbone": spec.backbone.model_dump(mode="json"),
+        "dataset": spec.dataset.model_dump(mode="json"),
+        "ways": spec.protocol.ways,
+        "training": spec.training.model_dump(mode="json", include={"meta_batch", "shots", "queries"}),
+    }
 
 
 def _facts(source: TaskSource) -> DataFacts:

@@ -8,11 +8,12 @@ from typing import Any
 
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.project import find_project, folders, plugin_files
-from mamlbench.record import Evaluation, RunRecord
+from mamlbench.record import Adaptation, Evaluation, RunRecord
+from mamlbench.runner.adapt import adapt_model
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan, request
-from mamlbench.spec import Folders
+from mamlbench.spec import Folders, Mode
 
 
 def run(
@@ -23,6 +24,7 @@ def run(
     data_dir: str | Path | None = None,
     results_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
+    trackers: Sequence[str] = (),
     **settings: Any,
 ) -> RunRecord:
     """Run one algorithm and return its record, which is also written under ``results_dir``.
@@ -34,11 +36,13 @@ def run(
         data_dir: where the data set lies; as ``--data-dir``.
         results_dir: where the record goes; as ``--results-dir``.
         plugins: single-file plugins to load; as ``--plugin``.
+        trackers: where the curves are sent; as ``--track``.
         **settings: further fields of ``mamlbench.spec.RunRequest``: iterations, seed, ways, shots, preset, ...
 
     Raises ConfigError or DataError as the command line reports them.
     """
     loaded, places = _surroundings(data_dir, results_dir, plugins)
+    loaded.track(trackers, places.results)
     wanted = request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
     (record,) = launch(plan(wanted, loaded), loaded, places, own_process=False)
     return record
@@ -65,6 +69,35 @@ def evaluate(
     """
     loaded, places = _surroundings(data_dir, None, plugins)
     return evaluate_model(Path(model), loaded, places, protocol=protocol, options=options, device=device)
+
+
+def adapt(
+    model: str | Path,
+    folder: str | Path,
+    *,
+    hold_out: int = 0,
+    options: dict[str, Any] | None = None,
+    mode: Mode = "inductive",
+    data_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+) -> Adaptation:
+    """Fine-tune a trained model on the few labelled pictures of a folder, and label the others; no file is written.
+
+    Args:
+        model: a record, a model's folder, or its model.json.
+        folder: a folder for each class, 'unlabelled' with pictures to be labelled, 'test' with held-out ones if any.
+        hold_out: pictures of each class to hold out, where there is no 'test'.
+        options: options of the algorithm to change, such as ``{"test_steps": 10}``.
+        mode: how batch norm sees the pictures that are labelled.
+        data_dir: where the data set lies that the model was trained on.
+        plugins: single-file plugins to load.
+        device: as for a run.
+    """
+    loaded, places = _surroundings(data_dir, None, plugins)
+    return adapt_model(
+        Path(model), Path(folder), loaded, places, hold_out=hold_out, options=options, mode=mode, device=device
+    )
 
 
 def _surroundings(

@@ -139,7 +139,7 @@ def evaluate_model(
             "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
         }
     )
-    experiment = assemble(spec, plugins, load_source(spec, plugins, folders))
+    experiment = assemble(spec, plugins, load_source(spec, plugins, folders), training=False)
     meter = Meter(experiment.device)
     untrained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=False)
     experiment.algorithm.load_state({name: value.to(experiment.device) for name, value in artefact.state.items()})

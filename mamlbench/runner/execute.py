@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status
-from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.runner.assemble import Experiment, assemble, load_source
 from mamlbench.runner.loop import Emit, Loop
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.surroundings import surroundings
@@ -40,9 +41,9 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     with meter.segment("data"):
-        source = load_source(spec, plugins, folders)
+        source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
-        experiment = assemble(spec, plugins, source)
+        experiment = assemble(spec, plugins, source, folders.cache)
     environment = surroundings(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
@@ -54,6 +55,10 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
         )
         store.write(stem, record)
     return record
+
+
+def _tell_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
+    emit("mamlbench_preparing", spec=spec, title=title, done=done, total=total)
 
 
 def _run(loop: Loop) -> tuple[Status, str]:
@@ -84,7 +89,7 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
         data=experiment.facts,
         parameters=sum(value.numel() for value in algorithm.meta.values()),
         gradient_order=algorithm.gradient_order,
-        engine={"asked": experiment.spec.engine, "name": experiment.engine.name, "reason": experiment.engine_reason},
+        engine=_engine_facts(experiment),
         measurement=loop.meter.measurement(
             warmup=progress.warmup,
             iterations=progress.iteration,
@@ -97,7 +102,18 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
         test=progress.test,
         model=progress.model,
         checkpoint=progress.checkpoint,
+        listener_errors=progress.problems,
     )
+
+
+def _engine_facts(experiment: Experiment) -> dict[str, Any]:
+    choice = experiment.choice
+    return {
+        "asked": experiment.spec.engine,
+        "name": choice.engine.name,
+        "reason": choice.reason,
+        "trials": [trial.facts() for trial in choice.trials],
+    }
 
 
 @contextmanager

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
@@ -52,13 +54,13 @@ def launch(
         def emit(hook: str, errors: list[str] = errors, **arguments: Any) -> None:
             errors.extend(plugins.notify(hook, **arguments))
 
-        if isolated or (isolated is None and len(specs) > 1):
+        if isolated or (isolated is None and len(specs) > 1) or (own_process and plugins.trackers):
             record = _in_own_process(spec, plugins, folders, emit)
         else:
             record = execute(spec, plugins, folders, emit, own_process=own_process)
         emit("mamlbench_run_finished", spec=spec, record=record)
         if errors:
-            record = record.model_copy(update={"listener_errors": sorted(set(errors))})
+            record = record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})})
             ResultStore(folders.results).write(record.name, record)
         records.append(record)
         if record.status == "interrupted":
@@ -85,9 +87,10 @@ def _in_own_process(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Lis
     return _lost(spec, plugins, folders, process.exitcode)
 
 
-def _listen(connection: Connection, emit: Listener) -> Any:
-    """Pass events on until the worker sends its record or its error; None where it dies without."""
-    while True:
+def _listen(connection: Connection, emit: Listener, seconds: float = math.inf) -> Any:
+    """Pass events on until the worker sends its record or its error; None where it dies without, or time is up."""
+    end = time.monotonic() + seconds
+    while connection.poll(None if seconds == math.inf else max(0.0, end - time.monotonic())):
         try:
             kind, content = connection.recv()
         except EOFError:
@@ -97,17 +100,18 @@ def _listen(connection: Connection, emit: Listener) -> Any:
             emit(hook, **arguments)
         else:
             return content
+    return None
 
 
 def _wait_for_interrupted(process: BaseProcess, connection: Connection, emit: Listener) -> Any:
     """Give the worker time to write its record. A terminal's Ctrl-C reached it too; another signal may not have."""
-    if process.pid is not None and not connection.poll(1):
+    outcome = _listen(connection, emit, 1)
+    if outcome is None and process.pid is not None and process.is_alive():
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGINT)
-    if connection.poll(_GRACE_SECONDS):
-        outcome = _listen(connection, emit)
-        if outcome is not None:
-            return outcome
+        outcome = _listen(connection, emit, _GRACE_SECONDS)
+    if outcome is not None:
+        return outcome
     process.kill()
     return KeyboardInterrupt()
 

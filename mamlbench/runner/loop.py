@@ -14,6 +14,7 @@ from mamlbench.runner.artefacts import CHECKPOINT, MODEL, State, clone, save_sta
 from mamlbench.runner.assemble import Experiment
 from mamlbench.runner.evaluate import interval, make_evaluation, score_episodes
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.samples import save_samples
 
 Emit = Callable[..., None]
 """``emit(hook, **arguments)`` tells the listeners."""
@@ -34,6 +35,8 @@ class Progress:
     checkpoint: str | None = None
     model: str | None = None
     test: Evaluation | None = None
+    problems: list[str] = field(default_factory=list)
+    """What went wrong without a cost to the run."""
 
 
 class Loop:
@@ -67,6 +70,7 @@ class Loop:
             self._validate()
         self._save_model()
         self._test()
+        self._save_samples()
 
     def _iterations_to_next_stop(self) -> int:
         """Up to the next report, validation, checkpoint or the end, whichever comes first."""
@@ -170,6 +174,13 @@ class Loop:
             trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
             self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
         self._tell("test", self.progress.test.modes[protocol.modes[0]].score.mean)
+
+    def _save_samples(self) -> None:
+        """Write sample episodes of the tested model for a page; a finished run is not lost for want of pictures."""
+        try:
+            save_samples(self.experiment, self.algorithm, self.folder)
+        except Exception as error:  # a plugin's sampler or network may raise anything
+            self.progress.problems.append(f"sample episodes: {type(error).__name__}: {error}")
 
     def _tell(self, split: str, score: float) -> None:
         metric = self.experiment.problem.metric.name

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from mamlbench.api import Algorithm, Options
-from mamlbench.engine import STRATEGIES
+from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, Problem, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.runner.device import resolve_device
@@ -46,9 +46,8 @@ def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     problems: list[str] = []
     specs: list[RunSpec] = []
     device = _collect(problems, lambda: resolve_device(request.device), "device")
-    if request.engine not in ("auto", *STRATEGIES):
-        known = ["auto", *STRATEGIES]
-        problems.append(Problem(f"Unknown engine '{request.engine}'.{did_you_mean(request.engine, known)}", "engine"))
+    if request.engine != "auto":
+        _collect(problems, lambda: make_engine(request.engine), "engine")
     for name in request.algorithms:
         spec = _collect(problems, lambda name=name: _plan_one(request, name, plugins, str(device)))
         if spec is not None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from mamlbench.engine import STRATEGIES
+from mamlbench.engine import PATTERN, STRATEGIES
 from mamlbench.errors import ConfigError
-from mamlbench.plugin import KINDS, Registry
+from mamlbench.plugin import Registry
 from mamlbench.record import RunRecord
 from mamlbench.spec import RunSpec
 from mamlbench.suite import SuiteFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
+_COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
+"""Kinds of plugins that a run is made of: they have options."""
+_ENGINE: Schema = {"anyOf": [{"enum": ["auto", *STRATEGIES]}, {"type": "string", "pattern": f"^({PATTERN})$"}]}
 
 
 def record_schema() -> Schema:
@@ -24,7 +27,8 @@ def run_schema(registry: Registry, problems: list[str]) -> Schema:
     """Schema of a run spec: each component with the options of the plugin that its name stands for."""
     schema = RunSpec.model_json_schema()
     definitions = schema["$defs"]
-    for kind in KINDS:
+    schema["properties"]["engine"] |= _ENGINE
+    for kind in _COMPONENTS:
         choices = []
         for name, options in _options(kind, registry, problems).items():
             definitions |= options.pop("$defs", {})
@@ -42,7 +46,7 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
     schema = _without_null(SuiteFile.model_json_schema())
     definitions: Schema = schema.setdefault("$defs", {})
     options: Schema = {}
-    for kind in KINDS:
+    for kind in _COMPONENTS:
         found = _merged(_options(kind, registry, problems), definitions)
         nested = {"type": "object", "properties": found, "additionalProperties": False}
         options[kind] = nested | {"description": f"options of the {kind}"}
@@ -50,12 +54,12 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
             options |= found
         options |= {f"{kind}.{name}": each for name, each in found.items()}
     definitions["Options"] = {"type": "object", "properties": options, "additionalProperties": False}
-    choices = {kind: registry.names(kind) for kind in KINDS} | {"engine": ["auto", *STRATEGIES]}
+    choices: Schema = {kind: {"enum": registry.names(kind)} for kind in _COMPONENTS} | {"engine": _ENGINE}
     for table in (schema, *(definitions[name] for name in ("Conditions", "Settings", "Override"))):
         properties = table["properties"]
         properties["options"] = {"$ref": "#/$defs/Options", "description": properties["options"]["description"]}
-        for kind, names in choices.items():
-            properties[kind] |= _one_or_many({"enum": names})
+        for kind, choice in choices.items():
+            properties[kind] |= _one_or_many(choice)
     return {"$schema": DIALECT, **schema}
 
 

@@ -111,8 +111,9 @@ INTERRUPTIBLE = (
 """A process that a shell started in the background ignores Ctrl-C, and so do its children unless told otherwise."""
 
 
-def test_an_interrupted_process_leaves_its_record(project):
-    arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000"]
+@pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
+def test_an_interrupted_process_leaves_its_record(project, seeds):
+    arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--seeds", seeds]
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,

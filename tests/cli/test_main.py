@@ -166,7 +166,9 @@ def test_the_shell_completes_real_names(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "omniglot-maml.json").write_text("{}")
     assert completed("mamlbench run --algo fo") == ["fomaml"]
-    assert completed("mamlbench run --algo maml --dataset ") == ["glyphs", "miniimagenet", "omniglot", "sinusoid"]
+    assert completed("mamlbench run --algo maml --dataset ") == [
+        "cifar-fs", "fc100", "folder", "glyphs", "miniimagenet", "omniglot", "sinusoid",
+    ]  # fmt: skip
     assert completed("mamlbench run --algo maml --backbone conv4-p") == ["conv4-pooled"]
     assert completed("mamlbench info fix") == ["fixed-pool"]
     assert completed("mamlbench evaluate ") == ["results/omniglot-maml.json"]

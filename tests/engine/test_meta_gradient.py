@@ -9,7 +9,14 @@ from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench_plugins.backbones.conv4 import StridedConv4
 
-ENGINES = [LoopEngine(), VmapEngine(), VmapEngine(chunk=3)]
+ENGINES = [
+    LoopEngine(),
+    LoopEngine("recomputed"),
+    VmapEngine(),
+    VmapEngine(chunk=3),
+    VmapEngine(differentiation="recomputed"),
+    VmapEngine(chunk=3, differentiation="recomputed"),
+]
 
 
 class Smooth(Backbone):

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from mamlbench.api import Options, TaskSampler
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, MissingDependencyError
 from mamlbench.plugin import KINDS, Entry, Registry
 
 
@@ -92,3 +92,14 @@ def test_a_class_itself_may_be_registered():
 def test_what_cannot_be_used_is_a_configuration_error_that_names_its_plugin(target, kind, problem):
     with pytest.raises(ConfigError, match=rf"(?s){kind} 'mine' \(somebody\).*{problem}"):
         registry_with(entry(target=target, kind=kind)).load(kind, "mine")
+
+
+def test_a_missing_library_is_told_in_the_plugins_own_words(tmp_path, monkeypatch):
+    code = (
+        "from mamlbench.errors import MissingDependencyError\nraise MissingDependencyError('run pip install thing')\n"
+    )
+    (tmp_path / "needs_a_thing.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(MissingDependencyError) as caught:
+        entry(target="needs_a_thing:Class").load()
+    assert str(caught.value) == "algorithm 'mine' (somebody): run pip install thing"

@@ -3,6 +3,7 @@
 import pytest
 
 from mamlbench.record import (
+    CurvePoint,
     DataFacts,
     Environment,
     Evaluation,
@@ -31,22 +32,28 @@ def interval(mean, half):
 
 @pytest.fixture
 def make_record():
-    """Build a record: ``make_record("maml", score=0.93, seed=1, queries=15, status="diverged", ...)``."""
+    """Build a record: ``make_record("maml", score=0.93, seed=1, queries=15, episodes=[0.8, 1.0], ...)``."""
 
     def make(
         algorithm="maml", *, score=0.93, seed=0, status="finished", reason="", options=None, preset="quick",
-        split_hash="split", subset=None, environment=None, regression=False, name="", dataset="omniglot", **protocol,
+        split_hash="split", subset=None, environment=None, regression=False, name="", dataset="omniglot",
+        episodes=None, seconds=230.0, iterations=500, validate_every=100, **protocol,
     ):  # fmt: skip
+        if episodes is not None:  # scores of the test episodes, of which `score` is the mean
+            episodes = [float(each) for each in episodes]
+            score, protocol["test_episodes"] = sum(episodes) / len(episodes), len(episodes)
         protocol = Protocol(**protocol)
         spec = RunSpec(
             algorithm=Component(name=algorithm, options=options or {"inner_lr": 0.4}),
             dataset=Component(name=dataset), backbone=Component(name="conv4-strided"),
             sampler=Component(name="fresh"), protocol=protocol, preset=preset, seed=seed,
-            training=Training(iterations=500, meta_batch=32, shots=1, queries=1, validate_every=100),
+            training=Training(
+                iterations=iterations, meta_batch=32, shots=1, queries=1, validate_every=validate_every
+            ),
         )  # fmt: skip
         result = ModeResult(
             score=interval(score, 0.01), untrained=interval(0.57, 0.02), gain=interval(score - 0.57, 0.02),
-            episode_scores=[score, score],
+            episode_scores=episodes or [score, score],
         )  # fmt: skip
         test = Evaluation(
             split="test", protocol=protocol, adaptation_steps=3,
@@ -60,7 +67,34 @@ def make_record():
             environment=ENVIRONMENT.model_copy(update=environment or {}),
             data=DataFacts(content_hash="data", split_hashes={"test": split_hash}, split_sizes={}, licence="MIT",
                            publishable=True, subset=subset),
-            parameters=111_749, measurement=MEASURED, test=test if status == "finished" else None,
+            parameters=111_749, measurement=MEASURED.model_copy(update={"device_seconds": seconds}),
+            test=test if status == "finished" else None,
         )  # fmt: skip
+
+    return make
+
+
+@pytest.fixture
+def make_run(make_record):
+    """Like ``make_record``, with everything that a figure shows: a curve, times by segment, scores per episode."""
+
+    def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **given):
+        record = make_record(algorithm, score=score, seed=seed, **given)
+        curve = [
+            CurvePoint(iteration=at, wall_seconds=at / 5 / speed, device_seconds=at / 3 / speed,
+                       validation=score * (1 - 2 ** (-at / 100)))
+            for at in range(50, 501, 50)
+        ]  # fmt: skip
+        segments = {
+            name: Segment(wall=wall / speed, device=wall / speed)
+            for name, wall in (("data", 5.0), ("train", 100.0), ("evaluate", 15.0), ("checkpoint", 1.0), ("other", 4.0))
+        }
+        measured = MEASURED.model_copy(update={"segments": segments, "device_seconds": 230 / speed})
+        test = record.test
+        if test is not None:
+            episodes = {"episode_scores": [score, 1.0, 0.6], "untrained_episode_scores": [0.2, 0.4, 0.6]}
+            modes = {name: result.model_copy(update=episodes) for name, result in test.modes.items()}
+            test = test.model_copy(update={"modes": modes})
+        return record.model_copy(update={"curve": curve, "measurement": measured, "test": test})
 
     return make

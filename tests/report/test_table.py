@@ -119,4 +119,6 @@ def test_the_interval_over_seeds_is_students():
     found = over_seeds([0.9, 0.92, 0.97])
     half = stats.t.ppf(0.975, 2) * stats.sem([0.9, 0.92, 0.97])
     assert (found.high - found.mean, found.mean - found.low) == (pytest.approx(half), pytest.approx(half))
+    third = 0.1 + 0.2
+    assert over_seeds([third, 0.3, 0.3]).low == pytest.approx(0.3), "rounding errors are no spread"
     assert over_seeds([0.9, 0.9]).low == 0.9 and math.isnan(over_seeds([math.nan, 0.5]).mean)

@@ -38,6 +38,7 @@ def test_all_are_json_schemas(registry):
         'algorithm = "maml"\noptions.backbone.hidden = [[40, 40]]\nbackbone = "mlp"',
         '[[include]]\nalgorithm = "maml"\n[[override]]\nwhen.algorithm = ["maml"]\niterations = 3\n'
         '[[exclude]]\noptions.inner_lr = 0.1',
+        'algorithm = "maml"\nengine = ["auto", "vmap[3]+recomputed"]',
     ],
 )  # fmt: skip
 def test_good_suites(suite, text):
@@ -51,6 +52,7 @@ def test_good_suites(suite, text):
         'algo = "maml"',
         'algorithm = []',
         'algorithm = "maml"\nshots = 0',
+        'algorithm = "maml"\nengine = "vmap[0]"',
         'algorithm = "maml"\nshots = "one"',
         'algorithm = "maml"\noptions.inner_rl = 0.1',
         'algorithm = "maml"\noptions.inner_lr = "fast"',

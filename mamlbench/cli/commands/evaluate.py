@@ -22,7 +22,7 @@ Examples:
 @click.argument("model", type=shared.RecordPath())
 @protocol_options.shots
 @protocol_options.queries
-@click.option("--steps", type=click.IntRange(min=0), help="Adaptation steps; the same as -o test_steps=N.")
+@shared.steps
 @protocol_options.test_episodes
 @protocol_options.episode_seed
 @protocol_options.modes
@@ -41,9 +41,7 @@ def command(
 
     What is not given stays as it was when the model was tested at the end of its run.
     """
-    changed: dict[str, Any] = shared.parse_options(options)
-    if steps is not None:
-        changed["test_steps"] = steps
+    changed = shared.with_steps(options, steps)
     session = session_of(context)
     plugins = session.plugins
 

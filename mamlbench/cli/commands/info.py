@@ -24,7 +24,7 @@ LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, name: str, as_json: bool) -> None:
-    """Show an algorithm, data set, backbone or sampler: what it is, its options with defaults, its presets."""
+    """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets."""
     registry = session_of(context).plugins.registry
     entries = [entry for entry in registry.entries() if entry.name == name]
     if not entries:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,32 +12,45 @@ from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
-FORMATS = ("table", "md", "latex", "csv", "json", "svg")
+if TYPE_CHECKING:
+    from mamlbench.record import RunRecord
+
+FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
+FIGURES = ("curves", "pareto", "steps", "distribution", "seeds", "time")
+OF_FIGURES = ("png", "pdf", "svg")
 
 EPILOG = """\b
 Examples:
   mamlbench report                                   the results folder
   mamlbench report results/omniglot-*.json --columns all
-  mamlbench report --format latex --output table.tex"""
+  mamlbench report --format latex --output table.tex
+  mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
+  mamlbench report --figure pareto --format pdf --output pareto.pdf"""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
+@click.option("--figure", type=click.Choice(FIGURES), help="One figure, as png, pdf or svg, in place of the tables.")
+@click.option(
+    "--private", is_flag=True, help="Show pictures in the page that the data set's licence forbids to publish."
+)
 @click.option("--columns", multiple=True, help="A column to show, or 'all'; repeat or separate by commas.")
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @shared.debug
 @click.pass_context
 def command(
     context: click.Context, /, *, paths: tuple[Path, ...], format_: str, output: Path | None,
-    columns: tuple[str, ...], sort: str | None,
+    figure: str | None, private: bool, columns: tuple[str, ...], sort: str | None,
 ) -> ExitCode:  # fmt: skip
-    """Print recorded runs (files, folders; the results folder where none are named) as comparison tables.
+    """Show recorded runs (files, folders; the results folder where none are named) as comparison tables.
 
     Runs are grouped by what must be equal before their scores may be compared; a row is an algorithm, its seeds
-    taken together. A file that is no record is named and skipped.
+    taken together. A file that is no record is named and skipped. The format html makes one self-contained page with
+    the tables, figures, sample episodes and every run's settings.
     """
+    _check(format_, figure, output, private=private)
     from mamlbench.report import build_tables, read_records
 
     folder = session_of(context).project.results_dir or Path("results")
@@ -44,7 +59,20 @@ def command(
         click.echo(f"Skipped: {problem}", err=True)
     if not reading.records:
         raise NothingToDoError("There is no record to report: 'mamlbench run' makes one.")
+    if figure is not None:
+        _write(_figure(figure, reading.records, format_), output)
+        return ExitCode.OK
     names = [name.strip() for given in columns for name in given.split(",") if name.strip()]
+    if format_ == "html":
+        from mamlbench.report.page import render_page
+
+        _write(
+            render_page(
+                reading.records, reading.files, columns=names, sort=sort, private=private, problems=reading.problems
+            ),
+            output,
+        )
+        return ExitCode.OK
     tables = build_tables(reading.records, names, sort)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
@@ -58,12 +86,32 @@ def command(
     return ExitCode.OK
 
 
-def _write(text: str, output: Path | None) -> None:
+def _check(format_: str, figure: str | None, output: Path | None, *, private: bool) -> None:
+    """Refuse options that do not go together."""
+    if figure is not None and format_ not in OF_FIGURES:
+        raise ConfigError(f"--figure makes {', '.join(OF_FIGURES)}, not '{format_}': give one of them with --format.")
+    if figure is None and format_ in ("png", "pdf"):
+        raise ConfigError(f"The format '{format_}' is for one figure: add --figure with one of {', '.join(FIGURES)}.")
+    if format_ in ("png", "pdf") and output is None:
+        raise ConfigError(f"The format '{format_}' is no text: name a file with --output.")
+    if private and format_ != "html":
+        raise ConfigError("--private is about the pictures in a page: it goes with --format html.")
+
+
+def _figure(name: str, records: Sequence[RunRecord], format_: str) -> bytes:
+    from mamlbench.report.figures.export import save_figure
+    from mamlbench.report.groups import group_records
+
+    return save_figure(name, group_records(records), format_)
+
+
+def _write(content: str | bytes, output: Path | None) -> None:
+    data = content.encode() if isinstance(content, str) else content
     if output is None:
-        click.echo(text, nl=False)
+        click.echo(data, nl=False)
         return
     try:
-        output.write_text(text, encoding="utf-8")
+        output.write_bytes(data)
     except OSError as error:
         raise ConfigError(f"'{output}' cannot be written ({error.strerror}): choose another with --output.") from error
     click.echo(f"Written: {output}", err=True)

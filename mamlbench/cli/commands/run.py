@@ -47,8 +47,12 @@ Examples:
               help="Time how long it takes until validation reaches this score (0.9 for 90 %).")  # fmt: skip
 @click.option("--checkpoint-every", type=click.IntRange(min=0),
               help="Iterations between checkpoints.  [default: at validations]")  # fmt: skip
+@click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
+              help="Send curves to tensorboard or mlflow as well (an extra each); repeat for several.")  # fmt: skip
 @shared.device
-@click.option("--engine", default="auto", show_default=True, help="How tasks are computed: auto, or one by name.")
+@click.option("--engine", default="auto", show_default=True,
+              help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
+              "vmap+recomputed, vmap+compiled, ...")  # fmt: skip
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files
@@ -58,7 +62,7 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context, /, *, options: tuple[str, ...], data_dir: Path | None, results_dir: Path | None,
-    as_json: bool, quiet: bool, **given: Any,
+    trackers: tuple[str, ...], as_json: bool, quiet: bool, **given: Any,
 ) -> ExitCode:  # fmt: skip
     """Meta-train, select on validation episodes, meta-test, record, and print a table.
 
@@ -75,6 +79,7 @@ def command(
     given["modes"] = given["modes"] or None
     specs = plan(request(options=wanted, **given), plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
+    plugins.track((*session.project.trackers, *trackers), places.results)
     with progress(plugins) if not quiet else nullcontext():
         records = launch(specs, plugins, places)
 

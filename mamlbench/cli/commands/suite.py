@@ -56,6 +56,8 @@ class _SuiteName(click.Path):
 @click.option("--set", "changes", multiple=True, metavar="NAME=VALUE",
               help="A setting for every cell in place of the file's, as a suite file has it: iterations=10, "
               "shots=[1,5], options.backbone.width=8. May be repeated.")  # fmt: skip
+@click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
+              help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.")  # fmt: skip
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files
@@ -65,7 +67,7 @@ class _SuiteName(click.Path):
 @click.pass_context
 def command(
     context: click.Context, /, *, suite: str, dry_run: bool, retry_failed: bool, fresh: bool, changes: tuple[str, ...],
-    data_dir: Path | None, results_dir: Path | None, as_json: bool, quiet: bool,
+    trackers: tuple[str, ...], data_dir: Path | None, results_dir: Path | None, as_json: bool, quiet: bool,
 ) -> ExitCode:  # fmt: skip
     """Run every cell of a suite, each in a process of its own, and print the table of its records.
 
@@ -93,6 +95,7 @@ def command(
         if as_json:
             click.echo(plan_as_json(planned, places.results))
         return ExitCode.OK
+    plugins.track((*session.project.trackers, *trackers), places.results)
     interrupted = _run(planned, plugins, places, quiet)
     return _finish(planned, places.results, as_json, interrupted)
 

@@ -1,4 +1,7 @@
-"""Tables for other programs: numbers in base units (fractions, seconds, bytes), empty where nothing is known."""
+"""Tables for other programs: numbers in base units (fractions, seconds, bytes), empty where nothing is known.
+
+A field ``NAME_best`` says of the column ``NAME`` whether the cell is marked; it is missing where nothing was judged.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mamlbench.report.render.grid import notes
 from mamlbench.report.table import Table, TableRow
 
 
@@ -30,7 +34,7 @@ def to_json(tables: Sequence[Table]) -> str:
             "title": table.title,
             "conditions": table.conditions._asdict(),
             "unit": table.unit,
-            "notes": table.notes,
+            "notes": notes(table, "*_best"),
             "rows": [_finite(_row(table, row)) for row in table.rows],
         }
         for table in tables
@@ -48,6 +52,8 @@ def _row(table: Table, row: TableRow) -> dict[str, Any]:
     for column, cell in zip(table.columns, row.cells, strict=True):
         for suffix, value in cell.data.items():
             found[f"{column.name}_{suffix}" if suffix else column.name] = value
+        if cell.best is not None:
+            found[f"{column.name}_best"] = cell.best
     return found
 
 

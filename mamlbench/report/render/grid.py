@@ -18,3 +18,8 @@ def label(row: TableRow) -> str:
 def cells(row: TableRow) -> list[str]:
     """Text and mark of each cell, the algorithm first."""
     return [label(row), *(cell.text + cell.mark for cell in row.cells)]
+
+
+def notes(table: Table, sign: str) -> list[str]:
+    """What stands below the table; first what the format's mark of the best cells means."""
+    return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.notes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mamlbench.report.render.grid import cells, headings
+from mamlbench.report.render.grid import cells, headings, notes
 from mamlbench.report.table import Table, TableRow
 from mamlbench.report.text import printable
 
@@ -25,7 +25,7 @@ def _table(table: Table) -> str:
     lines = [
         r"\begin{table}",
         r"\centering\small",
-        rf"\caption{{{_escape(table.title)}. {_escape(' '.join(table.notes))}}}",
+        rf"\caption{{{_escape(table.title)}. {_escape(' '.join(notes(table, 'Bold')))}}}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         _line([_escape(text) for text in headings(table)]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mamlbench.report.render.grid import cells, headings
+from mamlbench.report.render.grid import cells, headings, notes
 from mamlbench.report.table import Table, TableRow
 from mamlbench.report.text import printable
 
@@ -18,14 +18,14 @@ def to_markdown(tables: Sequence[Table]) -> str:
 
 def _table(table: Table) -> str:
     rules = ["---", *("---:" if column.numeric else "---" for column in table.columns)]
-    lines = [f"**{_escape(table.title)}**", "", _line(map(_escape, headings(table))), _line(rules)]
+    lines = [f"**{escape(table.title)}**", "", _line(map(escape, headings(table))), _line(rules)]
     lines += [_row(row) for row in table.rows]
-    lines += ["", *(f"- {_escape(note)}" for note in table.notes), ""]
+    lines += ["", *(f"- {escape(note)}" for note in notes(table, "Bold")), ""]
     return "\n".join(lines)
 
 
 def _row(row: TableRow) -> str:
-    shown = [_escape(text) for text in cells(row)]
+    shown = [escape(text) for text in cells(row)]
     best = [False, *(cell.best for cell in row.cells)]
     return _line(f"**{text}**" if strong else text for text, strong in zip(shown, best, strict=True))
 
@@ -34,5 +34,6 @@ def _line(parts: Iterable[str]) -> str:
     return "| " + " | ".join(parts) + " |"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Text that Markdown (and the HTML in it) takes for nothing but text."""
     return "".join(f"\\{each}" if each in _SPECIAL else each for each in printable(text))

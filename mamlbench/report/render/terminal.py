@@ -12,9 +12,12 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from mamlbench.report.columns import Cell
-from mamlbench.report.render.grid import label
+from mamlbench.report.render.grid import label, notes
 from mamlbench.report.table import Table
 from mamlbench.report.text import printable
+
+BEST = "*"
+"""Stands behind the best cells, for those who see no colour."""
 
 
 def to_svg(tables: Sequence[Table]) -> str:
@@ -30,15 +33,17 @@ def print_tables(tables: Sequence[Table], console: Console) -> None:
         console.print(Text(f"\n{printable(table.title)}", style="bold"))
         for columns in _pages(table, console):
             console.print(_grid(table, columns))
-        for note in table.notes:
+        for note in notes(table, BEST):
             console.print(Text(printable(note), style="dim"))
 
 
 def _pages(table: Table, console: Console) -> Iterator[list[int]]:
     """Places of the columns that fit side by side; what does not fit goes below, each part with the algorithms."""
+    alone = _natural_width(_grid(table, []), console)  # the algorithms' column, which every page has
+    widths = [_natural_width(_grid(table, [place]), console) - alone for place in range(len(table.columns))]
     page: list[int] = []
-    for place in range(len(table.columns)):
-        if page and _natural_width(_grid(table, [*page, place]), console) > console.width:
+    for place, width in enumerate(widths):
+        if page and alone + sum(widths[each] for each in page) + width > console.width:
             yield page
             page = []
         page.append(place)
@@ -55,11 +60,13 @@ def _grid(table: Table, columns: Sequence[int]) -> RichTable:
     made.add_column("algorithm", overflow="fold", min_width=9)
     for column in (table.columns[place] for place in columns):
         made.add_column(column.title, justify="right" if column.numeric else "left", overflow="fold")
+    signed = {place for place in columns if any(row.cells[place].best for row in table.rows)}
     for row in table.rows:
-        made.add_row(Text(printable(label(row))), *(_text(row.cells[place]) for place in columns))
+        made.add_row(Text(printable(label(row))), *(_text(row.cells[place], place in signed) for place in columns))
     return made
 
 
-def _text(cell: Cell) -> Text:
+def _text(cell: Cell, signed: bool) -> Text:
+    """The cell in words; in a column with marks, those without one keep its place free, so that digits align."""
     style = "bold green" if cell.best else "red" if cell.bad else ""
-    return Text(printable(cell.text + cell.mark), style=style)
+    return Text(printable(cell.text + cell.mark) + (BEST if cell.best else " " if signed else ""), style=style)

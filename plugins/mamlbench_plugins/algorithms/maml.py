@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from functools import cached_property
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench
+from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench, inner_gradient
 from mamlbench_plugins.algorithms.presets import MAML_PRESETS
 
 
-class MAMLOptions(OuterOptions):
-    """Options of MAML and first-order MAML."""
+class InnerOptions(OuterOptions):
+    """Options of MAML and of the methods that vary it."""
 
     inner_lr: float = Field(0.4, gt=0, description="inner learning rate α")
     train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
@@ -23,6 +23,11 @@ class MAMLOptions(OuterOptions):
         description="loss of a set: mean over its examples, or their sum divided by the shots, as in the original "
         "code (its inner rate 0.4 is 2.0 on the mean of five classes)",
     )
+
+
+class MAMLOptions(InnerOptions):
+    """Options of MAML and first-order MAML."""
+
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 
 
@@ -40,28 +45,34 @@ class MAML(GradientBased):
     10:  update θ ← θ − β ∇θ Σ L(fθ') using each D'              ``loss``, differentiated by the engine
     """
 
-    Options = MAMLOptions
+    Options: ClassVar[type[InnerOptions]] = MAMLOptions
     presets: ClassVar[tuple[Preset, ...]] = MAML_PRESETS
     gradient_order = 2
 
-    def __init__(self, bench: Workbench, options: MAMLOptions) -> None:
+    def __init__(self, bench: Workbench, options: Any) -> None:
         super().__init__(bench, options)
         self.train_steps, self.test_steps = options.train_steps, options.test_steps
-        # the paper's code meta-learns the batch-norm bias and leaves it alone in the inner loop
-        frozen = frozenset() if options.adapt_norm else self.model.norm_names
-        self.adapted = [name for name in self.meta if name not in frozen]
 
-    def init(self, meta: Parameters, support: Examples) -> Parameters:
+    @cached_property
+    def adapted(self) -> list[str]:
+        """What the inner loop changes. The paper's code meta-learns the batch-norm bias and leaves it alone here."""
+        frozen = frozenset() if self.options.adapt_norm else self.model.norm_names
+        return [name for name, _ in self.model.network.named_parameters() if name not in frozen]
+
+    def init(self, meta: Parameters, support: Examples) -> Any:
         """Every task starts at θ."""
         return meta
 
-    def step(self, state: Parameters, support: Examples) -> Parameters:
+    def step(self, state: Any, support: Examples) -> Any:
         """Lines 6 and 7."""
-        theta = {name: state[name] for name in self.adapted}
-        gradient = grad(lambda theta: self.loss({**state, **theta}, support))(theta)
-        return {**state, **{name: theta[name] - self.options.inner_lr * gradient[name] for name in theta}}
+        gradient = inner_gradient(self.loss, state, support, self.adapted)
+        return {**state, **{name: state[name] - self.options.inner_lr * slope for name, slope in gradient.items()}}
 
-    def loss(self, state: Parameters, query: Examples) -> Tensor:
+    def loss(self, state: Any, query: Examples) -> Tensor:
         """L(f) on a support or query set: a scalar."""
-        losses = self.problem.losses(self.model(state, query.x), query.y)  # [n]
+        return self.reduced(self.model(self.parameters(state), query.x), query.y)
+
+    def reduced(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """The loss of a set, from outputs ``[n, outputs]`` and its targets."""
+        losses = self.problem.losses(outputs, y)  # [n]
         return losses.mean() if self.options.loss_reduction == "mean" else losses.sum() / self.bench.shots

@@ -1,6 +1,7 @@
 """Settings of the built-in algorithms: the quick defaults, and the published ones with their sources.
 
-A quick preset is chosen on validation episodes to be good within a few minutes on two CPU cores. A paper preset has
+A quick preset is chosen on validation episodes to be good within a few minutes on two CPU cores, or by analogy with
+one that was, which its source then says. A paper preset has
 the paper's numbers; inner rates are those of the paper's code, whose loss is a sum divided by the shots
 (``loss_reduction='per-shot'``): on the mean of N classes they are N times as large.
 """
@@ -12,7 +13,25 @@ from mamlbench.api import Preset
 MAML_PAPER = "Finn et al. 2017 (arXiv 1703.03400), appendix A.1, and the code published with it"
 REPTILE_PAPER = "Nichol et al. 2018 (arXiv 1803.02999), table of hyper-parameters, and openai/supervised-reptile"
 BASELINE_PAPER = "Chen et al. 2019 (ICLR), section 4.2, and the code published with it"
+ANIL_PAPER = "Raghu et al. 2020 (arXiv 1909.09157) keeps MAML's set-up: the settings of Finn et al. 2017, appendix A.1"
+META_SGD_PAPER = (
+    "Li et al. 2017 (arXiv 1707.09835), section 4.2, second hand; the paper draws the first rates from 0.005 to 0.1, "
+    "here all are 0.05"
+)
+PROTONET_PAPER = (
+    "Snell et al. 2017 (arXiv 1703.05175), section 3.1, second hand; the paper trains on 60-way episodes and halves "
+    "the rate every 2,000, here the ways are the test's and the rate falls linearly"
+)
+MAML_PLUS_PLUS_PAPER = (
+    "experiment_config/omniglot_maml++-omniglot_1_8_0.1_64_20_0.json of AntreasAntoniou/HowToTrainYourMAMLPytorch; the "
+    "outer rate falls to 0 here and to 1e-5 there"
+)
+IMAML_PAPER = (
+    "Rajeswaran et al. 2019 (arXiv 1909.04630), table 2, and examples/README.md of aravindr93/imaml_dev, but for that "
+    "code's damping of the conjugate gradients"
+)
 QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
+UNTUNED = "by analogy with MAML's and pretrain's quick presets; not tuned"
 
 _MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
 
@@ -56,3 +75,51 @@ PRETRAIN_PRESETS = (
            options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
                     "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3}),
 )  # fmt: skip
+
+ANIL_PRESETS = (
+    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
+           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    *(preset.model_copy(update={"source": ANIL_PAPER}) for preset in MAML_PRESETS if preset.name == "paper"),
+)  # fmt: skip
+
+META_SGD_PRESETS = (
+    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
+           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(name="paper", dataset="omniglot", source=META_SGD_PAPER, iterations=60_000, meta_batch=32, validations=60,
+           options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1}),
+    Preset(name="paper", dataset="omniglot", ways=20, source=META_SGD_PAPER, iterations=60_000, meta_batch=16,
+           validations=60, options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1}),
+)  # fmt: skip
+
+PROTONET_PRESETS = (
+    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
+           options={"outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(name="paper", dataset="omniglot", source=PROTONET_PAPER, iterations=20_000, meta_batch=1, train_queries=5,
+           validations=60, backbone="conv4-pooled", backbone_options={"width": 64, "readout": "flatten", "scale": True},
+           options={"outer_lr": 1e-3, "outer_schedule": "linear"}),
+)  # fmt: skip
+
+MAML_PLUS_PLUS_PRESETS = (
+    Preset(name="quick", source=UNTUNED, iterations=500, meta_batch=16,
+           options={"inner_lr": 0.4, "train_steps": 2, "test_steps": 2, "outer_lr": 0.003}),
+    Preset(name="paper", dataset="omniglot", source=MAML_PLUS_PLUS_PAPER, iterations=50_000, meta_batch=8,
+           validations=100, backbone="conv4-pooled", backbone_options={"width": 64, "scale": True},
+           options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, "multi_step": 0.1, "first_order": 0.0,
+                    "outer_lr": 1e-3, "outer_schedule": "cosine"}),
+)  # fmt: skip
+
+IMAML_PRESETS = (
+    Preset(name="quick", source=UNTUNED, iterations=400, meta_batch=16,
+           options={"inner_lr": 0.4, "strength": 0.5, "train_steps": 5, "test_steps": 5, "cg_steps": 3,
+                    "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(name="paper", dataset="omniglot", source=IMAML_PAPER, iterations=20_000, meta_batch=32, validations=40,
+           options={"inner_lr": 0.1, "strength": 2.0, "train_steps": 16, "test_steps": 16, "cg_steps": 5,
+                    "outer_lr": 1e-3}),
+    Preset(name="paper", dataset="omniglot", ways=20, source=IMAML_PAPER, iterations=20_000, meta_batch=32,
+           validations=40, options={"inner_lr": 0.1, "strength": 2.0, "train_steps": 25, "test_steps": 25,
+                                    "cg_steps": 5, "outer_lr": 1e-3}),
+)  # fmt: skip
+
+BASELINE_PLUS_PLUS_PRESETS = tuple(
+    preset.model_copy(update={"source": UNTUNED}) if preset.name == "quick" else preset for preset in PRETRAIN_PRESETS
+)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -13,17 +13,16 @@ from mamlbench.api import (
     Classification,
     Direction,
     Examples,
-    InnerLoop,
     Model,
+    Options,
     OuterOptimizer,
     OuterOptions,
+    OuterStep,
     Parameters,
+    Preset,
     Workbench,
-    copy_into,
     minibatch_order,
-    prefixed,
     take,
-    unprefixed,
 )
 from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
 
@@ -48,7 +47,7 @@ class State(NamedTuple):
     steps: Tensor  # [] float32
 
 
-class Pretrain(InnerLoop):
+class Pretrain(OuterStep):
     """Supervised training on all training classes at once; at test a new head on the support set.
 
     Training stage:     minimise the loss of one network on minibatches of all training classes.
@@ -58,8 +57,8 @@ class Pretrain(InnerLoop):
     For regression the pooled network is kept whole, head included, and all of it is fine-tuned.
     """
 
-    Options = PretrainOptions
-    presets = PRETRAIN_PRESETS
+    Options: ClassVar[type[Options]] = PretrainOptions
+    presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
     feeds_on = "examples"
 
     def __init__(self, bench: Workbench, options: PretrainOptions) -> None:
@@ -69,12 +68,11 @@ class Pretrain(InnerLoop):
         self.meta = self.pooled_model.initial_parameters()
         self.outer = OuterOptimizer(self.meta, options, bench.iterations)
         self.test_steps = options.test_steps
-        self.new_head = isinstance(bench.problem, Classification)
-        self.tunes_head_only = self.new_head and options.finetune == "head"
-        self.empty_head = {
+        self.tunes_head_only = options.finetune == "head" and isinstance(bench.problem, Classification)
+        self.new_head = {  # what a task's head starts from; none for regression, which keeps the pooled one
             name: torch.zeros_like(value)
             for name, value in self.task_model.initial_parameters().items()
-            if name.startswith("head.")
+            if name.startswith("head.") and isinstance(bench.problem, Classification)
         }
 
     @property
@@ -90,13 +88,9 @@ class Pretrain(InnerLoop):
         gradient, loss = grad_and_value(total)(self.meta)
         return Direction(gradient, loss, batch.x.shape[0])
 
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
-
     def init(self, meta: Parameters, support: Examples) -> State:
         """Fine-tuning stage: the pretrained features under a new head."""
-        start = {**meta, **self.empty_head} if self.new_head else meta
-        tuned = self.empty_head if self.tunes_head_only else start
+        tuned = self.new_head if self.tunes_head_only else {**meta, **self.new_head}
         first = next(iter(tuned.values()))
         return State(tuned, {name: torch.zeros_like(value) for name, value in tuned.items()}, first.new_zeros(()))
 
@@ -130,10 +124,3 @@ class Pretrain(InnerLoop):
         examples = support.y.shape[1]
         size = min(self.options.finetune_batch or examples, examples)
         return support if size == examples else take(support, minibatch_order(keys, examples, size, step))
-
-    def state(self) -> dict[str, Tensor]:
-        return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
-
-    def load_state(self, state: dict[str, Tensor]) -> None:
-        copy_into(self.meta, unprefixed("meta", state))
-        self.outer.load_state(unprefixed("outer", state))

@@ -84,6 +84,7 @@ class Reptile(InnerLoop):
         self.moments = self._fresh_moments()
         self.done = 0
         self.test_steps = options.test_steps
+        self.additive = options.inner_optimizer_state == "fresh"
 
     @property
     def model(self) -> Model:

@@ -47,7 +47,7 @@ class StridedConv4(Backbone):
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         options: Conv4Options = self.options
-        channels, side = _picture(input_shape)
+        channels, side = picture(input_shape)
         layers: list[nn.Module] = []
         for _ in range(BLOCKS):
             layers += self._block(channels, options)
@@ -73,7 +73,8 @@ class PooledConv4(StridedConv4):
     strided = False
 
 
-def _picture(input_shape: tuple[int, ...]) -> tuple[int, int]:
+def picture(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and side of a square picture. Raises ConfigError for anything else."""
     if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
         raise ConfigError(f"a convolutional backbone takes square pictures, not {list(input_shape)}: use mlp.")
     return input_shape[0], input_shape[1]

@@ -15,13 +15,17 @@ from pydantic import Field
 from mamlbench.api import (
     SPLITS,
     ClassPool,
+    DataPlaces,
+    Finding,
     PackedImages,
+    PictureFormat,
     Rotations,
     SourceInfo,
     TaskPool,
     TaskSource,
     mix,
     packed_images,
+    prepared_images,
     seed_key,
 )
 from mamlbench.api import Options as BaseOptions
@@ -66,6 +70,12 @@ class Glyphs(TaskSource):
     options: Options
     default_backbone: ClassVar[str] = "conv4-strided"
 
+    @classmethod
+    def look(cls, options: Glyphs.Options, places: DataPlaces) -> Finding:
+        prepared = prepared_images(_prepared_at(places, options, _font_files()))
+        amount = f"{options.drawings} drawings of each character"
+        return Finding("drawn on the spot", amount=amount, prepared=prepared is not None)
+
     def load(self) -> Mapping[str, TaskPool]:
         """Draw the set, or find it drawn; split it by class name.
 
@@ -73,9 +83,12 @@ class Glyphs(TaskSource):
         """
         fonts = _font_files()
         self.origin = f"drawn with seed {self.options.seed} from the fonts of matplotlib {matplotlib.__version__}"
-        path = self.places.cache / f"glyphs-{_cache_key(self.options, fonts)}.safetensors"
+        path = _prepared_at(self.places, self.options, fonts)
         packed = packed_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts)))
         return {split: self._pool(packed, split) for split in SPLITS}
+
+    def picture_format(self) -> PictureFormat:
+        return PictureFormat(SIDE, 1, ink=1)
 
     def _pool(self, packed: PackedImages, split: str) -> ClassPool:
         chosen = packed.select([c for c, name in enumerate(packed.class_names) if split_of(name) == split])
@@ -120,6 +133,10 @@ def _font_files() -> list[Path]:
             "reinstall matplotlib from PyPI (pip install --force-reinstall matplotlib), or choose another data set."
         )
     return [folder / name for name in FACES]
+
+
+def _prepared_at(places: DataPlaces, options: Glyphs.Options, fonts: list[Path]) -> Path:
+    return places.cache / f"glyphs-{_cache_key(options, fonts)}.safetensors"
 
 
 def _cache_key(options: Glyphs.Options, fonts: list[Path]) -> str:

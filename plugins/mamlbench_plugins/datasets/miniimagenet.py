@@ -5,20 +5,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from mamlbench.api import SPLITS, ImageStream, PackedImages, Progress, SourceInfo, TaskPool, TaskSource, packed_images
-from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.miniimagenet_files import (
-    ORIGIN,
-    SPLIT_OF_CLASS,
-    Place,
-    not_found,
-    places_to_try,
+from mamlbench.api import (
+    SPLITS,
+    DataPlaces,
+    Finding,
+    ImageStream,
+    PackedImages,
+    Progress,
+    SourceInfo,
+    TaskPool,
+    TaskSource,
+    ignore,
+    packed_images,
+    prepared_images,
 )
-from mamlbench_plugins.datasets.miniimagenet_pickles import read_pickles
+from mamlbench.errors import DataError
+from mamlbench_plugins.datasets.listing import ORIGIN, amount, classes_by_split
+from mamlbench_plugins.datasets.miniimagenet_files import Place, not_found, places_to_try
+from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
 from mamlbench_plugins.datasets.picture_options import PictureOptions
 
@@ -41,27 +50,46 @@ class MiniImageNet(TaskSource):
     default_backbone: ClassVar[str] = "conv4-pooled"
     options: PictureOptions
 
+    @classmethod
+    def look(cls, options: PictureOptions, places: DataPlaces) -> Finding | None:
+        for place in places_to_try(places):
+            prepared = prepared_images(_prepared_at(places, place))
+            listing = None if prepared else place.listing()
+            found = prepared or (listing.stream(ignore) if listing else None)
+            if found is not None:
+                missing = what_is_missing(found, classes_by_split(found))
+                return Finding(found.facts[ORIGIN], str(place.folder), amount(found), missing, prepared is not None)
+            if has_pickles(place.pickles):
+                return Finding("pickles", str(place.folder), "counted when they are prepared")
+        return None
+
     def load(self) -> Mapping[str, TaskPool]:
         """Find the set, prepare it once, and split it as its files do.
 
         Raises DataError, with what to do, where it is not found or damaged, or where splits share a class.
         """
         packed = self._packed()
-        splits = packed.facts[SPLIT_OF_CLASS].split(" ")
-        classes = {split: [c for c, each in enumerate(splits) if each == split] for split in SPLITS}
+        classes = classes_by_split(packed)
         self.origin = packed.facts[ORIGIN]
         self.subset = what_is_missing(packed, classes)
         return self.options.pools(packed, classes)
 
+    def published_classes(self) -> Mapping[str, Sequence[str]]:
+        return CLASSES
+
     def _packed(self) -> PackedImages:
         for place in places_to_try(self.places):
-            key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
             build = partial(_stream, place, self.places.progress)
             try:
-                return packed_images(self.places.cache / f"miniimagenet-{key}.safetensors", build)
+                return packed_images(_prepared_at(self.places, place), build)
             except NotHereError:
                 continue
         raise not_found(self.places)
+
+
+def _prepared_at(places: DataPlaces, place: Place) -> Path:
+    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
+    return places.cache / f"miniimagenet-{key}.safetensors"
 
 
 class NotHereError(DataError):
@@ -75,7 +103,7 @@ def _stream(place: Place, progress: Progress) -> ImageStream:
     return form.stream(progress)
 
 
-def what_is_missing(packed: PackedImages, classes: Mapping[str, Sequence[int]]) -> str | None:
+def what_is_missing(packed: PackedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
     """How the set differs from the complete one, counts and classes; None where it does not."""
     sizes = np.diff(packed.offsets)
     found, parts = [], []

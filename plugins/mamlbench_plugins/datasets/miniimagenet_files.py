@@ -7,14 +7,11 @@ import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-
-from mamlbench.api import SPLITS, DataPlaces, ImageStream, PictureFile, PictureFormat, Progress, decoded, is_picture
-from mamlbench.errors import DataError, some
+from mamlbench.api import SPLITS, DataPlaces, PictureFormat, is_picture
+from mamlbench.errors import DataError, MissingDataError, some
+from mamlbench_plugins.datasets.listing import Listing, Member, in_order
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 from mamlbench_plugins.datasets.stores import FileStore, FolderStore, Store, archives_in
 
@@ -22,47 +19,6 @@ FORMAT = PictureFormat(84)
 """As MAML's published script makes them: 84 x 84, colour, stretched by LANCZOS where they are larger."""
 
 KNOWN = frozenset(name for names in CLASSES.values() for name in names)
-ORIGIN, SPLIT_OF_CLASS = "origin", "split of each class"
-"""Keys of ``PackedImages.facts``."""
-
-
-class Member(NamedTuple):
-    """One picture: where it belongs, and where it lies."""
-
-    split: str
-    class_name: str
-    file: str
-    store: Store
-    name: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """Picture files, sorted by split, class and file name; the same file twice is taken once."""
-
-    origin: str
-    members: tuple[Member, ...]
-
-    def stream(self, progress: Progress) -> ImageStream:
-        """Decode everything: classes in the order train, val, test, then by name."""
-        groups = [(key, len(list(each))) for key, each in groupby(self.members, lambda m: (m.split, m.class_name))]
-        return ImageStream(
-            FORMAT.shape,
-            np.cumsum([0, *(size for _, size in groups)], dtype=np.int64),
-            tuple(name for (_, name), _ in groups),
-            {ORIGIN: self.origin, SPLIT_OF_CLASS: " ".join(split for (split, _), _ in groups)},
-            decoded(self._files(), FORMAT, len(self.members), "miniImageNet", progress),
-        )
-
-    def _files(self) -> Iterator[PictureFile]:
-        by_store: dict[Store, dict[str, int]] = {}
-        for row, member in enumerate(self.members):
-            by_store.setdefault(member.store, {})[member.name] = row
-        for store, rows in by_store.items():
-            for name, content in store.read(rows):
-                yield PictureFile(rows.pop(name), f"{store.path}/{name}", content)
-            for name, row in rows.items():  # it was listed, and is gone
-                yield PictureFile(row, f"{store.path}/{name}", FileNotFoundError("it has gone"))
 
 
 @dataclass(frozen=True)
@@ -91,7 +47,7 @@ class Place:
                 ("images with tables of the split", _from_tables(pictures, tables)),
             ):
                 if _is_miniimagenet(members):
-                    return Listing(f"{form}{kind}", _sorted(members))
+                    return Listing(f"{form}{kind}", in_order(members), FORMAT, "miniImageNet")
         return None
 
 
@@ -157,15 +113,10 @@ def _is_miniimagenet(members: Sequence[Member]) -> bool:
     return {m.split for m in members} == set(SPLITS) and any(m.class_name in KNOWN for m in members)
 
 
-def _sorted(members: Sequence[Member]) -> tuple[Member, ...]:
-    unique = {(SPLITS.index(m.split), m.class_name, m.file): m for m in reversed(members)}
-    return tuple(unique[key] for key in sorted(unique))
-
-
-def not_found(places: DataPlaces) -> DataError:
+def not_found(places: DataPlaces) -> MissingDataError:
     """Say where it was looked for, and which forms would have been recognised."""
     looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
-    return DataError(
+    return MissingDataError(
         f"miniImageNet was not found in {looked}. It cannot be downloaded (its pictures are ImageNet's). Name the "
         "folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and "
         "test with a folder for each class; or images with train.csv, val.csv and test.csv; or archives (tar, zip) of "

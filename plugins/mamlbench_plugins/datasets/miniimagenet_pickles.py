@@ -13,7 +13,8 @@ from PIL import Image
 
 from mamlbench.api import SPLITS, ImageStream, Progress
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.miniimagenet_files import FORMAT, KNOWN, ORIGIN, SPLIT_OF_CLASS
+from mamlbench_plugins.datasets.listing import ORIGIN, SPLIT_OF_CLASS
+from mamlbench_plugins.datasets.miniimagenet_files import FORMAT, KNOWN
 from mamlbench_plugins.datasets.plain_pickle import read_plain_pickle
 
 
@@ -55,11 +56,19 @@ def read_pickles(paths: Sequence[Path]) -> Pickled | None:
 
     Raises DataError where one is damaged, holds something else or asks for more than plain data.
     """
-    of_split = {split: [path for path in paths if split in path.stem] for split in SPLITS}
-    if any(len(found) != 1 for found in of_split.values()):
+    if not has_pickles(paths):
         return None
-    classes = [each for split in SPLITS for each in _classes(split, of_split[split][0])]
+    classes = [each for split in SPLITS for each in _classes(split, _of_split(paths, split)[0])]
     return Pickled(tuple(classes)) if any(each.name in KNOWN for each in classes) else None
+
+
+def has_pickles(paths: Sequence[Path]) -> bool:
+    """Whether there is one pickle for each split."""
+    return all(len(_of_split(paths, split)) == 1 for split in SPLITS)
+
+
+def _of_split(paths: Sequence[Path], split: str) -> list[Path]:
+    return [path for path in paths if split in path.stem]
 
 
 def _classes(split: str, path: Path) -> list[PickledClass]:

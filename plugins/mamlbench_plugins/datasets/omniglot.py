@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -15,18 +17,22 @@ from mamlbench.api import (
     SPLITS,
     ClassPool,
     DataPlaces,
+    Finding,
     PackedImages,
+    PictureFormat,
     Rotations,
     SourceInfo,
     TaskPool,
     TaskSource,
     packed_images,
+    prepared_images,
 )
 from mamlbench.api import Options as BaseOptions
-from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.omniglot_download import FAILURES, download
-from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, downloads_folder, find_files, places_to_look
-from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, prepare
+from mamlbench.errors import DataError, MissingDataError
+from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
+from mamlbench_plugins.datasets.omniglot_download import download
+from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
+from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
 """Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
@@ -74,21 +80,37 @@ class Omniglot(TaskSource):
     drawings_hash: str
     """SHA-256 over class names, file names and pixels as published: equal for archives and folders."""
 
+    @classmethod
+    def look(cls, options: Omniglot.Options, places: DataPlaces) -> Finding | None:
+        files = find_files(places)
+        if files is None:
+            return None
+        sizes = list(Counter(name.rpartition("/")[0] for half in files.halves for name in half.drawings()).values())
+        return Finding(
+            files.origin,
+            str(files.background.path.parent),
+            f"{sum(sizes):,} drawings of {len(sizes):,} characters",
+            what_is_missing(sizes),
+            prepared_images(_prepared_at(places, files)) is not None,
+        )
+
     def load(self) -> Mapping[str, TaskPool]:
         """Find the files (or download them), prepare them once, and split the characters.
 
         Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
         """
-        files = find_files(self.places) or _downloaded(self.places)
+        files = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
         self.origin = files.origin
-        key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
-        packed = packed_images(self.places.cache / f"omniglot-{key}.safetensors", lambda: prepare(files))
-        self.subset = what_is_missing(packed)
+        packed = packed_images(_prepared_at(self.places, files), lambda: prepare(files, self.places.progress))
+        self.subset = what_is_missing(np.diff(packed.offsets).tolist())
         self.drawings_hash = packed.facts[CONTENT_HASH]
         if self.options.ink == 0:
             packed = replace(packed, images=255 - packed.images, hashes=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
+
+    def picture_format(self) -> PictureFormat:
+        return PictureFormat(SIDE, 1, ink=self.options.ink)
 
     def _split(self, packed: PackedImages) -> Classes:
         if self.options.split == "random":
@@ -100,6 +122,11 @@ class Omniglot(TaskSource):
         if rotations == "classes" and split != "train":
             rotations = "none"
         return ClassPool.of(packed, rotations)
+
+
+def _prepared_at(places: DataPlaces, files: OmniglotFiles) -> Path:
+    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
+    return places.cache / f"omniglot-{key}.safetensors"
 
 
 def split_randomly(names: Sequence[str]) -> Classes:
@@ -137,34 +164,23 @@ def _rank(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=8, person=b"omniglot").digest()
 
 
-def what_is_missing(packed: PackedImages) -> str | None:
-    """How the set differs from the complete one of 1,623 characters with 20 drawings each; None where it does not."""
+def what_is_missing(sizes: Sequence[int]) -> str | None:
+    """How the set differs from the complete one of 1,623 characters with 20 drawings each; None where it does not.
+
+    ``sizes``: drawings of each character.
+    """
     found = []
-    if len(packed.class_names) != CHARACTERS:
-        found.append(f"{len(packed.class_names):,} of {CHARACTERS:,} characters")
-    other = int(np.count_nonzero(np.diff(packed.offsets) != DRAWINGS))
+    if len(sizes) != CHARACTERS:
+        found.append(f"{len(sizes):,} of {CHARACTERS:,} characters")
+    other = sum(size != DRAWINGS for size in sizes)
     if other:
         found.append(f"{other:,} characters with other than {DRAWINGS} drawings")
     return ", ".join(found) or None
 
 
-def _downloaded(places: DataPlaces) -> OmniglotFiles:
-    """Fetch the archives where that is allowed; raise DataError with every place looked at where it is not or fails."""
-    if not places.allow_download:
-        raise _missing(places, "downloading is switched off")
-    try:
-        download(downloads_folder(places))
-    except FAILURES as error:
-        raise _missing(places, f"downloading it failed ({error})") from error
-    files = find_files(places)
-    if files is None:
-        raise _missing(places, "what was downloaded does not hold it")
-    return files
-
-
-def _missing(places: DataPlaces, why: str) -> DataError:
+def _missing(places: DataPlaces, why: str) -> MissingDataError:
     looked = ", ".join(f"'{path}' ({reason})" for reason, path in places_to_look(places))
-    return DataError(
+    return MissingDataError(
         f"Omniglot was not found in {looked}, and {why}: name the folder that holds images_background.zip and "
         "images_evaluation.zip with --data-dir, the environment variable MAMLBENCH_DATA or data_dir in "
         "mamlbench.toml, or try --dataset glyphs, which needs no download."

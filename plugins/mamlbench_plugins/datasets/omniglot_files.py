@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mamlbench.api import DataPlaces
 from mamlbench.errors import DataError, some
+from mamlbench_plugins.datasets.downloads import places_to_look
 
 HALVES = ("images_background", "images_evaluation")
 """30 alphabets to learn from and 20 to evaluate on, as Lake et al. published them."""
@@ -170,16 +171,6 @@ class OmniglotFiles:
     def cache_key(self) -> str:
         """What a prepared set hangs on: sizes and times of the files, not their contents nor where they lie."""
         return hashlib.sha256("\n\n".join(half.fingerprint() for half in self.halves).encode()).hexdigest()
-
-
-def downloads_folder(places: DataPlaces) -> Path:
-    """Where downloaded archives are kept."""
-    return places.cache / "downloads"
-
-
-def places_to_look(places: DataPlaces) -> list[tuple[str, Path]]:
-    """The folders to search with the reason for each: the user's, then earlier downloads."""
-    return [*places.folders, ("earlier downloads", downloads_folder(places))]
 
 
 def find_files(places: DataPlaces) -> OmniglotFiles | None:

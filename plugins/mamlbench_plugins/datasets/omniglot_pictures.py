@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mamlbench.api import PackedImages
+from mamlbench.api import PackedImages, Progress, ignore, tell
 from mamlbench.errors import DamagedError, DataError, some
 from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, Half, OmniglotFiles
 
@@ -29,7 +29,7 @@ EVALUATION = "evaluation alphabets"
 Pictures = NDArray[np.uint8]
 
 
-def prepare(files: OmniglotFiles) -> PackedImages:
+def prepare(files: OmniglotFiles, progress: Progress = ignore) -> PackedImages:
     """Decode and shrink every drawing: uint8 ``[images, 1, 28, 28]``, ink 255 on 0, classes "Alphabet/characterNN".
 
     ``facts`` keep the alphabets of the evaluation half (a JSON list), and a hash over class names, file names and
@@ -38,7 +38,7 @@ def prepare(files: OmniglotFiles) -> PackedImages:
     """
     listed = [half.drawings() for half in files.halves]
     _refuse_repeats(files, *map(_classes, listed))
-    bits = _read_all(files.halves, listed)
+    bits = _read_all(files.halves, listed, progress)
     names = sorted(bits, key=lambda name: name.rpartition("/"))  # by class, then by file
     classes = [(name, len(list(members))) for name, members in groupby(names, lambda name: name.rpartition("/")[0])]
     pictures = shrink([bits[name] for name in names])
@@ -65,12 +65,13 @@ def _refuse_repeats(files: OmniglotFiles, background: set[str], evaluation: set[
         )
 
 
-def _read_all(halves: Iterable[Half], listed: Iterable[list[str]]) -> dict[str, bytes]:
+def _read_all(halves: Iterable[Half], listed: Iterable[list[str]], progress: Progress) -> dict[str, bytes]:
     """Decoded bits of every drawing by name."""
     bits: dict[str, bytes] = {}
     damaged: list[str] = []
     for half, names in zip(halves, listed, strict=True):
-        damaged += _read_half(half, names, bits)
+        told = tell(names, f"Omniglot, {half.path.stem}", len(names), progress)
+        damaged += _read_half(half, told, bits)
     if damaged:
         raise DamagedError(
             damaged,
@@ -80,7 +81,7 @@ def _read_all(halves: Iterable[Half], listed: Iterable[list[str]]) -> dict[str, 
     return bits
 
 
-def _read_half(half: Half, names: list[str], bits: dict[str, bytes]) -> list[str]:
+def _read_half(half: Half, names: Iterable[str], bits: dict[str, bytes]) -> list[str]:
     """Add the drawings of a half to ``bits``; return what is wrong with the others."""
     damaged = []
     with half.reader() as read:

@@ -10,7 +10,7 @@ import codecs
 import collections
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -46,6 +46,14 @@ def read_plain_pickle(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _PlainUnpickler(file, encoding="latin1").load()
-    except Exception as error:  # a damaged pickle raises nearly anything
+            return load_plain_pickle(file, str(path))
+    except OSError as error:
         raise DataError(f"The pickle '{path}' is not read ({error}): bring it here again.") from error
+
+
+def load_plain_pickle(file: BinaryIO, name: str) -> Any:
+    """Read the same from an open file, which ``name`` is for the error's sake."""
+    try:
+        return _PlainUnpickler(file, encoding="latin1").load()
+    except Exception as error:  # a damaged pickle raises nearly anything
+        raise DataError(f"The pickle '{name}' is not read ({error}): bring it here again.") from error

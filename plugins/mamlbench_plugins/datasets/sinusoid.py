@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from mamlbench.api import (
     SPLITS,
+    DataPlaces,
     EpisodeBatch,
     Examples,
+    Finding,
     Keys,
     Problem,
     Regression,
@@ -109,6 +111,10 @@ class Sinusoid(TaskSource):
     )
     default_backbone: ClassVar[str] = "mlp"
     kind: ClassVar[Literal["classification", "regression"]] = "regression"
+
+    @classmethod
+    def look(cls, options: Any, places: DataPlaces) -> Finding:
+        return Finding("computed", amount="any number of waves")
 
     def load(self) -> Mapping[str, TaskPool]:
         self.origin = "computed"

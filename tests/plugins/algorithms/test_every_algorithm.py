@@ -4,8 +4,11 @@ import pytest
 import torch
 
 from mamlbench.api import Examples
+from mamlbench.cli.main import main
+from mamlbench.record import read_record
 
-NAMES = ["maml", "fomaml", "reptile", "pretrain"]
+EPISODIC = ["maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet"]
+NAMES = [*EPISODIC, "pretrain", "baseline++"]
 
 
 def training_batch(algorithm, make_batch):
@@ -54,7 +57,7 @@ def test_training_lowers_the_loss_on_one_batch(make_algorithm, make_batch, name)
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("name", ["maml", "fomaml", "reptile"])  # batch norm ties a pretraining minibatch together
+@pytest.mark.parametrize("name", EPISODIC)  # batch norm ties a pretraining minibatch together
 def test_directions_of_halves_add_up(make_algorithm, make_batch, name):
     algorithm = make_algorithm(name)
     batch = training_batch(algorithm, make_batch)
@@ -82,3 +85,14 @@ def test_every_preset_names_its_source_and_is_valid(name, make_algorithm):
     for preset in plugin.presets:
         assert preset.source
         plugin.Options(**preset.options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_command_line_runs_it(tmp_path, toy_plugin, name):
+    arguments = ["run", "--algo", name, "--plugin", str(toy_plugin), "--results-dir", str(tmp_path), "--dataset", "toy"]
+    tiny = ["--ways", "3", "--test-episodes", "20", "--validation-episodes", "10", "--iterations", "4"]
+    assert main([*arguments, *tiny, "--meta-batch", "4", "-o", "backbone.width=8", "-q"]) == 0
+    (path,) = tmp_path.glob("*.json")
+    record = read_record(path)
+    assert record.status == "finished" and record.engine["name"] == "vmap", record.engine
+    assert set(record.test.modes) == {"transductive", "inductive"}

@@ -15,7 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mamlbench.api import ClassPool, DataPlaces, PackedImages, mix, seed_key
+from mamlbench.api import SPLITS, ClassPool, DataPlaces, PackedImages, mix, seed_key
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets import omniglot, omniglot_download
 from mamlbench_plugins.datasets.omniglot import Omniglot, split_by_alphabet, split_randomly
@@ -464,3 +464,18 @@ print(time.perf_counter() - start)
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) < 1
+
+
+@pytest.mark.parametrize("ink", [0, 1])
+def test_a_drawing_from_elsewhere_is_brought_to_the_same_form(toy: Path, cache: Path, ink: int) -> None:
+    source = load(toy, cache, ink=ink)
+    name = sorted(TOY)[0]
+    character = name.partition("/")[2].rpartition("/")[0]
+    found = next(pool(source, split) for split in SPLITS if character in names_of(source)[split])
+    row = int(found.rows[found.offsets[found.class_names.index(character)]])
+    inverted = io.BytesIO()
+    Image.fromarray(255 - np.asarray(Image.open(io.BytesIO(drawing(name))).convert("L"))).save(inverted, "PNG")
+    for content in (drawing(name), inverted.getvalue()):
+        own = source.picture_format().decode(content)
+        difference = own.astype(int) - found.images[row].numpy().astype(int)
+        assert own.shape == (1, 28, 28) and np.abs(difference).max() <= 2

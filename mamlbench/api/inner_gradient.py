@@ -1,0 +1,118 @@
+"""The gradient that an inner step follows, differentiable in the way that the engine asks for."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad, jvp
+
+from mamlbench.api.episodes import Examples
+from mamlbench.api.model import Parameters
+
+Loss = Callable[[Parameters, Examples], Tensor]
+
+_forward_over_reverse: ContextVar[bool] = ContextVar("_forward_over_reverse", default=False)
+
+
+@contextmanager
+def forward_over_reverse() -> Iterator[None]:
+    """Let every ``inner_gradient`` inside be differentiated by forward mode over its reverse mode."""
+    _load_forward_rules()
+    token = _forward_over_reverse.set(True)
+    try:
+        yield
+    finally:
+        _forward_over_reverse.reset(token)
+
+
+@lru_cache
+def _load_forward_rules() -> None:
+    """Import torch's forward-mode rules, whose own use of torch.jit.script warns of its deprecation."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        importlib.import_module("torch._decomp.decompositions_for_jvp")
+
+
+def inner_gradient(loss: Loss, state: Parameters, support: Examples, adapted: Collection[str]) -> Parameters:
+    """Gradient of ``loss(state, support)`` with respect to the tensors of ``state`` named in ``adapted``.
+
+    Differentiated itself (second-order MAML), it is a Hessian-vector product. The Hessian is symmetric, so forward
+    mode gives that product without a second backward pass and its graph; the engine's recomputed mode asks for it.
+    See "Scalable Meta-Learning via Mixed-Mode Differentiation", ICML 2025 (arXiv 2505.00793).
+
+    Args:
+        loss: a scalar of one task; may close over nothing that belongs to a task or is differentiated.
+        state: tensors by name; gradients flow back to all of them.
+        support: the task's examples; no gradient flows to them.
+        adapted: names in ``state``.
+
+    Returns:
+        One tensor per name in ``adapted``, shaped like it.
+    """
+    names = [name for name in state if name in adapted]
+    if not _forward_over_reverse.get():
+        theta = {name: state[name] for name in names}
+        return grad(lambda theta: loss({**state, **theta}, support))(theta)  # type: ignore[no-any-return]
+    function = _OverTensors(loss, list(state), names)
+    slopes = _SymmetricGradient.apply(function, *support, *state.values())
+    return dict(zip(names, slopes, strict=True))
+
+
+class _OverTensors:
+    """``loss`` as a function of flat tensors: an autograd Function sees nothing else."""
+
+    def __init__(self, loss: Loss, names: list[str], adapted: list[str]) -> None:
+        self.loss, self.names = loss, names
+        self.adapted = [name in set(adapted) for name in names]
+
+    def gradient(self, support: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Gradient with respect to every tensor of the state."""
+        return grad(lambda state: self.loss(dict(zip(self.names, state, strict=True)), Examples(*support)))(state)  # type: ignore[no-any-return]
+
+    def of_adapted(self, support: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Gradient with respect to the adapted tensors alone."""
+        moving = tuple(value for value, moves in zip(state, self.adapted, strict=True) if moves)
+
+        def loss(moving: tuple[Tensor, ...]) -> Tensor:
+            rest = iter(moving)
+            whole = [next(rest) if moves else value for value, moves in zip(state, self.adapted, strict=True)]
+            return self.loss(dict(zip(self.names, whole, strict=True)), Examples(*support))
+
+        return grad(loss)(moving)  # type: ignore[no-any-return]
+
+    def along(self, slopes: tuple[Tensor, ...], state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """A direction in the whole state from one in its adapted part."""
+        rest = iter(slopes)
+        pairs = zip(state, self.adapted, strict=True)
+        return tuple(next(rest) if moves else torch.zeros_like(value) for value, moves in pairs)
+
+
+class _SymmetricGradient(torch.autograd.Function):
+    """∇L whose backward pass is ∂²L · v by forward over reverse: the Hessian over the whole state is symmetric."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(function: _OverTensors, *tensors: Tensor) -> tuple[Tensor, ...]:
+        support, state = tensors[:2], tensors[2:]
+        return function.of_adapted(support, state)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        ctx.function = inputs[0]
+        ctx.save_for_backward(*inputs[1:])
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
+        support, state = ctx.saved_tensors[:2], ctx.saved_tensors[2:]
+        direction = ctx.function.along(slopes, state)
+        _, curvature, *_ = jvp(lambda *state: ctx.function.gradient(support, state), state, direction)
+        return (None, None, None, *curvature)

@@ -1,0 +1,53 @@
+"""Peers: other libraries' own way of computing one meta-iteration, to be timed beside ours."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from mamlbench.api.episodes import EpisodeBatch
+
+
+@dataclass(frozen=True)
+class PeerWork:
+    """One meta-iteration as a peer gets it: the same network, loss, episodes and number of threads as ours.
+
+    Args:
+        network: to be meta-learned; all its parameters are adapted in the inner loop.
+        loss: mean loss of outputs ``[n, outputs]`` and targets, a scalar.
+        batch: the episodes.
+        inner_lr: rate of the inner gradient step.
+        steps: number of inner steps.
+        first_order: whether the meta-gradient leaves the inner steps out.
+    """
+
+    network: nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
+    batch: EpisodeBatch
+    inner_lr: float
+    steps: int
+    first_order: bool
+
+
+class Peer(ABC):
+    """An adapter, as thin as it can be.
+
+    Attributes:
+        package: name of the distribution, whose version is reported.
+        call: which call of the peer is timed, in words.
+    """
+
+    package: ClassVar[str]
+    call: ClassVar[str]
+
+    @abstractmethod
+    def iteration(self, work: PeerWork) -> Callable[[], None]:
+        """Return a function that leaves the meta-gradient, summed over the tasks, in the parameters' ``grad``.
+
+        What can be prepared once for a whole training is done here; what each iteration needs is done in the function.
+        Raises ImportError where the peer is not installed.
+        """

@@ -1,0 +1,47 @@
+"""Peak memory of one piece of work: measured in a process that does nothing else."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from mamlbench.bench.settings import Setting
+from mamlbench.bench.work import Work
+from mamlbench.engine import keep_memory
+from mamlbench.plugin import load_plugins
+from mamlbench.runner.meter import peak_resident_bytes
+
+
+def peak_above_idle(setting: Setting, algorithm: str, who: str, files: Sequence[Path]) -> int | None:
+    """Peak resident bytes of two iterations above those of a process that has computed nothing yet.
+
+    Args:
+        setting: the work.
+        algorithm: registered name.
+        who: an engine's name, or a registered peer's.
+        files: plugin files to load.
+    """
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_measure, setting, algorithm, who, tuple(files)).result()
+
+
+def _measure(setting: Setting, algorithm: str, who: str, files: tuple[Path, ...]) -> int | None:
+    keep_memory()
+    work = Work(setting, algorithm, load_plugins(files).registry)
+    compute = computation(work, who)
+    idle = peak_resident_bytes()
+    for _ in range(2):
+        compute()
+    peak = peak_resident_bytes()
+    return None if idle is None or peak is None else peak - idle
+
+
+def computation(work: Work, who: str) -> Callable[[], Any]:
+    """The work by a peer of that name, else with the engine of that name."""
+    if who in work.registry.names("peer"):
+        return work.peers(work.registry.load("peer", who)())
+    return work.ours(who)

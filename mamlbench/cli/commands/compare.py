@@ -1,0 +1,79 @@
+"""``mamlbench compare``: is HEAD worse than BASE? For a CI job, and for a person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+from mamlbench.errors import ConfigError, ExitCode
+
+FORMATS = ("table", "md", "json", "benchmark", "benchmark-bigger")
+
+EPILOG = """\b
+Examples:
+  mamlbench compare results/reference results/new --fail accuracy:-1pp
+  mamlbench compare main results --fail accuracy:-2pp --fail device_seconds:+10% --fail peak_memory:+5%
+  mamlbench compare main results --format md --output summary.md
+
+\b
+Metrics: accuracy (every mode), score (the same for any metric), transductive, inductive, support+query,
+device_seconds, wall_seconds, milliseconds, iterations_per_second, peak_memory.
+
+\b
+Exit codes: 0 everything watched is shown to be no worse than its threshold allows; 1 something watched is worse;
+5 nothing can be compared, or something watched could not be decided; 4 usage."""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("base", metavar="BASE")
+@click.argument("head", metavar="HEAD")
+@click.option("--fail", "fail", multiple=True, metavar="METRIC:CHANGE",
+              help="Fail where a metric is worse by more than this, as accuracy:-1pp or device_seconds:+10%; repeat "
+              "for several.  [default: fail in [compare] of mamlbench.toml]")  # fmt: skip
+@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
+              help="Output; benchmark is JSON for github-action-benchmark (customSmallerIsBetter).")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
+@shared.debug
+@click.pass_context
+def command(
+    context: click.Context, /, *, base: str, head: str, fail: tuple[str, ...], format_: str, output: Path | None
+) -> ExitCode:
+    """Judge the records of HEAD against those of BASE: files, folders, or a git revision (its results folder).
+
+    For every cell (algorithm, data set, protocol, preset) and metric: better, worse, same, inconclusive (with what
+    would decide), not comparable, or missing. Worse needs both: more than the threshold, and more than chance.
+    """
+    from mamlbench.report.gate import compare_records, parse_thresholds
+    from mamlbench.report.gate.render import RENDERERS, answer, to_terminal, to_text
+    from mamlbench.report.gate.sides import read_side
+
+    project = session_of(context).project
+    thresholds = parse_thresholds(fail or project.compare.fail)
+    results = project.results_dir or Path("results")
+    before, after = (read_side(name, results) for name in (base, head))
+    for problem in (*before.problems, *after.problems):
+        click.echo(f"Skipped: {problem}", err=True)
+    outcome = compare_records(before, after, thresholds)
+    if format_ == "table" and output is None:
+        from mamlbench.cli.show import console
+
+        console().print(to_terminal(outcome))
+        return outcome.exit_code
+    text = to_text(outcome) if format_ == "table" else RENDERERS[format_](outcome)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(text, output)
+    click.echo(answer(outcome), err=True)
+    return outcome.exit_code
+
+
+def _write(text: str, output: Path) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"'{output}' cannot be written ({error.strerror}): choose another with --output.") from error
+    click.echo(f"Written: {output}", err=True)

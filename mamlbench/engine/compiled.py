@@ -1,0 +1,41 @@
+"""Compiled: the gradient of a chunk of tasks as one ``torch.compile`` region, with ``vmap`` and ``grad`` inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from mamlbench.api import EpisodeBatch, MetaLearned, Parameters
+from mamlbench.engine.vectorised import VmapEngine
+
+_Compiled = Callable[..., tuple[Parameters, Tensor]]
+
+
+class CompiledEngine(VmapEngine):
+    """Vectorised and compiled. What is only mapped (evaluation) is vectorised and not compiled.
+
+    Compilation takes a minute or two for each shape and needs a C++ compiler on a CPU. Torch's compiler has had wrong
+    second derivatives in several releases: use it through ``choose_engine``, which checks it.
+    """
+
+    def __init__(self, chunk: int = 0) -> None:
+        super().__init__(chunk)
+        self.name = f"{self.name}+compiled"
+        self._compiled: WeakKeyDictionary[MetaLearned, _Compiled] = WeakKeyDictionary()
+
+    def chunk_gradient(
+        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+    ) -> tuple[Parameters, Tensor]:
+        compiled = self._compiled.get(method)
+        if compiled is None:
+            eager = super().chunk_gradient
+
+            def gradient(meta: Parameters, batch: EpisodeBatch, steps: int) -> Any:
+                return eager(method, meta, batch, steps)
+
+            compiled = self._compiled[method] = torch.compile(gradient, fullgraph=True, dynamic=False)
+        return compiled(meta, batch, steps)

@@ -1,0 +1,56 @@
+"""What fine-tuning on a user's own pictures gave: plain data, for tables, CSV and contact sheet."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mamlbench.record.record import Interval
+from mamlbench.spec import Mode
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OwnPicture(_Data):
+    """One picture: given with its class, held out, or to be labelled."""
+
+    file: str = Field(description="relative to the folder")
+    use: Literal["given", "held out", "unlabelled"]
+    truth: str | None = Field(None, description="class that its folder says")
+    label: str | None = Field(None, description="class that it was given by the model; None where it was learned from")
+    probabilities: list[float] = Field(default_factory=list, description="of each class, in the order of the classes")
+
+    @property
+    def probability(self) -> float:
+        """That of the label."""
+        return max(self.probabilities, default=0.0)
+
+
+class HeldOut(_Data):
+    """How well pictures were labelled that were held out."""
+
+    pictures: int
+    right: int
+    accuracy: Interval = Field(description="share labelled right, with Wilson's 95 % interval over pictures")
+    untrained_right: int = Field(description="by the untrained network, given the same adaptation")
+
+
+class Adaptation(_Data):
+    """One call of ``mamlbench adapt``."""
+
+    model: str
+    algorithm: str
+    dataset: str
+    folder: str
+    classes: list[str]
+    steps: int | None = Field(description="adaptation steps; None where the algorithm takes none")
+    mode: Mode
+    pictures: list[OwnPicture]
+    held_out: HeldOut | None = None
+
+    def used_as(self, use: str) -> list[OwnPicture]:
+        """The pictures of one use, in the order of their names."""
+        return [picture for picture in self.pictures if picture.use == use]

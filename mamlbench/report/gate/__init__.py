@@ -1,0 +1,7 @@
+"""The gate: is HEAD worse than BASE? From two sets of records to verdicts and an exit code."""
+
+from mamlbench.report.gate.outcome import Outcome, compare_records
+from mamlbench.report.gate.thresholds import Threshold, parse_thresholds
+from mamlbench.report.gate.verdicts import Verdict
+
+__all__ = ["Outcome", "Threshold", "Verdict", "compare_records", "parse_thresholds"]

@@ -1,0 +1,57 @@
+"""One self-contained page of tables, figures, sample episodes and settings; it needs no network and no script."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mamlbench.record import RunRecord
+from mamlbench.report.page.sections import make_sections
+from mamlbench.report.text import printable
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def render_page(
+    records: Sequence[RunRecord], files: Sequence[Path] = (), *, columns: Sequence[str] = (), sort: str | None = None,
+    private: bool = False, problems: Sequence[str] = (),
+) -> str:  # fmt: skip
+    """Write the page of ``records`` as HTML.
+
+    Args:
+        records: finished or not.
+        files: the file of each record, beside which its artefacts lie; without them there are no sample episodes.
+        columns: of the tables; the default ones where empty.
+        sort: column to sort the tables by.
+        private: show pictures even of data sets whose licence forbids it.
+        problems: a sentence for each file that was skipped.
+
+    Raises ConfigError for a column that is not known.
+    """
+    from mamlbench import __version__
+
+    sections, environments = make_sections(records, files, columns=columns, sort=sort, private=private)
+    started = sorted(record.started[:10] for record in records)
+    return _environment().get_template("page.html").render(
+        sections=sections, environments=environments, records=records, problems=problems, private=private,
+        first=started[0], last=started[-1], version=__version__,
+        finished=sum(record.status == "finished" for record in records),
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("mamlbench.report.page"), autoescape=True, finalize=_visible,
+        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _visible(value: Any) -> Any:
+    """Text without what could hide or reverse it; markup of our own stays as it is."""
+    return value if hasattr(value, "__html__") or not isinstance(value, str) else printable(value)

@@ -1,0 +1,73 @@
+"""The work that an engine is chosen for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from mamlbench.api import Algorithm, Engine, TaskSampler
+from mamlbench.spec import RunSpec
+
+FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
+"""What a check computes: enough to meet every kind of work, little enough to cost next to nothing."""
+
+
+class TrainingWork:
+    """One run's batches, for ``mamlbench.engine.choose_engine``.
+
+    Args:
+        spec: the run.
+        plugin: the algorithm's class.
+        make: builds it on an engine, with its network in float64 where ``double``.
+        sampler: where batches come from.
+        training: whether the run trains (an evaluation does not).
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        plugin: type[Algorithm],
+        make: Callable[..., Algorithm],
+        sampler: TaskSampler,
+        *,
+        training: bool,
+    ) -> None:
+        self.spec, self._make, self._sampler = spec, make, sampler
+        self.tasks, self.iterations = spec.training.meta_batch, spec.training.iterations
+        self.trains = training and plugin.feeds_on == "episodes"  # labelled examples need no engine
+        self.vectorises = plugin.vectorised
+        self.differentiates = plugin.gradient_order == 2
+
+    def outcome(self, engine: Engine, *, double: bool) -> Tensor:
+        """Direction of a small batch, and predictions after a step or two in every mode, flat."""
+        algorithm = self._make(engine, double=double)
+        return torch.cat([value.flatten().double() for value in self._values(algorithm, double=double)])
+
+    def _values(self, algorithm: Algorithm, *, double: bool) -> Iterator[Tensor]:
+        training, protocol = self.spec.training, self.spec.protocol
+        if self.trains:
+            batch = self._episodes("train", FEW_TASKS, training.shots, training.queries, double=double)
+            yield from algorithm.direction(batch).sums.values()
+        episodes = self._episodes("val", FEW_TASKS, protocol.shots, protocol.queries, double=double)
+        for learner in islice(algorithm.adaptation(episodes.support, episodes.keys), FEW_STEPS + 1):
+            for mode in protocol.modes:
+                yield learner.predict(episodes.query.x, mode)
+
+    def _episodes(self, split: str, tasks: int, shots: int, queries: int, *, double: bool) -> Any:
+        episodes = self._sampler.episodes(split, 0, tasks, shots=shots, queries=min(queries, FEW_QUERIES))
+        return pytree.tree_map(_doubled, episodes) if double else episodes
+
+    def batch(self, engine: Engine) -> Callable[[], object]:
+        """Compute the direction of the run's first whole batch."""
+        algorithm, training = self._make(engine, double=False), self.spec.training
+        episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
+        return lambda: algorithm.direction(episodes)
+
+
+def _doubled(value: Any) -> Any:
+    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value

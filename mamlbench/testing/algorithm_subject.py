@@ -1,0 +1,117 @@
+"""An algorithm under test: built as the harness builds it, on the tiny task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from mamlbench.api import (
+    Algorithm,
+    Classification,
+    Engine,
+    EpisodeBatch,
+    Examples,
+    Model,
+    Options,
+    TaskSampler,
+    Workbench,
+    tree_map,
+)
+from mamlbench.engine import LoopEngine, VmapEngine
+from mamlbench.spec import Setting, choose_preset
+from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, TinyNetwork, tiny_pools
+
+TASKS = 4
+ITERATIONS = 10
+
+
+class AlgorithmSubject:
+    """Makes instances and batches, in float64 so that small differences count.
+
+    Args:
+        plugin: the class under test.
+        **given: options that differ from their defaults.
+    """
+
+    def __init__(self, plugin: type[Algorithm], **given: Any) -> None:
+        self.plugin = plugin
+        self.given = given
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that most checks run on."""
+        return VmapEngine() if self.plugin.vectorised else LoopEngine()
+
+    def build(
+        self,
+        engine: Engine | None = None,
+        *,
+        norm: bool = True,
+        dtype: torch.dtype = torch.float64,
+        iterations: int = ITERATIONS,
+        quick: bool = False,
+    ) -> Algorithm:
+        """A new instance, always from the same initial network.
+
+        Args:
+            engine: the engine; by default a vectorised one, if the class says that it can be vectorised.
+            norm: whether the network has batch norm.
+            dtype: of the network, and so of everything that the algorithm makes.
+            iterations: planned meta-iterations.
+            quick: whether the options of the method's 'quick' preset hold where none are given.
+        """
+        backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
+
+        def build(outputs: int) -> Model:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return Model(backbone.build(SHAPE, outputs).to(dtype))
+
+        bench = Workbench(
+            build=build,
+            problem=Classification(WAYS),
+            pooled_problem=tiny_pools()["train"].problem,
+            engine=engine or self.engine,
+            iterations=iterations,
+            shots=SHOTS,
+        )
+        return self.plugin(bench, self.options(quick=quick))
+
+    def options(self, *, quick: bool = False) -> Options:
+        """The options that are tested."""
+        preset = choose_preset(self.plugin.presets, "quick", Setting("tiny", WAYS, SHOTS)) if quick else None
+        return self.plugin.Options.model_validate({**(preset.options if preset else {}), **self.given})
+
+    def sampler(self) -> TaskSampler:
+        """Fresh episodes of the tiny task."""
+        return TaskSampler(tiny_pools(), WAYS, episode_seed=0, training_seed=0, options=Options())
+
+    def episodes(self, split: str = "test", first: int = 0, count: int = TASKS) -> EpisodeBatch:
+        """Episodes in float64."""
+        batch = self.sampler().episodes(split, first, count, shots=SHOTS, queries=QUERIES)
+        return EpisodeBatch(*as_float64(batch))
+
+    def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:
+        """What the algorithm trains on, in float64: an EpisodeBatch or labelled Examples."""
+        if algorithm.feeds_on == "examples":
+            return as_float64(self.sampler().labelled("train", number, WAYS * SHOTS * size))
+        return self.episodes("train", number * size, size)
+
+    def trained(self, algorithm: Algorithm, steps: int = 3) -> Algorithm:
+        """The algorithm after a few steps of training."""
+        for number in range(steps):
+            algorithm.apply(algorithm.direction(self.training_batch(algorithm, number)))
+        return algorithm
+
+
+def as_float64(batch: Any) -> Any:
+    """Every float tensor of a pytree as float64."""
+    return tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, batch)
+
+
+def half(batch: Any, which: int) -> Any:
+    """The first (0) or the second (1) half of a batch."""
+    if isinstance(batch, Examples):
+        return tree_map(lambda leaf: leaf.chunk(2)[which], batch)
+    return EpisodeBatch(*(tree_map(lambda leaf: leaf.chunk(2)[which], part) for part in batch))

@@ -1,0 +1,277 @@
+"""The contract of a data set (a task source)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mamlbench.api import SPLITS, ClassPool, DataPlaces, EpisodeBatch, Keys, TaskPool, TaskSource, mix, seed_key
+from mamlbench.errors import ConfigError, DataError
+from mamlbench.testing.check import Check, NotApplicable, demand
+from mamlbench.testing.compare import global_seed, same
+
+SHOTS, QUERIES, TASKS = 1, 1, 4
+LARGEST = 100.0
+"""Greatest input that a network should be given."""
+
+SHARED = 0.05
+"""Share of support and query examples of a class that may be equal: real collections hold some pictures twice."""
+
+
+class DatasetSubject:
+    """Loads a data set.
+
+    Args:
+        plugin: the class under test.
+        places: where its files may lie and prepared data is kept; by default nowhere, and in a temporary folder.
+        **given: options that differ from their defaults.
+    """
+
+    def __init__(self, plugin: type[TaskSource], places: DataPlaces | None = None, **given: Any) -> None:
+        self.plugin = plugin
+        self.given = given
+        self._folder = Path(tempfile.mkdtemp(prefix="mamlbench-check-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        self.places = places or DataPlaces((), self._folder / "cache")
+        self._missing: DataError | None = None
+
+    def load(self, places: DataPlaces) -> TaskSource:
+        """Load it from there."""
+        return self.plugin(self.plugin.Options.model_validate(self.given), places)
+
+    def load_anew(self) -> TaskSource:
+        """Load it as on a machine where it was never prepared; what was downloaded is found again."""
+        kept = self.places.cache
+        folders = (*self.places.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
+        anew = self._folder / "anew"
+        return self.load(replace(self.places, folders=folders, cache=anew, allow_download=False))
+
+    @property
+    def source(self) -> TaskSource:
+        """The data set, loaded (or found missing) once. Raises DataError where it is missing."""
+        if self._missing is not None:
+            raise self._missing
+        try:
+            return self._source
+        except DataError as error:
+            self._missing = error
+            raise
+
+    @cached_property
+    def _source(self) -> TaskSource:
+        return self.load(self.places)
+
+    @property
+    def ways(self) -> int:
+        """Classes of the episodes that are drawn."""
+        return 1 if self.plugin.kind == "regression" else min(5, *(pool.size for pool in self.source.splits.values()))
+
+    def keys(self, count: int = TASKS) -> Keys:
+        """Keys of episodes."""
+        return mix(seed_key("check"), np.arange(count))
+
+    def episodes(self, split: str, keys: Keys | None = None, queries: int = QUERIES) -> EpisodeBatch:
+        """Episodes of a split."""
+        return self.source.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
+
+
+def licence_and_source_are_named(subject: DatasetSubject) -> None:
+    """info names title, licence and citation."""
+    info = getattr(subject.plugin, "info", None)
+    demand(info is not None, "there is no info")
+    empty = [name for name in ("title", "licence", "citation") if not getattr(info, name).strip()]
+    demand(not empty, f"info leaves out {', '.join(empty)}")
+
+
+def splits_are_complete(subject: DatasetSubject) -> None:
+    """There are the splits train, val and test, none empty, each with a hash of its own."""
+    splits = subject.source.splits
+    demand(set(splits) == set(SPLITS), f"splits are {', '.join(splits)}, not {', '.join(SPLITS)}")
+    empty = [name for name, pool in splits.items() if pool.size < 1]
+    demand(not empty, f"nothing in {', '.join(empty)}")
+    hashes = [splits[name].hash for name in SPLITS]
+    demand(len(set(hashes)) == len(SPLITS), "two splits have the same hash")
+    demand(len({splits[name].input_shape for name in SPLITS}) == 1, "splits differ in the shape of their inputs")
+
+
+def no_test_class_is_seen_in_training(subject: DatasetSubject) -> None:
+    """No class, and no picture, is in two splits."""
+    names: dict[str, str] = {}
+    pictures: dict[bytes, str] = {}
+    for split in SPLITS:
+        pool = subject.source.splits[split]
+        if not isinstance(pool, ClassPool):
+            raise NotApplicable("its pools have no classes that could be listed")
+        twice = [name for name in pool.class_names if name in names]
+        demand(not twice, f"class '{twice[0] if twice else ''}' is in {split} and elsewhere")
+        names |= dict.fromkeys(pool.class_names, split)
+    for split in SPLITS:
+        pool = subject.source.splits[split]
+        assert isinstance(pool, ClassPool)
+        own = {row.tobytes() for row in pool.image_hashes}
+        also = [pictures[each] for each in own if each in pictures]
+        demand(len(also) <= SHARED * len(own), f"{len(also)} of {len(own)} pictures of {split} are in {also[:1]} too")
+        pictures |= dict.fromkeys(own, split)
+
+
+def hash_is_of_the_content_alone(subject: DatasetSubject) -> None:
+    """Prepared anew, with folders listed in another order and other random states, it has the same hash."""
+    expected = subject.source.content_hash
+    with _listed_backwards(), global_seed(99):
+        other = subject.load_anew()
+    demand(other.content_hash == expected, "content_hash is another")
+    ours, theirs = (each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES)
+                    for each in (subject.source, other))  # fmt: skip
+    demand(_equal(ours, theirs), "the same key draws another episode")
+
+
+def episodes_are_well_formed(subject: DatasetSubject) -> None:
+    """Inputs are finite float32 of the declared shape, labels 0 to ways - 1, each as often as there are shots."""
+    ways, regression = subject.ways, subject.plugin.kind == "regression"
+    for split in SPLITS:
+        pool, batch = subject.source.splits[split], subject.episodes(split)
+        demand(batch.keys.shape == (TASKS,) and batch.keys.dtype == torch.int64, f"{split}: keys are not int64 [T]")
+        for part, each in ((batch.support, SHOTS), (batch.query, QUERIES)):
+            _demand_inputs(part.x, (TASKS, ways * each, *pool.input_shape), split)
+            if regression:
+                demand(part.y.dtype == torch.float32, f"{split}: targets are {part.y.dtype}, not float32")
+                continue
+            demand(part.y.dtype == torch.int64, f"{split}: labels are {part.y.dtype}, not int64")
+            expected = torch.arange(ways).repeat_interleave(each)
+            rows = [bool(torch.equal(row.sort().values.cpu(), expected)) for row in part.y]
+            demand(all(rows), f"{split}: labels are {part.y[0].tolist()}, not 0 to {ways - 1} in equal numbers")
+    outputs = subject.source.problem(ways).outputs
+    demand(regression or outputs == ways, f"problem({ways}) has {outputs} outputs")
+
+
+def queries_are_other_examples_than_the_support(subject: DatasetSubject) -> None:
+    """What a method is tested on it was not adapted to."""
+    batch = subject.episodes("test", subject.keys(25))
+    equal, pairs = 0, 0
+    for support, query in zip(batch.support.x, batch.query.x, strict=True):
+        pairs += len(query)
+        equal += sum(any(torch.equal(one, other) for other in support) for one in query)
+    demand(equal <= SHARED * pairs, f"{equal} of {pairs} query examples stand in their own support set")
+
+
+def episodes_hang_on_their_keys_alone(subject: DatasetSubject) -> None:
+    """An episode is the same alone, in a batch, and in another order."""
+    keys = subject.keys()
+    with global_seed(1):
+        whole = subject.episodes("train", keys)
+    with global_seed(2):
+        backwards = subject.episodes("train", keys[::-1].copy())
+        alone = subject.episodes("train", keys[1:2])
+    flipped = EpisodeBatch(*(_map(part, lambda leaf: leaf.flip(0)) for part in backwards))
+    demand(_equal(whole, flipped), "drawn in another order they are others")
+    second = EpisodeBatch(*(_map(part, lambda leaf: leaf[1:2]) for part in whole))
+    demand(_equal(second, alone), "drawn alone it is another than in a batch")
+    different = len({support.numpy().tobytes() for support in whole.support.x.cpu()})
+    demand(different > 1, "all keys draw the same episode")
+
+
+def more_queries_keep_the_support(subject: DatasetSubject) -> None:
+    """Who asks for more queries keeps the support set."""
+    fewer, more = (subject.episodes("test", queries=queries) for queries in (QUERIES, QUERIES + 2))
+    demand(same(fewer.support.x, more.support.x), "with more queries the support set is another")
+
+
+def labelled_examples_are_well_formed(subject: DatasetSubject) -> None:
+    """For pretraining: labelled examples of the whole split, a pure function of their key."""
+    pool = subject.source.splits["train"]
+    key = seed_key("check", "labelled")
+    first, again = pool.labelled(key, 6), pool.labelled(key, 6)
+    _demand_inputs(first.x, (6, *pool.input_shape), "labelled")
+    demand(same(first.x, again.x) and same(first.y, again.y), "the same key draws others")
+    if subject.plugin.kind == "classification":
+        inside = bool(((first.y >= 0) & (first.y < pool.problem.outputs)).all())
+        demand(inside and first.y.dtype == torch.int64, f"labels {first.y.tolist()} of {pool.problem.outputs} classes")
+
+
+def too_much_is_refused_in_a_sentence(subject: DatasetSubject) -> None:
+    """More classes than there are is a ConfigError."""
+    pool: TaskPool = subject.source.splits["val"]
+    try:
+        pool.episodes(subject.keys(), pool.size + 1, SHOTS, QUERIES)
+    except ConfigError:
+        return
+    demand(False, f"{pool.size + 1} ways were granted where there are {pool.size} classes")
+
+
+@contextmanager
+def _listed_backwards() -> Iterator[None]:
+    """Let the operating system list every folder in the opposite of the alphabetical order."""
+    listdir, scandir = os.listdir, os.scandir
+
+    class Backwards:
+        """What os.scandir returns, sorted backwards."""
+
+        def __init__(self, *given: Any) -> None:
+            with scandir(*given) as entries:
+                self._entries = iter(sorted(entries, key=lambda entry: entry.name, reverse=True))
+
+        def __iter__(self) -> Iterator[Any]:
+            return self._entries
+
+        def __next__(self) -> Any:
+            return next(self._entries)
+
+        def __enter__(self) -> Backwards:
+            return self
+
+        def __exit__(self, *error: object) -> None:
+            self.close()
+
+        def close(self) -> None:
+            """Everything was read at once."""
+
+    os.listdir = lambda *given: sorted(listdir(*given), reverse=True)  # type: ignore[assignment]
+    os.scandir = Backwards  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os.listdir, os.scandir = listdir, scandir
+
+
+def _demand_inputs(x: Tensor, shape: tuple[int, ...], where: str) -> None:
+    demand(tuple(x.shape) == shape, f"{where}: inputs are {list(x.shape)}, not {list(shape)}")
+    demand(x.dtype == torch.float32, f"{where}: inputs are {x.dtype}, not float32")
+    demand(bool(x.isfinite().all()), f"{where}: inputs are not finite")
+    demand(float(x.abs().max()) <= LARGEST, f"{where}: inputs reach {float(x.abs().max()):.4g}")
+
+
+def _equal(one: EpisodeBatch, other: EpisodeBatch) -> bool:
+    pairs = zip((*one.support, *one.query, one.keys), (*other.support, *other.query, other.keys), strict=True)
+    return all(same(ours, theirs) for ours, theirs in pairs)
+
+
+def _map(part: Any, function: Any) -> Any:
+    return function(part) if isinstance(part, Tensor) else type(part)(*map(function, part))
+
+
+DATASET = (
+    Check(licence_and_source_are_named, "Set info = SourceInfo(title=..., licence=..., citation=...)."),
+    Check(splits_are_complete, "Return {'train': ..., 'val': ..., 'test': ...} from load."),
+    Check(no_test_class_is_seen_in_training, "Split by class, not by picture; and look for copies."),
+    Check(hash_is_of_the_content_alone, "Sort what folders list, split by a hash of the class names "
+          "(mamlbench.api.seed_key), and draw from no random state."),
+    Check(episodes_are_well_formed, "ClassPool makes them so from uint8 pictures; scale others to about 1."),
+    Check(queries_are_other_examples_than_the_support, "Draw support and queries of a class together, without "
+          "replacement."),
+    Check(episodes_hang_on_their_keys_alone, "Draw with mamlbench.api.draw and uniform from the key; keep no state."),
+    Check(more_queries_keep_the_support, "Draw classes first, then support, then queries, each by rank of hashes."),
+    Check(labelled_examples_are_well_formed, "labelled draws from the key alone, with labels 0 to size - 1."),
+    Check(too_much_is_refused_in_a_sentence, "Raise ConfigError where fewer classes or examples are there than asked."),
+)  # fmt: skip

@@ -1,0 +1,151 @@
+"""The contract of a task sampler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from mamlbench.api import SPLITS, ClassPool, EpisodeBatch, Examples, Keys, TaskSampler
+from mamlbench.testing.check import BrokenPromiseError, Check, demand
+from mamlbench.testing.compare import global_seed, same
+from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, tiny_pools
+
+EPISODES = 12
+
+
+class SamplerSubject:
+    """Makes samplers over the tiny task.
+
+    Args:
+        plugin: the class under test.
+        **given: options that differ from their defaults.
+    """
+
+    def __init__(self, plugin: type[TaskSampler], **given: Any) -> None:
+        self.plugin = plugin
+        self.given = given
+
+    def build(self, pools: Any = None, *, training_seed: int = 0, episode_seed: int = 0) -> TaskSampler:
+        """A new instance."""
+        return self.plugin(
+            pools or tiny_pools(), WAYS, episode_seed=episode_seed, training_seed=training_seed,
+            options=self.plugin.Options.model_validate(self.given),
+        )  # fmt: skip
+
+
+def draw(
+    sampler: TaskSampler, split: str, first: int = 0, count: int = EPISODES, queries: int = QUERIES
+) -> EpisodeBatch:
+    """Some episodes of the tiny task."""
+    return sampler.episodes(split, first, count, shots=SHOTS, queries=queries)
+
+
+def episodes_are_well_formed(subject: SamplerSubject) -> None:
+    """As many episodes as were asked for, each with its ways, shots and queries."""
+    for split in SPLITS:
+        batch = draw(subject.build(), split)
+        for part, each in ((batch.support, SHOTS), (batch.query, QUERIES)):
+            shape = (EPISODES, WAYS * each, *SHAPE)
+            demand(tuple(part.x.shape) == shape, f"{split}: inputs are {list(part.x.shape)}, not {list(shape)}")
+            demand(tuple(part.y.shape) == shape[:2], f"{split}: labels are {list(part.y.shape)}")
+
+
+def an_episode_hangs_on_its_number_alone(subject: SamplerSubject) -> None:
+    """Episode i is the same from a new sampler, in another order, however many are drawn at a time."""
+    for split in SPLITS:
+        with global_seed(1):
+            whole = draw(subject.build(), split)
+        with global_seed(2):
+            other = subject.build()
+            parts = [draw(other, split, first, 4) for first in range(EPISODES - 4, -1, -4)][::-1]
+            again = draw(other, split)
+        for number, part in enumerate(parts):
+            piece = slice(4 * number, 4 * number + 4)
+            equal = same(part.support.x, whole.support.x[piece]) and same(part.query.x, whole.query.x[piece])
+            demand(equal, f"{split}: drawn in parts, the last one first, episodes from {piece.start} on differ")
+        demand(same(again.support.x, whole.support.x), f"{split}: drawn a second time they differ")
+
+
+def more_queries_keep_the_support(subject: SamplerSubject) -> None:
+    """Who asks for more queries keeps the support set."""
+    for split in SPLITS:
+        fewer, more = (draw(subject.build(), split, queries=queries) for queries in (QUERIES, QUERIES + 2))
+        demand(same(fewer.support.x, more.support.x), f"{split}: with more queries the support set is another")
+
+
+def evaluation_episodes_are_shared(subject: SamplerSubject) -> None:
+    """Validation and test episodes hang on the episode seed and not on the training seed; there are many of them."""
+    for split in ("val", "test"):
+        first = draw(subject.build(), split)
+        other = draw(subject.build(training_seed=1), split)
+        demand(same(first.query.x, other.query.x), f"{split}: another training seed has other episodes")
+        reseeded = draw(subject.build(episode_seed=1), split)
+        demand(not same(first.query.x, reseeded.query.x), f"{split}: another episode seed has the same episodes")
+        different = len({one.numpy().tobytes() for one in first.support.x.cpu()})
+        demand(different > EPISODES / 2, f"{split}: {different} different ones among {EPISODES} episodes")
+
+
+def training_seeds_differ(subject: SamplerSubject) -> None:
+    """Another training seed trains on other episodes."""
+    first, other = (draw(subject.build(training_seed=seed), "train") for seed in (0, 1))
+    demand(not same(first.support.x, other.support.x), "training seeds 0 and 1 have the same episodes")
+
+
+def no_test_class_is_seen_in_training(subject: SamplerSubject) -> None:
+    """Episodes and labelled examples of a split come from its own pool and no other."""
+    for split in SPLITS:
+        pools = {name: pool if name == split else Locked(split) for name, pool in tiny_pools().items()}
+        sampler = subject.build(pools)
+        drawn = draw(sampler, split).support.x.flatten(0, 1), sampler.labelled(split, 0, 6).x
+        for x in drawn:
+            _demand_from(x, tiny_pools()[split], split)
+
+
+def labelled_minibatches_hang_on_their_number_alone(subject: SamplerSubject) -> None:
+    """Minibatch i of labelled examples is the same from a new sampler and in another order."""
+    first, other = subject.build(), subject.build()
+    expected = [first.labelled("train", number, 6) for number in range(3)]
+    for number in (2, 0, 1):
+        again = other.labelled("train", number, 6)
+        equal = same(again.x, expected[number].x) and same(again.y, expected[number].y)
+        demand(equal, f"minibatch {number} differs when drawn in another order")
+
+
+class Locked:
+    """The pool of another split, which is not to be touched."""
+
+    def __init__(self, split: str) -> None:
+        self._split = split
+
+    def __getattr__(self, name: str) -> Any:
+        raise BrokenPromiseError(f"for {self._split} the pool of another split was asked for '{name}'")
+
+    def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
+        """Not for this split."""
+        raise BrokenPromiseError(f"episodes of {self._split} came from another split")
+
+    def labelled(self, key: np.uint64, count: int) -> Examples:
+        """Not for this split."""
+        raise BrokenPromiseError(f"labelled examples of {self._split} came from another split")
+
+
+def _demand_from(x: Tensor, pool: Any, split: str) -> None:
+    """Every picture of ``x`` is one of the pool's."""
+    assert isinstance(pool, ClassPool)
+    known = {one.numpy().tobytes() for one in pool.images}
+    foreign = sum(one.numpy().tobytes() not in known for one in (x.cpu() * 255).round().byte())
+    demand(not foreign, f"{split}: {foreign} of {len(x)} pictures are not the split's own")
+
+
+SAMPLER = (
+    Check(episodes_are_well_formed, "Hand on ways, shots and queries to the pool as they came."),
+    Check(an_episode_hangs_on_its_number_alone, "Keep no counter and no random state: derive keys from "
+          "(seed, split, index), as key_index does."),
+    Check(more_queries_keep_the_support, "Do not let shots or queries into the key."),
+    Check(evaluation_episodes_are_shared, "Change key_index for the split 'train' only."),
+    Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
+    Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),
+    Check(labelled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),
+)  # fmt: skip

@@ -1,0 +1,28 @@
+"""Which subject a registered plugin becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mamlbench.api import DataPlaces
+from mamlbench.testing.algorithm_subject import AlgorithmSubject
+from mamlbench.testing.backbones import BackboneSubject
+from mamlbench.testing.datasets import DatasetSubject
+from mamlbench.testing.samplers import SamplerSubject
+
+Subject = AlgorithmSubject | BackboneSubject | DatasetSubject | SamplerSubject
+
+SUBJECTS: dict[str, type[Subject]] = {
+    "algorithm": AlgorithmSubject,
+    "backbone": BackboneSubject,
+    "dataset": DatasetSubject,
+    "sampler": SamplerSubject,
+}
+
+
+def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], places: DataPlaces | None = None) -> Subject:
+    """A plugin of that kind with these options, ready to be checked; a data set is looked for at ``places``."""
+    if kind == "dataset":
+        return DatasetSubject(plugin, places, **given)
+    return SUBJECTS[kind](plugin, **given)

@@ -1,0 +1,63 @@
+"""The tiny task: a data set and a network that train in a second, and on which training is worth its while.
+
+Classes differ in the upper rows of 8x8 pictures; the lower rows are a stronger noise without meaning. An untrained
+network is misled by the noise, and what training has to learn, for all classes alike, is to look away from it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from mamlbench.api import Backbone, BatchNorm, ClassPool, Options, TaskPool
+
+SHAPE = (1, 8, 8)
+WAYS, SHOTS, QUERIES = 3, 2, 3
+CLASSES = {"train": 24, "val": 8, "test": 12}
+DRAWINGS = 8
+UPPER = 3
+"""Rows that tell the classes apart."""
+
+SIGNAL, SPREAD, NOISE = 0.13, 0.05, 0.25
+"""Standard deviations: of a class, of its drawings in the upper rows, of the lower rows."""
+
+WIDTH = 16
+
+
+@cache
+def tiny_pools() -> dict[str, TaskPool]:
+    """The splits, disjoint by class: uint8 pictures ``[classes * 8, 1, 8, 8]``, the same on every machine."""
+    generator = torch.Generator().manual_seed(20)
+    return {split: _pool(split, classes, generator) for split, classes in CLASSES.items()}
+
+
+def _pool(split: str, classes: int, generator: torch.Generator) -> ClassPool:
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    rows, side = UPPER, SHAPE[1]
+    upper = SIGNAL * normal(classes, 1, rows, side) + SPREAD * normal(classes, DRAWINGS, rows, side)
+    lower = NOISE * normal(classes, DRAWINGS, side - rows, side)
+    pictures = (torch.cat([upper, lower], 2) + 0.5).clamp(0, 1)  # [classes, drawings, 8, 8]
+    return ClassPool(
+        (255 * pictures).to(torch.uint8).flatten(0, 1)[:, None],
+        np.arange(classes + 1, dtype=np.int64) * DRAWINGS,
+        tuple(f"{split} {number}" for number in range(classes)),
+    )
+
+
+class TinyNetwork(Backbone):
+    """One hidden layer, smooth, so that finite differences mean something; batch norm unless told otherwise."""
+
+    class Options(Options):
+        """Options of the tiny network."""
+
+        norm: bool = True
+
+    def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        pixels = int(np.prod(input_shape))
+        norm: list[nn.Module] = [BatchNorm(WIDTH)] if self.options.norm else []
+        return nn.Sequential(nn.Flatten(), nn.Linear(pixels, WIDTH, bias=not norm), *norm, nn.Tanh()), WIDTH

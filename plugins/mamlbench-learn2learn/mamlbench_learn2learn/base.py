@@ -1,0 +1,70 @@
+"""What every learn2learn method shares under mamlbench: one task after the other, on modules with autograd."""
+
+from __future__ import annotations
+
+import copy
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mamlbench.api import Algorithm, Examples, Learner, Mode, Parameters, Workbench, copy_into, prefixed, unprefixed
+
+
+class Learn2Learn(Algorithm):
+    """Runs learn2learn's code where the mathematics of a method is, and mamlbench's where a result is judged.
+
+    Training and adaptation take one task after the other, as learn2learn does; the engine only runs the predictions
+    of the adapted tasks, in the mode that the protocol says.
+
+    Attributes:
+        network: the module that learn2learn works on; its parameters are leaves with gradients.
+        meta: the same storage without gradients, by name.
+    """
+
+    def __init__(self, bench: Workbench, options: Any) -> None:
+        super().__init__(bench, options)
+        self.model = bench.build(bench.problem.outputs)
+        self.network: nn.Module = copy.deepcopy(self.model.network).requires_grad_(True)
+        self.leaves = {**dict(self.network.named_parameters()), **self.extra_leaves()}
+        self.meta: Parameters = {name: leaf.detach() for name, leaf in self.leaves.items()}
+
+    def extra_leaves(self) -> dict[str, nn.Parameter]:
+        """What is learned besides the network."""
+        return {}
+
+    @abstractmethod
+    def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
+        """Yield the network's parameters of ONE task after 1, 2, ... test-time steps; gradients are enabled."""
+
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+        yield Learner(self, None, support)
+        tasks = [self.adapted(Examples(x, y), key) for x, y, key in zip(*support, keys, strict=True)]
+        for _ in range(self.options.test_steps):
+            with torch.enable_grad():
+                each = [next(task) for task in tasks]
+            states = {name: torch.stack([one[name].detach() for one in each]) for name in each[0]}
+            yield Learner(self, states, support)
+
+    def initial_state(self, support: Examples) -> Parameters:
+        return {name: self.meta[name] for name, _ in self.network.named_parameters()}
+
+    def predict(self, state: Parameters, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        return self.model.predict(state, support_x, x, mode)
+
+    def state(self) -> dict[str, Tensor]:
+        return {**prefixed("meta", self.meta), **self.outer_state()}
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        copy_into(self.meta, unprefixed("meta", state))
+        self.load_outer_state(state)
+
+    @abstractmethod
+    def outer_state(self) -> dict[str, Tensor]:
+        """State of the outer step, as flat tensors."""
+
+    @abstractmethod
+    def load_outer_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what ``outer_state`` returned."""

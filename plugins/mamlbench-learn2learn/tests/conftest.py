@@ -1,0 +1,45 @@
+"""What the tests share: both harness's and learn2learn's methods on the same tiny network and episodes."""
+
+import pytest
+import torch
+
+from mamlbench.api import Classification, EpisodeBatch, Examples, Model, Workbench
+from mamlbench.engine import VmapEngine
+from mamlbench.plugin import load_plugins
+
+
+@pytest.fixture
+def make_algorithm():
+    """``make_algorithm("l2l-maml", inner_lr=0.1)`` builds any registered algorithm on the same first parameters."""
+
+    def make(name, dtype=torch.float64, iterations=50, **given):
+        registry = load_plugins().registry
+        plugin, conv4 = registry.load("algorithm", name), registry.load("backbone", "conv4-strided")
+
+        def build(outputs):
+            with torch.random.fork_rng():
+                torch.manual_seed(0)
+                return Model(conv4(conv4.Options(width=4, scale=True)).build((1, 14, 14), outputs).to(dtype))
+
+        bench = Workbench(
+            build=build, problem=Classification(3), pooled_problem=Classification(7), engine=VmapEngine(),
+            iterations=iterations, shots=2,
+        )  # fmt: skip
+        return plugin(bench, plugin.Options(**given))
+
+    return make
+
+
+@pytest.fixture
+def make_batch():
+    """Random episodes: 3-way 2-shot 2-query tasks of 1x14x14 pictures."""
+
+    def make(tasks=4, dtype=torch.float64, seed=1):
+        generator = torch.Generator().manual_seed(seed)
+        y = torch.arange(3).repeat_interleave(2).expand(tasks, -1)
+        support, query = (
+            Examples(torch.rand(tasks, 6, 1, 14, 14, generator=generator, dtype=dtype), y) for _ in range(2)
+        )
+        return EpisodeBatch(support, query, torch.arange(tasks) + 100 * seed)
+
+    return make

@@ -1,0 +1,125 @@
+"""CIFAR-FS and FC100: two few-shot splits of CIFAR-100, 100 classes with 600 pictures each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mamlbench.api import (
+    SPLITS,
+    DataPlaces,
+    Finding,
+    PackedImages,
+    SourceInfo,
+    TaskPool,
+    TaskSource,
+    packed_images,
+    prepared_images,
+)
+from mamlbench.errors import MissingDataError, some
+from mamlbench_plugins.datasets import cifar_split
+from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
+from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
+from mamlbench_plugins.datasets.listing import amount
+from mamlbench_plugins.datasets.picture_options import PictureOptions
+from mamlbench_plugins.datasets.stores import FolderStore, Store
+
+PREPARATION_VERSION = 1
+"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+
+LICENCE = "none stated by its authors; they ask to cite the report"
+SOURCE = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009"
+HOMEPAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
+
+
+class CIFARFS(TaskSource):
+    """32 x 32 colour photographs of CIFAR-100: 64 classes to train on, 16 to validate, 20 to test, drawn at random."""
+
+    info = SourceInfo(
+        title="CIFAR-FS",
+        licence=LICENCE,
+        citation=f"{SOURCE}; split of Bertinetto et al., Meta-learning with differentiable closed-form solvers, "
+        "ICLR 2019",
+        publishable=False,
+        homepage=HOMEPAGE,
+    )
+    Options: ClassVar[type[PictureOptions]] = PictureOptions
+    default_backbone: ClassVar[str] = "conv4-pooled"
+    classes: ClassVar[Mapping[str, Sequence[str]]] = cifar_split.CIFAR_FS
+    options: PictureOptions
+
+    @classmethod
+    def look(cls, options: PictureOptions, places: DataPlaces) -> Finding | None:
+        store = find_files(places)
+        if store is None:
+            return None
+        prepared = prepared_images(_prepared_at(places, store))
+        if prepared is None:
+            return Finding(_form(store), str(store.path), "counted when it is prepared")
+        return Finding(_form(store), str(store.path), amount(prepared), cls._what_is_missing(prepared), True)
+
+    def load(self) -> Mapping[str, TaskPool]:
+        """Find CIFAR-100 (or download it), prepare it once for both splits, and take the classes of this one.
+
+        Raises DataError, with what to do, where files are missing or damaged.
+        """
+        store = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
+        self.origin = _form(store)
+        packed = packed_images(_prepared_at(self.places, store), lambda: stream(store, self.places.progress))
+        self.subset = self._what_is_missing(packed)
+        number = {name: c for c, name in enumerate(packed.class_names)}
+        chosen = {split: [number[name] for name in self.classes[split] if name in number] for split in SPLITS}
+        return self.options.pools(packed, chosen)
+
+    def published_classes(self) -> Mapping[str, Sequence[str]]:
+        return self.classes
+
+    @classmethod
+    def _what_is_missing(cls, packed: PackedImages) -> str | None:
+        """How the set differs from the complete one; None where it does not."""
+        found = []
+        sizes = dict(zip(packed.class_names, np.diff(packed.offsets).tolist(), strict=True))
+        for split in SPLITS:
+            images = sum(sizes.get(name, 0) for name in cls.classes[split])
+            full = len(cls.classes[split]) * cifar_split.IMAGES_PER_CLASS
+            if images != full:
+                found.append(f"{split} {images:,} of {full:,}")
+        return f"images: {', '.join(found)}" if found else None
+
+
+class FC100(CIFARFS):
+    """32 x 32 colour photographs of CIFAR-100: 12 of its 20 superclasses to train on, 4 to validate, 4 to test.
+
+    60, 20 and 20 classes. No superclass is in two splits, so that test classes resemble none that was trained on.
+    """
+
+    info = SourceInfo(
+        title="Fewshot-CIFAR100 (FC100)",
+        licence=LICENCE,
+        citation=f"{SOURCE}; split of Oreshkin et al., TADAM: Task dependent adaptive metric for improved few-shot "
+        "learning, NeurIPS 2018",
+        publishable=False,
+        homepage=HOMEPAGE,
+    )
+    classes: ClassVar[Mapping[str, Sequence[str]]] = cifar_split.FC100
+
+
+def _form(store: Store) -> str:
+    return "CIFAR-100 in a folder" if isinstance(store, FolderStore) else "CIFAR-100 in an archive"
+
+
+def _prepared_at(places: DataPlaces, store: Store) -> Path:
+    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
+    return places.cache / f"cifar100-{key}.safetensors"
+
+
+def _missing(places: DataPlaces, why: str) -> MissingDataError:
+    looked = some([f"'{path}' ({reason})" for reason, path in places_to_look(places)])
+    return MissingDataError(
+        f"CIFAR-100 was not found in {looked}, and {why}: name the folder that holds cifar-100-python or "
+        "cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml."
+    )

@@ -1,0 +1,133 @@
+"""CIFAR-100's files, as its authors publish them for Python: the folder ``cifar-100-python``, or its archive."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mamlbench.api import DataPlaces, ImageStream, Progress, tell
+from mamlbench.errors import DataError
+from mamlbench_plugins.datasets.downloads import impatient, places_to_look
+from mamlbench_plugins.datasets.plain_pickle import load_plain_pickle
+from mamlbench_plugins.datasets.stores import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+
+NAME = "cifar-100-python"
+FILES = ("train", "test", "meta")
+SIDE = 32
+
+
+class Half(NamedTuple):
+    """One of the two files of pictures: ``pixels`` uint8 ``[n, 3, 32, 32]`` and fine labels int64 ``[n]``."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+
+
+def find_files(places: DataPlaces) -> Store | None:
+    """The first folder or archive that holds the set: as named by the user, or below a folder called after it."""
+    for _, folder in places_to_look(places):
+        for candidate in (folder, folder / NAME, folder / "cifar100", folder / "cifar100" / NAME):
+            if all((candidate / name).is_file() for name in FILES):
+                return FolderStore(candidate)
+            for suffix in ARCHIVES:
+                archive = candidate / f"{NAME}{suffix}"
+                if archive.is_file():
+                    return ZipStore(archive) if suffix == ".zip" else TarStore(archive)
+    return None
+
+
+def stream(store: Store, progress: Progress) -> ImageStream:
+    """All pictures by class, classes by name; of a class, those of the file train come before those of test.
+
+    No code of the pickles is run. Raises DataError where one is damaged, missing or holds something else.
+    """
+    content = _read(store)
+    names = _class_names(content["meta"], f"{store.path}/meta")
+    halves = [_half(content[name], len(names), f"{store.path}/{name}") for name in ("train", "test")]
+    pixels = np.concatenate([half.pixels for half in halves])
+    labels = np.concatenate([half.labels for half in halves])
+    by_name = sorted(set(labels.tolist()), key=lambda label: names[label])  # a part of the set has fewer classes
+    order = np.concatenate([np.flatnonzero(labels == label) for label in by_name])
+    return ImageStream(
+        (3, SIDE, SIDE),
+        np.cumsum([0, *(int((labels == label).sum()) for label in by_name)], dtype=np.int64),
+        tuple(names[label] for label in by_name),
+        {},
+        _pictures(pixels, order, progress),
+    )
+
+
+def _pictures(
+    pixels: NDArray[np.uint8], order: NDArray[np.int64], progress: Progress
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    for row, image in tell(enumerate(order), "CIFAR-100", len(order), progress):
+        yield row, pixels[image]
+
+
+def _read(store: Store) -> dict[str, Any]:
+    wanted = {name: name.rpartition("/")[2] for name in store.names() if name.rpartition("/")[2] in FILES}
+    found = {}
+    for name, content in store.read(wanted):
+        if isinstance(content, Exception):
+            raise DataError(f"'{store.path}/{name}' cannot be read ({content}): bring it here again.") from content
+        found[wanted[name]] = load_plain_pickle(io.BytesIO(content), f"{store.path}/{name}")
+    if missing := [name for name in FILES if name not in found]:
+        raise DataError(f"'{store.path}' lacks {' and '.join(missing)} of CIFAR-100: bring it here again.")
+    return {name: _named(content) for name, content in found.items()}
+
+
+def _named(content: Any) -> dict[str, Any]:
+    """Keys as text: the published files have Python 2's, copies may have bytes."""
+    if not isinstance(content, dict):
+        return {}
+    return {_text(key): value for key, value in content.items()}
+
+
+def _text(name: Any) -> str:
+    return name.decode("latin1") if isinstance(name, bytes) else str(name)
+
+
+def _class_names(meta: dict[str, Any], file: str) -> list[str]:
+    names = meta.get("fine_label_names")
+    if not isinstance(names, list):
+        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_label_names'.")
+    return [_text(name) for name in names]
+
+
+def _half(content: dict[str, Any], classes: int, file: str) -> Half:
+    pixels, labels = content.get("data"), content.get("fine_labels")
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3 * SIDE * SIDE,):
+        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'data', uint8 [pictures, {3 * SIDE * SIDE}].")
+    if not isinstance(labels, list) or len(labels) != len(pixels) or not all(isinstance(each, int) for each in labels):
+        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_labels', a number for each picture.")
+    numbers = np.array(labels, np.int64)
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < classes):
+        raise DataError(
+            f"'{file}' has labels from {numbers.min()} to {numbers.max()}, and meta names {classes} classes."
+        )
+    return Half(pixels.reshape(-1, 3, SIDE, SIDE), numbers)
+
+
+def download(folder: Path) -> None:
+    """Fetch the archive (169 MB) into ``folder``, checked; there is nothing there unless it came whole.
+
+    Raises one of ``downloads.FAILURES``.
+    """
+    from torchvision.datasets import CIFAR100  # takes seconds to import
+    from torchvision.datasets.utils import download_url
+
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.getLogger("mamlbench").info("Downloading CIFAR-100 (169 MB) from www.cs.toronto.edu/~kriz, once.")
+    with tempfile.TemporaryDirectory(prefix=".cifar-", dir=folder) as temporary:
+        with impatient(), redirect_stdout(sys.stderr):
+            download_url(CIFAR100.url, temporary, CIFAR100.filename, CIFAR100.tgz_md5)
+        (Path(temporary) / CIFAR100.filename).replace(folder / CIFAR100.filename)

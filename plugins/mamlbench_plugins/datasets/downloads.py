@@ -1,0 +1,62 @@
+"""What downloads through torchvision have in common."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+from typing import TypeVar
+from zipfile import BadZipFile
+
+from mamlbench.api import DataPlaces
+from mamlbench.errors import MissingDataError
+
+Found = TypeVar("Found")
+
+PATIENCE = 10.0
+"""Seconds without an answer after which a download has failed."""
+
+FAILURES = (OSError, RuntimeError, HTTPException, BadZipFile)
+"""What torchvision raises: no network, no answer, a wrong checksum, a full disk."""
+
+
+def downloads_folder(places: DataPlaces) -> Path:
+    """Where downloaded archives are kept."""
+    return places.cache / "downloads"
+
+
+def places_to_look(places: DataPlaces) -> list[tuple[str, Path]]:
+    """The folders to search with the reason for each: the user's, then earlier downloads."""
+    return [*places.folders, ("earlier downloads", downloads_folder(places))]
+
+
+def downloaded(
+    places: DataPlaces,
+    download: Callable[[Path], None],
+    find: Callable[[DataPlaces], Found | None],
+    missing: Callable[[DataPlaces, str], MissingDataError],
+) -> Found:
+    """Fetch a set where that is allowed, and find it; raise what ``missing`` makes where it is not allowed or fails."""
+    if not places.allow_download:
+        raise missing(places, "downloading is switched off")
+    try:
+        download(downloads_folder(places))
+    except FAILURES as error:
+        raise missing(places, f"downloading it failed ({error})") from error
+    found = find(places)
+    if found is None:
+        raise missing(places, "what was downloaded does not hold it")
+    return found
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Make torchvision's requests, which have no timeout of their own, end."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,12 @@
+"""Built-in trackers; each needs the extra of its name."""
+
+from mamlbench import hookimpl
+from mamlbench.plugin.spec import Register
+
+
+@hookimpl
+def mamlbench_register_trackers(register: Register) -> None:
+    """Register the built-in trackers."""
+    here = "mamlbench_plugins.trackers"
+    register("tensorboard", f"{here}.tensorboard:TensorBoard", summary="event files in results/tensorboard")
+    register("mlflow", f"{here}.mlflow:MLflow", summary="runs in results/mlflow, or where MLFLOW_TRACKING_URI says")

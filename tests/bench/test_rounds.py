@@ -1,0 +1,32 @@
+"""Interleaving and the figures made of it."""
+
+import math
+
+import pytest
+
+from mamlbench.bench.rounds import interleaved, ratios, spread
+
+
+def test_everybody_is_warmed_up_then_timed_once_per_round_in_changing_order():
+    called = []
+    work = {name: (lambda name=name: called.append(name)) for name in "abc"}
+    timed = [name for name, seconds in interleaved(work, 3) if seconds >= 0]
+    assert called == [*"abc", *"abc", *"bca", *"cab"]
+    assert timed == [*"abc", *"bca", *"cab"]
+
+
+def test_a_median_lies_in_its_interval_which_narrows_with_rounds():
+    few, many = spread([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), spread([1 + 6 * n / 99 for n in range(100)])
+    for each in (few, many):
+        assert each.low < each.median < each.high
+        assert each.median == pytest.approx(4.0)
+    assert many.high - many.low < few.high - few.low
+
+
+def test_too_few_rounds_have_no_interval():
+    assert math.isnan(spread([1.0, 2.0]).low)
+
+
+def test_ratios_are_taken_round_by_round():
+    """A machine that slows down for one round slows down both: the ratio stands."""
+    assert ratios([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]).median == 2.0

@@ -1,0 +1,224 @@
+"""``mamlbench adapt`` through the real command line, on drawings that a few steps can tell apart."""
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+import mamlbench
+from mamlbench.cli.main import main
+from mamlbench.errors import ExitCode
+
+SHAPES = {
+    "bar": lambda draw, at: draw.line((at, 20, at, 80), "black", 9),
+    "dash": lambda draw, at: draw.line((20, at, 80, at), "black", 9),
+    "ring": lambda draw, at: draw.ellipse((at - 22, at - 22, at + 22, at + 22), outline="black", width=9),
+    "dot": lambda draw, at: draw.ellipse((at - 14, at - 14, at + 14, at + 14), "black"),
+    "cross": lambda draw, at: (draw.line((at - 25, 25, at + 25, 75), "black", 9),
+                               draw.line((at - 25, 75, at + 25, 25), "black", 9)),
+}  # fmt: skip
+
+
+def draw(path, shape, number, mode="L"):
+    image = Image.new("RGB", (100, 100), "white")
+    SHAPES[shape](ImageDraw.Draw(image), 40 + 5 * number)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.convert(mode).save(path)
+
+
+def draw_folder(folder, shapes=tuple(SHAPES), given=2, unlabelled=2):
+    for shape in shapes:
+        for number in range(given):
+            draw(folder / shape / f"{number}.png", shape, number)
+        for number in range(unlabelled):
+            draw(folder / "unlabelled" / f"{shape}-{number}.jpg", shape, number + 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Records of three small models on glyphs, by algorithm."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MAMLBENCH_CACHE", str(folder / "cache"))
+        for algorithm in ("fomaml", "reptile", "pretrain"):
+            arguments = ["run", "--algo", algorithm, "--iterations", "5", "--test-episodes", "4",
+                         "--validation-episodes", "4", "-q", "-o", "backbone.width=16"]  # fmt: skip
+            assert main(arguments) == ExitCode.OK
+    paths = {path.name.split("-")[2]: path for path in (folder / "results").glob("*.json")}
+    return {**paths, "cache": folder / "cache"}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch, trained):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(trained["cache"]))
+    return tmp_path
+
+
+def call(capsys, *arguments):
+    capsys.readouterr()
+    code = main(["adapt", *map(str, arguments)])
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return code, shown.out, shown.err
+
+
+def rows(path):
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+def test_pictures_are_labelled_with_probabilities_and_shown(here, trained, capsys):
+    folder = draw_folder(here / "shapes")
+    code, out, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.OK and "Written: " in err
+    assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
+    found = rows(folder / "predictions.csv")
+    assert [row["file"] for row in found] == sorted(f"unlabelled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
+    for row in found:
+        shares = {name: float(row[f"p({name})"]) for name in SHAPES}
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
+        assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabelled"
+    with Image.open(folder / "contact-sheet.png") as sheet:
+        assert sheet.width > 900 and len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 20
+
+
+@pytest.mark.parametrize("algorithm", ["fomaml", "reptile"])
+def test_what_was_learned_is_labelled_right(here, trained, capsys, algorithm):
+    folder = draw_folder(here / "shapes", unlabelled=0)
+    for path in sorted(folder.rglob("*.png")):
+        (folder / "test" / path.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder / "test" / path.parent.name)
+    code, out, _ = call(capsys, trained[algorithm], folder, "--steps", "200")
+    assert code == ExitCode.OK and "10 of 10 right: 100 %" in out
+
+
+def test_held_out_pictures_say_how_well_it_does(here, trained, capsys):
+    folder = draw_folder(here / "shapes", given=4, unlabelled=0)
+    code, out, _ = call(capsys, trained["pretrain"], folder, "--hold-out", "2", "--output", here / "out", "--json")
+    found = json.loads(out)
+    assert code == ExitCode.OK and not (folder / "predictions.csv").exists()
+    held = [picture for picture in found["pictures"] if picture["use"] == "held out"]
+    given = [picture for picture in found["pictures"] if picture["use"] == "given"]
+    assert len(held) == len(given) == 10 and not {p["file"] for p in held} & {p["file"] for p in given}
+    score = found["held_out"]
+    assert score["pictures"] == 10 and score["right"] == sum(p["label"] == p["truth"] for p in held)
+    assert score["accuracy"]["low"] < score["accuracy"]["mean"] == score["right"] / 10 <= score["accuracy"]["high"]
+    assert {row["use"] for row in rows(here / "out" / "predictions.csv")} == {"held out"}
+    assert (here / "out" / "contact-sheet.png").is_file()
+
+    for picture in held:  # the same pictures in a folder of their own are the same test
+        (folder / "test" / picture["truth"]).mkdir(parents=True, exist_ok=True)
+        (folder / picture["file"]).rename(folder / "test" / picture["file"])
+    code, out, _ = call(capsys, trained["pretrain"], folder)
+    assert code == ExitCode.OK and f"Of the pictures held out {score['right']} of 10 right" in out
+    assert f"Untrained network, given the same adaptation: {score['untrained_right']} of 10; guessing: 20 %" in out
+
+
+def test_ink_size_and_file_type_play_no_part(here, trained, capsys):
+    plain = draw_folder(here / "plain")
+    changed = draw_folder(here / "changed")
+    for path in changed.rglob("*.*"):
+        with Image.open(path) as image:
+            inverted = Image.fromarray(255 - np.asarray(image.convert("L")))
+        inverted.convert("RGB").save(path, quality=95)
+    results = []
+    for folder in (plain, changed):
+        assert call(capsys, trained["fomaml"], folder)[0] == ExitCode.OK
+        results.append([float(row[f"p({name})"]) for row in rows(folder / "predictions.csv") for name in SHAPES])
+    assert np.abs(np.subtract(*results)).max() < 0.2
+
+
+def test_inductive_labels_do_not_hang_on_each_other(here, trained, capsys):
+    folder = draw_folder(here / "shapes")
+    labels = {}
+    for mode in ("inductive", "transductive"):
+        call(capsys, trained["fomaml"], folder, "--mode", mode)
+        labels[mode] = rows(folder / "predictions.csv")
+    for path in list((folder / "unlabelled").iterdir())[1:]:
+        path.unlink()
+    for mode, same in (("inductive", True), ("transductive", False)):
+        call(capsys, trained["fomaml"], folder, "--mode", mode)
+        (alone,) = rows(folder / "predictions.csv")
+        among = next(row for row in labels[mode] if row["file"] == alone["file"])
+        close = all(float(alone[f"p({n})"]) == pytest.approx(float(among[f"p({n})"]), abs=1e-4) for n in SHAPES)
+        assert close is same
+
+
+def test_the_number_of_classes_may_differ_where_the_head_is_new(here, trained, capsys):
+    folder = draw_folder(here / "shapes", ("bar", "dash", "dot"))
+    code, out, _ = call(capsys, trained["pretrain"], folder, "--steps", "20", "-o", "finetune_lr=0.1")
+    assert code == ExitCode.OK and "20 adaptation steps" in out
+    assert "p(dot)" in rows(folder / "predictions.csv")[0] and "p(ring)" not in rows(folder / "predictions.csv")[0]
+    code, out, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.USAGE and out == ""
+    assert "tells 5 classes apart, and the folder has 3" in err and "Give it 5 class folders" in err
+    assert "--ways 3" in err
+
+
+def test_classes_may_have_unequal_numbers_and_spellings_of_unlabelled(here, trained, capsys):
+    folder = draw_folder(here / "shapes", given=1, unlabelled=0)
+    draw(folder / "bar" / "another.png", "bar", 3)
+    draw(folder / "unlabeled" / "deeper" / "x.png", "dot", 2)
+    code, out, _ = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.OK and "2 bar" in out
+    (row,) = rows(folder / "predictions.csv")
+    assert row["file"] == "unlabeled/deeper/x.png"
+
+
+def test_from_python_nothing_is_written(here, trained):
+    folder = draw_folder(here / "shapes")
+    found = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
+    assert found.steps == 1 and found.held_out.pictures == 5 and len(found.used_as("unlabelled")) == 10
+    assert not (folder / "predictions.csv").exists()
+
+
+# ---------------------------------------------------------------------------------------------------------- errors
+
+
+def test_every_damaged_picture_is_named(here, trained, capsys):
+    folder = draw_folder(here / "shapes")
+    for name in ("bar/0.png", "dot/1.png"):
+        (folder / name).write_bytes(b"no picture")
+    code, _, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.USAGE and "2 damaged picture(s)" in err and "bar/0.png" in err and "dot/1.png" in err
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "code", "said"),
+    [
+        (lambda folder: (folder / "bar" / "0.png").unlink(), [], ExitCode.USAGE, "no picture in bar"),
+        (lambda folder: None, ["--hold-out", "1"], ExitCode.USAGE, "would have none left"),
+        (lambda folder: draw(folder / "test" / "bat" / "0.png", "bar", 0), [], ExitCode.USAGE,
+         "folders that are no class: bat"),
+        (lambda folder: draw(folder / "test" / "x.png", "bar", 0), [], ExitCode.USAGE, "outside a class's folder"),
+        (lambda folder: draw(folder / "test" / "bar" / "0.png", "bar", 0), ["--hold-out", "1"], ExitCode.USAGE,
+         "leave out --hold-out"),
+        (lambda folder: (folder / "unlabelled").rename(folder.parent / "gone"), [], ExitCode.NOTHING,
+         "nothing to label"),
+        (lambda folder: folder.rename(folder.parent / "elsewhere"), [], ExitCode.USAGE, "There is no folder"),
+        (lambda folder: None, ["-o", "inner_rl=1"], ExitCode.USAGE, "Did you mean 'inner_lr'?"),
+        (lambda folder: (folder.parent / "taken").write_text(""), ["--output", "taken/below"], ExitCode.USAGE,
+         "choose another with --output"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_folder_is_said(  # noqa: PLR0917
+    here, trained, capsys, change, arguments, code, said
+):
+    folder = draw_folder(here / "shapes", given=1, unlabelled=1)
+    change(folder)
+    got, out, err = call(capsys, trained["fomaml"], folder, *arguments)
+    assert got == code and said in err and out == ""
+
+
+def test_a_model_of_other_than_pictures(here, capsys):
+    arguments = ["run", "--algo", "fomaml", "--dataset", "sinusoid", "--iterations", "1", "--test-episodes", "2",
+                 "--validation-episodes", "2", "-q"]  # fmt: skip
+    assert main(arguments) == ExitCode.OK
+    (record,) = (here / "results").glob("*.json")
+    code, _, err = call(capsys, record, draw_folder(here / "shapes"))
+    assert code == ExitCode.USAGE and "trained on sinusoid, whose tasks are not made of pictures" in err

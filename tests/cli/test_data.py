@@ -1,0 +1,246 @@
+"""``mamlbench data`` through the real command line."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mamlbench.cli.main import main
+from mamlbench.cli.progress import Preparation
+from mamlbench.cli.show import console
+from mamlbench.errors import ExitCode
+from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
+
+EACH = 3
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path, monkeypatch, toy_plugin):
+    """A folder with a small miniImageNet below data/, and a mamlbench.toml that says so."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MAMLBENCH_DATA", raising=False)
+    (tmp_path / "mamlbench.toml").write_text(f'data_dir = "data"\nplugins = ["{toy_plugin}"]\n')
+    for split, names in CLASSES.items():
+        for number, name in enumerate(names[:3]):
+            for picture in range(EACH):
+                write_picture(tmp_path / "data" / "miniimagenet" / split / name / f"{name}_{picture}.png",
+                              (split, number, picture))  # fmt: skip
+    return tmp_path
+
+
+def write_picture(path, seed, side=84):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng([ord(seed[0][1]), *seed[1:]]).integers(0, 256, (side, side, 3), np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+def call(capsys, *arguments):
+    code = main(["data", *arguments])
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return code, shown.out, shown.err
+
+
+def call_json(capsys, *arguments):
+    code, out, _ = call(capsys, *arguments, "--json")
+    return code, json.loads(out)
+
+
+def verify(capsys, *arguments):
+    code, found = call_json(capsys, "verify", "miniimagenet", *arguments)
+    return code, found, {check["what"]: check for check in found["checks"]}
+
+
+def folders(project):
+    return project / "data" / "miniimagenet"
+
+
+# --------------------------------------------------------------------------------------------------- list, where
+
+
+def test_list_says_what_is_found_how_much_of_it_and_under_which_licence(project, capsys):
+    code, listed = call_json(capsys, "list")
+    found = {each["name"]: each for each in listed}
+    assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared for it"
+    mini = found["miniimagenet"]["finding"]
+    assert mini["form"] == "class folders" and mini["where"] == str(folders(project))
+    assert mini["amount"] == "27 pictures of 9 classes" and not mini["prepared"]
+    assert "train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in mini["subset"]
+    assert found["omniglot"]["finding"] is None
+    assert found["sinusoid"]["finding"]["subset"] is None
+    assert found["toy"]["finding"]["form"] == "not looked for"
+    assert "ImageNet's terms" in found["miniimagenet"]["info"]["licence"]
+
+    code, out, _ = call(capsys, "list")
+    assert code == ExitCode.OK and "subset" in out and "38,400" in out and "yes" in out
+
+    call(capsys, "prepare", "miniimagenet")
+    _, listed = call_json(capsys, "list")
+    again = {each["name"]: each for each in listed}["miniimagenet"]["finding"]
+    assert again == {**mini, "prepared": True}
+
+
+def test_a_damaged_archive_is_a_row_and_hides_nothing(project, capsys):
+    shutil.rmtree(folders(project))
+    folders(project).mkdir()
+    (folders(project) / "train.tar").write_bytes(b"no archive")
+    code, listed = call_json(capsys, "list")
+    found = {each["name"]: each for each in listed}
+    assert code == ExitCode.OK and "train.tar' cannot be read" in found["miniimagenet"]["error"]
+    assert found["glyphs"]["error"] == ""
+
+
+def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch):
+    monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
+    call(capsys, "prepare", "miniimagenet")
+    code, found = call_json(capsys, "where", "--data-dir", "nowhere")
+    assert code == ExitCode.OK
+    assert [(each["path"], each["there"]) for each in found["searched"]] == [
+        ("nowhere", False), ("/elsewhere", False), (str(project / "data"), True),
+    ]  # fmt: skip
+    assert found["cache"] == str(project / "cache")
+    (kept,) = found["kept"]
+    assert "miniimagenet-" in kept["path"] and kept["bytes"] > 27 * 84 * 84 * 3
+    code, out, _ = call(capsys, "where")
+    assert code == ExitCode.OK and "data_dir in mamlbench.toml" in out and "1 files, 0.6 MB" in out
+
+
+def test_where_without_any_folder_says_how_to_name_one(project, capsys):
+    (project / "mamlbench.toml").write_text("")
+    code, out, _ = call(capsys, "where")
+    assert code == ExitCode.OK and "name one with --data-dir" in out
+
+
+# ------------------------------------------------------------------------------------------------------- prepare
+
+
+def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
+    code, out, err = call(capsys, "prepare", "miniimagenet", "-o", "dataset.normalise=channels")
+    assert code == ExitCode.OK and "Preparing miniImageNet: 27 of 27" in err
+    assert (
+        "no, a subset: images: train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in out
+        and "9 pictures of 3 classes" in out
+    )
+    code, out, err = call(capsys, "prepare", "miniimagenet", "--json")
+    assert code == ExitCode.OK and err == "", "it is prepared already"
+    assert json.loads(out)["images"] == {"train": 9, "val": 9, "test": 9}
+
+
+def test_a_run_tells_the_progress_of_the_preparation_too(capsys):
+    arguments = ["run", "--algo", "fomaml", "--dataset", "miniimagenet", "--ways", "2", "--iterations", "0",
+                 "--test-episodes", "2", "--validation-episodes", "2", "-o", "backbone.width=2"]  # fmt: skip
+    assert main(arguments) == ExitCode.OK
+    assert "Preparing miniImageNet: 27 of 27" in capsys.readouterr().err
+    assert main(arguments) == ExitCode.OK
+    assert "Preparing" not in capsys.readouterr().err
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
+    out = console(stderr=True)
+    monkeypatch.setattr(type(out), "is_terminal", True)
+    shown = Preparation(out)
+    for done in (1, 20, 40):
+        shown("pictures", done, 40)
+    shown.close()
+    assert "40/40" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["prepare", "verify"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["miniimagnet"], "Unknown dataset 'miniimagnet'. Did you mean 'miniimagenet'?"),
+        (["miniimagenet", "-o", "normalize=channels"], "no option 'normalize'. Did you mean 'normalise'?"),
+        (["miniimagenet", "-o", "jitter"], "-o takes NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_understood(capsys, command, arguments, said):
+    code, out, err = call(capsys, command, *arguments)
+    assert code == ExitCode.USAGE and said in err and out == ""
+
+
+# -------------------------------------------------------------------------------------------------------- verify
+
+
+def test_a_sound_set_passes_and_is_prepared(project, capsys):
+    code, found, checks = verify(capsys)
+    assert code == ExitCode.OK and not found["broken"] and found["origin"] == "class folders"
+    assert checks["class-disjoint splits"]["ok"] and "train 3, val 3, test 3" in checks["class-disjoint splits"]["said"]
+    assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["said"]
+    assert checks["pictures in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "0"
+    (kept,) = (project / "cache").iterdir()
+    assert kept.suffix == ".safetensors" and checks["prepared copy"]["ok"] is None
+    code, _, checks = verify(capsys)
+    assert code == ExitCode.OK and checks["prepared copy"]["ok"]
+    code, out, _ = call(capsys, "verify", "miniimagenet")
+    assert code == ExitCode.OK and "BROKEN" not in out and "class-disjoint" in out
+
+
+def test_every_damaged_picture_is_named(project, capsys):
+    damaged = sorted(folders(project).rglob("*.png"))[:15]
+    call(capsys, "prepare", "miniimagenet")
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:100])
+    code, found, _ = verify(capsys)
+    assert code == ExitCode.REGRESSION and found["broken"] and len(found["damaged"]) == 15
+    assert all(any(str(path) in named for named in found["damaged"]) for path in damaged)
+    code, out, _ = call(capsys, "verify", "miniimagenet")
+    assert code == ExitCode.REGRESSION and out.count("Damaged: ") == 15
+
+
+def test_pictures_in_two_splits_are_counted_and_named(project, capsys):
+    train, test = CLASSES["train"][0], CLASSES["test"][0]
+    copied = folders(project) / "train" / train / f"{train}_0.png"
+    for number in range(2):
+        shutil.copy(copied, folders(project) / "test" / test / f"copy_{number}.png")
+    code, _, checks = verify(capsys)
+    assert code == ExitCode.OK, "real copies of miniImageNet have a few"
+    assert checks["pictures in two splits"]["said"] == f"1: {train} (train) = {test} (test)"
+    shutil.copy(copied, copied.with_name("copy.png"))
+    (folders(project) / "test" / test / "copy_0.png").unlink()
+    (folders(project) / "test" / test / "copy_1.png").unlink()
+    _, _, checks = verify(capsys)
+    assert checks["pictures in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "1"
+
+
+def test_a_class_in_the_wrong_split_is_broken(project, capsys):
+    moved = CLASSES["train"][0]
+    shutil.move(folders(project) / "train" / moved, folders(project) / "test" / moved)
+    code, _, checks = verify(capsys)
+    assert code == ExitCode.REGRESSION and checks["published split"]["ok"] is False
+    assert f"{moved} (test)" in checks["published split"]["said"]
+
+
+def test_a_class_in_two_splits_is_broken(project, capsys):
+    name = CLASSES["train"][0]
+    shutil.copytree(folders(project) / "train" / name, folders(project) / "val" / name)
+    code, _, checks = verify(capsys)
+    assert code == ExitCode.REGRESSION and f"both train and val: {name}" in checks["loading"]["said"]
+
+
+def test_a_prepared_copy_that_has_rotted_is_found_and_replaced(project, capsys):
+    verify(capsys)
+    (kept,) = (project / "cache").iterdir()
+    sound = kept.read_bytes()
+    kept.write_bytes(sound[:-5000] + bytes(1000) + sound[-4000:])
+    code, _, checks = verify(capsys)
+    assert code == ExitCode.REGRESSION and "has been replaced" in checks["prepared copy"]["said"]
+    assert kept.read_bytes() == sound
+
+
+def test_what_is_not_there_is_no_verdict(project, capsys, monkeypatch):
+    shutil.rmtree(folders(project))
+    code, out, err = call(capsys, "verify", "miniimagenet")
+    assert code == ExitCode.USAGE and "was not found" in err and out == ""
+    (project / "taken").write_text("a file")
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(project / "taken"))
+    code, _, err = call(capsys, "verify", "miniimagenet")
+    assert code == ExitCode.USAGE and "set MAMLBENCH_CACHE" in err
+
+
+def test_computed_tasks_have_nothing_to_damage(capsys):
+    code, out, _ = call(capsys, "verify", "sinusoid")
+    assert code == ExitCode.OK and "tasks are computed" in out

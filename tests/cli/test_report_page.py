@@ -1,0 +1,51 @@
+"""``mamlbench report``: the page and single figures, through the real command line."""
+
+import pytest
+
+from mamlbench.cli.commands import report
+from mamlbench.cli.main import main
+from mamlbench.errors import ExitCode
+from mamlbench.report.figures import FIGURES
+
+
+def test_the_figures_offered_are_the_figures_there_are():
+    assert tuple(FIGURES) == report.FIGURES
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch, toy_plugin):
+    """A project with one finished run."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mamlbench.toml").write_text(f'plugins = ["{toy_plugin}"]\n')
+    tiny = "--dataset toy --ways 3 --test-episodes 10 --validation-episodes 10 --meta-batch 2 --iterations 4 -q"
+    assert main(["run", "--algo", "fomaml", *tiny.split(), "-o", "backbone.width=8"]) == ExitCode.OK
+    return tmp_path
+
+
+def test_a_run_becomes_a_page_and_figures(recorded, capsys):
+    assert main(["report", "--format", "html", "--output", "page.html", "--columns", "all"]) == ExitCode.OK
+    page = (recorded / "page.html").read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") and "toy, 3-way 1-shot" in page and page.count("<svg") == 8 + 1
+    assert "Test episode 1" in page and "data:image/png;base64," in page and "examples seen" in page
+    for format_, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
+        output = f"figure.{format_}"
+        assert main(["report", "--figure", "curves", "--format", format_, "--output", output]) == ExitCode.OK
+        assert (recorded / output).read_bytes().startswith(magic)
+    assert "Written: figure.pdf" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--figure", "time"], "--figure makes png, pdf, svg, not 'table'"),
+        (["--format", "png"], "add --figure with one of curves, pareto"),
+        (["--format", "pdf", "--figure", "time"], "name a file with --output"),
+        (["--private"], "it goes with --format html"),
+        (["--format", "png", "--figure", "nothing"], "'nothing' is not one of"),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+)
+def test_what_does_not_go_together_is_told(tmp_path, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(tmp_path)
+    assert main(["report", *arguments]) == ExitCode.USAGE
+    assert said in " ".join(capsys.readouterr().err.split())

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import pickle
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mamlbench.api import SPLITS, ClassPool, DataPlaces
+from mamlbench.errors import DataError, MissingDataError
+from mamlbench_plugins.datasets import cifar, cifar_split
+from mamlbench_plugins.datasets.cifar import CIFARFS, FC100
+
+FINE = tuple(sorted(name for names in cifar_split.SUPERCLASSES.values() for name in names))
+TRAIN, TEST = 3, 1
+"""Pictures of each class in the two files."""
+
+
+def content(each: int, seed: int) -> dict[str, Any]:
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(100), each))
+    pixels = np.random.default_rng(seed + 1).integers(0, 256, (len(labels), 3072), np.uint8)
+    return {"filenames": [f"{n}.png" for n in labels], "fine_labels": labels.tolist(), "data": pixels,
+            "coarse_labels": [0] * len(labels), "batch_label": f"batch {seed}"}  # fmt: skip
+
+
+def write_folder(folder: Path, *, as_bytes: bool = False, **changed: Any) -> Path:
+    """The published form: pickles of protocol 2 whose text was Python 2's."""
+    folder.mkdir(parents=True)
+    meta = {"fine_label_names": list(FINE), "coarse_label_names": list(cifar_split.SUPERCLASSES)}
+    for name, each in {"train": content(TRAIN, 0), "test": content(TEST, 5), "meta": meta, **changed}.items():
+        kept = {key.encode(): value for key, value in each.items()} if as_bytes and isinstance(each, dict) else each
+        (folder / name).write_bytes(pickle.dumps(kept, 2))
+    return folder
+
+
+def write_tar(folder: Path) -> Path:
+    write_folder(folder / "loose")
+    with tarfile.open(folder / "cifar-100-python.tar.gz", "w:gz") as archive:
+        archive.add(folder / "loose", "cifar-100-python")
+    return folder
+
+
+def places(folder: Path) -> DataPlaces:
+    return DataPlaces((("--data-dir", folder),), folder.parent / "cache", False)
+
+
+def load(kind: type[CIFARFS], folder: Path) -> CIFARFS:
+    return kind(kind.Options(), places(folder))
+
+
+def pool(source: CIFARFS, split: str) -> ClassPool:
+    found = source.splits[split]
+    assert isinstance(found, ClassPool)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("published", "sizes"), [(cifar_split.CIFAR_FS, (64, 16, 20)), (cifar_split.FC100, (60, 20, 20))]
+)
+def test_the_published_splits_share_no_class_and_cover_cifar_100(published: Any, sizes: tuple[int, ...]) -> None:
+    assert tuple(len(published[split]) for split in SPLITS) == sizes
+    assert sorted(name for split in SPLITS for name in published[split]) == list(FINE)
+    assert len(FINE) == len(set(FINE)) == 100 and len(cifar_split.SUPERCLASSES) == 20
+
+
+def test_fc100_splits_by_superclass() -> None:
+    assert [len(each) for each in (cifar_split.FC100_TRAIN, cifar_split.FC100_VAL, cifar_split.FC100_TEST)] == [
+        12, 4, 4,
+    ]  # fmt: skip
+    for names in cifar_split.SUPERCLASSES.values():
+        assert len(names) == 5
+        assert sum(set(names) <= set(cifar_split.FC100[split]) for split in SPLITS) == 1
+
+
+@pytest.mark.parametrize("kind", [CIFARFS, FC100])
+def test_pictures_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[CIFARFS]) -> None:
+    source = load(kind, write_folder(tmp_path / "data" / "cifar-100-python").parent)
+    train, test = content(TRAIN, 0), content(TEST, 5)
+    for split in SPLITS:
+        found = pool(source, split)
+        assert found.class_names == tuple(kind.classes[split]) and found.input_shape == (3, 32, 32)
+        assert set(found.sizes) == {TRAIN + TEST}
+        label = FINE.index(found.class_names[1])
+        expected = [half["data"][np.array(half["fine_labels"]) == label] for half in (train, test)]
+        rows = found.rows[found.offsets[1] : found.offsets[2]]
+        assert (found.images[rows].numpy() == np.concatenate(expected).reshape(-1, 3, 32, 32)).all()
+    assert (source.subset is not None and "of 38,400" in source.subset) or kind is FC100
+    packed = load(kind, write_tar(tmp_path / "packed"))
+    assert packed.content_hash == source.content_hash
+    assert (source.origin, packed.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
+
+
+def test_both_splits_share_one_preparation(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "data" / "cifar100" / "cifar-100-python", as_bytes=True).parent.parent
+    found = CIFARFS.look(CIFARFS.Options(), places(folder))
+    assert found is not None and not found.prepared
+    load(CIFARFS, folder)
+    load(FC100, folder)
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.name.startswith("cifar100-")
+    found = FC100.look(FC100.Options(), places(folder))
+    assert found is not None and found.prepared and found.amount == "400 pictures of 100 classes"
+    assert found.subset == "images: train 240 of 36,000, val 80 of 12,000, test 80 of 12,000"
+
+
+class Hostile:
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return eval, ("print('run')",)
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "said"),
+    [
+        ("train", {"data": np.zeros((300, 3000), np.uint8)}, "needs 'data', uint8"),
+        ("train", {"fine_labels": [0] * 299}, "a number for each picture"),
+        ("test", {"fine_labels": [100] * 100}, "labels from 100 to 100, and meta names 100 classes"),
+        ("meta", {"fine_label_names": None}, "needs 'fine_label_names'"),
+        ("test", {"data": Hostile()}, "which plain data does not need"),
+    ],
+)
+def test_other_content_and_code_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, changed: Any, said: str
+) -> None:
+    original = {"train": content(TRAIN, 0), "test": content(TEST, 5), "meta": {}}[name]
+    folder = write_folder(tmp_path / "data" / "cifar-100-python", **{name: {**original, **changed}})
+    with pytest.raises(DataError, match=said):
+        load(CIFARFS, folder)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_truncated_file_is_named(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "data" / "cifar-100-python")
+    (folder / "test").write_bytes((folder / "test").read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"test' is not read .*bring it here again"):
+        load(CIFARFS, folder)
+
+
+def test_missing_data_names_the_places_and_why_it_was_not_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(MissingDataError, match=r"'.*data' \(--data-dir\).*downloading is switched off"):
+        load(CIFARFS, tmp_path / "data")
+
+    def fail(folder: Path) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(cifar, "download", fail)
+    with pytest.raises(MissingDataError, match=r"downloading it failed \(no network\)"):
+        CIFARFS(CIFARFS.Options(), DataPlaces((), tmp_path / "cache"))
+
+
+def test_a_downloaded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cifar, "download", write_tar)
+    source = CIFARFS(CIFARFS.Options(), DataPlaces((), tmp_path / "cache"))
+    assert source.origin == "CIFAR-100 in an archive" and pool(source, "val").size == 16

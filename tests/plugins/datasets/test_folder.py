@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mamlbench.api import SPLITS, ClassPool, DataPlaces, mix, seed_key
+from mamlbench.errors import ConfigError, DamagedError, DataError, MissingDataError
+from mamlbench.plugin import load_plugins
+from mamlbench.runner.plan import validated_options
+from mamlbench_plugins.datasets.folder import Folder
+from mamlbench_plugins.datasets.folder_files import split_by_seed, split_by_table
+
+CLASSES = {"train": ("cat", "dog", "owl"), "val": ("bee", "fly"), "test": ("elm", "oak")}
+ALL = tuple(sorted(name for names in CLASSES.values() for name in names))
+
+
+def picture(name: str, size: tuple[int, int] = (20, 16)) -> Image.Image:
+    return Image.fromarray(mix(seed_key(name), np.arange(size[0] * size[1] * 3)).astype(np.uint8).reshape(*size, 3))
+
+
+def write(folder: Path, name: str, count: int = 3) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        picture(f"{name}{number}").save(folder / f"{number}.png")
+
+
+def write_splits(folder: Path, **spelled: str) -> Path:
+    for split, names in CLASSES.items():
+        for name in names:
+            write(folder / spelled.get(split, split) / name, name)
+    return folder
+
+
+def write_classes(folder: Path) -> Path:
+    for name in ALL:
+        write(folder / name, name)
+    return folder
+
+
+def write_table(folder: Path, name: str = "split.csv") -> Path:
+    rows = [f"{name},{split}" for split, names in CLASSES.items() for name in names]
+    (folder / name).write_text("\n".join(["class,split", *rows]) + "\n")
+    return folder
+
+
+def load(folder: Path, **options: object) -> Folder:
+    return Folder(Folder.Options.model_validate({"side": 16, **options}), places(folder))
+
+
+def places(folder: Path) -> DataPlaces:
+    return DataPlaces((("--data-dir", folder),), folder.parent / "cache", False)
+
+
+def pool(source: Folder, split: str) -> ClassPool:
+    found = source.splits[split]
+    assert isinstance(found, ClassPool)
+    return found
+
+
+def names(source: Folder) -> dict[str, tuple[str, ...]]:
+    return {split: pool(source, split).class_names for split in SPLITS}
+
+
+# -------------------------------------------------------------------------------------------------------- layouts
+
+
+@pytest.mark.parametrize("spelled", [{}, {"val": "valid"}, {"val": "Validation", "train": "TRAIN"}])
+def test_folders_of_splits_in_every_spelling(tmp_path: Path, spelled: dict[str, str]) -> None:
+    source = load(write_splits(tmp_path / "data", **spelled))
+    assert names(source) == CLASSES and source.origin == "folders of splits" and source.subset is None
+    assert pool(source, "train").input_shape == (3, 16, 16)
+    assert pool(source, "train").sizes.tolist() == [3, 3, 3]
+
+
+def test_a_table_splits_classes_and_pictures_are_those_of_the_files(tmp_path: Path) -> None:
+    source = load(write_table(write_classes(tmp_path / "data")))
+    assert names(source) == CLASSES and "split.csv" in source.origin
+    found = pool(source, "val")
+    expected = picture("fly2").resize((16, 16), Image.Resampling.LANCZOS)
+    assert (found.images[int(found.rows[5])].numpy() == np.asarray(expected).transpose(2, 0, 1)).all()
+    assert source.content_hash == load(write_splits(tmp_path / "splits")).content_hash
+
+
+def test_the_table_may_lie_elsewhere_and_needs_no_new_preparation(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "data")
+    seeded = load(folder)
+    assert "by their names (seed 0)" in seeded.origin
+    write_table(tmp_path, "mine.csv")
+    source = load(folder, split_file=str(tmp_path / "mine.csv"))
+    assert names(source) == CLASSES
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_archives_and_the_folder_they_are_packed_in(tmp_path: Path, kind: str) -> None:
+    loose = write_table(write_classes(tmp_path / "loose"))
+    (tmp_path / "data").mkdir()
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "data" / "all.zip", "w") as archive:
+            for path in loose.rglob("*.*"):
+                archive.write(path, f"animals/{path.relative_to(loose).as_posix()}")
+    else:
+        with tarfile.open(tmp_path / "data" / "all.tar", "w") as archive:
+            archive.add(loose, "animals")
+    for table in ("", "split.csv"):
+        source = load(tmp_path / "data", path=f"all.{kind}", split_file=table)
+        assert names(source) == CLASSES and source.content_hash == load(loose).content_hash
+
+
+def test_classes_may_be_nested_and_litter_is_left_out(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for name in ("birds/finch", "birds/owl", "cats"):
+        write(folder / "photos" / name, name)
+    (folder / "photos" / "cats" / "._0.png").write_bytes(b"litter")
+    (folder / "photos" / "notes.txt").write_text("no picture")
+    source = load(folder)
+    assert sorted(name for each in names(source).values() for name in each) == ["birds/finch", "birds/owl", "cats"]
+
+
+def test_grey_size_and_fit(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    source = load(folder, colour=False, side=10, fit="crop")
+    assert pool(source, "test").input_shape == (1, 10, 10)
+    episode = source.splits["train"].episodes(np.array([seed_key("e")], np.uint64), 3, 1, 1)
+    assert episode.support.x.shape == (1, 3, 1, 10, 10)
+    assert len({load(folder).content_hash, source.content_hash, load(folder, side=10).content_hash}) == 3
+
+
+def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(folder / "train" / "cat" / "0.png")
+    found = pool(load(folder), "train")
+    assert bool(torch.all(found.images[int(found.rows[0])] == 255))
+
+
+# ---------------------------------------------------------------------------------------------------------- splits
+
+
+@given(st.lists(st.text(min_size=1), min_size=3, max_size=60, unique=True), st.integers(0, 5), st.randoms())
+def test_a_seeded_split_hangs_on_names_alone(classes: list[str], seed: int, random: object) -> None:
+    split = split_by_seed(classes, seed, 0.16, 0.2)
+    assert sorted(c for each in split.values() for c in each) == list(range(len(classes)))
+    assert all(split[each] for each in SPLITS)
+    shuffled = sorted(classes, reverse=True)
+    again = split_by_seed(shuffled, seed, 0.16, 0.2)
+    assert {s: {classes[c] for c in split[s]} for s in SPLITS} == {s: {shuffled[c] for c in again[s]} for s in SPLITS}
+
+
+def test_another_seed_is_another_split(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "data")
+    assert len({str(names(load(folder, split_seed=seed))) for seed in range(5)}) > 1
+
+
+def test_everything_wrong_with_a_table_is_told() -> None:
+    text = "class,split\ncat,train\ncat,test\ndog,dev\ncow,val\n"
+    with pytest.raises(DataError) as error:
+        split_by_table(("cat", "dog", "owl"), "split.csv", text)
+    for said in ("'cat' is in train and in test", "'dog' is in 'dev'", "'cow' has no folder", "'owl' is not in it"):
+        assert said in str(error.value)
+    with pytest.raises(DataError, match="needs the columns class and split"):
+        split_by_table(("cat",), "split.csv", "name,set\ncat,train\n")
+
+
+# ---------------------------------------------------------------------------------------------------------- errors
+
+
+def test_what_is_wrong_with_a_tree_is_said(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    write(folder / "birds", "finch")
+    with pytest.raises(DataError, match="folders of splits and others beside them: birds"):
+        load(folder)
+    shutil.rmtree(folder / "birds")
+    picture("x").save(folder / "train" / "x.png")
+    with pytest.raises(DataError, match=r"outside a class's folder: train/x\.png"):
+        load(folder)
+    (folder / "train" / "x.png").unlink()
+    shutil.copytree(folder / "train" / "cat", folder / "test" / "cat")
+    with pytest.raises(DataError, match="both train and test: cat"):
+        load(folder)
+    shutil.rmtree(folder / "val")
+    shutil.rmtree(folder / "test" / "cat")
+    with pytest.raises(DataError, match="No classes for val"):
+        load(folder)
+    with pytest.raises(DataError, match="leave out dataset"):
+        load(write_splits(tmp_path / "splits"), split_file="split.csv")
+
+
+def test_too_few_classes_a_missing_table_and_no_picture(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    write(folder / "cat", "cat")
+    write(folder / "dog", "dog")
+    with pytest.raises(DataError, match="three are the least"):
+        load(folder)
+    with pytest.raises(DataError, match=r"table of splits 'none\.csv' is neither"):
+        load(folder, split_file="none.csv")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"holds no picture\. Needed is a tree"):
+        load(tmp_path / "empty")
+
+
+def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(MissingDataError, match=r"'flowers' was not found in '.*' \(--data-dir\)"):
+        load(tmp_path / "data", path="flowers")
+
+
+def test_damaged_pictures_are_all_named(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    damaged = [folder / "train" / "cat" / "1.png", folder / "test" / "oak" / "2.png"]
+    for path in damaged:
+        path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(DamagedError) as error:
+        load(folder)
+    assert len(error.value.damaged) == 2
+    assert all(any(str(path) in each for each in error.value.damaged) for path in damaged)
+
+
+def test_options_of_the_command_line_are_checked() -> None:
+    plugin = load_plugins().registry.load("dataset", "folder")
+    with pytest.raises(ConfigError) as error:
+        validated_options("dataset", plugin, "folder", {"side": "4", "fit": "squeeze", "size": "3"})
+    assert "dataset.side" in str(error.value) and "'stretch' or 'crop'" in str(error.value)
+    assert "Did you mean 'side'?" in str(error.value)
+
+
+# ------------------------------------------------------------------------------------------------------------ look
+
+
+def test_looking_decodes_nothing(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    options = Folder.Options.model_validate({"side": 16})
+    found = Folder.look(options, places(folder))
+    assert found is not None and (found.amount, found.prepared) == ("21 pictures of 7 classes", False)
+    assert not (tmp_path / "cache").exists()
+    load(folder)
+    found = Folder.look(options, places(folder))
+    assert found is not None and found.prepared
+    assert Folder.look(options, places(write_classes(tmp_path / "other"))) is None, "a data folder is no tree"
+    named = Folder.look(Folder.Options.model_validate({"path": "other"}), places(tmp_path))
+    assert named is not None and named.form == "class folders"

@@ -1,0 +1,126 @@
+"""Trackers get what the record has, and a tracker that fails costs the run nothing."""
+
+import pytest
+
+from mamlbench.cli.main import main
+from mamlbench.errors import ExitCode
+from mamlbench.plugin import load_plugins
+from mamlbench.record import read_record
+from mamlbench.runner import launch, plan
+from mamlbench.spec import Folders, RunRequest
+
+TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch": 4}
+BROKEN = """
+import mamlbench
+from mamlbench.api import Tracker
+class Broken(Tracker):
+    def begin(self, name, settings):
+        print("begun", name, settings["algorithm.name"], settings["protocol.ways"])
+    def log(self, metrics, step):
+        raise RuntimeError("no network")
+    def end(self, status):
+        print("ended", status)
+@mamlbench.hookimpl
+def mamlbench_register_trackers(register):
+    register("broken", Broken)
+"""
+
+
+@pytest.fixture
+def run(tmp_path, toy_plugin):
+    """Run algorithms with a tracker, in this process: ``run("tensorboard", "maml", "explodes")``."""
+
+    def run(tracker, *algorithms):
+        plugins = load_plugins([toy_plugin])
+        plugins.track([tracker], tmp_path)
+        folders = Folders(results=tmp_path, cache=tmp_path / "cache")
+        records = []
+        for name in algorithms:
+            asked = RunRequest(algorithms=(name,), options={"backbone.width": 8}, iterations=24, **TINY)
+            records += launch(plan(asked, plugins), plugins, folders, own_process=False)
+        assert all(record.listener_errors == [] for record in records)
+        return records
+
+    return run
+
+
+def read_tensorboard(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    for path in sorted(folder.iterdir(), key=lambda path: path.name.rsplit("-", 1)[1]):
+        events = EventAccumulator(str(path))
+        events.Reload()
+        texts = {name: events.Tensors(f"{name}/text_summary")[0].tensor_proto.string_val[0].decode()
+                 for name in ("settings", "status")}  # fmt: skip
+        curves = {name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]}
+        yield curves, texts["settings"], texts["status"]
+
+
+def read_mlflow(folder):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=folder.as_uri())
+    experiment = client.get_experiment_by_name("mamlbench")
+    for found in sorted(client.search_runs([experiment.experiment_id]), key=lambda found: found.info.start_time):
+        histories = {name: client.get_metric_history(found.info.run_id, name) for name in found.data.metrics}
+        curves = {name: [(each.step, each.value) for each in history] for name, history in histories.items()}
+        settings = "\n".join(f"{key} = {value}" for key, value in found.data.params.items())
+        assert found.info.status == {"finished": "FINISHED", "diverged": "FAILED"}[found.data.tags["status"]]
+        yield curves, settings, found.data.tags["status"]
+
+
+def close_to(pairs):
+    """Steps and values; TensorBoard keeps the latter in 32 bits."""
+    return [(step, pytest.approx(value, rel=1e-6)) for step, value in pairs]
+
+
+@pytest.fixture
+def own_environment(monkeypatch):
+    """What a tracker sets for its own process ends with the test."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # as the tracker does: put back when the test ends
+
+
+@pytest.mark.usefixtures("own_environment")
+def test_what_is_sent_is_what_is_recorded(run, tracker, tmp_path):
+    records = run(tracker, "fomaml", "explodes")
+    read = {"tensorboard": read_tensorboard, "mlflow": read_mlflow}[tracker]
+    tracked = list(read(tmp_path / tracker))
+    assert [status for *_, status in tracked] == [record.status for record in records] == ["finished", "diverged"]
+    for record, (curves, settings, _) in zip(records, tracked, strict=True):
+        losses = [(point.iteration, point.loss) for point in record.curve if point.loss is not None]
+        assert curves["train/loss"] == close_to(losses)
+        assert f"algorithm.name = {record.spec.algorithm.name}" in settings and "training.iterations = 24" in settings
+    curves, record = tracked[0][0], records[0]
+    scores = [(point.iteration, point.validation) for point in record.curve if point.validation is not None]
+    assert curves["val/accuracy"] == close_to(scores)
+    for mode, result in record.test.modes.items():
+        assert curves[f"test/{mode}/score"] == close_to([(24, result.score.mean)])
+
+
+def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "broken.py").write_text(BROKEN)
+    (tmp_path / "mamlbench.toml").write_text(f'plugins = ["{toy_plugin}", "broken.py"]\ntrackers = ["broken"]\n')
+    tiny = [part for name, value in TINY.items() for part in (f"--{name.replace('_', '-')}", str(value))]
+    code = main(["run", "--algo", "fomaml", "--iterations", "6", *tiny, "-o", "backbone.width=8"])
+    shown = capsys.readouterr()
+    (path,) = (tmp_path / "results").glob("*.json")
+    record = read_record(path)
+    assert code == ExitCode.OK and record.status == "finished" and record.test is not None
+    assert set(record.listener_errors) == {
+        f"tracker broken: mamlbench_{event}: RuntimeError: no network"
+        for event in ("progress", "evaluated", "run_finished")
+    }
+    assert "begun toy-3w1s-fomaml-seed0" in shown.out and "fomaml 3" in shown.out and "a listener failed" in shown.err
+    assert record.measurement.peak_memory_bytes > 0  # the run had a process of its own, without the tracker
+
+
+def test_a_missing_package_is_told_before_anything_is_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mamlbench_plugins.trackers.packages.find_spec", lambda name: None)
+    assert main(["run", "--algo", "maml", "--track", "tensorboard"]) == ExitCode.USAGE
+    assert "pip install 'mamlbench[tensorboard]'" in capsys.readouterr().err
+    assert main(["run", "--algo", "maml", "--track", "tensorbord"]) == ExitCode.USAGE
+    assert "Unknown tracker 'tensorbord'. Did you mean 'tensorboard'?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,55 @@
+"""An engine is chosen on the run's own work, and the record says how."""
+
+import pytest
+
+from mamlbench.plugin import load_plugins
+from mamlbench.runner import plan
+from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.spec import Folders, RunRequest
+
+TINY = {"dataset": "toy", "ways": 3, "options": {"backbone.width": "4"}, "meta_batch": 4, "test_episodes": 20}
+
+
+@pytest.fixture
+def experiment(toy_plugin, tmp_path):
+    plugins = load_plugins([toy_plugin])
+
+    def make(algorithm, **given):
+        training = given.pop("training", True)
+        (spec,) = plan(RunRequest(algorithms=(algorithm,), **{**TINY, **given}), plugins)
+        source = load_source(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
+        return assemble(spec, plugins, source, tmp_path, training=training)
+
+    return make
+
+
+@pytest.mark.parametrize("algorithm", ["maml", "fomaml", "reptile", "pretrain"])
+def test_every_algorithm_is_checked_in_both_precisions(experiment, algorithm):
+    choice = experiment(algorithm, iterations=5).choice
+    assert choice.engine.name == "vmap"
+    assert "checked against the loop in float64 and float32" in choice.reason
+
+
+def test_a_long_run_is_timed_and_the_choice_remembered(experiment, tmp_path):
+    first = experiment("maml", iterations=5000).choice
+    assert "fastest of" in first.reason
+    assert sum("milliseconds" in trial.facts() for trial in first.trials) >= 3
+    assert len(list((tmp_path / "engines").iterdir())) == 1
+    second = experiment("maml", iterations=5000).choice
+    assert second.engine.name == first.engine.name
+    assert "remembered" in second.reason
+
+
+def test_an_evaluation_is_not_timed(experiment):
+    choice = experiment("maml", iterations=5000, training=False).choice
+    assert all(not trial.seconds for trial in choice.trials)
+
+
+def test_what_cannot_be_vectorised_runs_in_the_loop(experiment):
+    choice = experiment("unvectorisable", iterations=5).choice
+    assert choice.engine.name == "loop"
+    assert "vmap" in choice.reason
+
+
+def test_the_float64_check_leaves_the_runs_own_network_in_float32(experiment):
+    assert all(value.dtype.itemsize == 4 for value in experiment("maml", iterations=5).algorithm.meta.values())

@@ -1,0 +1,123 @@
+"""What ``mamlbench new`` writes runs, passes the kit, lints and type-checks as it stands."""
+
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from mamlbench.errors import ExitCode
+from mamlbench.scaffold import KINDS
+
+ROOT = Path(__file__).parents[2]
+RUN = {"algorithm": ["--algo", "mine"], "backbone": ["--algo", "fomaml", "--backbone", "mine"],
+       "dataset": ["--algo", "fomaml", "--dataset", "mine"],
+       "sampler": ["--algo", "fomaml", "--sampler", "mine"]}  # fmt: skip
+TINY = ["--ways", "3", "--queries", "2", "--test-episodes", "20", "--validation-episodes", "10", "--meta-batch", "4",
+        "--iterations", "5", "-o", "backbone.width=8", "-q"]  # fmt: skip
+LONGEST = "a-name-that-is-as-long-as-can"
+
+
+def ruff(*arguments, cwd):
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *arguments], cwd=cwd, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_single_file_runs_and_passes_check(project, toy_plugin, kind):
+    told = project.run("new", kind, "mine")
+    assert "Written: mine.py" in told.out and "--plugin mine.py" in told.out
+    checked = project.run("check", "mine.py", "--json").json()
+    assert [(each["kind"], each["name"]) for each in checked] == [(kind, "mine")]
+    toy = [] if kind == "dataset" else ["--plugin", str(toy_plugin), "--dataset", "toy"]
+    project.run("run", *RUN[kind], *toy, *TINY, "--plugin", "mine.py")
+    (record,) = project.records()
+    assert record.status == "finished" and "mine" in record.spec.canonical_json()
+
+
+@pytest.mark.parametrize("name", ["mine", LONGEST])
+def test_it_lints_and_is_formatted_as_it_stands(project, name):
+    for kind in KINDS:
+        project.run("new", kind, name)
+        project.run("new", kind, name, "--output", kind, "--package")
+        (single,) = project.path.glob("*.py")
+        ruff("check", "--isolated", "--select", "E,F,W,I,UP,B", "--line-length", "120", single, cwd=project.path)
+        ruff("format", "--isolated", "--check", "--line-length", "120", single, cwd=project.path)
+        single.unlink()
+        ruff("check", cwd=project.path / kind / name)
+        ruff("format", "--check", cwd=project.path / kind / name)
+
+
+def test_it_type_checks_as_it_stands(project):
+    files = []
+    for kind in KINDS:
+        project.run("new", kind, f"my-{kind}")
+        project.run("new", kind, f"packed-{kind}", "--package")
+        files += [f"my_{kind}.py", f"packed-{kind}/src/packed_{kind}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache",
+         *(project.path / file for file in files)],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["algorithm", "sampler"])
+def test_a_package_is_found_and_its_own_tests_pass(project, kind):
+    project.run("new", kind, "mine", "--package")
+    folder = project.path / "mine"
+    pyproject = tomllib.loads((folder / "pyproject.toml").read_text())
+    assert pyproject["project"]["name"] == "mamlbench-mine"
+    install(folder, pyproject["project"])
+    path = os.pathsep.join([str(folder / "src"), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder, capture_output=True, text=True,
+        check=False, env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout and "failed" not in done.stdout
+
+
+def install(folder, project):
+    """What pip would leave of an editable installation: metadata beside the sources."""
+    metadata = folder / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    metadata.mkdir()
+    about = ["Metadata-Version: 2.1", f"Name: {project['name']}", f"Version: {project['version']}", ""]
+    (metadata / "METADATA").write_text("\n".join(about))
+    points = [f"{name} = {target}" for name, target in project["entry-points"]["mamlbench"].items()]
+    (metadata / "entry_points.txt").write_text("\n".join(["[mamlbench]", *points, ""]))
+
+
+def test_nothing_is_overwritten_without_force(project):
+    project.run("new", "sampler", "mine")
+    (project.path / "mine.py").write_text("precious")
+    refused = project.run("new", "sampler", "mine", expect=ExitCode.USAGE)
+    assert "'mine.py' exists already" in refused.err and "--force" in refused.err
+    assert (project.path / "mine.py").read_text() == "precious"
+    project.run("new", "sampler", "mine", "--force")
+    assert "class Mine(TaskSampler)" in (project.path / "mine.py").read_text()
+
+
+def test_of_a_package_nothing_is_written_where_one_file_is_in_the_way(project):
+    (project.path / "mine").mkdir()
+    (project.path / "mine" / "README.md").write_text("precious")
+    project.run("new", "sampler", "mine", "--package", expect=ExitCode.USAGE)
+    assert [path.name for path in (project.path / "mine").iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(
+    "arguments, said",
+    [
+        (["algorithm", "Mine"], "Did you mean 'mine'?"),
+        (["algorithm", "maml"], "algorithm 'maml' is already registered by mamlbench"),
+        (["algoritm", "mine"], "'algoritm' is not one of"),
+        (["algorithm", "mine", "--output", "taken"], "taken"),
+    ],
+)
+def test_what_cannot_be_begun_is_said(project, arguments, said):
+    (project.path / "taken").write_text("a file")
+    assert said in project.run("new", *arguments, expect=ExitCode.USAGE).err

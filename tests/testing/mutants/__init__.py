@@ -1,0 +1,11 @@
+"""Plugins that are wrong on purpose, each in one way: the kit must catch every one by the check meant for it.
+
+``MUTANTS`` holds (kind, class, name of the check).
+"""
+
+from . import algorithms, samplers
+from .backbones import Flat
+from .datasets import Patterns
+from .registry import MUTANTS
+
+__all__ = ["MUTANTS", "Flat", "Patterns", "algorithms", "samplers"]

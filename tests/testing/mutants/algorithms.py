@@ -1,0 +1,264 @@
+"""Algorithms that are wrong on purpose."""
+
+import random
+
+import torch
+from pydantic import Field
+from torch.func import grad
+
+from mamlbench.api import (
+    Examples,
+    Preset,
+    prefixed,
+)
+from mamlbench_plugins.algorithms.fomaml import FOMAML
+from mamlbench_plugins.algorithms.maml import MAML
+from mamlbench_plugins.algorithms.reptile import Reptile
+
+from .registry import caught_by
+
+
+@caught_by("shapes and types")
+class PredictsLabels(FOMAML):
+    def predict(self, state, support_x, x, mode):
+        return super().predict(state, support_x, x, mode).argmax(-1)
+
+
+@caught_by("shapes and types")
+class InsistsOnFloat32(FOMAML):
+    def initial_meta(self):
+        return {**super().initial_meta(), "bonus": torch.zeros(3)}
+
+    def loss(self, state, query):
+        return super().loss({k: v for k, v in state.items() if k != "bonus"}, query) + 0 * state["bonus"].sum()
+
+    def parameters(self, state):
+        return {k: v for k, v in state.items() if k != "bonus"}
+
+
+@caught_by("shapes and types")
+class CountsExamples(FOMAML):
+    def direction(self, batch):
+        return super().direction(batch)._replace(count=batch.examples)
+
+
+@caught_by("same seed same numbers")
+class RandomInsideTasks(FOMAML):
+    def direction(self, batch):
+        direction = super().direction(batch)
+        return direction._replace(sums={n: v + 1e-3 * torch.randn_like(v) for n, v in direction.sums.items()})
+
+
+@caught_by("same seed same numbers")
+class RandomFromPython(FOMAML):
+    def __init__(self, bench, options):
+        super().__init__(bench, options)
+        next(iter(self.meta.values())).mul_(1 + 0.1 * random.random())
+
+
+@caught_by("direction changes nothing")
+class AppliesAtOnce(FOMAML):
+    def direction(self, batch):
+        direction = super().direction(batch)
+        next(iter(self.meta.values())).mul_(0.999)
+        return direction
+
+
+@caught_by("direction changes nothing")
+class CountsCalls(FOMAML):
+    calls = 0
+
+    def direction(self, batch):
+        self.calls += 1
+        direction = super().direction(batch)
+        return direction._replace(sums={n: v / self.calls for n, v in direction.sums.items()})
+
+
+@caught_by("adapt leaves the shared parameters alone")
+class AdaptsTheShared(FOMAML):
+    def adaptation(self, support, keys):
+        for learner in super().adaptation(support, keys):
+            if learner.states is not None:
+                for name, value in self.meta.items():
+                    value.lerp_(learner.states[name].mean(0), 0.1)
+            yield learner
+
+
+@caught_by("adapt leaves the shared parameters alone")
+class RemembersEpisodes(FOMAML):
+    memory = 0.0
+
+    def adaptation(self, support, keys):
+        self.memory = self.memory + support.x.mean()
+        yield from super().adaptation(support, keys)
+
+    def predict(self, state, support_x, x, mode):
+        return super().predict(state, support_x, x, mode) + self.memory
+
+
+@caught_by("inductive queries do not mix")
+class AlwaysTransductive(FOMAML):
+    def predict(self, state, support_x, x, mode):
+        return super().predict(state, support_x, x, "transductive")
+
+
+@caught_by("inductive queries do not mix")
+class IgnoresTheQuery(FOMAML):
+    def predict(self, state, support_x, x, mode):
+        outputs = super().predict(state, support_x, x, mode)
+        return 0 * outputs + torch.linspace(0, 1, outputs.shape[-1], dtype=outputs.dtype)
+
+
+@caught_by("tasks do not mix")
+class MixesTasks(FOMAML):
+    def prepared(self, support):
+        return Examples(support.x - support.x.mean(0, keepdim=True), support.y)
+
+
+@caught_by("state round trips")
+class ForgetsTheOptimiser(FOMAML):
+    def state(self):
+        return prefixed("meta", self.meta)
+
+    def load_state(self, state):
+        super().load_state({**state, "outer/done": torch.tensor(0)})
+
+
+@caught_by("state round trips")
+class LoadsHalf(FOMAML):
+    def load_state(self, state):
+        first = next(iter(self.meta))
+        super().load_state({**state, f"meta/{first}": self.meta[first].clone()})
+
+
+@caught_by("state round trips")
+class KeepsNumbersInState(FOMAML):
+    def state(self):
+        return {**super().state(), "rate": 0.5}
+
+
+@caught_by("declarations")
+class ThirdOrder(FOMAML):
+    gradient_order = 3
+
+
+@caught_by("order of the gradient is true")
+class SaysSecondIsFirst(MAML):
+    def step(self, state, support):
+        slope = grad(lambda state: self.loss(state, support))(state)
+        return {name: state[name] - self.options.inner_lr * slope[name].detach() for name in state}
+
+
+@caught_by("order of the gradient is true")
+class SaysFirstIsSecond(FOMAML):
+    def direction(self, batch):
+        twin = MAML(self.bench, self.options)
+        twin.meta = self.meta
+        return twin.direction(batch)
+
+
+@caught_by("order of the gradient is true")
+class LosesAFactor(MAML):
+    def direction(self, batch):
+        direction = super().direction(batch)
+        return direction._replace(sums={name: 0.5 * value for name, value in direction.sums.items()})
+
+
+@caught_by("every engine agrees")
+class BranchesOnValues(FOMAML):
+    def loss(self, state, query):
+        loss = super().loss(state, query)
+        return loss if float(loss.detach()) > -1 else -loss
+
+
+@caught_by("every engine agrees")
+class HangsOnTheEngine(FOMAML):
+    def step(self, state, support):
+        moved = super().step(state, support)
+        return moved if self.engine.name != "loop" else state
+
+
+@caught_by("halves add up")
+class AveragesTasks(FOMAML):
+    def direction(self, batch):
+        direction = super().direction(batch)
+        return direction._replace(sums={name: value / batch.tasks for name, value in direction.sums.items()})
+
+
+@caught_by("halves add up")
+class HidesItsOrder(Reptile):
+    """Tasks one after the other, undeclared."""
+
+    class Options(Reptile.Options):
+        """Persistent moments."""
+
+        inner_optimizer_state: str = Field("persistent", description="moments run on")
+
+    def __init__(self, bench, options):
+        super().__init__(bench, options)
+        self.additive = True
+
+
+@caught_by("permuted classes permute outputs")
+class SaysEquivariant(FOMAML):
+    equivariant = True
+
+
+@caught_by("training beats the untrained")
+class ClimbsTheLoss(FOMAML):
+    def apply(self, direction):
+        super().apply(direction._replace(sums={name: -value for name, value in direction.sums.items()}))
+
+
+@caught_by("training beats the untrained")
+class NeverLearns(FOMAML):
+    def apply(self, direction):
+        pass
+
+
+@caught_by("options are described")
+class SilentOption(FOMAML):
+    class Options(FOMAML.Options):
+        """Options."""
+
+        strength: float = 1.0
+
+
+@caught_by("defaults are valid")
+class BadDefault(FOMAML):
+    class Options(FOMAML.Options):
+        """Options."""
+
+        strength: float = Field(-1.0, ge=0, description="how much")
+
+
+@caught_by("defaults are valid")
+class NoDefault(FOMAML):
+    class Options(FOMAML.Options):
+        """Options."""
+
+        strength: float = Field(description="how much")
+
+
+@caught_by("unknown options are refused")
+class TakesAnything(FOMAML):
+    class Options(FOMAML.Options, extra="ignore"):
+        """Options."""
+
+
+@caught_by("presets are valid")
+class StalePreset(FOMAML):
+    presets = (Preset(name="quick", source="here", iterations=10, meta_batch=4, options={"inner_rate": 0.1}),)
+
+
+@caught_by("presets are valid")
+class PresetWithoutSource(FOMAML):
+    presets = (Preset(name="quick", iterations=10, meta_batch=4),)
+
+
+@caught_by("documented")
+class Undocumented(FOMAML):
+    pass
+
+
+Undocumented.__doc__ = None

@@ -1,0 +1,129 @@
+"""Backbones that are wrong on purpose."""
+
+import itertools
+import random
+
+import numpy as np
+import torch
+from torch import nn
+
+from mamlbench.api import (
+    Backbone,
+    BatchNorm,
+)
+
+from .registry import caught_by
+
+
+class Flat(Backbone):
+    """A sound one: flatten, a hidden layer, batch norm."""
+
+    def features(self, input_shape):
+        pixels = int(np.prod(input_shape))
+        return nn.Sequential(nn.Flatten(), nn.Linear(pixels, 6, bias=False), BatchNorm(6), *self.more()), 6
+
+    def more(self):
+        return [nn.Tanh()]
+
+
+def module(function):
+    """A module without parameters."""
+
+    class Layer(nn.Module):
+        def forward(self, x):
+            return function(x)
+
+    return Layer()
+
+
+@caught_by("shapes and types", "backbone")
+class WrongWidth(Flat):
+    def features(self, input_shape):
+        return super().features(input_shape)[0], 5
+
+
+@caught_by("shapes and types", "backbone")
+class CastsToFloat32(Flat):
+    def head(self, features, outputs):
+        return nn.Sequential(super().head(features, outputs), module(lambda x: x.float()))
+
+
+@caught_by("other shapes are refused in a sentence", "backbone")
+class CrashesOnColour(Flat):
+    def features(self, input_shape):
+        return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 6), nn.Tanh()), 6
+
+
+@caught_by("seed decides the parameters", "backbone")
+class OwnRandomState(Flat):
+    def features(self, input_shape):
+        made, width = super().features(input_shape)
+        with torch.no_grad():
+            made[1].weight.fill_(0.1)
+            made[1].weight[0, 0] = random.Random().random()
+        return made, width
+
+
+@caught_by("a pass leaves no trace", "backbone")
+class RunningMean(Flat):
+    def more(self):
+        class Centre(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("mean", torch.zeros(6))
+
+            def forward(self, x):
+                self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
+                return x - self.mean
+
+        return [Centre()]
+
+
+@caught_by("inductive examples do not mix", "backbone")
+class CentresTheBatch(Flat):
+    def more(self):
+        return [module(lambda x: x - x.mean(0))]
+
+
+@caught_by("statistics can be replayed", "backbone")
+class ShufflesItsLayers(Flat):
+    def more(self):
+        first, second, turns = BatchNorm(6), BatchNorm(6), itertools.count()
+        nn.init.constant_(second.bias, 0.5)
+
+        class Either(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList([first, second])
+
+            def forward(self, x):
+                one, other = self.layers if next(turns) % 2 else reversed(self.layers)
+                return torch.relu(other(torch.relu(one(x))))
+
+        return [Either()]
+
+
+@caught_by("every parameter matters", "backbone")
+class DeadLayer(Flat):
+    def more(self):
+        class Dead(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.unused = nn.Linear(6, 6)
+
+            def forward(self, x):
+                return torch.tanh(x)
+
+        return [Dead()]
+
+
+@caught_by("tasks can be vectorised", "backbone")
+class Drops(Flat):
+    def more(self):
+        return [nn.Tanh(), nn.Dropout(0.5)]
+
+
+@caught_by("it can be differentiated twice", "backbone")
+class FirstOrderOnly(Flat):
+    def more(self):
+        return [module(lambda x: x.detach() * x)]

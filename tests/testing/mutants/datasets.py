@@ -1,0 +1,154 @@
+"""Data sets that are wrong on purpose."""
+
+import os
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from mamlbench.api import (
+    ClassPool,
+    Examples,
+    SourceInfo,
+    TaskSource,
+)
+
+from .registry import caught_by
+
+
+class Patterns(TaskSource):
+    """A sound one: random patterns."""
+
+    info = SourceInfo("patterns", "none needed", "nobody")
+    sizes: ClassVar = {"train": 8, "val": 6, "test": 6}
+
+    def load(self):
+        return {split: self.pool(split) for split in self.sizes}
+
+    def pool(self, split):
+        return ClassPool(self.pictures(split), self.offsets(split), self.names(split))
+
+    def names(self, split):
+        return tuple(f"{split} {number}" for number in range(self.sizes[split]))
+
+    def offsets(self, split):
+        return np.arange(self.sizes[split] + 1, dtype=np.int64) * 5
+
+    def pictures(self, split):
+        generator = torch.Generator().manual_seed(len(split) + ord(split[-1]))
+        return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6, generator=generator)).to(torch.uint8)
+
+
+class Odd(ClassPool):
+    """A pool whose episodes are changed by ``change(batch, keys)``."""
+
+    change = None
+
+    def episodes(self, keys, ways, shots, queries):
+        batch = super().episodes(keys, ways, shots, queries)
+        return type(self).change(batch, keys, queries)
+
+
+def odd(function):
+    """A pool class with that change."""
+    return type("OddPool", (Odd,), {"change": staticmethod(function)})
+
+
+class OddPatterns(Patterns):
+    pool_class = Odd
+
+    def pool(self, split):
+        return self.pool_class(self.pictures(split), self.offsets(split), self.names(split))
+
+
+@caught_by("licence and source are named", "dataset")
+class NoLicence(Patterns):
+    info = SourceInfo("patterns", "", "nobody")
+
+
+@caught_by("splits are complete", "dataset")
+class NoValidation(Patterns):
+    sizes: ClassVar = {"train": 8, "test": 6}
+
+
+@caught_by("no test class is seen in training", "dataset")
+class SharedClass(Patterns):
+    def names(self, split):
+        return ("everywhere", *super().names(split)[1:])
+
+
+@caught_by("no test class is seen in training", "dataset")
+class SharedPictures(Patterns):
+    def pictures(self, split):
+        return super().pictures("train")[: self.sizes[split] * 5]
+
+
+@caught_by("hash is of the content alone", "dataset")
+class SplitsAtRandom(Patterns):
+    def pictures(self, split):
+        return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6)).to(torch.uint8)
+
+
+@caught_by("hash is of the content alone", "dataset")
+class TrustsListings(Patterns):
+    def names(self, split):
+        folder = self.places.cache.parent / "listed"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in super().names(split):
+            (folder / name).touch()
+        return tuple(name for name in os.listdir(folder) if name.startswith(split))  # noqa: PTH208
+
+
+@caught_by("episodes are well formed", "dataset")
+class RawPixels(Patterns):
+    def pool(self, split):
+        return ClassPool(self.pictures(split), self.offsets(split), self.names(split), scale=1.0)
+
+
+@caught_by("episodes are well formed", "dataset")
+class LabelsOfThePool(OddPatterns):
+    pool_class = odd(lambda batch, keys, queries: batch._replace(query=Examples(batch.query.x, batch.query.y + 1)))
+
+
+@caught_by("queries are other examples than the support", "dataset")
+class TestsOnTheSupport(OddPatterns):
+    pool_class = odd(lambda batch, keys, queries: batch._replace(query=batch.support) if queries == 1 else batch)
+
+
+@caught_by("episodes hang on their keys alone", "dataset")
+class CentresTheEpisodes(OddPatterns):
+    pool_class = odd(
+        lambda batch, keys, queries: batch._replace(
+            support=Examples(batch.support.x - batch.support.x.mean(), batch.support.y)
+        )
+    )
+
+
+@caught_by("more queries keep the support", "dataset")
+class QueriesFirst(OddPatterns):
+    pool_class = odd(lambda batch, keys, queries: batch._replace(support=_flipped(batch.support, queries)))
+
+
+def _flipped(support, queries):
+    return Examples(support.x.flip(-1) if queries > 1 else support.x, support.y)
+
+
+class _Forgetful(ClassPool):
+    def labelled(self, key, count):
+        examples = super().labelled(key, count)
+        return Examples(examples.x, torch.randint(0, self.size, (count,)))
+
+
+@caught_by("labelled examples are well formed", "dataset")
+class RandomLabels(OddPatterns):
+    pool_class = _Forgetful
+
+
+class _Generous(ClassPool):
+    def episodes(self, keys, ways, shots, queries):
+        return super().episodes(keys, min(ways, self.size), shots, queries)
+
+
+@caught_by("too much is refused in a sentence", "dataset")
+class GrantsTooMuch(OddPatterns):
+    pool_class = _Generous

@@ -1,0 +1,73 @@
+"""Samplers that are wrong on purpose."""
+
+import random
+
+import numpy as np
+
+from mamlbench.api import (
+    TaskSampler,
+    mix,
+    seed_key,
+)
+
+from .registry import caught_by
+
+
+@caught_by("episodes are well formed", "sampler")
+class OneShort(TaskSampler):
+    def episodes(self, split, first, count, *, shots, queries):
+        return super().episodes(split, first, count - 1, shots=shots, queries=queries)
+
+
+@caught_by("an episode hangs on its number alone", "sampler")
+class Counts(TaskSampler):
+    drawn = 0
+
+    def key_index(self, split, index):
+        self.drawn += len(index)
+        return index * 0 + self.drawn + np.arange(len(index))
+
+
+@caught_by("an episode hangs on its number alone", "sampler")
+class DrawsFromNumpy(TaskSampler):
+    def key_index(self, split, index):
+        return np.random.randint(0, 1000, len(index))
+
+
+@caught_by("more queries keep the support", "sampler")
+class QueriesInTheKey(TaskSampler):
+    def episodes(self, split, first, count, *, shots, queries):
+        return super().episodes(split, first + 1000 * queries, count, shots=shots, queries=queries)
+
+
+@caught_by("evaluation episodes are shared", "sampler")
+class TestsByTrainingSeed(TaskSampler):
+    def __init__(self, pools, ways, *, episode_seed, training_seed, options):
+        super().__init__(pools, ways, episode_seed=training_seed, training_seed=training_seed, options=options)
+
+
+@caught_by("evaluation episodes are shared", "sampler")
+class OneTestEpisode(TaskSampler):
+    def key_index(self, split, index):
+        return index if split == "train" else index * 0
+
+
+@caught_by("training seeds differ", "sampler")
+class AlwaysTheSameTraining(TaskSampler):
+    def keys(self, split, first, count):
+        if split == "train":
+            return mix(seed_key("always"), np.arange(first, first + count))
+        return super().keys(split, first, count)
+
+
+@caught_by("no test class is seen in training", "sampler")
+class TrainsOnTest(TaskSampler):
+    def episodes(self, split, first, count, *, shots, queries):
+        pool = self.pools["test" if split == "train" else split]
+        return pool.episodes(self.keys(split, first, count), self.ways, shots, queries)
+
+
+@caught_by("labelled minibatches hang on their number alone", "sampler")
+class RandomMinibatches(TaskSampler):
+    def labelled(self, split, index, count):
+        return super().labelled(split, index + random.randint(0, 1000), count)
