@@ -80,7 +80,9 @@ def test_every_spec_that_is_planned_is_valid_and_a_wrong_option_is_not(registry,
 
 def test_options_say_whose_they_are(registry):
     options = suite_schema(registry, [])["$defs"]["Options"]["properties"]
-    assert options["inner_lr"]["description"].startswith("fomaml, maml, reptile: ")
+    owners, _, words = options["inner_lr"]["description"].partition(": ")
+    assert {"fomaml", "maml", "reptile"} < set(owners.split(", ")) and words
+    assert "protonet" not in owners
     assert "conv4-strided" in options["backbone.width"]["description"]
 
 
