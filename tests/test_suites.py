@@ -40,12 +40,13 @@ def test_the_example_has_the_cells_it_says(plugins, tmp_path):
     assert {c.spec.training.iterations for c in found if c.spec.algorithm.name == "reptile"} == {1500}
 
 
-def test_the_reference_suite_is_small_and_has_three_seeds(plugins, tmp_path):
+def test_the_reference_suite_needs_no_data_and_has_seeds_enough_for_a_claim(plugins, tmp_path):
     found = cells(plugins, tmp_path, EXAMPLES["reference"])
-    assert [(c.spec.algorithm.name, c.spec.seed) for c in found] == [
-        (name, seed) for name in ("maml", "fomaml", "reptile") for seed in (0, 1, 2)
+    kinds = [("maml", "glyphs"), ("reptile", "glyphs"), ("maml", "sinusoid")]
+    assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.seed) for c in found] == [
+        (*kind, seed) for kind in kinds for seed in range(4)
     ]
-    assert {c.spec.dataset.name for c in found} == {"glyphs"}
+    assert {c.spec.engine for c in found} == {"vmap"}, "another engine would be another time"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
