@@ -70,30 +70,27 @@ def test_every_input_given_by_a_workflow_is_one_of_the_action():
 @pytest.fixture
 def act(tmp_path):
     """Run the action's steps with stand-ins for the programs: ``act(verdict, **inputs)`` gives status and calls."""
-    for folder in ("bin", "temp/mamlbench-head/bin", "temp/mamlbench-base/bin", "work"):
+    for folder in ("bin", "temp/mamlbench-head/bin", "work"):
         (tmp_path / folder).mkdir(parents=True)
-        for name in ("mamlbench", "pip", "python", "git"):
+        for name in ("mamlbench", "pip", "python"):
             stand_in = tmp_path / folder / name
             stand_in.write_text(STAND_IN.format(python=sys.executable))
             stand_in.chmod(0o755)
 
     def act(verdict=0, **inputs):
         temp, outputs = tmp_path / "temp", tmp_path / "outputs"
-        (temp / "mamlbench-base-tree").mkdir(exist_ok=True)  # git worktree would make it
         values = {f"inputs.{name}": each.get("default", "") for name, each in ACTION["inputs"].items()}
         values |= {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
-        base = f"{temp}/mamlbench/base" if values["inputs.base-revision"] else values["inputs.base"]
         status = 0
         for step in ACTION["runs"]["steps"]:
-            skipped = "base-revision" in step.get("if", "") and not values["inputs.base-revision"]
-            if "run" not in step or skipped or (status and "always()" not in step.get("if", "")):
+            if "run" not in step or (status and "always()" not in step.get("if", "")):
                 continue
             written = dict(re.findall(r"(\w+)=(.*)", outputs.read_text())) if outputs.exists() else {}
             values["steps.compare.outputs.status"] = written.get("status", "")
             expressions = {
                 name: each.removeprefix("${{ ").removesuffix(" }}") for name, each in step.get("env", {}).items()
             }
-            given = {name: base if name == "BASE" else values[each] for name, each in expressions.items()}
+            given = {name: values[each] for name, each in expressions.items()}
             surroundings = {
                 "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(temp), "VERDICT": str(verdict),
                 "GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
@@ -135,13 +132,15 @@ def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path
 
 
 @needs_bash
-def test_the_action_runs_the_base_revision_too(act, tmp_path):
-    status, calls = act(base_revision="abc123", suite="mine.toml")
-    assert status == 0
-    assert [call[0] for call in calls] == ["suite", "suite", "compare", "compare", "report"]
-    folders = [call[call.index("--results-dir") + 1] for call in calls[:2]]
-    assert folders == [str(tmp_path / "temp" / "mamlbench" / name) for name in ("head", "base")]
-    assert calls[2][1:3] == folders[::-1]
+def test_the_action_runs_the_base_revision_by_turns_and_judges_that_once_more(act, tmp_path):
+    status, calls = act(verdict=5, base_revision="abc123", suite="mine.toml", fail="milliseconds:+10%", repeats="7")
+    assert status == 5
+    assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
+    folder = tmp_path / "temp" / "mamlbench"
+    assert calls[1][1:] == ["abc123", str(folder / "head"), "--rerun-base", "--repeats", "7", "--rerun-dir",
+                            str(folder / "again"), "--fail", "milliseconds:+10%", "--format", "md"]  # fmt: skip
+    assert calls[2][1:3] == [str(folder / "again" / side) for side in ("base", "head")]
+    assert "--rerun-base" not in calls[2], "it is a second look at the same runs"
 
 
 @needs_bash

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from mamlbench.plugin import load_plugins
 from mamlbench_plugins.algorithms.maml import MAML
@@ -72,6 +73,14 @@ def experiment():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_the_thresholds_are_those_of_ci(experiment):
+    workflow = yaml.safe_load((BENCHMARKS.parent / ".github" / "workflows" / "benchmark.yml").read_text())
+    (given,) = [
+        step["with"]["fail"] for step in workflow["jobs"]["pull-request"]["steps"] if "fail" in step.get("with", {})
+    ]
+    assert tuple(given.split()) == experiment.FAIL
 
 
 def test_recorded_runs_are_judged_and_resampled(experiment, runs, tmp_path, monkeypatch, capsys):
