@@ -19,6 +19,19 @@ class ExitCode(IntEnum):
     RUN_FAILED = 6
 
 
+class Problem(str):
+    """A sentence about one thing that is wrong, and the key under which a user gave it, where that is known."""
+
+    __slots__ = ("key",)
+
+    def __new__(cls, text: str, key: str = "") -> Problem:
+        problem = super().__new__(cls, text)
+        problem.key = getattr(text, "key", "") or key
+        return problem
+
+    key: str
+
+
 class MamlbenchError(Exception):
     """Base of every error that a user can cause and mend."""
 

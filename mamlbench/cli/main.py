@@ -18,6 +18,7 @@ from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
+    "suite": "Run a grid of algorithms, settings and seeds.",
     "adapt": "Fine-tune a trained model on your own pictures.",
     "report": "Show recorded runs: a table, a page, a figure.",
     "compare": "Judge records against earlier ones: the gate of a CI job.",
@@ -28,6 +29,7 @@ COMMANDS = {
     "plugins": "Show what is installed, and what failed to load.",
     "new": "Begin a plugin: a file or a package that runs as it stands.",
     "check": "Hold a plugin to its contract, on a tiny task.",
+    "schema": "Print the JSON schema of suites, run specs or records.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",
 }
@@ -38,6 +40,7 @@ Examples:
   mamlbench run --algo maml                                  on glyphs, no download needed
   mamlbench run --algo maml --dataset omniglot --data-dir DIR
   mamlbench run --algo maml --algo reptile --seeds 3         one table
+  mamlbench suite FILE.toml                                  a grid of runs; again: only what is missing
   mamlbench info maml                                        its options
 
 \b

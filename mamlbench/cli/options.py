@@ -86,9 +86,11 @@ def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:
     return {**parse_options(options), **({} if steps is None else {"test_steps": steps})}
 
 
-def parse_options(given: Sequence[str]) -> dict[str, str]:
+def parse_options(given: Sequence[str], flag: str = "-o", example: str = "inner_lr=0.4") -> dict[str, str]:
     """Read NAME=VALUE pairs. Raises click.UsageError, naming every malformed one."""
     malformed = [text for text in given if not all(text.partition("=")[:2])]
     if malformed:
-        raise click.UsageError(f"-o takes NAME=VALUE, as in -o inner_lr=0.4, not {', '.join(map(repr, malformed))}.")
+        raise click.UsageError(
+            f"{flag} takes NAME=VALUE, as in {flag} {example}, not {', '.join(map(repr, malformed))}."
+        )
     return {name: value for name, _, value in (text.partition("=") for text in given)}

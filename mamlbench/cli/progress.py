@@ -24,9 +24,9 @@ REFRESHES_PER_SECOND = 2  # redrawing costs milliseconds of the processor that i
 
 
 @contextmanager
-def progress(plugins: Plugins) -> Iterator[None]:
+def progress(plugins: Plugins, display: ProgressDisplay | None = None) -> Iterator[None]:
     """Let a display listen to the events of whatever runs inside."""
-    display = ProgressDisplay()
+    display = display or ProgressDisplay()
     plugins.manager.register(display, name="progress display")
     try:
         yield
@@ -95,19 +95,23 @@ class ProgressDisplay:
         self.validation = ""
         self.began = self.last_line = 0.0
 
+    def title(self, spec: RunSpec) -> str:
+        """What the run is called."""
+        return _title(spec)
+
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Show that data is being prepared; the first such preparation takes a while."""
         self.validation, self.began, self.last_line = "", 0.0, 0.0
         self.preparation = Preparation(self.console)
         if not self.console.is_terminal:
-            click.echo(f"{_title(spec)}: preparing data", err=True)
+            click.echo(f"{self.title(spec)}: preparing data", err=True)
             return
         self.close()
         self.bar = _bar(self.console)
         self.bar.start()
         total = spec.training.iterations
-        self.task = self.bar.add_task(_title(spec), total=total, loss="preparing", validation="")
+        self.task = self.bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
         self.preparation = Preparation(self.console, self.bar)
 
     @hookimpl
@@ -150,7 +154,7 @@ class ProgressDisplay:
             self.bar.stop()
 
     def _line(self, spec: RunSpec, step: int, text: str) -> None:
-        click.echo(f"{_title(spec)}: step {step}/{spec.training.iterations}, {text}", err=True)
+        click.echo(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}", err=True)
 
     def _time_left(self, spec: RunSpec, step: int) -> str:
         passed = time.monotonic() - self.began

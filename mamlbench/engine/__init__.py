@@ -4,12 +4,13 @@ from mamlbench.engine.allocator import keep_memory
 from mamlbench.engine.choose import EXAMPLE_BYTES_AT_ONCE, Choice, Workload, choose_engine
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
-from mamlbench.engine.names import STRATEGIES, make_engine
+from mamlbench.engine.names import PATTERN, STRATEGIES, make_engine
 from mamlbench.engine.remembered import Remembered
 from mamlbench.engine.vectorised import VmapEngine
 
 __all__ = [
     "EXAMPLE_BYTES_AT_ONCE",
+    "PATTERN",
     "STRATEGIES",
     "Choice",
     "CompiledEngine",

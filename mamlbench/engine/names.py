@@ -16,6 +16,8 @@ STRATEGIES = ("vmap", "vmap[8]", "loop", "vmap+recomputed", "vmap[8]+recomputed"
 
 _LOOP = re.compile(r"loop(?:\+(?P<way>recomputed))?")
 _VMAP = re.compile(r"vmap(?:\[(?P<chunk>[1-9]\d*)\])?(?:\+(?P<way>recomputed|compiled))?")
+PATTERN = re.sub(r"\?P<\w+>", "", f"{_LOOP.pattern}|{_VMAP.pattern}")
+"""What every name matches, for schemas, whose regular expressions know no named groups."""
 
 
 def is_engine(name: str) -> bool:

@@ -13,12 +13,13 @@ Your first plugin, whole::
 
 from mamlbench.plugin.manager import PluginReport, Plugins, load_plugins
 from mamlbench.plugin.markers import PROJECT, hookimpl, hookspec
-from mamlbench.plugin.registry import KINDS, Entry, Registry
+from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import ReportColumn
 
 __all__ = [
     "KINDS",
     "PROJECT",
+    "SUITE",
     "Entry",
     "PluginReport",
     "Plugins",

@@ -17,7 +17,7 @@ import pluggy
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
-from mamlbench.plugin.registry import KINDS, Entry, Registry
+from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import Of, ReportColumn
 from mamlbench.plugin.tracking import TrackerListener
 
@@ -117,13 +117,13 @@ def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
 def _collect(plugins: Plugins, module: Any, report: PluginReport) -> None:
     """Run the registration hooks of one plugin; only when all of them succeed do its names enter the registry."""
     found: list[Entry] = []
-    for kind in KINDS:
+    for kind in (*KINDS, SUITE):
         hook = getattr(module, f"{PROJECT}_register_{kind}s", None)
         if hook is None:
             continue
 
-        def register(name: str, target: str | type, *, summary: str = "", kind: str = kind) -> None:
-            found.append(Entry(kind, name, target, summary, report.origin))
+        def register(name: str, target: str | Path | type, *, summary: str = "", kind: str = kind) -> None:
+            found.append(Entry(kind, name, str(target) if isinstance(target, Path) else target, summary, report.origin))
 
         hook(register)
     columns = _columns(plugins, module, report.origin)

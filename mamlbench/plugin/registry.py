@@ -5,12 +5,16 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "peer")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
+
+SUITE = "suite"
+"""Suites are registered as well (``mamlbench_register_suites``): by the path of their TOML file, not by a class."""
 
 _BASES = {kind: ("mamlbench.api", base) for kind, base in zip(
     KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Tracker", "Peer"), strict=True
@@ -54,13 +58,16 @@ class Registry:
     """All registered names by kind."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in KINDS}
+        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, SUITE)}
 
     def add_all(self, entries: Iterable[Entry]) -> None:
         """Add all of these names or none. Raises ValueError where a name is taken or a target is malformed."""
         extended = {kind: dict(names) for kind, names in self._entries.items()}
         for entry in entries:
-            if not isinstance(entry.target, type) and not all(str(entry.target).partition(":")):
+            if entry.kind == SUITE:
+                if not Path(str(entry.target)).is_file():
+                    raise ValueError(f"target '{entry.target}' of suite '{entry.name}' is not a file")
+            elif not isinstance(entry.target, type) and not all(str(entry.target).partition(":")):
                 raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not 'module:Class'")
             taken = extended[entry.kind].setdefault(entry.name, entry)
             if taken is not entry:
@@ -72,7 +79,7 @@ class Registry:
         return sorted(self._entries[kind])
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Entries of one kind, or of all kinds."""
+        """Entries of one kind, or of all kinds that are classes."""
         kinds = KINDS if kind is None else (kind,)
         return [self._entries[each][name] for each in kinds for name in self.names(each)]
 

@@ -8,6 +8,7 @@ is named in the record and never costs a run.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from mamlbench.plugin.markers import hookspec
@@ -70,6 +71,18 @@ def mamlbench_register_datasets(register: Register) -> None:
 @hookspec
 def mamlbench_register_samplers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.TaskSampler``."""
+
+
+class RegisterSuite(Protocol):
+    """The callback for suites; call it once per name."""
+
+    def __call__(self, name: str, target: str | Path, *, summary: str = "") -> None:
+        """Register the TOML file ``target`` under ``name``."""
+
+
+@hookspec
+def mamlbench_register_suites(register: RegisterSuite) -> None:
+    """Register suite files by their paths, such as ``Path(__file__).with_name("suite.toml")``."""
 
 
 @hookspec

@@ -35,14 +35,39 @@ class Environment(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over everything here, 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.model_dump(), sort_keys=True).encode()).hexdigest()[:16]
+        """SHA-256 over everything here but the revision, 16 hexadecimal digits: a commit need not change any code."""
+        content = self.model_dump(exclude={"git_revision"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    def changes_since(self, earlier: Environment) -> list[str]:
+        """Say what is different here, in words; empty where the fingerprints are equal."""
+        changes = []
+        for name in type(self).model_fields:
+            before, now = getattr(earlier, name), getattr(self, name)
+            if name == "git_revision" or before == now:
+                continue
+            if isinstance(now, dict):
+                changes += _differences(before, now)
+            else:
+                changes.append("code" if name == "code_hash" else f"{name.replace('_', ' ')} {before} → {now}")
+        return changes
+
+
+def _differences(before: dict[str, str], now: dict[str, str]) -> list[str]:
+    names = sorted(before.keys() | now.keys())
+    pairs = ((name, before.get(name, "absent"), now.get(name, "absent")) for name in names)
+    return [f"{name} {old} → {new}" for name, old, new in pairs if old != new]
 
 
 def current_environment(
-    *, threads: int | None = None, device_name: str = "", plugins: dict[str, str] | None = None, allocator: str = ""
+    *,
+    threads: int | None = None,
+    device_name: str = "",
+    plugins: dict[str, str] | None = None,
+    plugin_code: str = "",
+    allocator: str = "",
 ) -> Environment:
-    """Describe this process; what only torch knows is passed in by the caller."""
+    """Describe this process; what only torch or the loaded plugins know is passed in by the caller."""
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
@@ -52,7 +77,7 @@ def current_environment(
         device_name=device_name,
         packages=_versions(),
         plugins=plugins or {},
-        code_hash=code_hash(),
+        code_hash=code_hash(plugin_code),
         git_revision=_git_revision(),
         allocator=allocator,
     )
@@ -81,10 +106,10 @@ def cpu_name() -> str:
 
 
 @lru_cache
-def code_hash() -> str:
-    """Hash the harness's own source files, so that an edited checkout is not taken for the release."""
+def code_hash(plugin_code: str = "") -> str:
+    """Hash the harness's own source files, and what plugins say of theirs: an edited checkout is not the release."""
     package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(plugin_code.encode())
     for file in sorted(package.rglob("*.py")):
         digest.update(file.relative_to(package).as_posix().encode())
         digest.update(file.read_bytes())

@@ -65,13 +65,18 @@ class ResultStore:
         write_atomically(path, record.model_dump_json(indent=1).encode())
         return path
 
-    def paths(self) -> list[Path]:
-        """Every record file in this folder and below, in order of name."""
+    def paths(self, prefix: str = "") -> list[Path]:
+        """Every record file in this folder and below whose name begins so, in order of name."""
         found = []
         for folder, below, files in os.walk(self.folder):  # of ten thousand files Path.rglob would ask each what it is
             if not Path(f"{folder}.json").is_file():
-                found += [Path(folder, name) for name in (*files, *below) if _looks_like_record(name)]
+                names = (name for name in (*files, *below) if name.startswith(prefix))
+                found += [Path(folder, name) for name in names if _looks_like_record(name)]
         return sorted(found)
+
+    def prefix(self, spec: RunSpec) -> str:
+        """How names of records begin that have the algorithm, data set, ways and shots of ``spec``."""
+        return _readable_name(spec).removesuffix(f"{spec.seed}")
 
     def records(self) -> Iterator[RunRecord]:
         """Read every record; raises UnreadableRecordError at the first that cannot be read."""

@@ -5,5 +5,19 @@ from mamlbench.runner.calls import adapt, evaluate, run
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan, request
+from mamlbench.runner.suite import SuiteCell, SuitePlan, plan_suite, run_suite
 
-__all__ = ["adapt", "adapt_model", "evaluate", "evaluate_model", "launch", "plan", "request", "run"]
+__all__ = [
+    "SuiteCell",
+    "SuitePlan",
+    "adapt",
+    "adapt_model",
+    "evaluate",
+    "evaluate_model",
+    "launch",
+    "plan",
+    "plan_suite",
+    "request",
+    "run",
+    "run_suite",
+]

@@ -26,6 +26,7 @@ from mamlbench.api import (
 from mamlbench.engine import Choice, Remembered, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
+from mamlbench.plugin.code import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
 from mamlbench.runner.data import open_source, places_of
 from mamlbench.runner.device import device_name
@@ -86,7 +87,7 @@ def assemble(
     make = algorithm_maker(spec, plugins, source, pools)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
-    remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device))
+    remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(spec.engine, work, remembered)
     return Experiment(spec, source, sampler, make(choice.engine), choice, problem, _facts(source), device)
 
@@ -151,14 +152,14 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
         raise ConfigError(*problems)
 
 
-def _speed_facts(spec: RunSpec, device: torch.device) -> dict[str, Any]:
+def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
     """What decides which engine is fastest: machine, software, network, algorithm and shapes, not the weights."""
     return {
         "cpu": cpu_name(),
         "device": device_name(device) or "cpu",
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
-        "code": code_hash(),
+        "code": code_hash(plugin_code(plugins)),
         "algorithm": spec.algorithm.model_dump(mode="json"),
         "backbone": spec.backbone.model_dump(mode="json"),
         "dataset": spec.dataset.model_dump(mode="json"),

@@ -15,11 +15,11 @@ import torch
 from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins
-from mamlbench.record import Environment, ResultStore, RunRecord, Status, current_environment
+from mamlbench.record import Environment, ResultStore, RunRecord, Status
 from mamlbench.runner.assemble import Experiment, assemble, load_source
-from mamlbench.runner.device import device_name
 from mamlbench.runner.loop import Emit, Loop
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders, RunSpec
 
 
@@ -36,7 +36,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
         emit: called with an event hook's name and arguments.
         own_process: whether this process has run nothing else, so that its peak memory is this run's.
     """
-    allocator = keep_memory()
+    keep_memory()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
@@ -44,12 +44,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
         source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
         experiment = assemble(spec, plugins, source, folders.cache)
-    environment = current_environment(
-        threads=torch.get_num_threads(),
-        device_name=device_name(experiment.device),
-        plugins={report.name: report.version for report in plugins.reports if report.version},
-        allocator=allocator,
-    )
+    environment = surroundings(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
     loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artefacts(stem))

@@ -17,8 +17,9 @@ from typing import Any
 
 from mamlbench.errors import MamlbenchError
 from mamlbench.plugin import Plugins, load_plugins
-from mamlbench.record import ResultStore, RunRecord, current_environment
+from mamlbench.record import ResultStore, RunRecord
 from mamlbench.runner.execute import execute
+from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders, RunSpec
 
 Listener = Callable[..., None]
@@ -26,7 +27,12 @@ _GRACE_SECONDS = 30
 
 
 def launch(
-    specs: Sequence[RunSpec], plugins: Plugins, folders: Folders, *, own_process: bool = True
+    specs: Sequence[RunSpec],
+    plugins: Plugins,
+    folders: Folders,
+    *,
+    own_process: bool = True,
+    isolated: bool | None = None,
 ) -> list[RunRecord]:
     """Run every spec, one after the other; listeners of ``plugins`` are told what happens.
 
@@ -37,6 +43,7 @@ def launch(
         plugins: where names come from and who listens.
         folders: where results go and data lies.
         own_process: whether a single spec may count this process's peak memory as its own.
+        isolated: whether each spec gets a process of its own; None: where there are several.
 
     Raises what a run raises before it starts training (missing data, an impossible protocol).
     """
@@ -47,10 +54,10 @@ def launch(
         def emit(hook: str, errors: list[str] = errors, **arguments: Any) -> None:
             errors.extend(plugins.notify(hook, **arguments))
 
-        if len(specs) == 1 and not (own_process and plugins.trackers):  # a tracker's memory is not the run's
-            record = execute(spec, plugins, folders, emit, own_process=own_process)
-        else:
+        if isolated or (isolated is None and len(specs) > 1) or (own_process and plugins.trackers):
             record = _in_own_process(spec, plugins, folders, emit)
+        else:
+            record = execute(spec, plugins, folders, emit, own_process=own_process)
         emit("mamlbench_run_finished", spec=spec, record=record)
         if errors:
             record = record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})})
@@ -77,7 +84,7 @@ def _in_own_process(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Lis
         return outcome
     if isinstance(outcome, BaseException):
         raise outcome
-    return _lost(spec, folders, process.exitcode)
+    return _lost(spec, plugins, folders, process.exitcode)
 
 
 def _listen(connection: Connection, emit: Listener, seconds: float = math.inf) -> Any:
@@ -128,9 +135,9 @@ def _worker(spec_json: str, folders_json: str, files: Sequence[Path], connection
         connection.close()
 
 
-def _lost(spec: RunSpec, folders: Folders, exit_code: int | None) -> RunRecord:
+def _lost(spec: RunSpec, plugins: Plugins, folders: Folders, exit_code: int | None) -> RunRecord:
     """Record of a worker that died without a word."""
-    environment = current_environment()
+    environment = surroundings(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
     killed = exit_code is not None and exit_code < 0

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from mamlbench.api import Algorithm, Options
 from mamlbench.engine import make_engine
-from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.errors import ConfigError, Problem, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.runner.device import resolve_device
 from mamlbench.spec import (
@@ -40,13 +40,14 @@ def request(**values: Any) -> RunRequest:
 def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     """Return one spec per algorithm and seed, in that order.
 
-    Raises ConfigError that names every unknown name and every bad option, each with a suggestion.
+    Raises ConfigError that names every unknown name and every bad option, each with a suggestion and the key of what
+    was given (``errors.Problem``), such as ``dataset`` or ``options.backbone.width``.
     """
     problems: list[str] = []
     specs: list[RunSpec] = []
-    device = _collect(problems, lambda: resolve_device(request.device))
+    device = _collect(problems, lambda: resolve_device(request.device), "device")
     if request.engine != "auto":
-        _collect(problems, lambda: make_engine(request.engine))
+        _collect(problems, lambda: make_engine(request.engine), "engine")
     for name in dict.fromkeys(request.algorithms):
         spec = _collect(problems, lambda name=name: _plan_one(request, name, plugins, str(device)))
         if spec is not None:
@@ -56,33 +57,38 @@ def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     return specs
 
 
-def _collect(problems: list[str], action: Any) -> Any:
+def _collect(problems: list[str], action: Any, key: str = "") -> Any:
     try:
         return action()
     except ConfigError as error:
-        problems += error.problems
+        problems += [Problem(text, key) for text in error.problems]
         return None
 
 
 def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> RunSpec:
     problems: list[str] = []
     load = plugins.registry.load
-    algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name))
-    dataset = _collect(problems, lambda: load("dataset", request.dataset))
-    sampler = _collect(problems, lambda: load("sampler", request.sampler))
-    if request.backbone is not None:
-        _collect(problems, lambda: load("backbone", request.backbone))
-    if algorithm is None or dataset is None or sampler is None or problems:
+    algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name), "algorithm")
+    dataset = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
+    sampler = _collect(problems, lambda: load("sampler", request.sampler), "sampler")
+    if algorithm is None or dataset is None:  # without them nothing is known of what else there could be
+        if request.backbone is not None:
+            _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
 
     regression = dataset.kind == "regression"
     ways = request.ways or (1 if regression else 5)
     shots = request.shots or (5 if regression else 1)
     if ways < 2 and not regression:
-        raise ConfigError("A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).")
-    preset = _preset(algorithm, name, request.preset, Setting(request.dataset, ways, shots))
+        problems.append(
+            Problem("A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).", "ways")
+        )
+    setting = Setting(request.dataset, ways, shots)
+    preset = _collect(problems, lambda: _preset(algorithm, name, request.preset, setting))
+    if preset is None:
+        raise ConfigError(*problems)
     backbone_name = request.backbone or preset.backbone or dataset.default_backbone
-    backbone = load("backbone", backbone_name)
+    backbone = _collect(problems, lambda: load("backbone", backbone_name), "backbone")
     given = _split_options(request.options)
     own_backbone = request.backbone in (None, preset.backbone or dataset.default_backbone)
     layers = {
@@ -95,6 +101,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     components = {
         kind: _collect(problems, lambda kind=kind, layer=layer: _component(kind, *layer))
         for kind, layer in layers.items()
+        if layer[0] is not None
     }
     protocol = _collect(problems, lambda: _protocol(request, preset, ways, shots, regression))
     if problems:
@@ -116,13 +123,12 @@ def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting
         return preset
     names = sorted({each.name for each in algorithm.presets})
     if wanted in names:
-        raise ConfigError(
-            f"Algorithm '{name}' has no preset '{wanted}' for "
-            f"{setting.dataset} {setting.ways}-way {setting.shots}-shot."
-        )
+        where = f"{setting.dataset} {setting.ways}-way {setting.shots}-shot"
+        raise ConfigError(Problem(f"Algorithm '{name}' has no preset '{wanted}' for {where}.", "preset"))
     if wanted == "quick":  # a plugin need not bring presets: its options have defaults
         return Preset(name="quick", iterations=500, meta_batch=32, source="defaults of the harness")
-    raise ConfigError(f"Algorithm '{name}' has no preset '{wanted}'.{did_you_mean(wanted, names or ['quick'])}")
+    near = did_you_mean(wanted, names or ["quick"])
+    raise ConfigError(Problem(f"Algorithm '{name}' has no preset '{wanted}'.{near}", "preset"))
 
 
 def _protocol(request: RunRequest, preset: Preset, ways: int, shots: int, regression: bool) -> Protocol:
@@ -176,7 +182,8 @@ def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any])
     except ValidationError as error:
         prefix = "" if kind == "algorithm" else f"{kind}."
         subject = f"{kind} '{name}'"
-        raise ConfigError(*explain(error, schema.model_fields, subject, what="option", prefix=prefix)) from error
+        problems = explain(error, schema.model_fields, subject, what="option", prefix=prefix)
+        raise ConfigError(*(Problem(str(each), f"options.{each.key}") for each in problems)) from error
 
 
 def _typed(value: Any, field: FieldInfo | None) -> Any:

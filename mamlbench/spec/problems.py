@@ -6,13 +6,15 @@ from collections.abc import Iterable
 
 from pydantic import ValidationError
 
-from mamlbench.errors import did_you_mean
+from mamlbench.errors import Problem, did_you_mean
 
 
 def explain(
     error: ValidationError, known: Iterable[str], subject: str, *, what: str = "setting", prefix: str = ""
-) -> list[str]:
+) -> list[Problem]:
     """One sentence for each thing wrong: an unknown name with the nearest known one, a bad value with the value.
+
+    The key of each problem is the field's name as a user writes it.
 
     Args:
         error: what validation raised.
@@ -24,10 +26,11 @@ def explain(
     return [_explain(each, known, subject, what, prefix) for each in error.errors()]
 
 
-def _explain(each: object, known: Iterable[str], subject: str, what: str, prefix: str) -> str:
+def _explain(each: object, known: Iterable[str], subject: str, what: str, prefix: str) -> Problem:
     assert isinstance(each, dict)
     name = ".".join(str(part) for part in each["loc"])
+    key = f"{prefix}{name}"
     if each["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{subject} has no {what} '{name}'.{did_you_mean(name, known)}"
+        return Problem(f"{subject} has no {what} '{name}'.{did_you_mean(name, known)}", key)
     message = each["msg"][0].lower() + each["msg"][1:]
-    return f"{subject}: {what} '{prefix}{name}': {message}, not {each['input']!r}."
+    return Problem(f"{subject}: {what} '{key}': {message}, not {each['input']!r}.", key)

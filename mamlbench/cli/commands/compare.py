@@ -17,6 +17,7 @@ Examples:
   mamlbench compare results/reference results/new --fail accuracy:-1pp
   mamlbench compare main results --fail accuracy:-2pp --fail device_seconds:+10% --fail peak_memory:+5%
   mamlbench compare main results --format md --output summary.md
+  mamlbench compare main results --rerun-base --fail device_seconds:+10%
 
 \b
 Metrics: accuracy (every mode), score (the same for any metric), transductive, inductive, support+query,
@@ -33,27 +34,63 @@ Exit codes: 0 everything watched is shown to be no worse than its threshold allo
 @click.option("--fail", "fail", multiple=True, metavar="METRIC:CHANGE",
               help="Fail where a metric is worse by more than this, as accuracy:-1pp or device_seconds:+10%; repeat "
               "for several.  [default: fail in [compare] of mamlbench.toml]")  # fmt: skip
+@click.option("--rerun-base", is_flag=True,
+              help="Run the cells of both sides again on this machine, by turns, BASE's with the code of its git "
+              "revision, and judge those runs: so times and memory can be compared.")  # fmt: skip
+@click.option(
+    "--base-revision",
+    metavar="REVISION",
+    help="Revision of BASE's code.  [default: BASE, where that is one, or the one that its records name]",
+)
+@click.option(
+    "--repeats",
+    type=click.IntRange(min=1),
+    default=5,
+    show_default=True,
+    help="Runs of each cell on either side with --rerun-base, and at least one for each of its seeds.",
+)
+@click.option(
+    "--rerun-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Keep the records of --rerun-base here, in base/ and head/; what is there counts as well.",
+)
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
               help="Output; benchmark is JSON for github-action-benchmark (customSmallerIsBetter).")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
+@shared.data_dir
+@shared.plugin_files
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, base: str, head: str, fail: tuple[str, ...], format_: str, output: Path | None
-) -> ExitCode:
+    context: click.Context, /, *, base: str, head: str, fail: tuple[str, ...], rerun_base: bool,
+    base_revision: str | None, repeats: int, rerun_dir: Path | None, data_dir: Path | None, format_: str,
+    output: Path | None,
+) -> ExitCode:  # fmt: skip
     """Judge the records of HEAD against those of BASE: files, folders, or a git revision (its results folder).
 
     For every cell (algorithm, data set, protocol, preset) and metric: better, worse, same, inconclusive (with what
     would decide), not comparable, or missing. Worse needs both: more than the threshold, and more than chance.
+
+    With --rerun-base, BASE may be a revision without records: HEAD's cells are then run with its code.
     """
     from mamlbench.report.gate import compare_records, parse_thresholds
     from mamlbench.report.gate.render import RENDERERS, answer, to_terminal, to_text
     from mamlbench.report.gate.sides import read_side
 
-    project = session_of(context).project
+    session = session_of(context)
+    project = session.project
     thresholds = parse_thresholds(fail or project.compare.fail)
     results = project.results_dir or Path("results")
-    before, after = (read_side(name, results) for name in (base, head))
+    before, after = read_side(base, results, may_lack=rerun_base), read_side(head, results)
+    if rerun_base:
+        from mamlbench.cli.rerun import rerun_sides, revision_of
+        from mamlbench.project import folders
+
+        revision = base_revision or (revision_of(before.records) if Path(base).exists() else base)
+        places = folders(project, data_dir=data_dir, results_dir=results)
+        before, after = rerun_sides(
+            before, after, revision, session.plugins, places, repeats=repeats, folder=rerun_dir
+        )  # fmt: skip
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
     outcome = compare_records(before, after, thresholds)

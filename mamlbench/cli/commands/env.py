@@ -21,14 +21,12 @@ def command(context: click.Context, *, as_json: bool) -> None:
     session = session_of(context)
 
     from mamlbench.project import folders
-    from mamlbench.record import current_environment
-    from mamlbench.runner.device import device_name, resolve_device
+    from mamlbench.runner.device import resolve_device
+    from mamlbench.runner.surroundings import surroundings
 
     device = resolve_device("auto")
     places = folders(session.project)
-    environment = current_environment(
-        device_name=device_name(device), plugins={r.name: r.version for r in session.plugins_with_errors().reports}
-    )
+    environment = surroundings(str(device), session.plugins_with_errors())
     found: dict[str, Any] = {
         **environment.model_dump(exclude={"threads", "allocator"}),
         "device": str(device),

@@ -10,7 +10,7 @@ import click
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
-from mamlbench.plugin import KINDS
+from mamlbench.plugin import KINDS, SUITE
 
 EPILOG = """\b
 Examples:
@@ -19,17 +19,19 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers|trackers|peers]")
+@click.argument("kind", required=False, metavar="[algorithms|datasets|backbones|samplers|trackers|peers|suites]")
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
-    """List what is registered: algorithms, data sets, backbones, samplers, trackers, and peers for the bench."""
-    if kind is not None and kind.removesuffix("s") not in KINDS:
-        raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in KINDS])}")
+    """List what is registered: algorithms, data sets, backbones, samplers, trackers, peers for the bench, suites."""
+    kinds = (*KINDS, SUITE)
+    if kind is not None and kind.removesuffix("s") not in kinds:
+        raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in kinds])}")
     plugins = session_of(context).plugins_with_errors()
-    entries = plugins.registry.entries(kind.removesuffix("s") if kind else None)
+    wanted = kinds if kind is None else (kind.removesuffix("s"),)
+    entries = [entry for each in wanted for entry in plugins.registry.entries(each)]
     if as_json:
         shown = [{**asdict(entry), "target": str(entry.target)} for entry in entries]
         click.echo(json.dumps(shown, indent=1))

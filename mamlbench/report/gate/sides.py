@@ -15,12 +15,13 @@ LARGEST_ARCHIVE = 1024**3
 """Bytes of a revision's results that are taken in."""
 
 
-def read_side(name: str, results: Path = Path("results")) -> Reading:
+def read_side(name: str, results: Path = Path("results"), *, may_lack: bool = False) -> Reading:
     """Read the records of one side.
 
     Args:
         name: a file, a folder, or a git revision of the repository that one stands in.
         results: the folder of records, of which a revision's state is meant.
+        may_lack: whether a revision without such a folder is one without records.
 
     Raises ConfigError where it is neither, or the revision has no such folder.
     """
@@ -33,11 +34,16 @@ def read_side(name: str, results: Path = Path("results")) -> Reading:
         raise ConfigError(f"'{name}' is neither a file, nor a folder, nor a git revision {where}.")
     root = Path(top.decode().strip())
     folder = results.absolute()
+    nothing = Reading([], [], [])
     if not folder.is_relative_to(root):
+        if may_lack:
+            return nothing
         raise ConfigError(f"The results folder '{folder}' is not in the repository '{root}': name records instead.")
     inside = folder.relative_to(root).as_posix()
     archive = _git("-C", str(root), "archive", "--format=tar", commit.decode().strip(), "--", inside)
     if archive is None:
+        if may_lack:
+            return nothing
         raise ConfigError(f"The revision '{name}' has no folder '{inside}': commit reference records there.")
     return _read_archive(archive, name)
 

@@ -1,0 +1,207 @@
+"""Does the gate catch what it is there for? Regressions are planted, the reference suite is run, `compare` judges.
+
+    python benchmarks/planted_regressions.py OUTPUT [--tries 3] [--unchanged 5] [--set iterations=5] [--judge-only]
+
+An experiment, no part of CI: it wants a machine on which nothing else runs. In each try the suite is run unchanged
+(BASE), once with each planted regression (`benchmarks/plants/`, loaded as plugins, so that specs are the same) and
+once more unchanged; every run has a training seed of its own, and all take turns, so that they share the machine's
+moods. Then the gate judges every variant against that try's BASE, as `mamlbench compare` does: a plant is caught, and
+an unchanged suite gives an alarm, where it says *worse* (exit code 1). Last, BASE and HEAD are drawn a thousand times
+from all recorded runs of their kind. Runs that are recorded in OUTPUT are not run again: after an interrupt, the same
+command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mamlbench.errors import ExitCode
+from mamlbench.plugin import load_plugins
+from mamlbench.project import cache_folder
+from mamlbench.record import RunRecord
+from mamlbench.report import Reading, read_records
+from mamlbench.report.gate import Outcome, Threshold, compare_records, parse_thresholds
+from mamlbench.runner import plan_suite
+from mamlbench.runner.rerun import Turn, rerun
+from mamlbench.runner.revision import Code
+from mamlbench.spec import Folders, RunSpec
+from mamlbench.suite import Suite, read_changes, read_suite
+
+HERE = Path(__file__).parent
+PLANTS = sorted(path.stem for path in (HERE / "plants").glob("*.py"))
+BASE, UNCHANGED = "base", "unchanged"
+FAIL = ("score:15%", "accuracy:-3pp", "milliseconds:+10%", "device_seconds:+10%", "peak_memory:+5%")
+SEEDS_APART = 100
+"""Between the first seeds of two variants of a try; a try has ten times as many."""
+
+
+def main() -> None:
+    """Run what is missing, judge, resample, and print."""
+    given = _arguments()
+    suite = read_suite(given.suite)
+    thresholds = parse_thresholds(given.fail or FAIL)
+    began = time.monotonic()
+    if not given.judge_only:
+        for number in range(max(given.tries, given.unchanged)):
+            _run_try(number, suite, given)
+    print(f"\n{given.suite}, thresholds {', '.join(given.fail or FAIL)}")
+    _judge_tries(given.output, thresholds)
+    _resample(_pools(given.output), thresholds, given.resamplings)
+    print(f"\n{time.monotonic() - began:.0f} s in all")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("output", type=Path, help="folder of the records, one folder per try and variant in it")
+    parser.add_argument("--suite", type=Path, default=HERE.parent / "results" / "reference.toml")
+    parser.add_argument("--tries", type=int, default=3, help="tries of each plant")
+    parser.add_argument("--unchanged", type=int, default=5, help="tries with nothing changed but the seeds")
+    parser.add_argument("--plants", nargs="*", choices=PLANTS, default=PLANTS)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of mamlbench suite")
+    parser.add_argument("--fail", action="append", default=[], help=f"thresholds in place of {' '.join(FAIL)}")
+    parser.add_argument("--resamplings", type=int, default=1000)
+    parser.add_argument("--judge-only", action="store_true", help="judge what is recorded, run nothing")
+    return parser.parse_args()
+
+
+def _run_try(number: int, suite: Suite, given: argparse.Namespace) -> None:
+    """One try: every cell of every variant, the variants by turns, another one first each time."""
+    variants = [BASE]
+    variants += given.plants if number < given.tries else []
+    variants += [UNCHANGED] if number < given.unchanged else []
+    kinds = [BASE, *PLANTS, UNCHANGED]
+    specs = {name: _specs(suite, given.set, SEEDS_APART * (10 * number + kinds.index(name))) for name in variants}
+    folder = given.output / f"try-{number}"
+    done = {name: _hashes(folder / name) for name in variants}
+    ordered = []
+    for cell in range(len(specs[BASE])):
+        for place in range(len(variants)):
+            name = variants[(place + cell) % len(variants)]
+            spec = specs[name][cell]
+            if spec.hash not in done[name]:
+                ordered.append(Turn(name, spec))  # type: ignore[arg-type]
+    problems = rerun(
+        ordered,
+        {name: Code((), _files(name)) for name in variants},  # type: ignore[misc]
+        {name: Folders(results=folder / name, cache=cache_folder()) for name in variants},  # type: ignore[misc]
+        lambda place, turn: print(f"try {number}, run {place + 1}/{len(ordered)}: {turn}", file=sys.stderr),
+    )
+    for problem in problems:
+        print(problem, file=sys.stderr)
+
+
+def _files(variant: str) -> tuple[Path, ...]:
+    return (HERE / "plants" / f"{variant}.py",) if variant in PLANTS else ()
+
+
+def _specs(suite: Suite, changes: Sequence[str], first_seed: int) -> list[RunSpec]:
+    """The cells of the suite with as many seeds as it has, counted from ``first_seed``; all of a seed together."""
+    given = {name: value for name, _, value in (text.partition("=") for text in changes)}
+    folders = Folders(results=Path("no-results"), cache=cache_folder())
+    plugins = load_plugins()
+    cells = plan_suite(suite, plugins, folders, changes=read_changes(given), fresh=True).cells
+    specs = [cell.spec.model_copy(update={"seed": first_seed + cell.spec.seed}) for cell in cells]
+    return sorted(specs, key=lambda spec: spec.seed)
+
+
+def _hashes(folder: Path) -> set[str]:
+    return {record.spec_hash for record in _read(folder).records}
+
+
+def _read(folder: Path) -> Reading:
+    return read_records([folder]) if folder.is_dir() else Reading([], [], [])
+
+
+def _judge_tries(output: Path, thresholds: Sequence[Threshold]) -> None:
+    found: dict[str, list[ExitCode]] = defaultdict(list)
+    for folder in sorted(output.glob("try-*"), key=lambda path: int(path.name.removeprefix("try-"))):
+        base = _read(folder / BASE)
+        wall = sum(run.measurement.wall_seconds for run in base.records if run.measurement)
+        print(f"\n{folder.name}: BASE has {len(base.records)} runs, {wall:.0f} s without their starts")
+        for path in sorted(path for path in folder.iterdir() if path.name != BASE):
+            outcome = compare_records(base, _read(path), thresholds)
+            found[path.name].append(outcome.exit_code)
+            print(f"  {path.name}: {_answer(outcome, planted=path.name != UNCHANGED)}")
+    print()
+    for name, codes in sorted(found.items()):
+        alarms = sum(code == ExitCode.REGRESSION for code in codes)
+        print(f"{name}: {'alarms' if name == UNCHANGED else 'caught'} {alarms} of {len(codes)}")
+
+
+def _answer(outcome: Outcome, *, planted: bool) -> str:
+    worse = outcome.exit_code == ExitCode.REGRESSION
+    said = ("CAUGHT" if worse else "not caught") if planted else ("ALARM" if worse else "no alarm")
+    words = Counter(verdict.word for verdict in outcome.verdicts if verdict.gated)
+    why = [
+        f"{verdict.cell}: {verdict.metric} {verdict.change:+.3g}"
+        + ("" if verdict.p_value is None else f" (p = {verdict.p_value:.2g})")
+        for verdict in outcome.verdicts
+        if verdict.gated and verdict.word == "worse" and verdict.change is not None
+    ]
+    counted = ", ".join(f"{count} {word}" for word, count in words.items())
+    return "\n    ".join([f"{said}, exit code {outcome.exit_code.value} (watched: {counted})", *why])
+
+
+Pools = dict[str, dict[str, list[RunRecord]]]
+"""Recorded runs by variant and cell (the spec without its seed)."""
+
+
+def _pools(output: Path) -> Pools:
+    pools: Pools = defaultdict(lambda: defaultdict(list))
+    for path in sorted(output.glob("try-*/*")):
+        variant = BASE if path.name == UNCHANGED else path.name
+        for record in _read(path).records:
+            pools[variant][record.spec.model_copy(update={"seed": 0}).hash].append(record)
+    return pools
+
+
+def _resample(pools: Pools, thresholds: Sequence[Threshold], times: int) -> None:
+    """Draw BASE and HEAD from all recorded runs, without replacement, as many of each cell as a try has."""
+    tries = max((len(runs) for cells in pools.values() for runs in cells.values()), default=0)
+    if not tries or not times:
+        return
+    generator = np.random.default_rng(0)
+    size = _runs_of_a_try(pools)
+    for variant in sorted(pools, key=lambda name: (name == BASE, name)):
+        if min(len(runs) for runs in pools[variant].values()) < size * (2 if variant == BASE else 1):
+            print(f"{variant}: too few recorded runs to draw from")
+            continue
+        codes: Counter[ExitCode] = Counter()
+        for _ in range(times):
+            base, head = _draw(pools, variant, size, generator)
+            codes[compare_records(base, head, thresholds).exit_code] += 1
+        alarms, shut = (codes[code] / times for code in (ExitCode.REGRESSION, ExitCode.NOTHING))
+        name, word = (UNCHANGED, "alarms in") if variant == BASE else (variant, "caught in")
+        print(f"{name}: {word} {alarms:.1%} of {times} resamplings; not decided in {shut:.1%}")
+
+
+def _runs_of_a_try(pools: Pools) -> int:
+    """Runs of each cell in one side of one try: seeds of a variant begin at a multiple of SEEDS_APART."""
+    blocks = Counter(run.spec.seed // SEEDS_APART for runs in pools[BASE].values() for run in runs)
+    return max(1, min(blocks.values()) // len(pools[BASE]))
+
+
+def _draw(pools: Pools, variant: str, size: int, generator: np.random.Generator) -> tuple[Reading, Reading]:
+    base: list[RunRecord] = []
+    head: list[RunRecord] = []
+    for cell, runs in pools[variant].items():
+        if variant == BASE:
+            chosen = generator.permutation(len(runs))[: 2 * size]
+            base += [runs[place] for place in chosen[:size]]
+            head += [runs[place] for place in chosen[size:]]
+        else:
+            others = pools[BASE][cell]
+            base += [others[place] for place in generator.permutation(len(others))[:size]]
+            head += [runs[place] for place in generator.permutation(len(runs))[:size]]
+    return Reading(base, [], []), Reading(head, [], [])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""Planted: MAML adapts with ten times the inner rate that it was given."""
+
+from typing import Any
+
+from mamlbench.api import Workbench
+from mamlbench_plugins.algorithms.maml import MAML
+
+_init = MAML.__init__
+
+
+def _ten_times(self: MAML, bench: Workbench, options: Any) -> None:
+    _init(self, bench, options.model_copy(update={"inner_lr": 10 * options.inner_lr}))
+
+
+MAML.__init__ = _ten_times  # type: ignore[method-assign]

@@ -1,0 +1,40 @@
+"""``mamlbench schema``: JSON schemas for editors and for programs that write or read our files."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+
+EPILOG = """\b
+Examples:
+  mamlbench schema > suite.schema.json      then, as a suite file's first line: #:schema suite.schema.json
+  mamlbench schema run
+  mamlbench schema record"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("what", type=click.Choice(["suite", "run", "record"]), default="suite")
+@shared.plugin_files
+@shared.debug
+@click.pass_context
+def command(context: click.Context, *, what: str) -> None:
+    """Print the JSON schema of suite files (the default), of run specs, or of run records.
+
+    Suites and specs have the names and options of every plugin that is installed, so that an editor completes them.
+    """
+    plugins = session_of(context).plugins_with_errors()
+
+    from mamlbench.runner.schema import record_schema, run_schema, suite_schema
+
+    problems: list[str] = []
+    if what == "record":
+        schema = record_schema()
+    else:
+        schema = (suite_schema if what == "suite" else run_schema)(plugins.registry, problems)
+    for problem in problems:
+        click.echo(f"Left out: {problem}", err=True)
+    click.echo(json.dumps(schema, indent=1, ensure_ascii=False))

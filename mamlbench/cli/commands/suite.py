@@ -1,0 +1,157 @@
+"""``mamlbench suite``: a grid of runs, taken up again where it was left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from mamlbench.cli import options as shared
+from mamlbench.cli.main import session_of
+from mamlbench.cli.session import Session
+from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
+
+if TYPE_CHECKING:
+    from mamlbench.plugin import Plugins
+    from mamlbench.runner import SuitePlan
+    from mamlbench.spec import Folders
+    from mamlbench.suite import Suite
+
+EPILOG = """\b
+Examples:
+  mamlbench suite study.toml --dry-run               what would be run, and how long it takes
+  mamlbench suite study.toml                         run what is missing
+  mamlbench suite study.toml --set iterations=10 --set seeds=1 --results-dir /tmp/try
+
+\b
+A suite file (lists multiply; docs/suites.md):
+  algorithm = ["maml", "reptile"]
+  shots = [1, 5]
+  seeds = 3
+  options.backbone.width = 32
+  [[override]]
+  when.algorithm = "reptile"
+  iterations = 3000"""
+
+
+class _SuiteName(click.Path):
+    """A file, or the name of a registered suite."""
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            entries = session_of(context).plugins_with_errors().registry.entries("suite")
+        except MamlbenchError:
+            entries = []
+        names = [CompletionItem(each.name, help=each.summary) for each in entries if each.name.startswith(incomplete)]
+        return [*names, *super().shell_complete(context, param, incomplete)]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("suite", type=_SuiteName(), metavar="FILE.toml|NAME")
+@click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
+@click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
+@click.option("--fresh", is_flag=True, help="Run finished cells again, too.")
+@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE",
+              help="A setting for every cell in place of the file's, as a suite file has it: iterations=10, "
+              "shots=[1,5], options.backbone.width=8. May be repeated.")  # fmt: skip
+@click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
+              help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.")  # fmt: skip
+@shared.data_dir
+@shared.results_dir
+@shared.plugin_files
+@shared.as_json
+@click.option("-q", "--quiet", is_flag=True, help="No plan and no progress display.")
+@shared.debug
+@click.pass_context
+def command(
+    context: click.Context, /, *, suite: str, dry_run: bool, retry_failed: bool, fresh: bool, changes: tuple[str, ...],
+    trackers: tuple[str, ...], data_dir: Path | None, results_dir: Path | None, as_json: bool, quiet: bool,
+) -> ExitCode:  # fmt: skip
+    """Run every cell of a suite, each in a process of its own, and print the table of its records.
+
+    A cell is finished when there is a record of the same settings, code and environment; it is not run again. One
+    that failed is run again with --retry-failed. After an interrupt the same command goes on where it was.
+    """
+    session = session_of(context)
+    given = shared.parse_options(changes, "--set", "iterations=10")
+    read, plugins = _find(suite, session)
+
+    from mamlbench.cli.suite_display import plan_as_json, show_plan
+    from mamlbench.project import folders
+    from mamlbench.runner import plan_suite
+    from mamlbench.suite import read_changes
+
+    places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
+    planned = plan_suite(
+        read, plugins, places, changes=read_changes(given), retry_failed=retry_failed, fresh=fresh
+    )  # fmt: skip
+    for problem in planned.history.problems:
+        click.echo(f"Skipped: {problem}", err=True)
+    if not quiet:
+        show_plan(planned, places.results)
+    if dry_run:
+        if as_json:
+            click.echo(plan_as_json(planned, places.results))
+        return ExitCode.OK
+    plugins.track((*session.project.trackers, *trackers), places.results)
+    interrupted = _run(planned, plugins, places, quiet)
+    return _finish(planned, places.results, as_json, interrupted)
+
+
+def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
+    """Read the file or the registered suite, and load the plugins that it names."""
+    from mamlbench.suite import read_suite
+
+    path = Path(name)
+    if not path.is_file() and path.suffix != ".toml":
+        registry = session.plugins.registry
+        if name not in registry.names("suite"):
+            known = did_you_mean(name, registry.names("suite"))
+            raise ConfigError(f"'{name}' is neither a file nor a registered suite.{known}")
+        path = Path(str(registry.entry("suite", name).target))
+    read = read_suite(path)
+    if not read.plugins:
+        return read, session.plugins
+
+    from mamlbench.plugin import load_plugins
+    from mamlbench.project import plugin_files
+
+    return read, load_plugins(plugin_files(session.project, (*session.given_plugins, *read.plugins)))
+
+
+def _run(planned: SuitePlan, plugins: Plugins, places: Folders, quiet: bool) -> bool:
+    """Run what is waiting; True where that was interrupted."""
+    from mamlbench.cli.progress import progress
+    from mamlbench.cli.suite_display import SuiteDisplay
+    from mamlbench.runner import run_suite
+
+    if quiet:
+        cells = list(run_suite(planned, plugins, places, lambda number, cell: None))
+        return any(cell.state == "interrupted" for cell in cells)
+    display = SuiteDisplay(planned)
+    interrupted = False
+    with progress(plugins, display):
+        for cell in run_suite(planned, plugins, places, display.starts):
+            display.ended(cell)
+            interrupted |= cell.state == "interrupted"
+    return interrupted
+
+
+def _finish(planned: SuitePlan, folder: Path, as_json: bool, interrupted: bool) -> ExitCode:
+    from mamlbench.cli.show import show_records
+    from mamlbench.cli.suite_display import plan_as_json, records_of
+
+    if as_json:
+        click.echo(plan_as_json(planned, folder))
+    else:
+        show_records(records_of(planned.cells), folder, as_json=False, missing=len(planned.waiting))
+    for cell in planned.cells:
+        if cell.state == "not started":
+            click.echo(f"{cell.spec.algorithm.name} on {cell.spec.dataset.name}: not started: {cell.reason}", err=True)
+    if interrupted:
+        click.echo("Interrupted; the same command goes on from here.", err=True)
+        return ExitCode.INTERRUPTED
+    done = all(cell.state == "finished" for cell in planned.cells)
+    return ExitCode.OK if done else ExitCode.RUN_FAILED

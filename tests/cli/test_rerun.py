@@ -1,0 +1,113 @@
+"""``mamlbench compare --rerun-base`` through the real command line, in a repository of its own."""
+
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from mamlbench.cli.main import main
+from mamlbench.cli.rerun import revision_of
+from mamlbench.errors import ConfigError, ExitCode
+from mamlbench.record import read_record
+
+METHOD = """
+import time
+import mamlbench
+from mamlbench_plugins.algorithms.fomaml import FOMAML
+class Mine(FOMAML):
+    def direction(self, batch):
+        end = time.process_time() + BUSY
+        while time.process_time() < end:
+            pass
+        return super().direction(batch)
+@mamlbench.hookimpl
+def mamlbench_register_algorithms(register):
+    register("mine", Mine)
+"""
+RUN = ["run", "--algo", "mine", "--dataset", "toy", "--ways", "3", "--queries", "2", "--test-episodes", "10",
+       "--validation-episodes", "10", "--meta-batch", "2", "--iterations", "4", "-o", "backbone.width=4", "-q",
+       "--engine", "loop"]  # fmt: skip
+SLOWER = 0.25
+"""Seconds of the processor per iteration that HEAD wastes."""
+
+
+def git(*arguments):
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path, monkeypatch, toy_plugin):
+    """A method that is committed, and made slower since; HEAD's record is there, BASE has none."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "toy.py").write_text(toy_plugin.read_text())
+    (tmp_path / "mine.py").write_text(f"BUSY = 0\n{METHOD}")
+    (tmp_path / "mamlbench.toml").write_text('plugins = ["toy.py", "mine.py"]\n')
+    (tmp_path / ".gitignore").write_text("results\ncache\n__pycache__\n")
+    git("init", "-q", "-b", "trunk")
+    git("add", ".")
+    git("commit", "-q", "-m", "fast")
+    (tmp_path / "mine.py").write_text(f"BUSY = {SLOWER}\n{METHOD}")
+    return tmp_path
+
+
+def call(capsys, *arguments):
+    code = main(list(arguments))
+    shown = capsys.readouterr()
+    assert "Traceback" not in shown.err
+    return code, shown.out, shown.err
+
+
+def test_the_base_is_run_with_its_own_code(repository, capsys):
+    assert call(capsys, *RUN)[0] == ExitCode.OK
+    command = ["compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--rerun-dir", "again",
+               "--fail", "device_seconds:+10%"]  # fmt: skip
+    code, out, err = call(capsys, *command)
+    assert code == ExitCode.NOTHING and "needs 3 runs on either side: 2 more of BASE and 2 more of HEAD" in " ".join(
+        out.split()
+    )
+    assert "2 runs by turns, BASE with the code of trunk, about" in err
+    assert "1/2 BASE: mine on toy, seed 0" in err and "2/2 HEAD: mine on toy, seed 0" in err
+    (base,), (head,) = ([read_record(path) for path in (repository / "again" / side).glob("*.json")]
+                        for side in ("base", "head"))  # fmt: skip
+    assert base.spec == head.spec and base.environment.code_hash != head.environment.code_hash
+    assert base.test.modes == head.test.modes, "the code differs in its speed alone"
+    took = [record.measurement.segments["train"].device for record in (base, head)]
+    assert took[1] - took[0] > 3 * SLOWER
+    assert git("worktree", "list").count("\n") == 0
+
+
+def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, capsys):
+    (repository / "mine.py").write_text(f"BUSY = 0\n{METHOD}".replace('"mine"', '"newer"'))
+    assert call(capsys, *(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK
+    code, _, err = call(
+        capsys, "compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--fail", "accuracy:-1pp"
+    )
+    assert code == ExitCode.NOTHING
+    assert "BASE: newer on toy, seed 0 could not be run again: Unknown algorithm 'newer'." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["trunk", "results"], "no cell in common"),
+        (["trunk~7", "results"], "neither a file, nor a folder, nor a git revision"),
+        (["results", "results"], "BASE has no records: say with --base-revision"),
+    ],
+)
+def test_what_cannot_be_run_again_is_a_usage_error(repository, capsys, arguments, said):
+    (repository / "results").mkdir()
+    code, _, err = call(capsys, "compare", *arguments, "--rerun-base")
+    assert code == ExitCode.USAGE and said in err
+
+
+def test_the_revision_that_records_name():
+    def records(*revisions):
+        return [SimpleNamespace(environment=SimpleNamespace(git_revision=revision)) for revision in revisions]
+
+    assert revision_of(records("v1.2-3-gabc", "v1.2-3-gabc")) == "v1.2-3-gabc"
+    for revisions, said in (("ab", "more than one revision"), (["a-dirty"], "no commit"), ([""], "no commit")):
+        with pytest.raises(ConfigError, match=said):
+            revision_of(records(*revisions))

@@ -1,0 +1,51 @@
+"""What a suite shows while it runs."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from mamlbench.cli import progress
+from mamlbench.cli.suite_display import SuiteDisplay, duration, show_plan
+from mamlbench.plugin import load_plugins
+from mamlbench.record import ResultStore
+from mamlbench.runner import SuiteCell, SuitePlan, plan
+from mamlbench.runner.history import History
+from mamlbench.runner.surroundings import surroundings
+from mamlbench.spec import RunRequest
+
+
+@pytest.fixture
+def planned(tmp_path):
+    plugins = load_plugins()
+    specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
+    cells = [SuiteCell(spec, "to do", given={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
+    return SuitePlan("mine", cells, History(ResultStore(tmp_path)), {"cpu": surroundings("cpu", plugins)})
+
+
+def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=100))
+    display = SuiteDisplay(planned)
+    display.starts(1, planned.cells[1])
+    spec = planned.cells[1].spec
+    display.mamlbench_run_started(spec=spec)
+    display.mamlbench_progress(spec=spec, step=5, metrics={"loss": 0.5})
+    display.bar.refresh()
+    shown = out.getvalue()
+    assert "2/45 maml on glyphs, seed 1" in shown and "suite mine" in shown and "1/45" in shown
+    display.mamlbench_run_finished(spec=spec, record=None)
+    assert [task.description for task in display.bar.tasks] == ["2/45 maml on glyphs, seed 1"]
+
+
+def test_the_plan_of_a_large_suite_is_cut(planned, tmp_path, capsys):
+    show_plan(planned, tmp_path)
+    shown = capsys.readouterr().err
+    assert "... and 5 more cells." in shown and "45 cells (45 to do)" in shown and "Time: unknown" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(4.4, "4 s"), (99, "99 s"), (100, "2 min"), (7100, "118 min"), (7300, "2 h 02 min")]
+)
+def test_durations(seconds, said):
+    assert duration(seconds) == said

@@ -1,0 +1,173 @@
+"""The workflows and the action: valid for GitHub, safe, and calling nothing that the command line does not have."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from mamlbench.cli.main import cli
+from mamlbench.cli.session import Session
+
+ROOT = Path(__file__).parents[1]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+# Stands in for `mamlbench` (and for python and pip) when the action's steps are run: it notes how it was called.
+STAND_IN = """#!{python}
+import json, os, sys
+call = [os.path.basename(sys.argv[0]), *sys.argv[1:]]
+with open(os.environ["CALLS"], "a") as file:
+    file.write(json.dumps(call) + "\\n")
+if "compare" in call:
+    print(f"table of {{call[call.index('--format') + 1]}}")
+    sys.exit(int(os.environ["VERDICT"]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "files"), [("github-workflows", WORKFLOWS), ("github-actions", [ROOT / "action.yml"])]
+)
+def test_github_would_accept_it(schema, files):
+    command = [sys.executable, "-P", "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def scripts():
+    jobs = [job for path in WORKFLOWS for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()]
+    steps = [*ACTION["runs"]["steps"], *(step for job in jobs for step in job["steps"])]
+    return [step["run"] for step in steps if "run" in step]
+
+
+def test_no_expression_is_pasted_into_a_script():
+    """An input could otherwise say any command: scripts get what they need from the environment."""
+    assert len(scripts()) >= 6
+    assert not [script for script in scripts() if "${{" in script]
+
+
+def test_ci_runs_the_command_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (command,) = [script for script in scripts() if script.endswith("bin/tox")]
+    assert command in readme
+
+
+def test_every_input_given_by_a_workflow_is_one_of_the_action():
+    given = re.findall(r"inputs\.([\w-]+)", json.dumps(ACTION))
+    assert set(given) == set(ACTION["inputs"])
+    for path in WORKFLOWS:
+        for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
+            used = [name for step in job["steps"] if step.get("uses") == "./" for name in step["with"]]
+            assert set(used) <= set(ACTION["inputs"])
+
+
+@pytest.fixture
+def act(tmp_path):
+    """Run the action's steps with stand-ins for the programs: ``act(verdict, **inputs)`` gives status and calls."""
+    for folder in ("bin", "temp/mamlbench-head/bin", "work"):
+        (tmp_path / folder).mkdir(parents=True)
+        for name in ("mamlbench", "pip", "python"):
+            stand_in = tmp_path / folder / name
+            stand_in.write_text(STAND_IN.format(python=sys.executable))
+            stand_in.chmod(0o755)
+
+    def act(verdict=0, **inputs):
+        temp, outputs = tmp_path / "temp", tmp_path / "outputs"
+        values = {f"inputs.{name}": each.get("default", "") for name, each in ACTION["inputs"].items()}
+        values |= {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
+        status = 0
+        for step in ACTION["runs"]["steps"]:
+            if "run" not in step or (status and "always()" not in step.get("if", "")):
+                continue
+            written = dict(re.findall(r"(\w+)=(.*)", outputs.read_text())) if outputs.exists() else {}
+            values["steps.compare.outputs.status"] = written.get("status", "")
+            expressions = {
+                name: each.removeprefix("${{ ").removesuffix(" }}") for name, each in step.get("env", {}).items()
+            }
+            given = {name: values[each] for name, each in expressions.items()}
+            surroundings = {
+                "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(temp), "VERDICT": str(verdict),
+                "GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+                "GITHUB_WORKSPACE": str(tmp_path / "work"), "CALLS": str(tmp_path / "calls"),
+            }  # fmt: skip
+            command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]  # as GitHub runs it
+            done = subprocess.run(
+                command,
+                cwd=tmp_path / "work",
+                env={**surroundings, **given},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            status = status or done.returncode
+            assert not done.stderr, done.stderr
+        calls = [json.loads(line) for line in (tmp_path / "calls").read_text().splitlines()]
+        return status, [call[1:] for call in calls if call[0] == "mamlbench"]
+
+    return act
+
+
+needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
+
+
+@needs_bash
+@pytest.mark.parametrize("verdict", [0, 1, 5])
+def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path, verdict):
+    status, calls = act(verdict, fail="accuracy:-1pp\ndevice_seconds:+10%\n")
+    assert status == verdict
+    assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
+    assert calls[0][1] == "results/reference.toml"
+    assert calls[1][1:3] == ["results/reference", str(tmp_path / "temp" / "mamlbench" / "head")]
+    assert [call[call.index("--fail") + 1 :][:3] for call in calls[1:3]] == 2 * [
+        ["accuracy:-1pp", "--fail", "device_seconds:+10%"]
+    ]
+    assert (tmp_path / "summary").read_text() == "table of md\n"
+    assert (tmp_path / "temp" / "mamlbench" / "benchmark.json").read_text() == "table of benchmark\n"
+
+
+@needs_bash
+def test_the_action_runs_the_base_revision_by_turns_and_judges_that_once_more(act, tmp_path):
+    status, calls = act(verdict=5, base_revision="abc123", suite="mine.toml", fail="milliseconds:+10%", repeats="7")
+    assert status == 5
+    assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
+    folder = tmp_path / "temp" / "mamlbench"
+    assert calls[1][1:] == ["abc123", str(folder / "head"), "--rerun-base", "--repeats", "7", "--rerun-dir",
+                            str(folder / "again"), "--fail", "milliseconds:+10%", "--format", "md"]  # fmt: skip
+    assert calls[2][1:3] == [str(folder / "again" / side) for side in ("base", "head")]
+    assert "--rerun-base" not in calls[2], "it is a second look at the same runs"
+
+
+@needs_bash
+@pytest.mark.parametrize("command", ["suite", "compare", "report"])
+def test_the_command_line_has_what_the_action_uses(act, command):
+    """Parsed by the commands themselves, without running them."""
+    _, calls = act(base_revision="abc123", fail="accuracy:-1pp\ndevice_seconds:+10%\npeak_memory:+5%")
+    used = [call[1:] for call in calls if call[0] == command]
+    assert used
+    found = cli.get_command(click.Context(cli, obj=Session()), command)
+    for arguments in used:
+        found.make_context(command, list(arguments), obj=Session())  # raises where there is no such option or choice
+
+
+def test_only_reference_records_and_suites_are_committed(tmp_path):
+    """What git keeps of results/, by this repository's own rules."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    kept = ["results/README.md", "results/reference.toml", "results/reference/a.json"]
+    left = ["results/a.json", "results/a/model.json", "results/reference/a/model.json", "results/reference/a.tmp"]
+    for name in kept + left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    done = subprocess.run(
+        [*git, "ls-files", "--others", "--exclude-standard", "results"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == kept
