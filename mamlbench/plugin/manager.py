@@ -122,7 +122,11 @@ def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
             found.append(Entry(kind, name, target, summary, report.origin))
 
         hook(register)
+    elsewhere: dict[str, str] = {}
+    if hasattr(module, f"{PROJECT}_known_elsewhere"):
+        module.mamlbench_known_elsewhere(lambda *names, install: elsewhere.update(dict.fromkeys(names, install)))
     registry.add_all(found)
+    registry.add_elsewhere(elsewhere)
     report.provides = [f"{entry.kind} {entry.name}" for entry in found]
 
 

@@ -26,6 +26,13 @@ class Register(Protocol):
         """Register ``target`` under ``name``."""
 
 
+class KnownElsewhere(Protocol):
+    """The callback of ``mamlbench_known_elsewhere``; call it once per package."""
+
+    def __call__(self, *names: str, install: str) -> None:
+        """Say of ``names``, which another package registers, how that is installed: sentences, ending in a stop."""
+
+
 @hookspec
 def mamlbench_register_algorithms(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Algorithm``."""
@@ -54,6 +61,11 @@ def mamlbench_register_trackers(register: Register) -> None:
 @hookspec
 def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
+
+
+@hookspec
+def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
+    """Name what a package that may be missing would register, so that who asks for it reads how to install it."""
 
 
 @hookspec

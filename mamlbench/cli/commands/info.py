@@ -10,7 +10,6 @@ import click
 
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import Entry
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
@@ -25,10 +24,7 @@ LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 @click.pass_context
 def command(context: click.Context, *, name: str, as_json: bool) -> None:
     """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets."""
-    registry = session_of(context).plugins.registry
-    entries = [entry for entry in registry.entries() if entry.name == name]
-    if not entries:
-        raise ConfigError(f"Nothing is called '{name}'.{did_you_mean(name, (e.name for e in registry.entries()))}")
+    entries = session_of(context).plugins.registry.called(name)
     described = [describe(entry) for entry in entries]
     if as_json:
         click.echo(json.dumps(described, indent=1))
