@@ -22,9 +22,14 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
         ways: classes per episode.
         episode_seed: seed of validation and test episodes, the same for all algorithms and training seeds.
         training_seed: seed of training episodes, the same for all algorithms.
+
+    Attributes:
+        keeps_support: whether asking for more queries leaves the support of a training episode as it is; that of a
+            validation or test episode it must leave in any case.
     """
 
     Options: ClassVar[type[Options]] = Options
+    keeps_support: ClassVar[bool] = True
 
     def __init__(
         self, pools: dict[str, TaskPool], ways: int, *, episode_seed: int, training_seed: int, options: Any

@@ -127,7 +127,9 @@ def _collect(plugins: Plugins, module: Any, report: PluginReport) -> None:
 
         hook(register)
     columns = _columns(plugins, module, report.origin)
+    elsewhere = _elsewhere(module)
     plugins.registry.add_all(found)
+    plugins.registry.add_elsewhere(elsewhere)
     plugins.report_columns |= columns
     report.provides = [*(f"{entry.kind} {entry.name}" for entry in found), *(f"column {name}" for name in columns)]
 
@@ -150,6 +152,15 @@ def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColu
     hook = getattr(module, f"{PROJECT}_report_columns", None)
     if hook is not None:
         hook(register)
+    return found
+
+
+def _elsewhere(module: Any) -> dict[str, str]:
+    """Names that another package registers, with how it is installed."""
+    found: dict[str, str] = {}
+    hook = getattr(module, f"{PROJECT}_known_elsewhere", None)
+    if hook is not None:
+        hook(lambda *names, install: found.update(dict.fromkeys(names, install)))
     return found
 
 

@@ -59,6 +59,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, SUITE)}
+        self._elsewhere: dict[str, str] = {}
 
     def add_all(self, entries: Iterable[Entry]) -> None:
         """Add all of these names or none. Raises ValueError where a name is taken or a target is malformed."""
@@ -74,6 +75,10 @@ class Registry:
                 raise ValueError(f"{entry.kind} '{entry.name}' is already registered by {taken.origin}")
         self._entries = extended
 
+    def add_elsewhere(self, known: dict[str, str]) -> None:
+        """Remember of names that other packages bring how these are installed; what is registered goes before it."""
+        self._elsewhere |= known
+
     def names(self, kind: str) -> list[str]:
         """Registered names of one kind, sorted."""
         return sorted(self._entries[kind])
@@ -84,11 +89,23 @@ class Registry:
         return [self._entries[each][name] for each in kinds for name in self.names(each)]
 
     def entry(self, kind: str, name: str) -> Entry:
-        """Find one name. Raises ConfigError with the nearest known name."""
+        """Find one name. Raises ConfigError with the nearest known name, or with how to install what brings it."""
         try:
             return self._entries[kind][name]
         except KeyError:
-            raise ConfigError(f"Unknown {kind} '{name}'.{did_you_mean(name, self._entries[kind])}") from None
+            raise self._missing(f"Unknown {kind}", name, self._entries[kind]) from None
+
+    def called(self, name: str) -> list[Entry]:
+        """Find a name of whatever kind. Raises as ``entry`` does."""
+        found = [entry for entry in self.entries() if entry.name == name]
+        if not found:
+            raise self._missing("Nothing is called", name, (entry.name for entry in self.entries()))
+        return found
+
+    def _missing(self, complaint: str, name: str, known: Iterable[str]) -> ConfigError:
+        if name in self._elsewhere:
+            return MissingDependencyError(f"'{name}' is not installed. {self._elsewhere[name]}")
+        return ConfigError(f"{complaint} '{name}'.{did_you_mean(name, known)}")
 
     def load(self, kind: str, name: str) -> type[Any]:
         """Import the class behind a name."""

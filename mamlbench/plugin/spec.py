@@ -53,6 +53,13 @@ class RegisterColumn(Protocol):
         """
 
 
+class KnownElsewhere(Protocol):
+    """The callback of ``mamlbench_known_elsewhere``; call it once per package."""
+
+    def __call__(self, *names: str, install: str) -> None:
+        """Say of ``names``, which another package registers, how that is installed: sentences, ending in a stop."""
+
+
 @hookspec
 def mamlbench_register_algorithms(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Algorithm``."""
@@ -102,6 +109,11 @@ def mamlbench_report_columns(register: RegisterColumn) -> None:
     They are asked for when a table is made, from records alone: a file that only brings columns has no need of torch.
     A column that fails leaves its cells empty, with one sentence below the table.
     """
+
+
+@hookspec
+def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
+    """Name what a package that may be missing would register, so that who asks for it reads how to install it."""
 
 
 @hookspec

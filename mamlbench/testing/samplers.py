@@ -69,8 +69,8 @@ def an_episode_hangs_on_its_number_alone(subject: SamplerSubject) -> None:
 
 
 def more_queries_keep_the_support(subject: SamplerSubject) -> None:
-    """Who asks for more queries keeps the support set."""
-    for split in SPLITS:
+    """Who asks for more queries keeps the support set; in training only where the sampler does not deny it."""
+    for split in SPLITS if subject.plugin.keeps_support else SPLITS[1:]:
         fewer, more = (draw(subject.build(), split, queries=queries) for queries in (QUERIES, QUERIES + 2))
         demand(same(fewer.support.x, more.support.x), f"{split}: with more queries the support set is another")
 
@@ -143,7 +143,7 @@ SAMPLER = (
     Check(episodes_are_well_formed, "Hand on ways, shots and queries to the pool as they came."),
     Check(an_episode_hangs_on_its_number_alone, "Keep no counter and no random state: derive keys from "
           "(seed, split, index), as key_index does."),
-    Check(more_queries_keep_the_support, "Do not let shots or queries into the key."),
+    Check(more_queries_keep_the_support, "Do not let shots or queries into the key, or declare keeps_support = False."),
     Check(evaluation_episodes_are_shared, "Change key_index for the split 'train' only."),
     Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
     Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),

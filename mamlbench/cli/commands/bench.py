@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from mamlbench.cli import growth
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
@@ -23,6 +25,7 @@ Examples:
   mamlbench bench --setting omniglot-5w1s --engine vmap --engine vmap[8] --rounds 20
   mamlbench bench --peer learn2learn --base learn2learn     (benchmarks/requirements-peers.txt installs peers)
   mamlbench bench --memory --json > bench.json
+  mamlbench bench --backbones --rounds 3 --output growth.svg       time and memory as the network grows
 
 \b
 Every competitor computes the same work on the same random pictures, once per round, in turn: compare times within one
@@ -37,16 +40,29 @@ run only. ± is half the distance between the quartiles; the interval of a ratio
 @click.option("--base", default="loop", show_default=True, help="Whom ratios are relative to: an engine or a peer.")
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
 @click.option("--memory", is_flag=True, help="Measure peak memory too, each in a process of its own (slow).")
+@click.option("--backbones", is_flag=True, help="Instead: time and memory of MAML, FOMAML and Reptile as the network "
+              "grows; --setting then names networks, --engine is one (default: loop).")  # fmt: skip
+@click.option("--cell-limit", default=600.0, show_default=True, type=click.FloatRange(min=1),
+              help="With --backbones: seconds after which one network and algorithm is skipped.")  # fmt: skip
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
+              help="With --backbones: a picture to write, ending in .png, .svg or .pdf.")  # fmt: skip
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(
     context: click.Context, *, settings: tuple[str, ...], engines: tuple[str, ...], peers: tuple[str, ...], base: str,
-    rounds: int, memory: bool, as_json: bool,
+    rounds: int, memory: bool, backbones: bool, cell_limit: float, output: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
     plugins = session_of(context).plugins
+    if backbones:
+        if peers:
+            raise ConfigError("--backbones times no peers: leave out --peer or --backbones.")
+        growth.run(plugins, settings, engines, rounds=rounds, limit=cell_limit, output=output, as_json=as_json)
+        return
+    if output is not None:
+        raise ConfigError("--output names a picture of --backbones; a table goes into a file with '> FILE'.")
 
     from mamlbench.bench import SETTINGS, Bench, about_peers
     from mamlbench.engine import make_engine

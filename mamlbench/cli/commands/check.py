@@ -12,7 +12,7 @@ import click
 
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, ExitCode, NothingToDoError, did_you_mean
+from mamlbench.errors import ExitCode, NothingToDoError
 from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
@@ -89,11 +89,7 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
         if not entries:
             raise NothingToDoError(f"'{path}' registers no algorithm, data set, backbone or sampler.")
         return entries
-    registry = session.plugins.registry
-    entries = [entry for entry in registry.entries() if entry.name == target]
-    if not entries:
-        raise ConfigError(f"Nothing is called '{target}'.{did_you_mean(target, (e.name for e in registry.entries()))}")
-    return entries
+    return session.plugins.registry.called(target)
 
 
 def _own(wanted: dict[str, str], kind: str) -> dict[str, str]:

@@ -13,7 +13,7 @@ import click
 
 from mamlbench.cli import options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, did_you_mean, some
+from mamlbench.errors import ConfigError, some
 from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def command(
     decoded or downloaded for it.
     """
     session = session_of(context)
-    registry = session.plugins.registry
-    entries = [entry for entry in registry.entries() if entry.name == name]
-    if not entries:
-        raise ConfigError(f"Nothing is called '{name}'.{did_you_mean(name, (e.name for e in registry.entries()))}")
+    entries = session.plugins.registry.called(name)
     if options and not any(entry.kind == "dataset" for entry in entries):
         raise ConfigError(f"-o is for data sets, and '{name}' is none.")
     given = shared.parse_options(options)

@@ -32,14 +32,14 @@ def inline_svg(panel: Panel, view: View) -> str:
 
     Text takes the page's font, text and axes its colours (``currentColor`` and ``--rule``).
     """
-    with _drawing(_PAGE_INK, _PAGE_RULE):
-        figure = _figure(WIDTH, panel.height(view))
+    with drawing(_PAGE_INK, _PAGE_RULE):
+        figure = empty_figure(WIDTH, panel.height(view))
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
         if not panel.draw(axes, view):
             return ""
-        return _for_page(_saved(figure, "svg").decode(), panel.title)
+        return _for_page(saved(figure, "svg").decode(), panel.title)
 
 
 def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
@@ -53,13 +53,13 @@ def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
         )
     panels, views = FIGURES[name], [view_of(group) for group in groups]
     heights = [max(panel.height(view) for panel in panels) + 0.9 for view in views]
-    with _drawing(INK, RULE):
-        figure = _figure(max(WIDTH * len(panels), 5.0), sum(heights))
+    with drawing():
+        figure = empty_figure(max(WIDTH * len(panels), 5.0), sum(heights))
         parts = figure.subfigures(len(groups), squeeze=False, height_ratios=heights)[:, 0]
         drawn = [_draw_group(part, panels, view) for part, view in zip(parts, views, strict=True)]
         if not any(drawn):
             raise ConfigError(f"None of these records has what the figure '{name}' shows.")
-        return _saved(figure, format_)
+        return saved(figure, format_)
 
 
 def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
@@ -80,8 +80,8 @@ def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
 
 
 @contextmanager
-def _drawing(ink: str, rule: str) -> Iterator[None]:
-    """matplotlib with our settings; what it warns of (a script that no font has) is no news to a reader."""
+def drawing(ink: str = INK, rule: str = RULE) -> Iterator[None]:
+    """Draw with our settings of matplotlib; what it warns of (a script that no font has) is no news to a reader."""
     import matplotlib
 
     with matplotlib.rc_context(settings(ink, rule)), warnings.catch_warnings():
@@ -89,14 +89,15 @@ def _drawing(ink: str, rule: str) -> Iterator[None]:
         yield
 
 
-def _figure(width: float, height: float) -> Any:
+def empty_figure(width: float, height: float) -> Any:
+    """Make an empty figure of that size in inches, laid out by what is in it."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _saved(figure: Any, format_: str) -> bytes:
-    """Without dates or versions: the same records give the same bytes."""
+def saved(figure: Any, format_: str) -> bytes:
+    """Write a figure without dates or versions: the same records give the same bytes."""
     nothing = {
         "svg": {"Date": None, "Creator": None, "Format": None, "Type": None},
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},

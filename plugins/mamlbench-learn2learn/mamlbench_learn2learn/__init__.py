@@ -1,4 +1,4 @@
-"""learn2learn as a peer: its classes as algorithms of mamlbench."""
+"""learn2learn as a peer: its classes as algorithms of mamlbench, its task sets as a sampler."""
 
 import mamlbench
 
@@ -12,3 +12,9 @@ def mamlbench_register_algorithms(register):  # type: ignore[no-untyped-def]
     register("l2l-metasgd", f"{here}.gradient:MetaSGD", summary="learn2learn's Meta-SGD")
     register("l2l-anil", f"{here}.gradient:ANIL", summary="learn2learn's ANIL: its MAML around the head")
     register("l2l-reptile", f"{here}.reptile:Reptile", summary="Reptile on learn2learn's module utilities")
+
+
+@mamlbench.hookimpl
+def mamlbench_register_samplers(register):  # type: ignore[no-untyped-def]
+    """Register its task sets."""
+    register("l2l-tasks", "mamlbench_learn2learn.task_sets:TaskSets", summary="training tasks by learn2learn's Taskset")

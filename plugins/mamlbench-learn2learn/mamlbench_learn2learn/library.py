@@ -15,8 +15,8 @@ try:
         import learn2learn  # type: ignore[import-not-found, import-untyped, unused-ignore]
 except ImportError as error:
     raise MissingDependencyError(
-        f"The l2l- algorithms need learn2learn, which cannot be imported ({error}). To install it, put this line into "
-        f"a file requirements.txt and run 'pip install -r requirements.txt': {REQUIREMENT}"
+        f"What begins with l2l- needs learn2learn, which cannot be imported ({error}). To install it, put this line "
+        f"into a file requirements.txt and run 'pip install --no-deps -r requirements.txt': {REQUIREMENT}"
     ) from error
 
 __all__ = ["learn2learn"]

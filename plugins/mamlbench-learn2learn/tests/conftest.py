@@ -1,11 +1,27 @@
 """What the tests share: both harness's and learn2learn's methods on the same tiny network and episodes."""
 
+import os
+import sys
+
 import pytest
 import torch
 
 from mamlbench.api import Classification, EpisodeBatch, Examples, Model, Workbench
 from mamlbench.engine import VmapEngine
+from mamlbench.errors import MissingDependencyError
 from mamlbench.plugin import load_plugins
+
+
+@pytest.fixture(scope="session")
+def needs_learn2learn():
+    """Skip where learn2learn could not be installed; fail where everything is required and Python is the one tried."""
+    try:
+        import mamlbench_learn2learn.library  # noqa: F401
+    except (ModuleNotFoundError, MissingDependencyError) as error:
+        python = ".".join(map(str, sys.version_info[:2]))
+        if os.environ.get("MAMLBENCH_REQUIRE_ALL") == "1" and python == "3.11":
+            pytest.fail(f"{error} (MAMLBENCH_REQUIRE_ALL=1)")
+        pytest.skip(f"learn2learn is not installed for Python {python}: {error}")
 
 
 @pytest.fixture

@@ -6,12 +6,19 @@ import torch
 from mamlbench.cli.main import main
 from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
+from mamlbench_plugins.peers import LEARN2LEARN
 
+pytestmark = pytest.mark.usefixtures("needs_learn2learn")
 NAMES = ["l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile"]
 
 
 def test_the_entry_point_registers_all_of_them():
     assert set(NAMES) <= set(load_plugins().registry.names("algorithm"))
+
+
+def test_mamlbench_knows_of_every_name_where_the_package_is_missing():
+    ours = {entry.name for entry in load_plugins().registry.entries() if entry.origin == "mamlbench-learn2learn"}
+    assert ours == set(LEARN2LEARN)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+pytestmark = pytest.mark.usefixtures("needs_learn2learn")
 NORM = {"adapt_norm": True}  # learn2learn adapts batch norm too
 PAIRS = {  # learn2learn's, ours, options of both, options of ours
     "maml": ("l2l-maml", "maml", {"inner_lr": 0.3}, NORM),

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import Register
+from mamlbench.plugin.spec import KnownElsewhere, Register
 
 PEERS = "mamlbench_plugins.peers"
+LEARN2LEARN = "l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile", "l2l-tasks"
+INSTALL_LEARN2LEARN = """It comes with mamlbench-learn2learn, a package in mamlbench's repository. In a clone:
+pip install ./plugins/mamlbench-learn2learn
+pip install --no-deps -r plugins/mamlbench-learn2learn/requirements.txt"""
 
 
 @hookimpl
@@ -14,3 +18,9 @@ def mamlbench_register_peers(register: Register) -> None:
     register("learn2learn", f"{PEERS}.learn2learn:Learn2Learn", summary="learn2learn's MAML class")
     register("higher", f"{PEERS}.higher:Higher", summary="higher's innerloop_ctx")
     register("torchopt", f"{PEERS}.torchopt:TorchOpt", summary="TorchOpt's MetaSGD")
+
+
+@hookimpl
+def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
+    """learn2learn as algorithms and as a sampler."""
+    known(*LEARN2LEARN, install=INSTALL_LEARN2LEARN)

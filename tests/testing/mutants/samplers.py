@@ -40,6 +40,11 @@ class QueriesInTheKey(TaskSampler):
         return super().episodes(split, first + 1000 * queries, count, shots=shots, queries=queries)
 
 
+@caught_by("more queries keep the support", "sampler")
+class DeniesItAndTestsOtherwise(QueriesInTheKey):
+    keeps_support = False
+
+
 @caught_by("evaluation episodes are shared", "sampler")
 class TestsByTrainingSeed(TaskSampler):
     def __init__(self, pools, ways, *, episode_seed, training_seed, options):

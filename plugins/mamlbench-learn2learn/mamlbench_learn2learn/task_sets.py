@@ -1,0 +1,102 @@
+"""learn2learn's task sets as a sampler: its MetaDataset, its transforms and its Taskset, over mamlbench's pictures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from mamlbench.api import ClassPool, EpisodeBatch, Examples, TaskSampler, mix
+from mamlbench.errors import ConfigError
+from mamlbench_learn2learn.library import learn2learn
+
+TURNS = [0.0, 90.0, 180.0, 270.0]
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """A pool as learn2learn wants it: picture i and the number of its class. The pictures lie in memory, decoded."""
+
+    def __init__(self, pool: ClassPool) -> None:
+        self.pool = pool
+        classes = np.repeat(np.arange(len(pool.class_names)), pool.sizes)  # [pictures]
+        turns = 4 if pool.rotations == "classes" else 1
+        # the classes turned once come after all classes as they are, as in the pool
+        self.labels = np.concatenate([classes + turn * len(pool.class_names) for turn in range(turns)]).tolist()
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        turn, place = divmod(index, len(self.pool.rows))
+        picture = self.pool.images[self.pool.rows[place]]  # [C, H, W] uint8
+        return self.pool.shown(picture.rot90(turn, (1, 2))[None])[0], self.labels[index]
+
+
+class TaskSets(TaskSampler):
+    """Training tasks come one by one from a learn2learn Taskset, with the transforms of its Omniglot benchmark.
+
+    learn2learn draws from Python's global generator. It is seeded with the episode's key before each task and put back
+    after it, so that episode i is the same in any order; with more queries it is another. Validation and test episodes
+    are the default sampler's: every score is paired with that of the untrained network, on the same episodes.
+    """
+
+    keeps_support: ClassVar[bool] = False
+
+    def __init__(self, *given: Any, **seeds: Any) -> None:
+        super().__init__(*given, **seeds)
+        self.taskset = cache(self._taskset)
+
+    def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
+        if split != "train":
+            return super().episodes(split, first, count, shots=shots, queries=queries)
+        keys, taskset = self.keys(split, first, count), self.taskset(shots, queries)
+        tasks = [_task(taskset, int(key)) for key in keys]
+        x, y = (torch.stack(part) for part in zip(*tasks, strict=True))  # [T, N * (K + Q), ...], sorted by class
+        x, y = (part.view(count, self.ways, shots + queries, *part.shape[2:]) for part in (x, y))
+        support, query = (
+            Examples(x[:, :, part].flatten(1, 2), y[:, :, part].flatten(1, 2).to(x.device))
+            for part in (slice(shots), slice(shots, None))
+        )
+        return EpisodeBatch(support, query, torch.from_numpy(mix(keys, 3).view(np.int64)))
+
+    def _taskset(self, shots: int, queries: int) -> Any:
+        pool = self.pools["train"]
+        if not isinstance(pool, ClassPool):
+            raise ConfigError("l2l-tasks draws from pictures sorted by class: this data set has none; try fresh.")
+        pool.episodes(self.keys("train", 0, 1), self.ways, shots, queries)  # says what the pool is too small for
+        pictures = Pictures(pool)
+        data = learn2learn.data.MetaDataset(pictures, indices_to_labels=dict(enumerate(pictures.labels)))
+        make = learn2learn.data.transforms
+        transforms = [
+            make.FusedNWaysKShots(data, n=self.ways, k=shots + queries),
+            make.LoadData(data),
+            make.RemapLabels(data),
+            make.ConsecutiveLabels(data),
+        ]
+        if pool.rotations == "episode":
+            transforms.append(learn2learn.vision.transforms.RandomClassRotation(data, TURNS))
+        return learn2learn.data.Taskset(data, transforms)
+
+
+def _task(taskset: Any, key: int) -> tuple[Tensor, Tensor]:
+    """The task of a key: x ``[N * (K + Q), ...]``, y ``[N * (K + Q)]``."""
+    with _seeded(key):
+        x, y = taskset.sample()
+    return x, y
+
+
+@contextmanager
+def _seeded(key: int) -> Iterator[None]:
+    before = random.getstate()
+    random.seed(key)
+    try:
+        yield
+    finally:
+        random.setstate(before)
