@@ -13,6 +13,7 @@ version = release = __version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3  # links such as explanation.md#modes-of-evaluation
+smartquotes_action = "D"  # dashes only: much of what is quoted is code
 suppress_warnings = ["myst.header"]  # the changelog that is shown begins at its second level
 
 autodoc_member_order = "bysource"
@@ -21,6 +22,7 @@ autodoc_class_signature = "separated"
 autodoc_inherit_docstrings = False
 python_use_unqualified_type_names = True
 maximum_signature_line_length = 100
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 
 html_theme = "furo"
@@ -35,9 +37,9 @@ pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
 
-def _skip(app: Any, what: str, name: str, value: object, skip: bool, options: object) -> bool | None:
-    """Leave out the attribute of a class that says where its options are declared: the options class stands by itself."""
-    return True if what == "class" and name == "Options" else None
+def _skip(app: Any, what: str, name: str, *_: object) -> bool | None:
+    """Leave out what every options class and every named tuple has."""
+    return True if what == "class" and name in {"Options", "__new__"} else None
 
 
 def setup(app: Any) -> None:

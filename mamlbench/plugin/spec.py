@@ -58,27 +58,30 @@ def mamlbench_register_peers(register: Register) -> None:
 
 @hookspec
 def mamlbench_add_commands(cli: click.Group) -> None:
-    """Add commands of your own to the command line."""
+    """Add commands of your own to the command line, with ``cli.add_command`` or ``@cli.command()``."""
 
 
 @hookspec
 def mamlbench_run_started(spec: RunSpec) -> None:
-    """A run begins."""
+    """A run of ``spec`` begins."""
 
 
 @hookspec
 def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> None:
-    """A data set is being prepared, once: ``done`` of ``total`` pictures; called a few times a second."""
+    """The data set ``title`` is being prepared for ``spec``, once: ``done`` of ``total`` pictures; a few times a second."""
 
 
 @hookspec
 def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
-    """``step`` meta-iterations are done; called at the logging interval with the mean training loss since."""
+    """``step`` meta-iterations of ``spec`` are done; called at the logging interval.
+
+    ``metrics`` holds the mean training loss since the last call (``loss``) and the clocks so far in seconds.
+    """
 
 
 @hookspec
 def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
-    """The model was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations.
+    """The model of ``spec`` was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations.
 
     ``metrics`` holds the mean score under the name of the problem's metric, e.g. ``{"accuracy": 0.93}``.
     """
@@ -86,4 +89,4 @@ def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[s
 
 @hookspec
 def mamlbench_run_finished(spec: RunSpec, record: RunRecord) -> None:
-    """A run ended, for whatever reason (see ``record.status``), and its record is written."""
+    """The run of ``spec`` ended, for whatever reason (see ``record.status``), and its record is written."""
