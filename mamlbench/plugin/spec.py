@@ -68,7 +68,10 @@ def mamlbench_run_started(spec: RunSpec) -> None:
 
 @hookspec
 def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> None:
-    """The data set ``title`` is being prepared for ``spec``, once: ``done`` of ``total`` pictures; a few times a second."""
+    """The data set ``title`` is being prepared for ``spec``, once: ``done`` of ``total`` pictures are.
+
+    Called a few times a second.
+    """
 
 
 @hookspec
