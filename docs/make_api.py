@@ -47,7 +47,7 @@ SOME = {
         "RunRecord", "Evaluation", "Adaptation", "Interval", "ModeResult", "Measurement", "Segment", "CurvePoint",
         "DataFacts", "Environment",
     ),
-    "mamlbench.spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders"),
+    "mamlbench.spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders", "Published"),
     "mamlbench.testing.pytest": ("Project", "Done", "project"),
 }  # fmt: skip
 """Of these modules some names are public: what public functions take, return or raise."""

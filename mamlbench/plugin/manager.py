@@ -17,6 +17,7 @@ import pluggy
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
+from mamlbench.plugin.published import PublishedFile
 from mamlbench.plugin.registry import KINDS, Entry, Registry
 from mamlbench.plugin.tracking import TrackerListener
 
@@ -122,8 +123,13 @@ def _collect(registry: Registry, module: Any, report: PluginReport) -> None:
             found.append(Entry(kind, name, target, summary, report.origin))
 
         hook(register)
+    files: list[PublishedFile] = []
+    if hasattr(module, f"{PROJECT}_register_published"):
+        module.mamlbench_register_published(lambda file: files.append(PublishedFile(Path(file), report.origin)))
     registry.add_all(found)
+    registry.published += files
     report.provides = [f"{entry.kind} {entry.name}" for entry in found]
+    report.provides += [f"published {file.path.stem}" for file in files]
 
 
 def _import_file(path: Path) -> ModuleType:

@@ -8,6 +8,7 @@ is named in the record and never costs a run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from mamlbench.plugin.markers import hookspec
@@ -54,6 +55,23 @@ def mamlbench_register_trackers(register: Register) -> None:
 @hookspec
 def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
+
+
+class RegisterPublished(Protocol):
+    """The callback for published numbers; call it once per file."""
+
+    def __call__(self, file: str | Path) -> None:
+        """Register a TOML file."""
+
+
+@hookspec
+def mamlbench_register_published(register: RegisterPublished) -> None:
+    """Register TOML files of published numbers, such as ``Path(__file__).with_name("published.toml")``.
+
+    Here ``register(file)`` takes nothing but the file. It has tables ``[[group]]``, each with ``results``, a list of
+    numbers, and beside it whatever they share; the fields are those of ``mamlbench.spec.Published``. It is read when
+    ``mamlbench published`` or ``mamlbench info`` asks for it.
+    """
 
 
 @hookspec

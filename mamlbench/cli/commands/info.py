@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mamlbench.cli import options as shared
+from mamlbench.cli.commands.published import known_numbers, numbers_table, remarks
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import Entry
+
+if TYPE_CHECKING:
+    from mamlbench.spec import Published
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
@@ -25,16 +29,22 @@ LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "ma
 @click.pass_context
 def command(context: click.Context, *, name: str, as_json: bool) -> None:
     """Show an algorithm, data set, backbone, sampler or tracker: what it is, its options with defaults, its presets."""
-    registry = session_of(context).plugins.registry
+    plugins = session_of(context).plugins
+    registry = plugins.registry
     entries = [entry for entry in registry.entries() if entry.name == name]
     if not entries:
         raise ConfigError(f"Nothing is called '{name}'.{did_you_mean(name, (e.name for e in registry.entries()))}")
     described = [describe(entry) for entry in entries]
+    numbers = [number for number in known_numbers(plugins) if name in {number.algorithm, number.dataset}]
+    if numbers:
+        plain = [number.model_dump(mode="json") for number in numbers]
+        described = [{**each, "published": plain} for each in described]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
     for each in described:
         _show(each)
+    _show_numbers(numbers)
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -109,6 +119,17 @@ def _show(found: dict[str, Any]) -> None:
             shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
             rows.add_row(preset["name"], where or "any", escape(shown), escape(preset.get("source", "")))
         out.print(rows)
+
+
+def _show_numbers(numbers: list[Published]) -> None:
+    from mamlbench.cli.show import console
+
+    if numbers:
+        out = console()
+        out.print("[bold]Published[/]: to be compared under the same conditions only")
+        out.print(numbers_table(numbers))
+        for line in remarks(numbers):
+            out.print(line, markup=False, highlight=False)
 
 
 def _value(value: Any) -> str:
