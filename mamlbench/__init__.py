@@ -31,3 +31,8 @@ def __getattr__(name: str) -> Any:
 
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'mamlbench' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Name what is imported when it is used too, for completion and ``help``."""
+    return sorted({*globals(), *__all__})

@@ -20,7 +20,14 @@ from mamlbench.spec import Mode, Preset
 
 
 class Direction(NamedTuple):
-    """What a batch says about the next update, as sums, so that chunks of tasks and ranks can be added up."""
+    """What a batch says about the next update, as sums, so that chunks of tasks and ranks can be added up.
+
+    Attributes:
+        sums: one tensor per meta-parameter, by name and of its shape, summed over tasks.
+        loss: the training loss summed over tasks, a scalar ``[]``.
+        count: number of tasks (or of labelled examples).
+        carry: what a sequential method hands from one batch to the next.
+    """
 
     sums: Parameters  # one tensor per meta-parameter, summed over tasks
     loss: Tensor  # [] training loss, summed over tasks
@@ -28,6 +35,7 @@ class Direction(NamedTuple):
     carry: Any = None  # what a sequential method hands from one batch to the next
 
     def __add__(self, other: object) -> Direction:
+        """Take two parts of a batch together; ``carry`` is the later part's."""
         if not isinstance(other, Direction):
             return NotImplemented
         sums = {name: value + other.sums[name] for name, value in self.sums.items()}
@@ -35,7 +43,7 @@ class Direction(NamedTuple):
 
     @property
     def mean(self) -> Parameters:
-        """The sums divided by the count."""
+        """The sums divided by the count: one tensor per meta-parameter, by name and of its shape."""
         return {name: value / self.count for name, value in self.sums.items()}
 
 
@@ -95,19 +103,29 @@ class Algorithm(ABC):
 
     @abstractmethod
     def direction(self, batch: Any) -> Direction:
-        """Compute, from an EpisodeBatch (or labelled Examples), what to do next; nothing is changed."""
+        """Compute what to do next; nothing is changed.
+
+        Args:
+            batch: an EpisodeBatch of T tasks, support and query x ``[T, n, *input_shape]``; or, where the method feeds
+                on them, labelled Examples, x ``[n, *input_shape]``.
+        """
 
     @abstractmethod
     def apply(self, direction: Direction) -> None:
-        """Take the outer step."""
+        """Take the outer step: change ``meta``, the optimiser, and whatever else training changes."""
 
     @abstractmethod
     def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
-        """Yield the learners of T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is."""
+        """Yield the learners of T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is.
+
+        Args:
+            support: x ``[T, n, *input_shape]``, y ``[T, n]`` (or ``[T, n, outputs]``).
+            keys: int64 ``[T]``, for what is random inside a task.
+        """
 
     @abstractmethod
     def initial_state(self, support: Examples) -> Any:
-        """The state of ONE task before the first adaptation step."""
+        """The state of ONE task, with support x ``[n, *input_shape]``, before the first adaptation step."""
 
     @abstractmethod
     def predict(self, state: Any, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
@@ -115,14 +133,17 @@ class Algorithm(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, Tensor]:
-        """Everything that training changes, as flat tensors."""
+        """Everything that training changes: tensors by name, of any shape, without nesting."""
 
     @abstractmethod
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what ``state`` returned, bit for bit."""
+        """Restore what ``state`` returned, by name and bit for bit."""
 
     def adapt(self, support: Examples, keys: Tensor) -> Learner:
-        """Adapt to T support sets (x ``[T, n, ...]``) and return their learner."""
+        """Adapt to T support sets (x ``[T, n, *input_shape]``, keys int64 ``[T]``) and return their learner.
+
+        Raises RuntimeError where ``adaptation`` yields none.
+        """
         learner = None
         for learner in self.adaptation(support, keys):  # noqa: B007 (the last one is wanted)
             pass
@@ -132,7 +153,13 @@ class Algorithm(ABC):
 
 
 class Learner:
-    """T adapted tasks. ``states`` is None before the first step: then every task starts from the shared state."""
+    """T adapted tasks.
+
+    Args:
+        algorithm: the method; its ``initial_state`` and ``predict`` are used.
+        states: pytree with a leading dimension T; None before the first step: every task starts from the shared state.
+        support: what they were adapted to: x ``[T, n, *input_shape]``.
+    """
 
     def __init__(self, algorithm: Algorithm, states: Any, support: Examples) -> None:
         self.algorithm = algorithm
@@ -159,15 +186,20 @@ class InnerLoop(Algorithm):
 
     @abstractmethod
     def init(self, meta: Parameters, support: Examples) -> Any:
-        """The state before the first step."""
+        """The state before the first step: any pytree of tensors.
+
+        Args:
+            meta: what training learns, by name.
+            support: ONE task's examples: x ``[n, *input_shape]``, y ``[n]``.
+        """
 
     @abstractmethod
     def step(self, state: Any, support: Examples) -> Any:
-        """The state after one more step on these support examples."""
+        """The state after one more step on ONE task's examples: x ``[n, *input_shape]``, y ``[n]``."""
 
     @abstractmethod
     def parameters(self, state: Any) -> Parameters:
-        """The network's parameters in a state."""
+        """The network's parameters in a state, by name."""
 
     @property
     @abstractmethod
@@ -178,11 +210,11 @@ class InnerLoop(Algorithm):
         return self.init(self.meta, support)
 
     def prepared(self, support: Examples) -> Examples:
-        """What the test-time steps see of T support sets: the examples themselves unless overridden."""
+        """What the test-time steps see of T support sets ``[T, n, ...]``: the examples themselves unless overridden."""
         return support
 
     def minibatch(self, support: Examples, keys: Tensor, step: int, *, training: bool) -> Examples:
-        """The support examples ``[T, ...]`` that step number ``step`` sees; all of them unless overridden."""
+        """The support examples ``[T, n, ...]`` that step number ``step`` sees (0: the first); all unless overridden."""
         return support
 
     def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
@@ -191,7 +223,14 @@ class InnerLoop(Algorithm):
         yield from (Learner(self, states, support) for states in self.inner_loop(seen, keys, self.test_steps))
 
     def inner_loop(self, support: Examples, keys: Tensor, steps: int, *, training: bool = False) -> Iterator[Any]:
-        """Yield the states of T tasks after 1, 2, ... steps."""
+        """Yield the states of T tasks after 1, 2, ... steps: the pytree of ``step``, with a leading dimension T.
+
+        Args:
+            support: x ``[T, n, *input_shape]``, y ``[T, n]``.
+            keys: int64 ``[T]``.
+            steps: how many.
+            training: whether they are those of training, which ``minibatch`` may treat otherwise.
+        """
         states: Any = None
         for number in range(steps):
             seen = self.minibatch(support, keys, number, training=training)
@@ -244,12 +283,12 @@ class GradientBased(OuterStep):
         self.outer = OuterOptimizer(self.meta, options, bench.iterations)
 
     def initial_meta(self) -> Parameters:
-        """What training learns, as it is before training: the network's parameters unless overridden."""
+        """What training learns, by name, as it is before training: the network's parameters unless overridden."""
         return self.model.initial_parameters()
 
     @abstractmethod
     def loss(self, state: Any, query: Examples) -> Tensor:
-        """The outer loss of the adapted state on the query set, a scalar."""
+        """The outer loss, a scalar ``[]``, of ONE adapted task on its query set x ``[n, *input_shape]``, y ``[n]``."""
 
     @property
     def model(self) -> Model:
@@ -264,17 +303,20 @@ class GradientBased(OuterStep):
 
 
 def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put ``prefix/`` before every name."""
+    """Put ``prefix/`` before every name; tensors of any shape."""
     return {f"{prefix}/{name}": value for name, value in tensors.items()}
 
 
 def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take the names that begin with ``prefix/``, without it."""
+    """Take the tensors, of any shape, whose names begin with ``prefix/``, and name them without it."""
     return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
 
 
 def copy_into(target: Parameters, source: Parameters) -> None:
-    """Overwrite the values of ``target`` in place. Raises KeyError where a name is missing."""
+    """Overwrite the values of ``target`` in place by those of the same name and shape.
+
+    Raises KeyError where a name is missing in ``source``.
+    """
     for name, value in target.items():
         value.copy_(source[name])
 

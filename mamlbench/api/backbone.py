@@ -16,7 +16,7 @@ from mamlbench.api.options import Options
 from mamlbench.errors import ConfigError
 
 Statistics = list[tuple[Tensor, Tensor]]
-"""Mean and biased variance of every batch-norm layer, in the order in which the layers run."""
+"""Mean and biased variance ``[features]`` of every batch-norm layer, in the order in which the layers run."""
 
 _recording: ContextVar[Statistics | None] = ContextVar("recording", default=None)
 _replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
@@ -26,7 +26,12 @@ class BatchNorm(nn.Module):
     """Batch normalisation by the current batch, or by statistics that the caller gives: never a side effect.
 
     Takes ``[n, features]`` or ``[n, features, H, W]``. No running statistics are kept (they would leak between
-    tasks). The MAML networks have a bias and no scale.
+    tasks). The MAML networks have a bias and no scale (Finn et al. 2017, code).
+
+    Args:
+        features: size of the second dimension.
+        scale: whether there is a learned factor ``weight`` ``[features]`` beside the learned ``bias`` ``[features]``.
+        eps: added to the variance.
     """
 
     def __init__(self, features: int, *, scale: bool = False, eps: float = 1e-5) -> None:
@@ -36,6 +41,7 @@ class BatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(features)) if scale else None
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise ``[n, features]`` or ``[n, features, H, W]``; the shape stays."""
         replaying = _replaying.get()
         if replaying is not None:
             return self._normalised(x, *next(replaying))
@@ -78,14 +84,20 @@ def replay_statistics(statistics: Statistics) -> Iterator[None]:
 
 
 class Network(nn.Module):
-    """Features, then a head."""
+    """Features, then a head.
+
+    Args:
+        features: ``[n, *input_shape]`` to ``[n, d]``.
+        head: ``[n, d]`` to ``[n, outputs]``.
+    """
 
     def __init__(self, features: nn.Module, head: nn.Module) -> None:
         super().__init__()
         self.features = features
         self.head = head
 
-    def forward(self, x: Tensor) -> Tensor:  # [n, *input_shape] -> [n, outputs]
+    def forward(self, x: Tensor) -> Tensor:
+        """``[n, *input_shape]`` to ``[n, outputs]``."""
         return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
@@ -109,7 +121,10 @@ class Backbone(ABC):
         return nn.Linear(features, outputs)
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
-        """Build the network, with parameters drawn from torch's global random state."""
+        """Build the network, with parameters drawn from torch's global random state.
+
+        Raises ConfigError where a layer has batch-norm statistics of torch's, which are a side effect.
+        """
         features, width = self.features(input_shape)
         network = Network(features, self.head(width, outputs))
         for name, module in network.named_modules():

@@ -32,7 +32,12 @@ MEASURED = 2000
 
 @dataclass(frozen=True)
 class Normalisation:
-    """What is subtracted from each channel of pixels in [0, 1], and what the rest is divided by."""
+    """What is subtracted from each channel of pixels in [0, 1], and what the rest is divided by.
+
+    Args:
+        mean: one number for each of the C channels.
+        deviation: one number for each of the C channels.
+    """
 
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -52,6 +57,8 @@ class ClassPool(TaskPool):
     ``normalisation`` is applied to every example, ``augmentation`` to labelled ones only.
     ``device`` is where examples go; the images may stay on the CPU, where the device has no room for them.
     ``mapped`` is the map that the images lie in, if they do.
+
+    Raises DataError where the images are of another type or shape, or a class has none.
     """
 
     images: Tensor
@@ -95,12 +102,12 @@ class ClassPool(TaskPool):
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Number of images of each class."""
+        """Number of images of each class: int64 ``[classes]``, rotations not counted."""
         return np.diff(self.offsets)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
-        """Rows of ``images`` that belong to this pool, class after class."""
+        """Rows of ``images`` that belong to this pool, class after class: int64 ``[images of this pool]``."""
         assert self.starts is not None
         return np.repeat(self.starts - self.offsets[:-1], self.sizes) + np.arange(self.offsets[-1])
 

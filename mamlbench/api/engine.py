@@ -20,17 +20,21 @@ class MetaLearned(Protocol):
         """2 to differentiate through the inner steps, 1 not to."""
 
     def init(self, meta: Parameters, support: Examples) -> Any:
-        """The task's state before the first step."""
+        """The state before the first step, a pytree; ``meta`` by name, ``support`` x ``[n, *input_shape]``."""
 
     def step(self, state: Any, support: Examples) -> Any:
-        """The state after one more inner step."""
+        """The state after one more inner step on ``support``, x ``[n, *input_shape]``."""
 
     def loss(self, state: Any, query: Examples) -> Tensor:
-        """The outer loss of the adapted state, a scalar."""
+        """The outer loss of the adapted state on ``query``, x ``[n, *input_shape]``: a scalar ``[]``."""
 
 
 class Engine(ABC):
-    """Runs per-task functions over the T tasks of a batch."""
+    """Runs per-task functions over the T tasks of a batch.
+
+    Attributes:
+        name: as ``--engine`` takes it and records keep it.
+    """
 
     name: str
 
@@ -54,4 +58,13 @@ class Engine(ABC):
 
         With ``gradient_order`` 2 it is differentiated through all ``steps`` inner steps. With 1 it is the gradient
         at the adapted state, pulled back through ``init`` alone (Finn et al. 2017, section 5.2).
+
+        Args:
+            method: functions of ONE task.
+            meta: meta-parameters by name.
+            batch: T episodes.
+            steps: number of inner steps.
+
+        Returns:
+            The gradient, by name and in the shapes of ``meta``, and the loss, a scalar ``[]``.
         """

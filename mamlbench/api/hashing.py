@@ -13,16 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
+"""64-bit keys, of any shape: whatever is random is a pure function of one."""
 
 
 def seed_key(*parts: object) -> np.uint64:
-    """Turn names and numbers into a 64-bit key."""
+    """Turn names and numbers into a 64-bit key, by BLAKE2b over their texts."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))
 
 
 def mix(key: Keys | np.uint64, counter: NDArray[Any] | int) -> Keys:
-    """Hash ``key`` with ``counter``, elementwise with broadcasting: uint64 in, uint64 out."""
+    """Hash ``key`` with ``counter``, elementwise: ``[...]`` and ``[...]`` to uint64 of the shape they broadcast to.
+
+    The finaliser of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+    """
     with np.errstate(over="ignore"):
         z: Keys = np.asarray(key, np.uint64) + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * np.uint64(
             0x9E3779B97F4A7C15
@@ -33,7 +37,7 @@ def mix(key: Keys | np.uint64, counter: NDArray[Any] | int) -> Keys:
 
 
 def uniform(key: Keys, counter: NDArray[Any] | int) -> NDArray[np.float64]:
-    """Numbers in [0, 1), elementwise."""
+    """Float64 numbers in [0, 1), elementwise: ``[...]`` and ``[...]`` to the shape they broadcast to."""
     return (mix(key, counter) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

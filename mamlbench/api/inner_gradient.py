@@ -49,9 +49,9 @@ def inner_gradient(loss: Loss, state: Parameters, support: Examples, adapted: Co
     See "Scalable Meta-Learning via Mixed-Mode Differentiation", ICML 2025 (arXiv 2505.00793).
 
     Args:
-        loss: a scalar of one task; may close over nothing that belongs to a task or is differentiated.
+        loss: a scalar ``[]`` of one task; may close over nothing that belongs to a task or is differentiated.
         state: tensors by name; gradients flow back to all of them.
-        support: the task's examples; no gradient flows to them.
+        support: the task's examples, x ``[n, *input_shape]``; no gradient flows to them.
         adapted: names in ``state``.
 
     Returns:

@@ -11,7 +11,7 @@ from mamlbench.api.hashing import draw, mix
 
 
 def minibatch_order(keys: Tensor, examples: int, size: int, step: int) -> Tensor:
-    """Which of ``examples`` belong to minibatch ``step``: int64 ``[T, size]``.
+    """Which of ``examples`` belong to minibatch ``step`` (0: the first): keys int64 ``[T]`` to int64 ``[T, size]``.
 
     The examples are shuffled, handed out in turn and shuffled again when they are used up (a minibatch may lie
     across two shuffles), as the original Reptile code does. Depends on the episode's key alone.

@@ -12,10 +12,15 @@ from mamlbench.api.backbone import BatchNorm, Network, Statistics, record_statis
 from mamlbench.spec import Mode
 
 Parameters = dict[str, Tensor]
+"""Tensors by name, as ``nn.Module.named_parameters`` names them: ``{"head.weight": [outputs, d], ...}``."""
 
 
 class Model:
-    """``outputs = model(parameters, x)``, for one task; the engine maps it over tasks."""
+    """``outputs = model(parameters, x)``, for one task; the engine maps it over tasks.
+
+    Args:
+        network: whose layers are used; its own parameters are never changed.
+    """
 
     def __init__(self, network: Network) -> None:
         self.network = network.requires_grad_(False)
@@ -27,7 +32,7 @@ class Model:
         )
 
     def initial_parameters(self) -> Parameters:
-        """A copy of the parameters the network was built with."""
+        """A copy of the parameters the network was built with, by name."""
         return {name: value.detach().clone() for name, value in self.network.named_parameters()}
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
@@ -43,7 +48,7 @@ class Model:
         return self._part("head", parameters, features)
 
     def statistics(self, parameters: Mapping[str, Tensor], x: Tensor) -> Statistics:
-        """What each batch-norm layer normalises ``x`` by, in one pass."""
+        """What each batch-norm layer normalises ``x`` ``[n, *input_shape]`` by, in one pass."""
         with record_statistics() as statistics:
             self(parameters, x)
         return statistics
@@ -51,9 +56,15 @@ class Model:
     def predict(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
         """Outputs for the query examples of one task, ``[n, *input_shape]`` to ``[n, outputs]``.
 
-        transductive: the query examples are normalised together, by their own batch.
-        inductive: by the statistics of the support set under these parameters; no query example sees another.
-        support+query: each query example together with the support set, one pass each.
+        - transductive: the query examples are normalised together, by their own batch.
+        - inductive: by the statistics of the support set under these parameters; no query example sees another.
+        - support+query: each query example together with the support set, one pass each.
+
+        Args:
+            parameters: those of the adapted task, by name.
+            support_x: the task's support examples ``[k, *input_shape]``.
+            x: query examples ``[n, *input_shape]``.
+            mode: how batch norm sees them.
         """
         if mode == "transductive":
             return self(parameters, x)

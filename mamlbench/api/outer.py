@@ -13,6 +13,7 @@ from mamlbench.api.model import Parameters
 from mamlbench.api.options import Options
 
 Schedule = Literal["constant", "linear", "cosine"]
+"""How the outer learning rate goes on: as it is, or down to 0 along a line or half a cosine."""
 
 
 class OuterOptions(Options):
@@ -35,7 +36,13 @@ def scheduled(schedule: Schedule, done: int, total: int) -> float:
 
 
 class OuterOptimizer:
-    """Updates ``parameters`` in place."""
+    """Updates meta-parameters in place.
+
+    Args:
+        parameters: by name, of any shape; changed by ``step``.
+        options: which optimiser, its rate, its schedule, its clip.
+        iterations: planned meta-iterations, for the schedule.
+    """
 
     def __init__(self, parameters: Parameters, options: OuterOptions, iterations: int) -> None:
         self.parameters = parameters
@@ -46,7 +53,7 @@ class OuterOptimizer:
         self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
 
     def step(self, gradient: Parameters) -> None:
-        """Take one step along ``gradient``, clipped where that is asked for."""
+        """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped where asked for."""
         for name, value in self.parameters.items():
             clip = self.options.clip
             value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)
@@ -57,7 +64,7 @@ class OuterOptimizer:
         self.done += 1
 
     def state(self) -> dict[str, Tensor]:
-        """Moments and step counts as flat tensors."""
+        """Moments (in the parameters' shapes) and step counts (scalars), as tensors by name."""
         flat = {"done": torch.tensor(self.done)}
         for name, value in self.parameters.items():
             for key, tensor in self.optimizer.state.get(value, {}).items():
@@ -65,7 +72,7 @@ class OuterOptimizer:
         return flat
 
     def load_state(self, state: dict[str, Tensor]) -> None:
-        """Restore what ``state`` returned."""
+        """Restore what ``state`` returned, by name."""
         self.done = int(state["done"])
         self.optimizer.state.clear()
         for name, value in self.parameters.items():

@@ -66,6 +66,7 @@ class PackedImages:
     a larger set. ``facts`` are short strings that a source wants to find again (its content hash, its origin).
     ``hashes`` uint8 ``[images, 16]`` are those of ``image_hashes``; a set that was prepared has them.
     ``mapped``: the map that the images lie in, where they do; they are to be read, never written.
+    ``offsets`` is int64 ``[classes + 1]``, ``starts`` int64 ``[classes]``.
     """
 
     images: Tensor
@@ -104,7 +105,7 @@ class ImageStream:
 
     @cached_property
     def image_bytes(self) -> int:
-        """Size of one image."""
+        """Size of one image in bytes."""
         return int(np.prod(self.shape))
 
 
@@ -123,6 +124,11 @@ def packed_images(path: Path, build: Callable[[], PackedImages | ImageStream]) -
 
     Two processes that build at once do no harm: each writes under its own name and renames. One that is killed leaves
     a file under such a name, which a later one removes.
+
+    Args:
+        path: the file in the cache folder; its name should change with the raw data.
+        build: makes the set.
+
     Raises CacheError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
     """
     prepared = prepared_images(path)

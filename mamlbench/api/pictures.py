@@ -38,7 +38,13 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture still to be decoded: its row in the set, a name its owner knows, its bytes or why there are none."""
+    """A picture still to be decoded.
+
+    Args:
+        row: its row in the set.
+        name: a name its owner knows, for messages.
+        content: the file's bytes, or why there are none.
+    """
 
     row: int
     name: str
@@ -47,7 +53,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class PictureFormat:
-    """What pictures are made into: ``[channels, side, side]``.
+    """What pictures are made into: uint8 ``[channels, side, side]``.
 
     ``ink``: None for photographs. Of drawings it is made 1 (bright on dark paper) or 0; which of them a picture has is
     told by its border, which is taken for paper. What is transparent is white.
@@ -122,7 +128,14 @@ def decoded(
 
 
 def tell(items: Iterable[Item], title: str, count: int, progress: Progress) -> Iterator[Item]:
-    """Hand ``items`` on, and tell how many of ``count`` have been dealt with: a few times a second, and at the end."""
+    """Hand ``items`` on, and tell how many of ``count`` have been dealt with: a few times a second, and at the end.
+
+    Args:
+        items: of any kind.
+        title: what is being done, for whoever is told.
+        count: how many there will be.
+        progress: told title, number done, ``count``.
+    """
     done, reported = 0, 0.0
     for done, item in enumerate(items, 1):
         yield item

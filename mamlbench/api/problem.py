@@ -12,7 +12,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Metric:
-    """A score per episode. Model selection, tables and gates follow its direction."""
+    """A score per episode. Model selection, tables and gates follow its direction.
+
+    Args:
+        name: as tables show it.
+        unit: '%' where the score is a share, shown times 100; else the unit, or nothing.
+        higher_is_better: its direction.
+    """
 
     name: str
     unit: str
@@ -24,7 +30,12 @@ class Metric:
 
 
 class Problem(ABC):
-    """Loss and score of one task."""
+    """Loss and score of one task.
+
+    Attributes:
+        metric: what ``score`` measures.
+        outputs: number of outputs that the network needs.
+    """
 
     metric: Metric
     outputs: int
@@ -35,10 +46,10 @@ class Problem(ABC):
 
     @abstractmethod
     def score(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Mean score over the last example dimension: ``[..., n, outputs]`` to ``[...]``."""
+        """Mean score over n examples: ``[..., n, outputs]`` and targets ``[..., n]`` (or as outputs) to ``[...]``."""
 
     def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Mean loss over the examples, a scalar."""
+        """Mean loss over the examples: ``[n, outputs]`` and targets ``[n]`` or ``[n, outputs]`` to a scalar ``[]``."""
         return self.losses(outputs, y).mean()
 
 

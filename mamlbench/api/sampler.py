@@ -22,6 +22,7 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
         ways: classes per episode.
         episode_seed: seed of validation and test episodes, the same for all algorithms and training seeds.
         training_seed: seed of training episodes, the same for all algorithms.
+        options: of the class ``Options``.
 
     Attributes:
         keeps_support: whether asking for more queries leaves the support of a training episode as it is; that of a
@@ -42,7 +43,7 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
         }
 
     def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which task stands at each place of the sequence; a fixed set of tasks repeats its own."""
+        """Which task stands at each place of the sequence, int64 ``[n]`` to ``[n]``; a fixed set repeats its own."""
         return index
 
     def keys(self, split: str, first: int, count: int) -> Keys:
@@ -50,9 +51,12 @@ class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the defa
         return mix(self._seeds[split], self.key_index(split, np.arange(first, first + count)))
 
     def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
-        """Episodes ``first`` to ``first + count - 1`` of a split."""
+        """Episodes ``first`` to ``first + count - 1`` of a split: support x ``[count, ways * shots, *input_shape]``.
+
+        Raises ConfigError where the split is too small for what is asked.
+        """
         return self.pools[split].episodes(self.keys(split, first, count), self.ways, shots, queries)
 
     def labelled(self, split: str, index: int, count: int) -> Examples:
-        """Minibatch ``index`` of ``count`` labelled examples of a split, for pretraining."""
+        """Minibatch ``index`` of a split's labelled examples, for pretraining: x ``[count, *input_shape]``."""
         return self.pools[split].labelled(np.uint64(mix(self._seeds[split], index)), count)

@@ -19,13 +19,20 @@ from mamlbench.api.pictures import PictureFormat, Progress
 from mamlbench.api.problem import Classification, Problem
 
 SPLITS = ("train", "val", "test")
+"""Names of the splits of every source."""
 
 
 @dataclass(frozen=True)
 class SourceInfo:
     """What a user should know of a data set before showing numbers or pictures of it.
 
-    ``obtain``: how to come by it, for ``mamlbench info`` where it is not there.
+    Args:
+        title: its name in full.
+        licence: its licence, or what is known of it.
+        citation: the paper or page to cite.
+        publishable: whether its pictures may be shown in a page made from results.
+        homepage: where it comes from.
+        obtain: how to come by it, for ``mamlbench info`` where it is not there.
     """
 
     title: str
@@ -71,15 +78,21 @@ class Finding:
 
 
 class TaskPool(ABC):
-    """One split of a source: everything its tasks are made of."""
+    """One split of a source: everything its tasks are made of.
+
+    Attributes:
+        hash: of its content, the same on every machine.
+        size: number of classes (or of functions).
+    """
 
     hash: str
     size: int
 
     @abstractmethod
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
-        """Make one episode per key, a pure function of the key; more queries keep the support.
+        """Make one episode per key ``[T]``, a pure function of the key; more queries keep the support.
 
+        Support x is ``[T, ways * shots, *input_shape]``, query x ``[T, ways * queries, *input_shape]``.
         Raises ConfigError where the pool is too small for what is asked.
         """
 
@@ -94,7 +107,7 @@ class TaskPool(ABC):
     @property
     @abstractmethod
     def input_shape(self) -> tuple[int, ...]:
-        """Shape of one example."""
+        """Shape of one example: ``(C, H, W)`` of pictures."""
 
     @property
     @abstractmethod
@@ -108,6 +121,17 @@ class TaskSource(ABC):
     Subclasses set ``info`` and ``Options``, and implement ``load``. ``content_hash`` must not depend on the order
     in which the file system lists files, nor on any random state. ``look``, ``published_classes`` and
     ``picture_format`` make ``mamlbench data`` and ``mamlbench adapt`` say and do more with it.
+
+    Args:
+        options: of the class ``Options``.
+        places: where to look for raw data, and where to keep what was prepared.
+
+    Attributes:
+        default_backbone: name of the one that is taken where none is asked for.
+        kind: what its tasks are.
+        splits: the pools by name of the split.
+        subset: how it differs from the complete set, None where it does not.
+        origin: the form that it was found in.
     """
 
     info: ClassVar[SourceInfo]
@@ -155,5 +179,5 @@ class TaskSource(ABC):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def problem(self, ways: int) -> Problem:
-        """The problem of one task."""
+        """The problem of one task: which loss, which score, how many outputs."""
         return Classification(ways)

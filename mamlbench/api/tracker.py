@@ -32,7 +32,10 @@ class Tracker(ABC):
 
     @abstractmethod
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Numbers (``train/loss``, ``val/accuracy``, ...) after ``step`` meta-iterations."""
+        """Numbers after ``step`` meta-iterations: ``train/loss``, ``train/wall_seconds``, ``val/accuracy``, ...
+
+        Accuracies are shares, 0 to 1; times are in seconds.
+        """
 
     @abstractmethod
     def end(self, status: Literal["finished", "interrupted", "diverged", "failed"]) -> None:

@@ -26,6 +26,7 @@ COMMANDS = {
     "list": "List algorithms, data sets, backbones, samplers, trackers.",
     "info": "Show one of them with its options.",
     "data": "List, prepare and verify data sets, and say where they lie.",
+    "published": "Show published numbers, with their sources.",
     "plugins": "Show what is installed, and what failed to load.",
     "new": "Begin a plugin: a file or a package that runs as it stands.",
     "check": "Hold a plugin to its contract, on a tiny task.",

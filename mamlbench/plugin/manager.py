@@ -17,6 +17,7 @@ import pluggy
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import spec as hooks
 from mamlbench.plugin.markers import PROJECT
+from mamlbench.plugin.published import PublishedFile
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import Of, ReportColumn
 from mamlbench.plugin.tracking import TrackerListener
@@ -127,11 +128,17 @@ def _collect(plugins: Plugins, module: Any, report: PluginReport) -> None:
 
         hook(register)
     columns = _columns(plugins, module, report.origin)
+    files = _published(module, report.origin)
     elsewhere = _elsewhere(module)
     plugins.registry.add_all(found)
     plugins.registry.add_elsewhere(elsewhere)
+    plugins.registry.published += files
     plugins.report_columns |= columns
-    report.provides = [*(f"{entry.kind} {entry.name}" for entry in found), *(f"column {name}" for name in columns)]
+    report.provides = [
+        *(f"{entry.kind} {entry.name}" for entry in found),
+        *(f"column {name}" for name in columns),
+        *(f"published {file.path.stem}" for file in files),
+    ]
 
 
 def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColumn]:
@@ -161,6 +168,15 @@ def _elsewhere(module: Any) -> dict[str, str]:
     hook = getattr(module, f"{PROJECT}_known_elsewhere", None)
     if hook is not None:
         hook(lambda *names, install: found.update(dict.fromkeys(names, install)))
+    return found
+
+
+def _published(module: Any, origin: str) -> list[PublishedFile]:
+    """The files of published numbers that a plugin brings."""
+    found: list[PublishedFile] = []
+    hook = getattr(module, f"{PROJECT}_register_published", None)
+    if hook is not None:
+        hook(lambda file: found.append(PublishedFile(Path(file), origin)))
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
+from mamlbench.plugin.published import PublishedFile
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "peer")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
@@ -55,11 +56,12 @@ class Entry:
 
 
 class Registry:
-    """All registered names by kind."""
+    """All registered names by kind, and the files of published numbers."""
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, SUITE)}
         self._elsewhere: dict[str, str] = {}
+        self.published: list[PublishedFile] = []
 
     def add_all(self, entries: Iterable[Entry]) -> None:
         """Add all of these names or none. Raises ValueError where a name is taken or a target is malformed."""

@@ -102,6 +102,23 @@ def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
 
 
+class RegisterPublished(Protocol):
+    """The callback for published numbers; call it once per file."""
+
+    def __call__(self, file: str | Path) -> None:
+        """Register a TOML file."""
+
+
+@hookspec
+def mamlbench_register_published(register: RegisterPublished) -> None:
+    """Register TOML files of published numbers, such as ``Path(__file__).with_name("published.toml")``.
+
+    Here ``register(file)`` takes nothing but the file. It has tables ``[[group]]``, each with ``results``, a list of
+    numbers, and beside it whatever they share; the fields are those of ``mamlbench.spec.Published``. It is read when
+    ``mamlbench published`` or ``mamlbench info`` asks for it.
+    """
+
+
 @hookspec
 def mamlbench_report_columns(register: RegisterColumn) -> None:
     """Bring columns of the comparison tables; ``mamlbench report --columns default,NAME`` shows them.
@@ -118,27 +135,33 @@ def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
 
 @hookspec
 def mamlbench_add_commands(cli: click.Group) -> None:
-    """Add commands of your own to the command line."""
+    """Add commands of your own to the command line, with ``cli.add_command`` or ``@cli.command()``."""
 
 
 @hookspec
 def mamlbench_run_started(spec: RunSpec) -> None:
-    """A run begins."""
+    """A run of ``spec`` begins."""
 
 
 @hookspec
 def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> None:
-    """A data set is being prepared, once: ``done`` of ``total`` pictures; called a few times a second."""
+    """The data set ``title`` is being prepared for ``spec``, once: ``done`` of ``total`` pictures are.
+
+    Called a few times a second.
+    """
 
 
 @hookspec
 def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
-    """``step`` meta-iterations are done; called at the logging interval with the mean training loss since."""
+    """``step`` meta-iterations of ``spec`` are done; called at the logging interval.
+
+    ``metrics`` holds the mean training loss since the last call (``loss``) and the clocks so far in seconds.
+    """
 
 
 @hookspec
 def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
-    """The model was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations.
+    """The model of ``spec`` was validated (``split='val'``) or tested (``split='test'``) after ``step`` iterations.
 
     ``metrics`` holds the mean score under the name of the problem's metric, e.g. ``{"accuracy": 0.93}``.
     """
@@ -146,4 +169,4 @@ def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[s
 
 @hookspec
 def mamlbench_run_finished(spec: RunSpec, record: RunRecord) -> None:
-    """A run ended, for whatever reason (see ``record.status``), and its record is written."""
+    """The run of ``spec`` ended, for whatever reason (see ``record.status``), and its record is written."""

@@ -3,6 +3,7 @@
 from mamlbench.spec.preset import Preset, Setting, choose_preset
 from mamlbench.spec.problems import explain
 from mamlbench.spec.protocol import MODES, Mode, Protocol
+from mamlbench.spec.published import Published
 from mamlbench.spec.request import Folders, RunRequest
 from mamlbench.spec.run_spec import Component, RunSpec, Training
 
@@ -13,6 +14,7 @@ __all__ = [
     "Mode",
     "Preset",
     "Protocol",
+    "Published",
     "RunRequest",
     "RunSpec",
     "Setting",

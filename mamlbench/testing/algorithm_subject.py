@@ -88,7 +88,7 @@ class AlgorithmSubject:
         return TaskSampler(tiny_pools(), WAYS, episode_seed=0, training_seed=0, options=Options())
 
     def episodes(self, split: str = "test", first: int = 0, count: int = TASKS) -> EpisodeBatch:
-        """Episodes in float64."""
+        """``count`` episodes from number ``first``, in float64: support x ``[count, 6, 1, 8, 8]``."""
         batch = self.sampler().episodes(split, first, count, shots=SHOTS, queries=QUERIES)
         return EpisodeBatch(*as_float64(batch))
 

@@ -44,7 +44,7 @@ class BackboneSubject:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The first of SHAPES that the backbone takes."""
+        """The first of SHAPES that the backbone takes. Raises BrokenPromiseError where it takes none."""
         if self._shape is None:
             self._shape = next(iter(self._accepted()), None)
         if self._shape is None:

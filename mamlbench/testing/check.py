@@ -68,7 +68,10 @@ class Check:
         return Outcome(self.name, status, self.promise, found, hint, round(time.perf_counter() - begin, 3))
 
     def require(self, subject: Any) -> None:
-        """For a plugin's own pytest: raise AssertionError where the promise is broken, SkipTest where none is made."""
+        """For a plugin's own pytest.
+
+        Raises AssertionError where the promise is broken, NotApplicable (a unittest.SkipTest) where none is made.
+        """
         outcome = self(subject)
         if outcome.status == "failed":
             raise AssertionError(f"{outcome.promise}\n{outcome.found}\nHint: {outcome.hint}")

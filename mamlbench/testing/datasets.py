@@ -79,11 +79,11 @@ class DatasetSubject:
         return 1 if self.plugin.kind == "regression" else min(5, *(pool.size for pool in self.source.splits.values()))
 
     def keys(self, count: int = TASKS) -> Keys:
-        """Keys of episodes."""
+        """Keys of ``count`` episodes: uint64 ``[count]``."""
         return mix(seed_key("check"), np.arange(count))
 
     def episodes(self, split: str, keys: Keys | None = None, queries: int = QUERIES) -> EpisodeBatch:
-        """Episodes of a split."""
+        """Episodes of a split, one per key: support x ``[T, ways * 2, *input_shape]``."""
         return self.source.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
 
 

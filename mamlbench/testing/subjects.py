@@ -12,6 +12,7 @@ from mamlbench.testing.datasets import DatasetSubject
 from mamlbench.testing.samplers import SamplerSubject
 
 Subject = AlgorithmSubject | BackboneSubject | DatasetSubject | SamplerSubject
+"""A plugin under test, with what its checks need."""
 
 SUBJECTS: dict[str, type[Subject]] = {
     "algorithm": AlgorithmSubject,
@@ -19,6 +20,7 @@ SUBJECTS: dict[str, type[Subject]] = {
     "dataset": DatasetSubject,
     "sampler": SamplerSubject,
 }
+"""What is handed to the checks of each kind of plugin."""
 
 
 def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], places: DataPlaces | None = None) -> Subject:

@@ -30,6 +30,8 @@ def test_every_hook_is_documented_with_its_arguments(name):
     assert inspect.getdoc(HOOKS[name]).splitlines()[0].replace("``", "`") in text
     for argument in inspect.signature(HOOKS[name]).parameters.values():
         assert f"{argument.name}: {argument.annotation}" in text
+        told = inspect.getdoc(hooks) if argument.name == "register" else text.rpartition("```")[2]
+        assert f"`{argument.name}" in told.replace("``", "`").replace("='", "`='"), f"{argument.name} is not explained"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -263,4 +263,5 @@ def test_installed_plugins_are_found_by_the_metadata_of_their_distributions(tmp_
     lines = done.stdout.splitlines()
     assert "stranger|stranger-dist|0.3||sampler stranger" in lines
     assert "wreck|wreck-dist|0.3|OSError: libmagic.so not found|" in lines
-    assert sum(line.startswith("builtin-") and "||" in line for line in lines) == 6
+    ours = [point.name for point in metadata.entry_points(group=PROJECT) if point.name.startswith("builtin-")]
+    assert len(ours) > 5 and sum(line.startswith("builtin-") and "||" in line for line in lines) == len(ours)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlbench.cli import options as shared
+from mamlbench.cli.commands.published import known_numbers, numbers_table, remarks
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, some
 from mamlbench.plugin import Entry
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mamlbench.cli.session import Session
+    from mamlbench.spec import Published
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
@@ -59,7 +61,8 @@ def command(
     decoded or downloaded for it.
     """
     session = session_of(context)
-    entries = session.plugins.registry.called(name)
+    plugins = session.plugins
+    entries = plugins.registry.called(name)
     if options and not any(entry.kind == "dataset" for entry in entries):
         raise ConfigError(f"-o is for data sets, and '{name}' is none.")
     given = shared.parse_options(options)
@@ -67,11 +70,16 @@ def command(
     for each in described:
         if each["kind"] == "dataset":
             each["at_hand"] = _at_hand(session, name, given, data_dir)
+    numbers = [number for number in known_numbers(plugins) if name in {number.algorithm, number.dataset}]
+    if numbers:
+        plain = [number.model_dump(mode="json") for number in numbers]
+        described = [{**each, "published": plain} for each in described]
     if as_json:
         click.echo(json.dumps(described, indent=1))
         return
     for each in described:
         _show(each, all_classes=all_classes)
+    _show_numbers(numbers)
 
 
 def _at_hand(session: Session, name: str, options: Mapping[str, str], data_dir: Path | None) -> dict[str, Any]:
@@ -188,6 +196,17 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
             counts = (f"{len(split['classes']):,}", f"{split['images']:,}")
             rows.add_row(name, *counts, split["hash"][:12], escape(names))
         out.print(rows)
+
+
+def _show_numbers(numbers: list[Published]) -> None:
+    from mamlbench.cli.show import console
+
+    if numbers:
+        out = console()
+        out.print("[bold]Published[/]: to be compared under the same conditions only")
+        out.print(numbers_table(numbers))
+        for line in remarks(numbers):
+            out.print(line, markup=False, highlight=False)
 
 
 def _value(value: Any) -> str:

@@ -1,0 +1,126 @@
+"""The public API says of itself what it is: with shapes, and with the errors that it raises."""
+
+import ast
+import importlib
+import inspect
+import re
+import textwrap
+
+import pytest
+
+import mamlbench
+import mamlbench.api
+import mamlbench.testing
+
+MODULES = (mamlbench, mamlbench.api, mamlbench.testing)
+TENSORS = re.compile(r"\b(Tensor|Examples|EpisodeBatch|NDArray|Keys|Hashes|Pixels)\b")
+BY_NAME = re.compile(r"\bParameters\b|dict\[str, Tensor\]")
+SHAPE = re.compile(r"``\[|\bscalar\b|``uint8|\b(shape|shapes)\b")
+SPECIAL = {"__call__", "__add__", "__post_init__", "__init__"}
+
+
+def public(kind):
+    """(name, value) of all public classes or functions of this project."""
+    for module in MODULES:
+        for name in module.__all__:
+            value = getattr(module, name)
+            if kind(value) and getattr(value, "__module__", "").startswith("mamlbench"):
+                yield name, value
+
+
+def members(cls):
+    """(name, function, documentation, inherited or its own) of the methods and properties that a class defines."""
+    for name, value in vars(cls).items():
+        wrapped = getattr(value, "func", getattr(value, "__func__", value))  # cached properties, class methods
+        function = value.fget if isinstance(value, property) else wrapped
+        own = inspect.isfunction(function) and function.__module__ == cls.__module__  # not what a Protocol is given
+        if own and (not name.startswith("_") or name in SPECIAL):
+            yield name, function, inspect.getdoc(cls if name.endswith("init__") else getattr(cls, name)) or ""
+
+
+CLASSES = dict(public(inspect.isclass))
+FUNCTIONS = {
+    **{name: (value, inspect.getdoc(value) or "") for name, value in public(inspect.isroutine)},
+    **{f"{cls}.{name}": (function, told) for cls, value in CLASSES.items() for name, function, told in members(value)
+       if hasattr(function, "__code__") and function.__code__.co_filename != "<string>"},
+}  # fmt: skip
+
+
+def without_shape(types, told):
+    """What is wrong with the words on values of these types."""
+    if TENSORS.search(BY_NAME.sub("", types)) and not SHAPE.search(told):
+        return "a tensor without a shape"
+    if BY_NAME.search(types) and not (SHAPE.search(told) or "by name" in told):
+        return "tensors of a dictionary, neither 'by name' nor with a shape"
+    return ""
+
+
+def types_of(function):
+    """The annotations of a function, as text."""
+    found = inspect.signature(function)
+    return " ".join(map(str, (found.return_annotation, *(each.annotation for each in found.parameters.values()))))
+
+
+def raised(function):
+    """Names of the errors that a function raises itself."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    calls = (node.exc.func for node in ast.walk(tree) if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call))
+    return {call.id for call in calls if isinstance(call, ast.Name)}
+
+
+def test_there_is_much_to_look_at():
+    assert len(CLASSES) > 40 and len(FUNCTIONS) > 130
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_every_class_says_what_it_is(name):
+    cls = CLASSES[name]
+    assert vars(cls).get("__doc__") and not cls.__doc__.startswith(f"{name}("), "no docstring of its own"
+    fields = " ".join(map(str, inspect.get_annotations(cls).values()))
+    assert not without_shape(fields, cls.__doc__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_says_what_it_does_with_shapes_and_errors(name):
+    function, told = FUNCTIONS[name]
+    assert told
+    if not name.endswith("_init__"):  # its class tells what it is made of
+        assert not without_shape(types_of(function), told)
+    assert not [error for error in raised(function) if error not in told]
+
+
+def test_every_constant_and_alias_is_explained():
+    for module in MODULES:
+        for name in module.__all__:
+            value = getattr(module, name)
+            plain = not (inspect.isclass(value) or inspect.isroutine(value)) or not value.__module__.startswith(
+                "mamlbench"
+            )
+            if plain and name != "__version__":
+                assert explained(module, name), f"{module.__name__}.{name}: put a string below its assignment"
+
+
+def explained(module, name):
+    """Whether a string stands below the assignment, wherever the name comes from."""
+    body = ast.parse(inspect.getsource(module)).body
+    for node, below in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.ImportFrom) and any(alias.name == name for alias in node.names):
+            return explained(importlib.import_module(node.module), name)
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return (
+                isinstance(below, ast.Expr)
+                and isinstance(below.value, ast.Constant)
+                and isinstance(below.value.value, str)
+            )
+    raise LookupError(name)
+
+
+def test_a_gap_is_noticed():
+    assert without_shape("Tensor", "The sum.") and not without_shape("Tensor", "The sum, a scalar.")
+    assert without_shape("Parameters", "All.") and not without_shape("Parameters", "All, by name.")
+
+    def careless():
+        raise ValueError("no")
+
+    assert raised(careless) == {"ValueError"}

@@ -1,0 +1,90 @@
+"""``mamlbench published`` and what ``info`` shows of it."""
+
+import pytest
+
+from mamlbench.errors import ExitCode
+
+GOOD = """
+[[group]]
+algorithm = "mine"
+dataset = "omniglot"
+source = "a report [1]"
+second_hand = true
+results = [{ id = "ours/omniglot-5w1s-mine", ways = 5, shots = 1, score = 97.1, interval = 0.45 }]
+"""
+PLUGIN = """
+from pathlib import Path
+import mamlbench
+
+@mamlbench.hookimpl
+def mamlbench_register_published(register):
+    register(Path(__file__).with_name("numbers.toml"))
+"""
+
+
+@pytest.fixture
+def plugin(project):
+    """A plugin that brings a file of numbers: ``plugin(text)`` writes both and gives the options that load it."""
+
+    def write(text):
+        (project.path / "numbers.toml").write_text(text)
+        return "--plugin", str(project.write(mine=PLUGIN))
+
+    return write
+
+
+def test_the_table_shows_number_conditions_and_source(project):
+    out = project.run("published", "finn2017").out
+    assert "finn2017/miniimagenet-5w1s-maml" in out and "48.70 ± 1.84 %" in out
+    assert "arXiv 1703.03400" in out and "nichol2018" not in out
+
+
+def test_words_narrow_it(project):
+    numbers = project.run("published", "maml", "sinusoid", "--json").json()
+    assert [number["score"] for number in numbers] == [0.67, 0.38, 0.35]
+    assert {number["source"] for number in numbers} == {"Finn et al. 2017 (arXiv 1703.03400), appendix, table 2"}
+
+
+def test_a_word_that_is_not_known_is_explained(project):
+    assert "'mml' is not known. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
+    assert project.run("published", "maml", "finn2018", expect=ExitCode.NOTHING).err.count("finn2017") == 1
+    assert "No published number fits." in project.run("published", "anil", "sinusoid", expect=ExitCode.NOTHING).err
+
+
+def test_a_plugin_brings_its_own(project, plugin):
+    loaded = plugin(GOOD)
+    out = project.run("published", "mine", *loaded).out
+    assert "97.10 ± 0.45 %" in out and "a report [1] (second hand)" in out
+    (row,) = [each for each in project.run("plugins", "--json", *loaded).json() if each["name"] == "mine"]
+    assert row["provides"] == ["published numbers"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[group]", "cannot be read"),
+        ("", "nothing where [[group]] is expected"),
+        ("[[groups]]\n", "groups where [[group]] is expected"),
+        (GOOD.replace("97.1", "197.1"), "197.1 is no percentage"),
+        (GOOD.replace("shots = 1", "shot = 1"), "ours/omniglot-5w1s-mine"),
+        (GOOD.replace("ours/omniglot-5w1s-mine", "finn2017/omniglot-5w1s-maml"), "is published twice"),
+    ],
+    ids=["no TOML", "empty", "misspelt", "impossible", "unknown field", "twice"],
+)
+def test_a_file_that_is_wrong_costs_a_warning(project, plugin, text, told):
+    done = project.run("published", "finn2017", *plugin(text))
+    assert told in done.err and done.err.count("Warning") == 1
+    assert "finn2017/omniglot-20w1s-maml" in done.out
+
+
+def test_a_file_that_is_missing_costs_a_warning(project):
+    assert "numbers.toml" in project.run("published", "--plugin", str(project.write(mine=PLUGIN))).err
+
+
+def test_info_shows_the_numbers_of_an_algorithm_and_of_a_data_set(project):
+    out = project.run("info", "maml").out
+    assert "finn2017/omniglot-5w1s-maml" in out and "98.7 ± 0.4 %" in out and "nichol2018" not in out
+    (described,) = project.run("info", "omniglot", "--json").json()
+    assert {number["dataset"] for number in described["published"]} == {"omniglot"}
+    (described,) = project.run("info", "mlp", "--json").json()
+    assert "published" not in described

@@ -1,0 +1,52 @@
+"""The published numbers that ship: well formed, and of things that there are."""
+
+from pathlib import Path
+
+import pytest
+
+import mamlbench_plugins.published
+from mamlbench.plugin import load_plugins
+from mamlbench.plugin.published import read_file, read_published
+
+FILES = sorted(Path(mamlbench_plugins.published.__file__).parent.glob("*.toml"))
+REGISTRY = load_plugins().registry
+NUMBERS = {number.id: number for file in FILES for number in read_file(file)}
+
+
+def test_all_files_are_registered_and_can_be_read():
+    assert {file.path for file in REGISTRY.published if file.origin == "mamlbench"} == set(FILES)
+    numbers, problems = read_published(REGISTRY.published)
+    assert not problems and len(numbers) >= len(NUMBERS) > 50
+
+
+def test_every_built_in_algorithm_has_published_numbers():
+    built_in = {entry.name for entry in REGISTRY.entries("algorithm") if entry.origin == "mamlbench"}
+    assert built_in - {number.algorithm for number in NUMBERS.values()} == set()
+
+
+@pytest.mark.parametrize("number", NUMBERS.values(), ids=lambda number: number.id)
+def test_an_id_says_the_task_and_names_are_known(number):
+    _, _, experiment = number.id.partition("/")
+    task = f"{number.dataset}-{f'{number.ways}w' if number.ways else ''}{number.shots}s-"
+    assert experiment.startswith(task)
+    assert REGISTRY.entry("dataset", number.dataset)
+    assert (number.metric == "accuracy") == (number.unit == "%") == (number.dataset != "sinusoid")
+
+
+def test_what_was_read_in_a_quotation_is_marked():
+    first_hand = {number.id.partition("/")[0] for number in NUMBERS.values() if not number.second_hand}
+    assert first_hand == {"finn2017", "chen2019", "learn2learn", "dragen1860"}
+
+
+@pytest.mark.parametrize(
+    ("name", "score", "interval", "mode"),
+    [
+        ("finn2017/omniglot-5w1s-maml", 98.7, 0.4, "transductive"),
+        ("finn2017/miniimagenet-5w1s-maml", 48.70, 1.84, "transductive"),
+        ("nichol2018/omniglot-5w1s-reptile", 95.39, 0.09, "support+query"),
+        ("finn2017/sinusoid-5s-maml-10steps", 0.35, None, None),
+    ],
+)
+def test_some_numbers_are_those_of_their_source(name, score, interval, mode):
+    found = NUMBERS[name]
+    assert (found.score, found.interval, found.mode) == (score, interval, mode)
