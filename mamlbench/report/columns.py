@@ -72,9 +72,7 @@ def built_in_names() -> set[str]:
     return {*(column.name for column in columns), *OF_TESTED_RUNS, *SEVERAL}
 
 
-def choose_columns(
-    group: Group, names: tuple[str, ...], plugged: Mapping[str, Column] = NO_COLUMNS
-) -> list[Column]:
+def choose_columns(group: Group, names: tuple[str, ...], plugged: Mapping[str, Column] = NO_COLUMNS) -> list[Column]:
     """The columns called ``names`` ('all' for every one, 'default' for those shown where none are asked for).
 
     Raises ConfigError for a name that is neither known nor ``plugged``.

@@ -77,9 +77,14 @@ def command(
 
         _write(
             render_page(
-                reading.records, reading.files, columns=names, sort=sort, private=private, problems=reading.problems,
+                reading.records,
+                reading.files,
+                columns=names,
+                sort=sort,
+                private=private,
+                problems=reading.problems,
                 plugged=plugged,
-            ),  # fmt: skip
+            ),
             output,
         )
         return ExitCode.OK
@@ -99,9 +104,7 @@ def command(
     return ExitCode.OK
 
 
-def _columns(
-    session: Session, given: Sequence[str], sort: str | None
-) -> tuple[list[str], dict[str, ReportColumn]]:
+def _columns(session: Session, given: Sequence[str], sort: str | None) -> tuple[list[str], dict[str, ReportColumn]]:
     """Names of the columns to show, and what plugins bring of them.
 
     Plugins are loaded only where they may be meant: some import torch, which no table needs. The columns of a file

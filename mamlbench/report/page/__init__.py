@@ -36,9 +36,7 @@ def render_page(
     """
     from mamlbench import __version__
 
-    sections, environments = make_sections(
-        records, files, columns=columns, sort=sort, private=private, plugged=plugged
-    )
+    sections, environments = make_sections(records, files, columns=columns, sort=sort, private=private, plugged=plugged)
     started = sorted(record.started[:10] for record in records)
     return _environment().get_template("page.html").render(
         sections=sections, environments=environments, records=records, problems=problems, private=private,

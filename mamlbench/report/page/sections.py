@@ -78,7 +78,12 @@ class _Environments:
 
 
 def make_sections(
-    records: Sequence[RunRecord], files: Sequence[Path], *, columns: Sequence[str], sort: str | None, private: bool,
+    records: Sequence[RunRecord],
+    files: Sequence[Path],
+    *,
+    columns: Sequence[str],
+    sort: str | None,
+    private: bool,
     plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> tuple[list[Section], list[Environment]]:
     """One section per group of comparable records, and the environments that they refer to by number from 1."""
