@@ -84,7 +84,7 @@ def command(
                 private=private,
                 problems=reading.problems,
                 plugged=plugged,
-            ),  # fmt: skip
+            ),
             output,
         )
         return ExitCode.OK

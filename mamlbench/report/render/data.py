@@ -14,6 +14,7 @@ from typing import Any
 
 from mamlbench.report.render.grid import notes
 from mamlbench.report.table import Table, TableRow
+from mamlbench.report.text import printable
 
 
 def to_csv(tables: Sequence[Table]) -> str:
@@ -62,5 +63,8 @@ def _finite(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _harmless(value: Any) -> Any:
-    """A spreadsheet takes text that begins with one of these for a formula; names come from strangers."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    """Names come from strangers: a terminal obeys control characters, a spreadsheet takes some texts for formulas."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

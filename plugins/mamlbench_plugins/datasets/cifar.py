@@ -35,8 +35,9 @@ LICENCE = "none stated by its authors; they ask to cite the report"
 SOURCE = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009"
 HOMEPAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 OBTAIN = (
-    "'mamlbench data prepare cifar-fs' (or fc100), or the first run, downloads CIFAR-100 (169 MB); or name the folder "
-    "that holds cifar-100-python or cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml"
+    "'mamlbench data prepare cifar-fs' (or fc100), or the first run, downloads CIFAR-100 (169 MB); or name the "
+    "folder that holds cifar-100-python or cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in "
+    "mamlbench.toml"
 )
 
 

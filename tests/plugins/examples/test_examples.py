@@ -1,5 +1,7 @@
 """Every single-file example runs as its first line says."""
 
+import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -8,10 +10,12 @@ from mamlbench.plugin import load_plugins
 from mamlbench.runner import launch, plan, request
 from mamlbench.spec import Folders
 
-EXAMPLES = sorted((Path(__file__).parents[3] / "plugins" / "examples").glob("*.py"))
+ROOT = Path(__file__).parents[3]
+EXAMPLES = sorted((ROOT / "plugins" / "examples").glob("*.py"))
+COLUMNS = [path for path in EXAMPLES if "mamlbench_report_columns" in path.read_text()]
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in EXAMPLES if path not in COLUMNS], ids=lambda path: path.stem)
 def test_an_example_trains_and_is_tested(tmp_path, path):
     plugins = load_plugins([path])
     (report,) = [each for each in plugins.reports if each.name == path.stem]
@@ -25,3 +29,16 @@ def test_an_example_trains_and_is_tested(tmp_path, path):
     for record in launch(plan(asked, plugins), plugins, folders):
         assert record.status == "finished", record.reason
         assert record.test.modes["transductive"].gain.low > 0
+
+
+@pytest.mark.parametrize("path", COLUMNS, ids=lambda path: path.stem)
+def test_an_examples_columns_have_something_to_show(project, path):
+    record = json.loads((ROOT / "tests" / "record" / "data" / "schema-1-finished.json").read_text())
+    (project.path / "results").mkdir()
+    for seed in range(2):
+        record["spec"]["seed"] = seed
+        (project.path / "results" / f"{seed}.json").write_text(json.dumps(record | {"name": f"run-{seed}"}))
+    (row,) = csv.DictReader(project.run("report", "--plugin", str(path), "--format", "csv").out.splitlines())
+    (report,) = [each for each in load_plugins([path]).reports if each.name == path.stem]
+    names = [name.removeprefix("column ") for name in report.provides]
+    assert names and all(float(row[name]) >= 0 for name in names)

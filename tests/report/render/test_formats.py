@@ -64,6 +64,7 @@ def test_a_formula_in_a_name_stays_text_in_a_spreadsheet(make_record):
 def test_control_characters_do_not_reach_the_terminal(make_record):
     failed = make_record("maml", status="failed", reason="\x1b[2Jgone\u202egnorw")
     assert not {"\x1b", "\u202e"} & set(printed([failed]))
+    assert "\x1b" not in rendered("csv", make_record("a\x1b[2Jb"))
 
 
 def test_the_picture_is_an_svg_with_the_numbers(make_record):
