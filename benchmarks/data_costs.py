@@ -3,7 +3,8 @@
     python benchmarks/data_costs.py --data-dir DIR [--part sampling|preparation|memory ...] [--json FILE]
 
 ``sampling``: an Omniglot meta-batch of 32 tasks, 5-way 1-shot, 15 queries per class: ours against learn2learn's own
-task set (``omniglot_tasksets``) on the same drawings, in interleaved rounds; ours alone where learn2learn is not installed.
+task set (``omniglot_tasksets``) on the same drawings, in interleaved rounds; ours alone where learn2learn is not
+installed.
 ``preparation``: miniImageNet into an empty cache, and once more from it, each in a process of its own.
 ``memory``: peak resident size (VmHWM) of a training run on miniImageNet from the map, each in a process of its own.
 

@@ -60,7 +60,8 @@ class Omniglot(TaskSource):
         "induction, Science 350(6266):1332-1338, 2015",
         homepage="https://github.com/brendenlake/omniglot",
         obtain="'mamlbench data prepare omniglot', or the first run, downloads it (14 MB); or name the folder that "
-        "holds images_background.zip and images_evaluation.zip with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml",
+        "holds images_background.zip and images_evaluation.zip with --data-dir, MAMLBENCH_DATA or data_dir in "
+        "mamlbench.toml",
     )
 
     class Options(BaseOptions):
