@@ -221,7 +221,7 @@ def test_a_local_file_is_found_from_its_relative_path(install, tmp_path, monkeyp
         ("import sys; sys.exit(3)", "SystemExit: 3"),
         (LOCAL.format(name="good"), "sampler 'good' is already registered by good-dist"),
         (LOCAL.format(name="x").replace("_samplers", "_sampler"), "Did you mean 'mamlbench_register_samplers'"),
-        (None, "no such file"),
+        (None, "There is no plugin file"),
     ],
     ids=["syntax", "raises", "exits", "taken", "misspelt", "missing"],
 )
