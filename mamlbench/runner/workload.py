@@ -46,9 +46,9 @@ class TrainingWork:
         self.task_bytes = self._task_bytes() if self.trains else 0
 
     def _task_bytes(self) -> int:
-        """A second-order gradient remembers the passes of all inner steps over the support set."""
+        """A second-order gradient remembers, of every inner step, its pass over the support set and the way back."""
         training = self.spec.training
-        passes = int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
+        passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
         return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
 
     def outcome(self, engine: Engine, *, double: bool) -> Tensor:
