@@ -65,7 +65,10 @@ def mamlbench_register_peers(register: Register) -> None:
 
 @hookspec
 def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
-    """Name what a package that may be missing would register, so that who asks for it reads how to install it."""
+    """Name what a package that may be missing would register, so that who asks for it reads how to install it.
+
+    ``known("name", "another", install="How to install what brings them.")`` is called once per package.
+    """
 
 
 @hookspec
