@@ -21,12 +21,12 @@ ANIL_PAPER = (
     "checked in the paper"
 )
 META_SGD_PAPER = (
-    "Li et al. 2017 (arXiv 1707.09835), section 4.2, from memory, not checked in the paper; the paper draws the first rates from 0.005 to 0.1, "
-    "here all are 0.05"
+    "Li et al. 2017 (arXiv 1707.09835), section 4.2, from memory, not checked in the paper; it draws the first rates "
+    "from 0.005 to 0.1, here all are 0.05"
 )
 PROTONET_PAPER = (
-    "Snell et al. 2017 (arXiv 1703.05175), section 3.1, from memory, not checked in the paper; the paper trains on 60-way episodes and halves "
-    "the rate every 2,000, here the ways are the test's and the rate falls linearly"
+    "Snell et al. 2017 (arXiv 1703.05175), section 3.1, from memory, not checked in the paper; it trains on 60-way "
+    "episodes and halves the rate every 2,000, here the ways are the test's and the rate falls linearly"
 )
 MAML_PLUS_PLUS_PAPER = (
     "experiment_config/omniglot_maml++-omniglot_1_8_0.1_64_20_0.json of AntreasAntoniou/HowToTrainYourMAMLPytorch; the "
