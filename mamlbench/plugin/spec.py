@@ -132,7 +132,7 @@ def mamlbench_report_columns(register: RegisterColumn) -> None:
 def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
     """Name what a package that may be missing would register, so that who asks for it reads how to install it.
 
-    ``known(*names, install="...")`` takes the names and the sentences that say how they are installed.
+    ``known("name", "another", install="How to install what brings them.")`` is called once per package.
     """
 
 

@@ -1,5 +1,8 @@
 """What every built-in algorithm promises."""
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -85,6 +88,12 @@ def test_every_preset_names_its_source_and_is_valid(name, make_algorithm):
     for preset in plugin.presets:
         assert preset.source
         plugin.Options(**preset.options)
+
+
+@pytest.mark.parametrize("name", ["anil", "meta_sgd", "maml_plus_plus", "protonet", "baseline_plus_plus", "imaml"])
+def test_it_can_be_read_beside_its_paper(name):
+    file = find_spec(f"mamlbench_plugins.algorithms.{name}").origin
+    assert len(Path(file).read_text(encoding="utf-8").splitlines()) < 150
 
 
 @pytest.mark.parametrize("name", NAMES)
