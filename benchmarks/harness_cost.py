@@ -1,6 +1,6 @@
 """What the harness itself costs: its training loop against a bare loop around the same step, in interleaved rounds.
 
-    python benchmarks/harness_cost.py [--data-dir DIR] [--rounds 12] [--iterations 20]
+    python benchmarks/harness_cost.py [--data-dir DIR] [--rounds 40] [--iterations 10]
 
 Both sides draw the same episodes and take the same steps from the same parameters. The bare loop has nothing else;
 the harness adds its meter, its listeners and its progress display. Also printed: the share of sampling.
@@ -13,6 +13,8 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
+
+import scipy.stats
 
 from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.engine import keep_memory
@@ -31,8 +33,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--algo", default="fomaml")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=12)
-    parser.add_argument("--iterations", type=int, default=20)
+    parser.add_argument("--rounds", type=int, default=40)
+    parser.add_argument("--iterations", type=int, default=10)
     given = parser.parse_args()
 
     keep_memory()
@@ -63,17 +65,20 @@ def main() -> None:
     ratios, sampling = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(given.rounds + 1):
-            experiment.algorithm.load_state(start)
-            first = bare()
-            experiment.algorithm.load_state(start)
             loop = Loop(experiment, Meter(experiment.device), emit, Path(folder))
-            second = harness(loop)
+            seconds = {}
+            sides = {"bare": bare, "harness": lambda loop=loop: harness(loop)}
+            for side in sorted(sides, reverse=number % 2 == 1):  # each goes first in every other round
+                experiment.algorithm.load_state(start)
+                seconds[side] = sides[side]()
             if number:  # the first round warms up
-                ratios.append(second / first)
-                sampling.append(loop.meter.wall["data"] / second)
-    low, high = min(ratios), max(ratios)
+                ratios.append(seconds["harness"] / seconds["bare"])
+                sampling.append(loop.meter.wall["data"] / seconds["harness"])
+    interval = scipy.stats.bootstrap((ratios,), statistics.median, vectorized=False, rng=0).confidence_interval
     print(f"\n{given.algo} on {dataset}, {given.rounds} rounds of {given.iterations} iterations")
-    print(f"harness / bare loop: median {statistics.median(ratios):.4f} (from {low:.4f} to {high:.4f})")
+    print(
+        f"harness / bare loop: median {statistics.median(ratios):.4f} (95 %: {interval.low:.4f} to {interval.high:.4f})"
+    )
     print(f"sampling: median {statistics.median(sampling):.2%} of the harness's time")
 
 

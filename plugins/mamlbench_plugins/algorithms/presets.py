@@ -8,6 +8,8 @@ the paper's numbers; inner rates are those of the paper's code, whose loss is a 
 
 from __future__ import annotations
 
+from typing import Any
+
 from mamlbench.api import Preset
 
 MAML_PAPER = "Finn et al. 2017 (arXiv 1703.03400), appendix A.1, and the code published with it"
@@ -34,6 +36,9 @@ QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
 UNTUNED = "by analogy with MAML's and pretrain's quick presets; not tuned"
 
 _MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
+_MAML_MINIIMAGENET = {
+    "inner_lr": 0.01, "train_steps": 5, "test_steps": 10, "outer_lr": 1e-3, "loss_reduction": "per-shot", "clip": 10.0,
+}  # fmt: skip
 
 MAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", source=QUICK, iterations=700, meta_batch=32,
@@ -41,10 +46,17 @@ MAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
            backbone_options={"hidden": (40, 40), "norm": False}, protocol={"queries": 100},
            options={"inner_lr": 0.01, "outer_lr": 1e-3, "test_steps": 10}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=500, meta_batch=4, train_queries=5,
+           validations=4, options={"inner_lr": 0.03, "train_steps": 2, "test_steps": 5, "outer_lr": 2e-3,
+                                   "outer_schedule": "cosine"}),
     Preset(name="paper", dataset="omniglot", source=MAML_PAPER, iterations=60_000, meta_batch=32, validations=60,
            options={"inner_lr": 0.4, "train_steps": 1, "test_steps": 3, **_MAML_OMNIGLOT}),
     Preset(name="paper", dataset="omniglot", ways=20, source=MAML_PAPER, iterations=60_000, meta_batch=16,
            validations=60, options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, **_MAML_OMNIGLOT}),
+    Preset(name="paper", dataset="miniimagenet", source=MAML_PAPER, iterations=60_000, meta_batch=4, train_queries=15,
+           validations=60, options=_MAML_MINIIMAGENET),
+    Preset(name="paper", dataset="miniimagenet", shots=5, source=MAML_PAPER, iterations=60_000, meta_batch=2,
+           train_queries=15, validations=60, options=_MAML_MINIIMAGENET, protocol={"queries": 5}),
 )  # fmt: skip
 
 FOMAML_PRESETS: tuple[Preset, ...] = (
@@ -53,9 +65,16 @@ FOMAML_PRESETS: tuple[Preset, ...] = (
     *(preset for preset in MAML_PRESETS if preset.dataset is not None),
 )  # fmt: skip
 
+_REPTILE_MINIIMAGENET = {
+    "inner_lr": 1e-3, "train_steps": 8, "train_batch": 10, "test_steps": 50, "test_batch": 5,
+    "inner_optimizer_state": "persistent",
+}  # fmt: skip
+
 REPTILE_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=1500, meta_batch=5, train_shots=10, train_queries=0,
            options={"inner_lr": 1e-3, "test_steps": 10}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=500, meta_batch=5, train_shots=15,
+           train_queries=0, validations=4, options={"inner_lr": 1e-3, "test_steps": 10}),
     Preset(name="paper", dataset="omniglot", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
            train_shots=10, train_queries=0, validations=50,
            dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
@@ -66,14 +85,36 @@ REPTILE_PRESETS = (
            dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
            options={"inner_lr": 5e-4, "train_steps": 10, "train_batch": 20, "test_steps": 50, "test_batch": 10,
                     "inner_optimizer_state": "persistent"}, protocol={"test_episodes": 10_000}),
+    Preset(name="paper", dataset="miniimagenet", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
+           train_shots=15, train_queries=0, validations=50, backbone_options={"readout": "flatten"},
+           options=_REPTILE_MINIIMAGENET, protocol={"test_episodes": 10_000}),
+    Preset(name="paper", dataset="miniimagenet", shots=5, source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
+           train_shots=15, train_queries=0, validations=50, backbone_options={"readout": "flatten"},
+           options={**_REPTILE_MINIIMAGENET, "test_batch": 15}, protocol={"test_episodes": 10_000}),
 )  # fmt: skip
+
+_BASELINE_FINETUNING = {
+    "outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3,
+}  # fmt: skip
+_BASELINE_MINIIMAGENET: dict[str, Any] = {  # 400 epochs of 38,400 pictures; 100 epochs of the support set at test
+    "iterations": 960_000, "meta_batch": 16, "validations": 40,
+    "dataset_options": {"crop": 0.08, "flip": True, "jitter": 0.4, "normalise": "channels"},
+    "backbone": "conv4-pooled", "backbone_options": {"width": 64, "readout": "flatten", "scale": True},
+    "protocol": {"queries": 16},
+}  # fmt: skip
 
 PRETRAIN_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
            options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=6,
+           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
     Preset(name="paper", dataset="omniglot", source=BASELINE_PAPER, iterations=55_000, meta_batch=16, validations=20,
            options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
                     "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3}),
+    Preset(name="paper", dataset="miniimagenet", source=BASELINE_PAPER, **_BASELINE_MINIIMAGENET,
+           options={**_BASELINE_FINETUNING, "test_steps": 200}),
+    Preset(name="paper", dataset="miniimagenet", shots=5, source=BASELINE_PAPER, **_BASELINE_MINIIMAGENET,
+           options={**_BASELINE_FINETUNING, "test_steps": 700}),
 )  # fmt: skip
 
 ANIL_PRESETS = (
