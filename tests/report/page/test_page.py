@@ -1,7 +1,6 @@
 """The page: everything is on it, nothing foreign gets through, and it stays small."""
 
 import re
-import time
 from html.parser import HTMLParser
 
 import pytest
@@ -130,7 +129,8 @@ def test_only_the_pixels_of_a_sheet_reach_the_page(make_run, artefact, tmp_path)
     assert "data:image/png" in page and "PHNjcmlwd" not in page
 
 
-def test_a_thousand_records_are_a_small_page_soon(make_run):
+def test_a_thousand_records_are_a_small_page(make_run):
+    """How soon it is made, benchmarks/report_speed.py measures."""
     runs = [
         make_run(
             f"algorithm-{number % 20}", seed=number // 100, shots=1 + number // 20 % 5, score=0.5 + number / 3000,
@@ -138,9 +138,8 @@ def test_a_thousand_records_are_a_small_page_soon(make_run):
         )
         for number in range(1000)
     ]  # fmt: skip
-    start = time.process_time()
     page = render_page(runs)
-    assert time.process_time() - start < 10 and len(page.encode()) < 5 * 1024**2
+    assert len(page.encode()) < 5 * 1024**2
     assert "The figures show the best 8 of" in page and all(f">{run.name}<" in page for run in runs)
 
 
