@@ -25,7 +25,7 @@ ROUNDS, ENOUGH_ROUNDS = 5, 3
 """Timed rounds, and how many make a time that a choice may rest on: one round is mostly noise."""
 CLEARLY = 0.95
 """The first candidate is left for another only where that takes at most this share of its time."""
-EXAMPLE_BYTES_AT_ONCE = 3 << 20
+EXAMPLE_BYTES_AT_ONCE = 10 << 20
 """A CPU computes no more tasks together than have so many bytes of examples: the activations of a convolutional network
 take some hundred times as much, and more tasks at once gain it nothing where each is so large."""
 HOPELESS = 1.5
