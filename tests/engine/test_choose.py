@@ -67,7 +67,7 @@ def test_no_more_tasks_are_computed_at_once_than_memory_allows():
     choice = choose_engine("auto", work)
     assert names(choice, dropped=True) == {"vmap", "vmap+recomputed"}
     assert choice.engine.name == "vmap[2]" and "vmap" not in [name for name, _ in work.checked]
-    assert "6 MB of examples at once" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")
+    assert "MB of examples at once" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")
     work.tasks, work.task_bytes = 64, EXAMPLE_BYTES_AT_ONCE // 7
     assert "vmap[4]" in names(choose_engine("auto", work), dropped=False), "the largest part of the batch that fits"
     work.task_bytes *= 7
