@@ -7,7 +7,7 @@ from torch.func import functional_call
 
 from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.engine import LoopEngine, VmapEngine
-from mamlbench_plugins.backbones.conv4 import StridedConv4
+from mamlbench_plugins.backbones.conv4 import PooledConv4, StridedConv4
 
 ENGINES = [
     LoopEngine(),
@@ -79,6 +79,22 @@ def test_batch_norm_parameters_are_adapted_where_that_is_asked_for(make_algorith
     reference, loss = plain_autograd(algorithm, make_batch(), 2, second_order=True)
     direction = algorithm.direction(make_batch())
     assert relative(direction.sums, reference) < 1e-10
+    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", ["maml", "fomaml"])
+def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
+    make_algorithm, make_batch, engine, name, monkeypatch
+):
+    shape, given = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
+    late = PooledConv4(PooledConv4.Options(width=4, pooling="late"))
+    textbook = make_algorithm(name, backbone=late, shape=shape, **given)
+    reference, loss = plain_autograd(textbook, make_batch(shape=shape), 2, second_order=name == "maml")
+    monkeypatch.setattr(BatchNorm, "large", 0)
+    early = PooledConv4(PooledConv4.Options(width=4))
+    direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).direction(make_batch(shape=shape))
+    assert relative(direction.sums, reference) < 1e-9
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 
 
