@@ -25,7 +25,7 @@ from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
-from mamlbench.api.peer import Peer, PeerWork
+from mamlbench.api.peer import Peer, PeerTraining, PeerWork
 from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
@@ -66,6 +66,7 @@ __all__ = [
     "PackedImages",
     "Parameters",
     "Peer",
+    "PeerTraining",
     "PeerWork",
     "PictureFile",
     "PictureFormat",

@@ -6,8 +6,8 @@ a good part of a second-order meta-gradient. Here it is five, and the sums come 
 With z = (x - mean) / std per channel, n values in each, and B(g) = (g - mean(g) - z mean(g z)) / std:
 
 - the derivative of z along v is B(v), and its transpose applied to g is B(g): B is symmetric;
-- the derivative of B(g) by x is a Hessian (that of sum(g z)), hence symmetric too: applied to v, from either side, it is
-  -(t g + s v - mean(t g + s v) + z (mean(v g) - mean(v) mean(g) - 3 s t)) / std², where s = mean(g z), t = mean(v z).
+- the derivative of B(g) by x is a Hessian (that of sum(g z)), hence symmetric too: applied to v, from either side, it
+  is -(t g + s v - mean(t g + s v) + z (mean(v g) - mean(v) mean(g) - 3 s t)) / std², with s = mean(g z), t = mean(v z).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def forward(g: Tensor, x: Tensor, mean: Tensor, scale: Tensor, eps: float) -> tuple[Tensor, ...]:
-        return _fused(g, x, mean, scale, eps, _BOTH_SUMS)
+        return _fused(g, x, (mean, scale), eps, _BOTH_SUMS)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -102,12 +102,11 @@ class _Curvature(torch.autograd.Function):
     """What a cotangent v of B(g) sends to g, which is B(v), and to x."""
 
     @staticmethod
-    def forward(
-        v: Tensor, g: Tensor, x: Tensor, mean: Tensor, scale: Tensor, gz: Tensor, g_sum: Tensor, eps: float
-    ) -> tuple[Tensor, Tensor]:
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+        v, g, x, mean, scale, gz, g_sum, eps = inputs
         n = x.numel() // x.shape[1]
-        to_g, vz, v_sum = _fused(v, x, mean, scale, eps, _BOTH_SUMS)
-        _, vg, _ = _fused(v, g, torch.zeros_like(mean), torch.ones_like(mean), eps, _ONE_SUM)
+        to_g, vz, v_sum = _fused(v, x, (mean, scale), eps, _BOTH_SUMS)
+        _, vg, _ = _fused(v, g, (torch.zeros_like(mean), torch.ones_like(mean)), eps, _ONE_SUM)
         s, t = gz / n, vz / n
         variance = -scale.square()
         along_x = variance * scale * (vg / n - v_sum * g_sum / n**2 - 3 * s * t)
@@ -132,10 +131,10 @@ class _Curvature(torch.autograd.Function):
 
 
 def _fused(
-    g: Tensor, x: Tensor, mean: Tensor, scale: Tensor, eps: float, wanted: list[bool]
+    g: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float, wanted: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
     """torch's kernel of the first derivative: B(g), sum(g z) and sum(g) where wanted."""
-    return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, mean, scale, True, eps, wanted)  # type: ignore[no-any-return]
+    return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, wanted)  # type: ignore[no-any-return]
 
 
 def _per_channel(values: Tensor) -> Tensor:
@@ -143,7 +142,7 @@ def _per_channel(values: Tensor) -> Tensor:
 
 
 def _fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
-    """Tasks become channels: nothing here mixes channels. ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
+    """Tasks become channels, which nothing here mixes: ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
     x = x.unsqueeze(0).expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)
     return x.reshape(-1) if x.ndim == 2 else x.transpose(0, 1).flatten(1, 2)
 

@@ -32,7 +32,6 @@ class PooledOptions(Conv4Options):
         "flatten", description="features from the last maps: their mean over height and width, or all of them"
     )
 
-
     pooling: Literal["early", "late"] = Field(
         "early",
         description="max-pool before bias and ReLU, with the channels last in memory, or as in the papers' figures: "
