@@ -19,7 +19,7 @@ from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
-from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient
+from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
@@ -98,6 +98,7 @@ __all__ = [
     "prefixed",
     "prepared_images",
     "record_statistics",
+    "remember_gradients",
     "replay_statistics",
     "scheduled",
     "seed_key",

@@ -98,6 +98,20 @@ def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 
 
+@pytest.mark.parametrize("engine", [LoopEngine("recomputed"), VmapEngine(differentiation="recomputed")])
+def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batch, engine, monkeypatch):
+    algorithm, calls = make_algorithm("maml", engine, train_steps=3), []
+    loss = algorithm.loss
+
+    def counted(state, examples):
+        calls.append(examples)
+        return loss(state, examples)
+
+    monkeypatch.setattr(algorithm, "loss", counted)
+    algorithm.direction(make_batch(tasks=1))
+    assert len(calls) == 3 + 1 + 3  # inner steps, query set, Hessian-vector products
+
+
 @pytest.mark.parametrize("steps", [1, 2])
 def test_second_order_equals_central_differences(make_algorithm, make_batch, steps):
     algorithm = make_algorithm("maml", backbone=Smooth(Options()), shape=(1, 3, 3), inner_lr=0.5, train_steps=steps)

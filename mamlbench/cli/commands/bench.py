@@ -28,7 +28,8 @@ Examples:
 
 \b
 Every competitor computes the same work on the same random pictures, once per round, in turn: compare times within one
-run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the network as the papers draw it. ± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
+run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the network as the papers draw it.
+± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
 
 
 @click.command(epilog=EPILOG)
@@ -119,7 +120,8 @@ def _show(rows: list[Row], machine: str) -> None:
         out.print(SETTINGS[setting].title, style="bold")
         out.print(shown)
     out.print(
-        f"{machine}. Times as fast: as the one without such a figure. MiB: peak above an idle process. % of peak: of this machine's float32 matrix product."
+        f"{machine}. Times as fast: as the row without such a figure. MiB: peak above an idle process; x fomaml: of "
+        "first-order MAML's. % of peak: of this machine's float32 matrix product."
     )
 
 
