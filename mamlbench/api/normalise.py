@@ -25,7 +25,7 @@ def normalise(x: Tensor, eps: float) -> Tensor:
 
     Differentiable twice, in reverse and forward mode and under vmap; a third derivative raises NotImplementedError.
     """
-    return _Normalise.apply(x, eps)[0]  # type: ignore[no-any-return, no-untyped-call]
+    return _Normalise.apply(x, eps)[0]  # type: ignore[no-any-return]
 
 
 class _Normalise(torch.autograd.Function):
@@ -48,15 +48,15 @@ class _Normalise(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, None]:
         if g is None:
             return None, None
-        return _Slope.apply(g, *ctx.saved_tensors, ctx.eps)[0], None  # type: ignore[no-untyped-call]
+        return _Slope.apply(g, *ctx.saved_tensors, ctx.eps)[0], None
 
     @staticmethod
     def jvp(ctx: Any, v: Tensor, _: None) -> tuple[Tensor, None, None]:
-        return _Slope.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None  # type: ignore[no-untyped-call]
+        return _Slope.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None
 
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], x: Tensor, eps: float) -> tuple[Any, Any]:
-        z, *statistics = _Normalise.apply(_fold(x, dims[0], info.batch_size), eps)  # type: ignore[no-untyped-call]
+        z, *statistics = _Normalise.apply(_fold(x, dims[0], info.batch_size), eps)
         return _unfold(info.batch_size, z, *statistics)
 
 
@@ -80,14 +80,14 @@ class _Slope(torch.autograd.Function):
     def backward(ctx: Any, v: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if v is None:
             return None, None, None, None, None
-        return *_Curvature.apply(v, *ctx.saved_tensors, ctx.eps), None, None, None  # type: ignore[no-untyped-call]
+        return *_Curvature.apply(v, *ctx.saved_tensors, ctx.eps), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, dg: Tensor | None, dx: Tensor | None, *_: None) -> tuple[Tensor | None, None, None]:
         _, x, mean, scale, *_ = ctx.saved_tensors
-        moved = None if dg is None else _Slope.apply(dg, x, mean, scale, ctx.eps)[0]  # type: ignore[no-untyped-call]
+        moved = None if dg is None else _Slope.apply(dg, x, mean, scale, ctx.eps)[0]
         if dx is not None:
-            bent = _Curvature.apply(dx, *ctx.saved_tensors, ctx.eps)[1]  # type: ignore[no-untyped-call]
+            bent = _Curvature.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
             moved = bent if moved is None else moved + bent
         return moved, None, None
 
@@ -95,7 +95,7 @@ class _Slope(torch.autograd.Function):
     def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         *tensors, eps = inputs
         folded = [_fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return _unfold(info.batch_size, *_Slope.apply(*folded, eps))  # type: ignore[no-untyped-call]
+        return _unfold(info.batch_size, *_Slope.apply(*folded, eps))
 
 
 class _Curvature(torch.autograd.Function):
@@ -127,7 +127,7 @@ class _Curvature(torch.autograd.Function):
     def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         *tensors, eps = inputs
         folded = [_fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return _unfold(info.batch_size, *_Curvature.apply(*folded, eps))  # type: ignore[no-untyped-call]
+        return _unfold(info.batch_size, *_Curvature.apply(*folded, eps))
 
 
 def _fused(

@@ -52,8 +52,8 @@ class Setting:
 
 
 BOTH = ("maml", "fomaml")
-REPTILE = {"train_batch": 10, "inner_lr": 1e-3}
-MINI = {"shape": (3, 84, 84), "backbone": "conv4-pooled", "queries": 15}
+REPTILE: dict[str, Any] = {"train_batch": 10, "inner_lr": 1e-3}
+MINI: dict[str, Any] = {"shape": (3, 84, 84), "backbone": "conv4-pooled", "queries": 15}
 MAPPED: dict[str, Any] = {"engines": ("vmap", "loop", "plain"), "base": "plain"}
 
 SETTINGS: dict[str, Setting] = {

@@ -94,6 +94,7 @@ def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
     monkeypatch.setattr(BatchNorm, "large", 0)
     early = PooledConv4(PooledConv4.Options(width=4))
     direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).direction(make_batch(shape=shape))
+    assert direction.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
     assert relative(direction.sums, reference) < 1e-9
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 

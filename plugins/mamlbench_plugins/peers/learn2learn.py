@@ -69,4 +69,4 @@ class Learn2Learn(Peer):
         learner = maml.clone()
         for _ in range(work.steps):
             learner.adapt(work.loss(learner(support[0]), support[1]))
-        work.loss(learner(query[0]), query[1]).backward()
+        work.loss(learner(query[0]), query[1]).backward()  # type: ignore[no-untyped-call]
