@@ -19,13 +19,13 @@ from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
-from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient
+from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
-from mamlbench.api.peer import Peer, PeerWork
+from mamlbench.api.peer import Peer, PeerTraining, PeerWork
 from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
@@ -66,6 +66,7 @@ __all__ = [
     "PackedImages",
     "Parameters",
     "Peer",
+    "PeerTraining",
     "PeerWork",
     "PictureFile",
     "PictureFormat",
@@ -97,6 +98,7 @@ __all__ = [
     "prefixed",
     "prepared_images",
     "record_statistics",
+    "remember_gradients",
     "replay_statistics",
     "scheduled",
     "seed_key",

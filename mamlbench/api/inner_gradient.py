@@ -19,14 +19,33 @@ from mamlbench.api.model import Parameters
 
 Loss = Callable[[Parameters, Examples], Tensor]
 
-_forward_over_reverse: ContextVar[bool] = ContextVar("_forward_over_reverse", default=False)
+Known = list[Parameters]
+"""What each call of ``inner_gradient`` in a step returned, in order."""
+
+_remembering: ContextVar[Known | None] = ContextVar("_remembering", default=None)
+_forward_over_reverse: ContextVar[Iterator[Parameters] | None] = ContextVar("_forward_over_reverse", default=None)
 
 
 @contextmanager
-def forward_over_reverse() -> Iterator[None]:
-    """Let every ``inner_gradient`` inside be differentiated by forward mode over its reverse mode."""
+def remember_gradients() -> Iterator[Known]:
+    """Collect what every ``inner_gradient`` inside returns, for ``forward_over_reverse`` of the same computation."""
+    known: Known = []
+    token = _remembering.set(known)
+    try:
+        yield known
+    finally:
+        _remembering.reset(token)
+
+
+@contextmanager
+def forward_over_reverse(known: Known | None = None) -> Iterator[None]:
+    """Let every ``inner_gradient`` inside be differentiated by forward mode over its reverse mode.
+
+    Args:
+        known: what they returned when the same was computed before; they are not computed again.
+    """
     _load_forward_rules()
-    token = _forward_over_reverse.set(True)
+    token = _forward_over_reverse.set(iter(known or ()))
     try:
         yield
     finally:
@@ -58,11 +77,18 @@ def inner_gradient(loss: Loss, state: Parameters, support: Examples, adapted: Co
         One tensor per name in ``adapted``, shaped like it.
     """
     names = [name for name in state if name in adapted]
-    if not _forward_over_reverse.get():
+    before = _forward_over_reverse.get()
+    if before is None:
         theta = {name: state[name] for name in names}
-        return grad(lambda theta: loss({**state, **theta}, support))(theta)  # type: ignore[no-any-return]
+        gradient: Parameters = grad(lambda theta: loss({**state, **theta}, support))(theta)
+        remembering = _remembering.get()
+        if remembering is not None:
+            remembering.append(gradient)
+        return gradient
+    known = next(before, {})
     function = _OverTensors(loss, list(state), names)
-    slopes = _SymmetricGradient.apply(function, *support, *state.values())
+    tensors = (*support, *(known[name] for name in names if known), *state.values())
+    slopes = _SymmetricGradient.apply(function, len(names) if known else 0, *tensors)
     return dict(zip(names, slopes, strict=True))
 
 
@@ -101,18 +127,20 @@ class _SymmetricGradient(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(function: _OverTensors, *tensors: Tensor) -> tuple[Tensor, ...]:
-        support, state = tensors[:2], tensors[2:]
-        return function.of_adapted(support, state)
+    def forward(function: _OverTensors, known: int, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """``tensors``: the support set, the gradient where it is known (so many tensors), the state."""
+        if known:
+            return tuple(slope.clone() for slope in tensors[2 : 2 + known])
+        return function.of_adapted(tensors[:2], tensors[2:])
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        ctx.function = inputs[0]
-        ctx.save_for_backward(*inputs[1:])
+        ctx.function, ctx.known, *tensors = inputs
+        ctx.save_for_backward(*tensors[:2], *tensors[2 + ctx.known :])
 
     @staticmethod
     def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor | None, ...]:
         support, state = ctx.saved_tensors[:2], ctx.saved_tensors[2:]
         direction = ctx.function.along(slopes, state)
         _, curvature, *_ = jvp(lambda *state: ctx.function.gradient(support, state), state, direction)
-        return (None, None, None, *curvature)
+        return (*(None for _ in range(4 + ctx.known)), *curvature)

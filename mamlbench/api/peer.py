@@ -33,6 +33,35 @@ class PeerWork:
     first_order: bool
 
 
+@dataclass(frozen=True)
+class PeerTraining:
+    """A whole training as a peer gets it: pictures in memory, of which it draws episodes by its own means.
+
+    Args:
+        network, loss, inner_lr, steps, first_order: as in PeerWork.
+        x: every training picture, float32 ``[images, C, H, W]``.
+        y: its class, ``[images]``.
+        rotations: whether each class of an episode is turned by a random multiple of 90 degrees.
+        ways, shots, queries: of an episode.
+        tasks: episodes in a meta-batch.
+        outer_lr: rate of the outer Adam.
+    """
+
+    network: nn.Module
+    loss: Callable[[Tensor, Tensor], Tensor]
+    x: Tensor
+    y: Tensor
+    rotations: bool
+    ways: int
+    shots: int
+    queries: int
+    tasks: int
+    inner_lr: float
+    outer_lr: float
+    steps: int
+    first_order: bool
+
+
 class Peer(ABC):
     """An adapter, as thin as it can be.
 
@@ -51,3 +80,10 @@ class Peer(ABC):
         What can be prepared once for a whole training is done here; what each iteration needs is done in the function.
         Raises ImportError where the peer is not installed.
         """
+
+    def training(self, work: PeerTraining) -> Callable[[], None]:
+        """Return a function that does one iteration of a training: draw a meta-batch, its gradient, the outer step.
+
+        Raises NotImplementedError where the peer has no means to draw episodes.
+        """
+        raise NotImplementedError(f"{self.package} is not timed on a whole training")

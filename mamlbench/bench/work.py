@@ -1,21 +1,37 @@
-"""One setting's work as functions to call: ours with any engine, or a peer's."""
+"""One setting's work as functions to call: ours with any engine, a peer's, or a plain loop's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from mamlbench.api import Algorithm, Classification, EpisodeBatch, Examples, Model, Peer, PeerWork, Workbench
+from mamlbench.api import (
+    Algorithm,
+    BatchNorm,
+    Classification,
+    EpisodeBatch,
+    Examples,
+    Model,
+    Peer,
+    PeerWork,
+    Workbench,
+    tree_map,
+)
+from mamlbench.bench.plain import minibatches, predictions, reptile_moves
 from mamlbench.bench.settings import Setting
 from mamlbench.engine import make_engine
 from mamlbench.plugin import Registry
+from mamlbench.runner.evaluate import EPISODES_AT_ONCE
 
 INNER_LR = 0.1  # rates cost nothing; this one keeps random pictures from overflowing
+TEXTBOOK = {"pooling": "late"}
+"""Options of backbones that compute the network as it is written in the papers."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +53,18 @@ class Work:
 
         return EpisodeBatch(examples(setting.shots), examples(setting.queries), torch.arange(setting.tasks))
 
-    def build(self, outputs: int) -> Model:
+    def build(self, outputs: int, **options: Any) -> Model:
         """The setting's network, the same whenever it is built."""
         plugin = self.registry.load("backbone", self.setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return Model(plugin(plugin.Options()).build(self.setting.shape, outputs))
+            return Model(plugin(plugin.Options(**options)).build(self.setting.shape, outputs))
 
     def ours(self, engine: str) -> Callable[[], Any]:
         """The work with an engine. A direction's ``sums`` or predictions are returned."""
         algorithm = self._algorithm(engine)
         if self.setting.work == "evaluation":
-            return lambda: self._evaluate(algorithm)
+            return lambda: torch.cat([self._evaluate(algorithm, part) for part in self._parts()])
         return lambda: algorithm.direction(self.batch).sums
 
     def _algorithm(self, engine: str) -> Algorithm:
@@ -61,16 +77,34 @@ class Work:
         bench = Workbench(self.build, problem, problem, make_engine(engine), 1, setting.shots)
         return plugin(bench, plugin.Options(**{name: value for name, value in wanted.items() if name in known}))  # type: ignore[no-any-return]
 
-    def _evaluate(self, algorithm: Algorithm) -> Tensor:
-        learner = algorithm.adapt(self.batch.support, self.batch.keys)
-        return learner.predict(self.batch.query.x, "transductive")
+    def _parts(self) -> Iterator[EpisodeBatch]:
+        """The episodes, as many at once as a run evaluates."""
+        for first in range(0, self.setting.tasks, EPISODES_AT_ONCE):
+            yield tree_map(lambda leaf, first=first: leaf[first : first + EPISODES_AT_ONCE], self.batch)
+
+    @staticmethod
+    def _evaluate(algorithm: Algorithm, batch: EpisodeBatch) -> Tensor:
+        learner = algorithm.adapt(batch.support, batch.keys)
+        return learner.predict(batch.query.x, "transductive")
+
+    def plain(self) -> Callable[[], Any]:
+        """The work in a plain loop over tasks. Raises NotImplementedError where there is none written."""
+        loss, batch, steps = Classification(self.setting.ways).loss, self.batch, self.setting.steps
+        network = textbook(self.build, self.registry, self.setting.backbone, self.setting.ways)
+        if self.setting.work == "evaluation":
+            return lambda: predictions(network, loss, batch, INNER_LR, steps)
+        if self.algorithm == "reptile":
+            algorithm = self._algorithm("loop")
+            rate = algorithm.options.inner_lr
+            return lambda: reptile_moves(network, loss, batch, minibatches(algorithm, batch, steps), rate)
+        raise NotImplementedError("no plain loop is timed on this")
 
     def peers(self, peer: Peer) -> Callable[[], Any]:
         """The work by a peer; the meta-gradient is returned. Raises NotImplementedError where it has no such thing."""
         if self.setting.work != "iteration" or self.algorithm not in ("maml", "fomaml"):
             raise NotImplementedError(f"{peer.package} is not timed on this")
         problem, first_order = Classification(self.setting.ways), self.algorithm == "fomaml"
-        network = self.build(self.setting.ways).network.requires_grad_(True)
+        network = textbook(self.build, self.registry, self.setting.backbone, self.setting.ways)
         work = PeerWork(network, problem.loss, self.batch, INNER_LR, self.setting.steps, first_order)
         iteration = peer.iteration(work)
 
@@ -79,3 +113,13 @@ class Work:
             return {name: value.grad for name, value in network.named_parameters()}
 
         return compute
+
+
+def textbook(build: Callable[..., Model], registry: Registry, backbone: str, outputs: int) -> nn.Module:
+    """The same network as a peer's user has it: torch's own layers and derivatives, in the order of the papers."""
+    known = registry.load("backbone", backbone).Options.model_fields
+    network = build(outputs, **{name: value for name, value in TEXTBOOK.items() if name in known}).network
+    for module in network.modules():
+        if isinstance(module, BatchNorm):
+            module.large = math.inf
+    return network.requires_grad_(True)

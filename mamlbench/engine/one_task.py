@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vjp
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Examples, MetaLearned, Parameters, forward_over_reverse
+from mamlbench.api import Examples, MetaLearned, Parameters, forward_over_reverse, remember_gradients
 
 Differentiation = Literal["stored", "recomputed"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
@@ -61,9 +61,9 @@ def recomputed_gradient(
 ) -> tuple[Parameters, Tensor]:
     """Gradient of the outer loss through the whole inner loop, and that loss, with one step's graph at a time.
 
-    The inner loop is run without a graph and only its states are kept. Then the gradient is carried backwards step by
-    step, each step being run once more to be differentiated: a second-order gradient for little more than the memory
-    of a first-order one.
+    The inner loop is run without a graph; only its states and inner gradients are kept. Then the gradient is carried
+    backwards step by step, each step's Hessian-vector product being evaluated from what was kept: a second-order
+    gradient for little more than the memory of a first-order one.
     """
 
     def init(meta: Parameters) -> tuple[list[Tensor], Any]:
@@ -71,14 +71,17 @@ def recomputed_gradient(
         return _floats(state), state
 
     _, pull_back, *start = vjp(init, meta, has_aux=True)
-    trajectory = [*start]
+    (state,) = start
+    trajectory = []
     for _ in range(steps):
-        trajectory.append(method.step(trajectory[-1], support))
-    last = trajectory.pop()
-    slope, loss = grad_and_value(lambda floats: method.loss(_with_floats(last, floats), query))(_floats(last))
-    with forward_over_reverse():
-        while trajectory:
-            state = trajectory.pop()
+        with remember_gradients() as known:
+            following = method.step(state, support)
+        trajectory.append((state, known))
+        state = following
+    slope, loss = grad_and_value(lambda floats: method.loss(_with_floats(state, floats), query))(_floats(state))
+    while trajectory:
+        state, known = trajectory.pop()
+        with forward_over_reverse(known):
             _, pull_step, *_ = vjp(
                 lambda floats, state=state: _floats(method.step(_with_floats(state, floats), support)), _floats(state)
             )

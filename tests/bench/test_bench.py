@@ -1,17 +1,22 @@
 """The bench computes the same work by everybody, and says by how much they differ."""
 
 import json
+import math
+from dataclasses import replace
 
 import pytest
 import torch
 
-from mamlbench.api import Peer
+from mamlbench.api import BatchNorm, OuterOptimizer, Peer
 from mamlbench.bench import SETTINGS, Bench, Setting, about_peers
 from mamlbench.bench.memory import peak_above_idle
+from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
+from mamlbench.plugin.registry import Entry
+from mamlbench.spec import Folders
 
 TINY = Setting("tiny", ("maml", "fomaml"), tasks=2, steps=2, shots=2, queries=2, shape=(1, 14, 14))
 
@@ -56,13 +61,19 @@ class Missing(Peer):
 @pytest.fixture
 def plugins(tmp_path):
     loaded = load_plugins()
-    from mamlbench.plugin.registry import Entry
-
     loaded.registry.add_all(
         Entry("peer", name, peer, "", "here")
         for name, peer in (("by-hand", ByHand), ("wrong", Wrong), ("none", Missing))
     )
     return loaded
+
+
+def relative(ours, theirs):
+    ours, theirs = (
+        value if isinstance(value, torch.Tensor) else torch.cat([value[name].flatten() for name in sorted(value)])
+        for value in (ours, theirs)
+    )
+    return float((ours - theirs).norm() / theirs.norm())
 
 
 def rows(plugins, engines, peers, *, setting=TINY, base="loop"):
@@ -99,6 +110,96 @@ def test_every_setting_can_be_built(setting):
     work = Work(setting, setting.algorithms[0], load_plugins().registry)
     assert work.batch.support.x.shape == (setting.tasks, setting.ways * setting.shots, *setting.shape)
     assert callable(work.ours("loop"))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        Setting("r", ("reptile",), tasks=3, ways=3, shots=2, queries=0, steps=3, shape=(1, 14, 14),
+                options={"train_batch": 4, "inner_lr": 1e-3}),
+        Setting("e", ("maml",), tasks=3, ways=3, shots=2, queries=2, steps=2, shape=(1, 14, 14), work="evaluation"),
+    ],
+    ids=["reptile", "evaluation"],
+)  # fmt: skip
+def test_a_plain_loop_in_torch_computes_the_same(plugins, setting):
+    (row,) = [row for row in rows(plugins, ["vmap", "plain"], [], setting=setting, base="plain") if row.speed]
+    work = Work(setting, setting.algorithms[0], plugins.registry)
+    assert row.who == "vmap"
+    assert relative(work.ours("loop")(), work.plain()()) < 1e-3
+
+
+def test_a_plain_loop_of_what_has_none_is_left_out(plugins):
+    assert {row.who for row in rows(plugins, ["loop", "plain"], [])} == {"loop"}
+
+
+def test_peers_get_the_network_of_the_papers(plugins):
+    """Early pooling and derivatives by hand are ours: a peer's user has neither."""
+    setting = replace(TINY, shape=(3, 16, 16), backbone="conv4-pooled")
+    seen = []
+
+    class Looks(ByHand):
+        def iteration(self, work):
+            seen.append(work.network)
+            return super().iteration(work)
+
+    work = Work(setting, "maml", plugins.registry)
+    theirs = work.peers(Looks())()
+    kinds = [type(module).__name__ for module in seen[0].modules()]
+    assert kinds.count("MaxPool2d") == kinds.count("BatchNorm") == 4
+    assert all(module.large == math.inf for module in seen[0].modules() if isinstance(module, BatchNorm))
+    assert relative(work.ours("loop")(), theirs) < 1e-3
+
+
+class TestWholeTraining:
+    """Drawing episodes, the direction and the outer step."""
+
+    SETTING = Setting("t", ("maml",), tasks=2, ways=3, work="training", dataset="toy", engines=("vmap", "loop"))
+
+    @pytest.fixture
+    def toys(self, toy_plugin):
+        return load_plugins([toy_plugin])
+
+    def test_engines_and_peers_train(self, toys, tmp_path):
+        trained = []
+
+        class Trains(ByHand):
+            def training(self, work):
+                assert work.x.shape == (40 * 12, 1, 14, 14) and work.y.tolist() == [n // 12 for n in range(480)]
+                return lambda: trained.append(work.first_order)
+
+        toys.registry.add_all(Entry("peer", name, peer, "", "here") for name, peer in (("t", Trains), ("b", ByHand)))
+        bench = Bench([self.SETTING], (), ["t", "b"], rounds=2, base="t", folders=Folders(cache=tmp_path))
+        (found,) = bench.rows(toys, lambda *told: None)
+        assert [row.who for row in found] == ["vmap", "loop", "t"]
+        assert all(row.difference is None and row.memory is None for row in found)
+        assert found[0].speed is not None and trained == [False] * 3
+
+    def test_an_iteration_takes_an_outer_step(self, toys, tmp_path, monkeypatch):
+        steps = []
+        work = TrainingIterations(self.SETTING, "maml", toys, Folders(cache=tmp_path))
+        monkeypatch.setattr(OuterOptimizer, "step", lambda self, gradient: steps.append(sorted(gradient)))
+        iteration = work.ours("loop")
+        iteration()
+        iteration()
+        assert len(steps) == 2
+
+    def test_a_data_set_that_is_missing_is_a_row_that_says_so(self, tmp_path):
+        setting = replace(self.SETTING, dataset="miniimagenet")
+        bench = Bench([setting], (), [], rounds=1, folders=Folders(cache=tmp_path))
+        ((row,),) = bench.rows(load_plugins(), lambda *told: None)
+        assert row.seconds is None and "miniimagenet" in row.note.lower()
+
+
+def test_memory_is_set_against_first_order_maml():
+    setting = replace(TINY, memory=True, engines=("loop", "loop+recomputed"))
+    found = [
+        row for cell in Bench([setting], (), [], rounds=1).rows(load_plugins(), lambda *told: None) for row in cell
+    ]
+    measured = {(row.algorithm, row.who): row for row in found}
+    first, recomputed = measured["fomaml", "loop"], measured["maml", "loop+recomputed"]
+    if first.memory is not None:
+        assert first.of_first_order == 1.0
+        assert recomputed.of_first_order == recomputed.memory / first.memory
 
 
 def test_what_is_timed_of_a_peer_is_said(plugins):

@@ -7,7 +7,7 @@ from torch.func import functional_call
 
 from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.engine import LoopEngine, VmapEngine
-from mamlbench_plugins.backbones.conv4 import StridedConv4
+from mamlbench_plugins.backbones.conv4 import PooledConv4, StridedConv4
 
 ENGINES = [
     LoopEngine(),
@@ -80,6 +80,37 @@ def test_batch_norm_parameters_are_adapted_where_that_is_asked_for(make_algorith
     direction = algorithm.direction(make_batch())
     assert relative(direction.sums, reference) < 1e-10
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("name", ["maml", "fomaml"])
+def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
+    make_algorithm, make_batch, engine, name, monkeypatch
+):
+    shape, given = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
+    late = PooledConv4(PooledConv4.Options(width=4, pooling="late"))
+    textbook = make_algorithm(name, backbone=late, shape=shape, **given)
+    reference, loss = plain_autograd(textbook, make_batch(shape=shape), 2, second_order=name == "maml")
+    monkeypatch.setattr(BatchNorm, "large", 0)
+    early = PooledConv4(PooledConv4.Options(width=4))
+    direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).direction(make_batch(shape=shape))
+    assert direction.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
+    assert relative(direction.sums, reference) < 1e-9
+    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
+
+
+@pytest.mark.parametrize("engine", [LoopEngine("recomputed"), VmapEngine(differentiation="recomputed")])
+def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batch, engine, monkeypatch):
+    algorithm, calls = make_algorithm("maml", engine, train_steps=3), []
+    loss = algorithm.loss
+
+    def counted(state, examples):
+        calls.append(examples)
+        return loss(state, examples)
+
+    monkeypatch.setattr(algorithm, "loss", counted)
+    algorithm.direction(make_batch(tasks=1))
+    assert len(calls) == 3 + 1 + 3  # inner steps, query set, Hessian-vector products
 
 
 @pytest.mark.parametrize("steps", [1, 2])

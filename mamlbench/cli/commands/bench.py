@@ -18,26 +18,30 @@ from mamlbench.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     from mamlbench.bench import Row
 
-ENGINES = ("vmap", "vmap+recomputed", "loop", "loop+recomputed")
 EPILOG = """\b
 Examples:
   mamlbench bench
   mamlbench bench --setting omniglot-5w1s --engine vmap --engine vmap[8] --rounds 20
   mamlbench bench --peer learn2learn --base learn2learn     (benchmarks/requirements-peers.txt installs peers)
+  mamlbench bench --setting training --peer learn2learn --base learn2learn --data-dir DIR
+  mamlbench bench --setting memory-1s-10steps --rounds 3
   mamlbench bench --memory --json > bench.json
   mamlbench bench --backbones --rounds 3 --output growth.svg       time and memory as the network grows
 
 \b
 Every competitor computes the same work on the same random pictures, once per round, in turn: compare times within one
-run only. ± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
+run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the network as the papers draw it.
+± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
 
 
 @click.command(epilog=EPILOG)
 @click.option("--setting", "settings", multiple=True, help="Shapes of work; repeat for several.  [default: all]")
 @click.option("--engine", "engines", multiple=True,
-              help=f"Engine; repeat for several.  [default: {', '.join(ENGINES)}]")  # fmt: skip
+              help="Engine, or plain; repeat for several.  [default: each setting's]")  # fmt: skip
 @click.option("--peer", "peers", multiple=True, type=shared.Registered("peer"), help="Other library; may be repeated.")
-@click.option("--base", default="loop", show_default=True, help="Whom ratios are relative to: an engine or a peer.")
+@click.option(
+    "--base", default="", help="Whom ratios are relative to: an engine, a peer, plain.  [default: loop or plain]"
+)
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
 @click.option("--memory", is_flag=True, help="Measure peak memory too, each in a process of its own (slow).")
 @click.option("--backbones", is_flag=True, help="Instead: time and memory of MAML, FOMAML and Reptile as the network "
@@ -46,16 +50,19 @@ run only. ± is half the distance between the quartiles; the interval of a ratio
               help="With --backbones: seconds after which one network and algorithm is skipped.")  # fmt: skip
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
               help="With --backbones: a picture to write, ending in .png, .svg or .pdf.")  # fmt: skip
+@shared.data_dir
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(
     context: click.Context, *, settings: tuple[str, ...], engines: tuple[str, ...], peers: tuple[str, ...], base: str,
-    rounds: int, memory: bool, backbones: bool, cell_limit: float, output: Path | None, as_json: bool,
+    rounds: int, memory: bool, backbones: bool, cell_limit: float, output: Path | None, data_dir: Path | None,
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
-    plugins = session_of(context).plugins
+    session = session_of(context)
+    plugins = session.plugins
     if backbones:
         if peers:
             raise ConfigError("--backbones times no peers: leave out --peer or --backbones.")
@@ -64,19 +71,22 @@ def command(
     if output is not None:
         raise ConfigError("--output names a picture of --backbones; a table goes into a file with '> FILE'.")
 
-    from mamlbench.bench import SETTINGS, Bench, about_peers
+    from mamlbench.bench import PLAIN, SETTINGS, Bench, about_peers
     from mamlbench.engine import make_engine
+    from mamlbench.project import folders
     from mamlbench.record import current_environment
 
     unknown = [f"Unknown setting '{name}'.{did_you_mean(name, SETTINGS)}" for name in settings if name not in SETTINGS]
     if unknown:
         raise ConfigError(*unknown)
     for name in engines:
-        make_engine(name)
+        if name != PLAIN:
+            make_engine(name)
     for name in peers:
         plugins.registry.entry("peer", name)
     chosen = [SETTINGS[name] for name in settings or SETTINGS]
-    bench = Bench(chosen, engines or ENGINES, peers, rounds, base, memory)
+    places = folders(session.project, data_dir=data_dir)
+    bench = Bench(chosen, engines, peers, rounds, base, memory, places)
     found: list[Row] = []
     with _progress() as tell:
         for rows in bench.rows(plugins, tell):
@@ -91,7 +101,7 @@ def command(
             json.dumps({"environment": environment.model_dump(), "peers": peers_said, "rows": rows_said}, indent=1)
         )
         return
-    _show(found, bench.base, f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}")
+    _show(found, f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}")
     for said in peers_said.values():
         click.echo(said)
 
@@ -112,26 +122,32 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
 
 
-def _show(rows: list[Row], base: str, machine: str) -> None:
+def _show(rows: list[Row], machine: str) -> None:
     from mamlbench.bench import SETTINGS
     from mamlbench.cli.show import console, table
 
     out = console()
     for setting in dict.fromkeys(row.setting for row in rows):
-        shown = table("algorithm", "engine or peer", "ms", f"times as fast as {base}", "MiB", "% of peak", "differs by")
+        shown = table(
+            "algorithm", "engine or peer", "ms", "times as fast", "MiB", "x fomaml", "% of peak", "differs by"
+        )
         for row in (row for row in rows if row.setting == setting):
             shown.add_row(row.algorithm, row.who, *_cells(row))
         out.print(SETTINGS[setting].title, style="bold")
         out.print(shown)
-    out.print(f"{machine}. MiB: peak above an idle process. % of peak: of this machine's float32 matrix product.")
+    out.print(
+        f"{machine}. Times as fast: as the row without such a figure. MiB: peak above an idle process; x fomaml: of "
+        "first-order MAML's. % of peak: of this machine's float32 matrix product."
+    )
 
 
 def _cells(row: Row) -> list[str]:
     if row.seconds is None:
-        return [row.note, "", "", "", ""]
+        return [row.note, "", "", "", "", ""]
     first, third = row.seconds.quartiles
     time = f"{1e3 * row.seconds.median:.1f} ± {1e3 * (third - first) / 2:.1f}"
     speed = "" if row.speed is None else f"{row.speed.median:.2f} ({row.speed.low:.2f} to {row.speed.high:.2f})"
     memory = "" if row.memory is None else f"{row.memory / 2**20:,.0f}"
+    more = "" if row.of_first_order is None else f"{row.of_first_order:.2f}"
     peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f}"
-    return [time, speed, memory, peak, "" if row.difference is None else f"{row.difference:.0e}"]
+    return [time, speed, memory, more, peak, "" if row.difference is None else f"{row.difference:.0e}"]

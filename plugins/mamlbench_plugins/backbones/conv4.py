@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -30,6 +31,26 @@ class PooledOptions(Conv4Options):
     readout: Literal["mean", "flatten"] = Field(
         "flatten", description="features from the last maps: their mean over height and width, or all of them"
     )
+
+    pooling: Literal["early", "late"] = Field(
+        "early",
+        description="max-pool before bias and ReLU, with the channels last in memory, or as in the papers' figures: "
+        "the same outputs, early with less work (with a learned scale, which may be negative, always late)",
+    )
+
+
+class PooledNorm(BatchNorm):
+    """Batch norm by all values, then 2x2 max-pooling, then the bias on what is left: a bias moves no maximum."""
+
+    def moved(self, x: Tensor) -> Tensor:
+        return super().moved(F.max_pool2d(x, 2))
+
+
+class ChannelsLast(nn.Conv2d):
+    """A convolution for which the channels of a pixel lie beside each other in memory, in and out."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
 
 
 class SpatialMean(nn.Module):
@@ -58,12 +79,18 @@ class StridedConv4(Backbone):
         layers.append(SpatialMean() if options.readout == "mean" else nn.Flatten())
         return nn.Sequential(*layers), channels * (1 if options.readout == "mean" else side * side)
 
-    def _block(self, channels: int, options: Conv4Options) -> list[nn.Module]:
+    def _block(self, channels: int, options: Any) -> list[nn.Module]:
+        return [
+            self._convolution(nn.Conv2d, channels, options),
+            BatchNorm(options.width, scale=options.scale),
+            nn.ReLU(),
+        ]
+
+    def _convolution(self, kind: type[nn.Conv2d], channels: int, options: Conv4Options) -> nn.Conv2d:
         # no bias in the convolution: the batch norm behind it takes it out again
-        convolution = nn.Conv2d(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
+        convolution = kind(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
         nn.init.xavier_uniform_(convolution.weight)
-        block = [convolution, BatchNorm(options.width, scale=options.scale), nn.ReLU()]
-        return block if self.strided else [*block, nn.MaxPool2d(2)]
+        return convolution
 
 
 class PooledConv4(StridedConv4):
@@ -71,6 +98,13 @@ class PooledConv4(StridedConv4):
 
     Options = PooledOptions
     strided = False
+
+    def _block(self, channels: int, options: Any) -> list[nn.Module]:
+        if options.pooling == "late" or options.scale:
+            return [*super()._block(channels, options), nn.MaxPool2d(2)]
+        convolution = self._convolution(ChannelsLast, channels, options)
+        # nothing is done last, so that parameters have the same names in both
+        return [convolution, PooledNorm(options.width), nn.ReLU(), nn.Identity()]
 
 
 def picture(input_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -18,6 +18,7 @@ def mamlbench_register_peers(register: Register) -> None:
     register("learn2learn", f"{PEERS}.learn2learn:Learn2Learn", summary="learn2learn's MAML class")
     register("higher", f"{PEERS}.higher:Higher", summary="higher's innerloop_ctx")
     register("torchopt", f"{PEERS}.torchopt:TorchOpt", summary="TorchOpt's MetaSGD")
+    register("iteryne", f"{PEERS}.iteryne:Iteryne", summary="iteryne's MAML class")
 
 
 @hookimpl

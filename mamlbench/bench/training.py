@@ -1,0 +1,103 @@
+"""A whole training, iteration by iteration: drawing the episodes, the direction, the outer step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from typing import Any
+
+import torch
+
+from mamlbench.api import ClassPool, Model, Peer, PeerTraining, TaskSource
+from mamlbench.bench.settings import Setting
+from mamlbench.bench.work import INNER_LR, textbook
+from mamlbench.errors import ConfigError
+from mamlbench.plugin import Plugins, Registry
+from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.runner.plan import plan, request
+from mamlbench.spec import Folders, RunSpec
+
+OUTER_LR = 1e-3
+
+
+@dataclass(frozen=True)
+class TrainingIterations:
+    """A setting and an algorithm on a data set.
+
+    Raises DataError where the set is missing.
+    """
+
+    setting: Setting
+    algorithm: str
+    plugins: Plugins
+    folders: Folders
+
+    @property
+    def registry(self) -> Registry:
+        """Where names come from."""
+        return self.plugins.registry
+
+    @cached_property
+    def spec(self) -> RunSpec:
+        """The run, on the quick preset but for what the setting says."""
+        setting = self.setting
+        asked = request(
+            algorithms=(self.algorithm,), dataset=setting.dataset, backbone=setting.backbone, device="cpu",
+            meta_batch=setting.tasks, ways=setting.ways, shots=setting.shots, queries=setting.queries,
+            options={"inner_lr": INNER_LR, "adapt_norm": True, "outer_lr": OUTER_LR, "train_steps": setting.steps},
+        )  # fmt: skip
+        return plan(asked, self.plugins)[0]
+
+    @cached_property
+    def source(self) -> TaskSource:
+        """The data set, loaded once for everybody."""
+        return load_source(self.spec, self.plugins, self.folders)
+
+    def ours(self, engine: str) -> Callable[[], None]:
+        """One iteration with an engine."""
+        spec = self.spec.model_copy(update={"engine": engine})
+        experiment, numbers = assemble(spec, self.plugins, self.source), count()
+
+        def iteration() -> None:
+            algorithm = experiment.algorithm
+            algorithm.apply(algorithm.direction(experiment.draw(next(numbers))))
+
+        return iteration
+
+    def plain(self) -> Callable[[], Any]:
+        """There is none."""
+        raise NotImplementedError("no plain loop is timed on this")
+
+    def peers(self, peer: Peer) -> Callable[[], None]:
+        """One iteration by a peer, which draws its episodes from the same pictures by its own means."""
+        pool = self.source.splits["train"]
+        if not isinstance(pool, ClassPool):
+            raise ConfigError(f"a training on '{self.setting.dataset}' has no pictures for a peer.")
+        setting, problem = self.setting, self.source.problem(self.setting.ways)
+        x = pool.shown(pool.images[torch.from_numpy(pool.rows)])
+        y = torch.repeat_interleave(torch.arange(len(pool.sizes)), torch.from_numpy(pool.sizes))
+        network = textbook(self._build, self.registry, setting.backbone, setting.ways)
+        return peer.training(
+            PeerTraining(
+                network=network,
+                loss=problem.loss,
+                x=x,
+                y=y,
+                rotations=pool.rotations != "none",
+                ways=setting.ways,
+                shots=setting.shots,
+                queries=setting.queries,
+                tasks=setting.tasks,
+                inner_lr=INNER_LR,
+                outer_lr=OUTER_LR,
+                steps=setting.steps,
+                first_order=self.algorithm == "fomaml",
+            )
+        )
+
+    def _build(self, outputs: int, **options: Any) -> Model:
+        plugin = self.registry.load("backbone", self.setting.backbone)
+        shape = self.source.splits["train"].input_shape
+        return Model(plugin(plugin.Options(**options)).build(shape, outputs))
