@@ -150,4 +150,4 @@ def _fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
 def _unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Back to results of each task, with the dimension that the tasks are in."""
     dims = tuple(0 if each.ndim == 1 else 1 for each in results)
-    return tuple(each.unflatten(dim, (tasks, -1)) for each, dim in zip(results, dims, strict=True)), dims
+    return tuple(each.unflatten(dim, (tasks, -1)) for each, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]
