@@ -157,13 +157,13 @@ class Task:
 class GrowthWork(Work):
     """The work with the options of its network."""
 
-    def build(self, outputs: int) -> Model:
+    def build(self, outputs: int, **options: Any) -> Model:
         setting = self.setting
         assert isinstance(setting, Growth)
         plugin = self.registry.load("backbone", setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return Model(plugin(plugin.Options(**setting.network)).build(setting.shape, outputs))
+            return Model(plugin(plugin.Options(**{**setting.network, **options})).build(setting.shape, outputs))
 
     @cached_property
     def parameters(self) -> int:
