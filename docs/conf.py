@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from mamlbench import __version__
@@ -42,6 +43,16 @@ def _skip(app: Any, what: str, name: str, *_: object) -> bool | None:
     return True if what == "class" and name in {"Options", "__new__"} else None
 
 
+def _describe(app: Any, what: str, name: str, value: object, options: object, lines: list[str]) -> None:  # noqa: PLR0917
+    """Let an attribute of a record or a spec say what its field is described by."""
+    module, _, path = name.rpartition(".")
+    module, _, cls = module.rpartition(".")
+    fields = getattr(getattr(sys.modules.get(module), cls, None), "model_fields", {})
+    if what == "attribute" and path in fields and fields[path].description and not "".join(lines).strip():
+        lines[:] = [fields[path].description, ""]
+
+
 def setup(app: Any) -> None:
     """Called by sphinx."""
+    app.connect("autodoc-process-docstring", _describe)
     app.connect("autodoc-skip-member", _skip)

@@ -45,7 +45,7 @@ SOME = {
     "mamlbench.project": ("Project",),
     "mamlbench.record": (
         "RunRecord", "Evaluation", "Adaptation", "Interval", "ModeResult", "Measurement", "Segment", "CurvePoint",
-        "DataFacts", "Environment",
+        "DataFacts", "Environment", "OwnPicture", "HeldOut",
     ),
     "mamlbench.spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders", "Published"),
     "mamlbench.testing.pytest": ("Project", "Done", "project"),

@@ -19,6 +19,7 @@ class OwnPicture(_Data):
 
     file: str = Field(description="relative to the folder")
     use: Literal["given", "held out", "unlabelled"]
+    """what it was there for"""
     truth: str | None = Field(None, description="class that its folder says")
     label: str | None = Field(None, description="class that it was given by the model; None where it was learned from")
     probabilities: list[float] = Field(default_factory=list, description="of each class, in the order of the classes")
@@ -33,7 +34,9 @@ class HeldOut(_Data):
     """How well pictures were labelled that were held out."""
 
     pictures: int
+    """how many"""
     right: int
+    """how many were labelled right"""
     accuracy: Interval = Field(description="share labelled right, with Wilson's 95 % interval over pictures")
     untrained_right: int = Field(description="by the untrained network, given the same adaptation")
 
@@ -42,14 +45,22 @@ class Adaptation(_Data):
     """One call of ``mamlbench adapt``."""
 
     model: str
+    """the record or model that was adapted"""
     algorithm: str
+    """its method"""
     dataset: str
+    """what it was trained on"""
     folder: str
+    """where the pictures are"""
     classes: list[str]
+    """names of the classes"""
     steps: int | None = Field(description="adaptation steps; None where the algorithm takes none")
     mode: Mode
+    """how batch norm saw the pictures that were labelled"""
     pictures: list[OwnPicture]
+    """every picture"""
     held_out: HeldOut | None = None
+    """how many of those held out were labelled right; None without any"""
 
     def used_as(self, use: str) -> list[OwnPicture]:
         """The pictures of one use, in the order of their names."""

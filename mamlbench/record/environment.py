@@ -22,16 +22,27 @@ class Environment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     python: str
+    """version"""
     platform: str
+    """operating system and architecture"""
     cpu: str
+    """model of the processor"""
     cores: int
+    """that this process may use"""
     threads: int | None = None
+    """of torch"""
     device_name: str = ""
+    """of the GPU, if any"""
     packages: dict[str, str]
+    """versions by name, of what numbers hang on"""
     plugins: dict[str, str] = {}
+    """versions by name"""
     code_hash: str
+    """over the source of mamlbench"""
     git_revision: str = ""
+    """of the checkout, '' outside one"""
     allocator: str = ""
+    """how memory was kept"""
 
     @property
     def fingerprint(self) -> str:

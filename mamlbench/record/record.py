@@ -26,8 +26,11 @@ class Interval(_Data):
     """A mean with its 95 % interval, in the metric's own unit (accuracies are fractions)."""
 
     mean: float
+    """the estimate"""
     low: float
+    """lower end"""
     high: float
+    """upper end"""
 
 
 class ModeResult(_Data):
@@ -37,19 +40,28 @@ class ModeResult(_Data):
     untrained: Interval | None = Field(None, description="the untrained network, given the same adaptation")
     gain: Interval | None = Field(None, description="paired difference per episode, positive where training helped")
     episode_scores: list[float] = Field(default_factory=list)
+    """score of each test episode, in their order"""
     untrained_episode_scores: list[float] = Field(default_factory=list)
+    """the same of the untrained network"""
 
 
 class Evaluation(_Data):
     """A test (or validation) of one model under one protocol."""
 
     split: str
+    """'val' or 'test'"""
     protocol: Protocol
+    """the conditions"""
     adaptation_steps: int
+    """steps taken in each episode"""
     metric: str
+    """name of the score"""
     unit: str
+    """'%' where the score is a share, 0 to 1 here; else its unit, or nothing"""
     higher_is_better: bool
+    """direction of the score"""
     modes: dict[str, ModeResult]
+    """results by batch-norm mode"""
     score_after_step: list[float] = Field(description="mean score after 0, 1, ... adaptation steps, in the first mode")
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
@@ -59,7 +71,9 @@ class Segment(_Data):
     """Time spent in one kind of work, in seconds."""
 
     wall: float = 0.0
+    """wall clock"""
     device: float = 0.0
+    """CPU seconds of the process, or seconds between CUDA events"""
 
 
 class Measurement(_Data):
@@ -72,33 +86,48 @@ class Measurement(_Data):
         description="building the network, trying engines, first meta-iteration; counted inside 'train' as well"
     )
     wall_seconds: float
+    """of the whole run"""
     device_seconds: float
+    """of the whole run"""
     device_clock: Literal["cpu", "cuda-events"]
+    """what device seconds are"""
     peak_memory_bytes: int | None = Field(None, description="None where the process had run something else before")
     peak_memory_kind: Literal["process-rss", "cuda-allocator"] = "process-rss"
+    """what peak memory is"""
     iterations: int
+    """meta-iterations done"""
     iterations_per_second: float | None = Field(None, description="training segment, without warm-up")
     examples_seen: int
+    """support and query examples in training"""
     seconds_to_target: float | None = None
+    """wall seconds of the run until validation first reached the target score"""
 
 
 class CurvePoint(_Data):
     """One point of the learning curve."""
 
     iteration: int
+    """meta-iterations done"""
     wall_seconds: float
+    """since the run began"""
     device_seconds: float
+    """since the run began"""
     loss: float | None = None
+    """mean training loss since the last point"""
     validation: float | None = None
+    """mean validation score"""
 
 
 class DataFacts(_Data):
     """What identifies the data a run saw."""
 
     content_hash: str
+    """over all splits"""
     split_hashes: dict[str, str]
+    """by split"""
     split_sizes: dict[str, int] = Field(description="classes (or task families) per split")
     licence: str
+    """as the data set says it"""
     publishable: bool = Field(description="whether pictures of it may stand on a published page")
     subset: str | None = Field(None, description="where the data set is not complete: how it is not")
     origin: str = Field("", description="the form in which it was found, e.g. 'zip archives'")
@@ -108,26 +137,38 @@ class RunRecord(_Data):
     """One attempt at one spec."""
 
     schema_version: int = SCHEMA_VERSION
+    """of this document"""
     name: str = Field("", description="file name of the record without its suffix")
     spec: RunSpec
+    """what was run"""
     spec_hash: str
+    """of the spec"""
     fingerprint: str = Field(description="code and environment")
     attempt: int = Field(ge=1)
+    """1 for the first run of this spec with this fingerprint"""
     status: Status
+    """how it ended"""
     reason: str = Field("", description="why it is not finished")
     started: str = Field(description="ISO 8601, UTC")
     environment: Environment
+    """machine and software"""
     data: DataFacts | None = None
+    """what identifies the data; None where it did not come so far"""
     parameters: int | None = Field(None, description="number of meta-learned scalars")
     gradient_order: int | None = None
+    """2, 1 or None, as the method declares it"""
     engine: dict[str, Any] = Field(default_factory=dict, description="strategy chosen, and why")
     measurement: Measurement | None = None
+    """time and memory"""
     curve: list[CurvePoint] = Field(default_factory=list)
+    """the learning curve"""
     selected_iteration: int | None = Field(None, description="iteration of the checkpoint that validation selected")
     test: Evaluation | None = None
+    """the test; None where it did not come so far"""
     model: str | None = Field(None, description="model artefact, relative to the record")
     checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
     listener_errors: list[str] = Field(default_factory=list)
+    """what listeners and trackers raised"""
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:

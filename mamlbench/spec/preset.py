@@ -23,19 +23,26 @@ class Preset(BaseModel):
 
     name: str = Field(description="'quick' (the default: a laptop's few minutes), 'paper', or a name of your own")
     dataset: str | None = None
+    """data set that it holds for; None: any"""
     ways: int | None = None
+    """classes per episode that it holds for; None: any"""
     shots: int | None = None
+    """support examples per class that it holds for; None: any"""
     source: str = Field("", description="where the settings come from: paper and table, or how they were chosen")
 
     iterations: int
+    """meta-iterations"""
     meta_batch: int
+    """tasks per meta-iteration; labelled examples for pretraining"""
     train_shots: int | None = Field(None, description="support per class in training; None: the protocol's shots")
     train_queries: int | None = Field(None, description="queries per class in training; None: the protocol's queries")
     validations: int = Field(8, description="validations spread over the run")
     options: dict[str, Any] = Field(default_factory=dict, description="the algorithm's options")
     backbone: str | None = Field(None, description="None: the one the data set suggests")
     backbone_options: dict[str, Any] = Field(default_factory=dict)
+    """options of the backbone"""
     dataset_options: dict[str, Any] = Field(default_factory=dict)
+    """options of the data set"""
     protocol: dict[str, Any] = Field(default_factory=dict, description="test protocol, where the source has its own")
 
     def matches(self, setting: Setting) -> bool:

@@ -12,7 +12,7 @@ from mamlbench.spec.protocol import Mode
 class Published(BaseModel):
     """One number of a paper, or of a project's own page. None: the source does not say, or it does not apply."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9.+-]+$")
     """source and experiment, as in 'finn2017/omniglot-5w1s-maml'"""

@@ -17,7 +17,9 @@ class Component(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    """registered name"""
     options: dict[str, Any] = Field(default_factory=dict)
+    """every option with its value"""
 
 
 class Training(BaseModel):
@@ -41,15 +43,24 @@ class RunSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     algorithm: Component
+    """the method"""
     dataset: Component
+    """the data set"""
     backbone: Component
+    """the network"""
     sampler: Component
+    """which tasks are met"""
     protocol: Protocol
+    """how it is validated and tested"""
     training: Training
+    """how long and on what it trains"""
     preset: str
+    """name of the settings it was planned with"""
     seed: int = Field(0, ge=0, description="training seed: initial parameters and training episodes")
     device: str = "cpu"
+    """'cpu', 'cuda' or 'cuda:N'"""
     engine: str = "auto"
+    """'auto', or a strategy by name"""
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for equal specs: sorted keys, no white space."""

@@ -7,10 +7,12 @@ import re
 import textwrap
 
 import pytest
+from pydantic import BaseModel
 
 import mamlbench
 import mamlbench.api
 import mamlbench.testing
+from mamlbench import record, spec
 
 MODULES = (mamlbench, mamlbench.api, mamlbench.testing)
 TENSORS = re.compile(r"\b(Tensor|Examples|EpisodeBatch|NDArray|Keys|Hashes|Pixels)\b")
@@ -114,6 +116,27 @@ def explained(module, name):
                 and isinstance(below.value.value, str)
             )
     raise LookupError(name)
+
+
+MODELS = {
+    model.__name__: model
+    for module in (spec, record)
+    for model in (getattr(module, name) for name in module.__all__)
+    if inspect.isclass(model) and issubclass(model, BaseModel)
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_field_of_specs_and_records_is_described(name):
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(MODELS[name]))).body
+    below = dict(zip(tree.body, tree.body[1:], strict=False))
+    described = {
+        node.target.id
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(getattr(below.get(node), "value", None), ast.Constant)
+    }
+    fields = MODELS[name].model_fields
+    assert fields and not [field for field in fields if not fields[field].description and field not in described]
 
 
 def test_a_gap_is_noticed():

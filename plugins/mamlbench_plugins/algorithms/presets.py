@@ -47,12 +47,14 @@ _MAML_MINIIMAGENET = {
     "inner_lr": 0.01, "train_steps": 5, "test_steps": 10, "outer_lr": 1e-3, "loss_reduction": "per-shot", "clip": 10.0,
 }  # fmt: skip
 
+_SINUSOID_NETWORK: dict[str, Any] = {"hidden": (40, 40), "norm": False}
+
 MAML_PRESETS: tuple[Preset, ...] = (
     Preset(name="quick", source=QUICK, iterations=700, meta_batch=32,
            options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
-    Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=3000, meta_batch=25, train_queries=10,
-           backbone_options={"hidden": (40, 40), "norm": False}, protocol={"queries": 100},
-           options={"inner_lr": 0.01, "outer_lr": 1e-3, "test_steps": 10}),
+    Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=20_000, meta_batch=25, train_queries=10,
+           backbone_options=_SINUSOID_NETWORK, protocol={"queries": 100},
+           options={"inner_lr": 0.01, "outer_lr": 1e-3, "outer_schedule": "cosine", "test_steps": 10}),
     Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=400, meta_batch=4, train_queries=15,
            validations=4, options={"inner_lr": 0.03, "train_steps": 2, "test_steps": 5, "outer_lr": 1e-3,
                                    "outer_schedule": "cosine"}),
@@ -113,8 +115,12 @@ _BASELINE_MINIIMAGENET: dict[str, Any] = {  # 400 epochs of 38,400 pictures; 100
 PRETRAIN_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
            options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=6,
-           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
+    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=4,
+           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 20}),
+    Preset(name="quick", dataset="sinusoid", source=UNTUNED, iterations=20_000, meta_batch=64,
+           backbone_options=_SINUSOID_NETWORK, protocol={"queries": 100},
+           options={"outer_lr": 1e-3, "outer_schedule": "cosine", "finetune": "all", "finetune_lr": 0.01,
+                    "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "test_steps": 10}),
     Preset(name="paper", dataset="omniglot", source=BASELINE_PAPER, iterations=55_000, meta_batch=16, validations=20,
            options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
                     "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3}),
