@@ -70,7 +70,7 @@ class BatchNorm(nn.Module):
         return large and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
     def moved(self, x: Tensor) -> Tensor:
-        """Scale and bias of what has been normalised."""
+        """Scale and bias of what has been normalised, ``[n, features]`` or ``[n, features, H, W]``."""
         # Scale and bias stand apart: through batch_norm itself torch gets second derivatives by them wrong under vmap,
         # and refuses them where there is a bias without a scale.
         along = (-1, *(1 for _ in range(x.ndim - 2)))
