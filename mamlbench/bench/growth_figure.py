@@ -46,12 +46,14 @@ def _draw(axes: Any, cells: Sequence[Cell], networks: list[str], value: Callable
         heights = [found.get(name) or float("nan") for name in networks]
         axes.plot(heights, color=style.colour, linestyle=style.line, marker=style.marker, label=algorithm)
         gone = [place for place, name in enumerate(networks) if name in found and found[name] is None]
-        # side by side, so that one does not hide the other
-        axes.plot(
-            [place + 0.2 * (number - 1) for place in gone], [SKIPPED] * len(gone), "x", color=style.colour,
-            markersize=6, markeredgewidth=1.8, transform=axes.get_xaxis_transform(), clip_on=False,
-        )  # fmt: skip
+        for place in gone:  # side by side, so that one does not hide the other
+            axes.plot(
+                place + 0.2 * (number - 1), SKIPPED, "x", color=style.colour, markersize=6, markeredgewidth=1.8,
+                transform=axes.get_xaxis_transform(),
+            )  # fmt: skip
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be formulas, which our figures do not parse
+    axes.yaxis.set_minor_formatter("")
     axes.set_xlim(-0.5, len(networks) - 0.5)
     parameters = {cell.network: cell.parameters for cell in cells if cell.parameters}
     axes.set_xticks(range(len(networks)), [_named(name, parameters.get(name)) for name in networks], rotation=45,
