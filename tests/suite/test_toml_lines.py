@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mamlbench.suite.toml_lines import key_lines
@@ -106,6 +106,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(st.one_of(KEYS, STRINGS.map(quoted)), VALUES, max_size=6), st.integers(0, 3))
 def test_what_is_found_is_what_is_there(pairs, gap):
     """Every key on its own line, whatever the values before it look like."""
+    assume(len({name for key in pairs for name in tomllib.loads(f"{key} = 0")}) == len(pairs))  # a and "a" are one key
     blocks = [f"{key} = {value}\n" + "\n" * gap for key, value in pairs.items()]
     text = "".join(blocks)
     parsed = tomllib.loads(text)
