@@ -123,3 +123,18 @@ def make_batch():
         return EpisodeBatch(examples(shots), examples(queries), torch.arange(tasks) + 12345)
 
     return make
+
+
+@pytest.fixture
+def call(capsys):
+    """``call("run", "--algo", "maml")``: the command line in this process; its exit code, stdout and stderr."""
+
+    from mamlbench.cli.main import main
+
+    def call(*arguments):
+        code = main(list(arguments))
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return code, shown.out, shown.err
+
+    return call

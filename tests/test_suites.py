@@ -51,7 +51,8 @@ def test_the_reference_suite_needs_no_data_and_has_seeds_enough_for_a_claim(plug
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_schema_accepts_them(plugins, name):
-    Draft202012Validator(suite_schema(plugins.registry, [])).validate(tomllib.loads(EXAMPLES[name]))
+    validator = Draft202012Validator(suite_schema(plugins.registry, []))
+    assert list(validator.iter_errors(tomllib.loads(EXAMPLES[name]))) == []
 
 
 def test_the_page_names_every_setting():

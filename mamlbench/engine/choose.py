@@ -26,8 +26,8 @@ ROUNDS, ENOUGH_ROUNDS = 5, 3
 CLEARLY = 0.95
 """The first candidate is left for another only where that takes at most this share of its time."""
 EXAMPLE_BYTES_AT_ONCE = 10 << 20
-"""A CPU computes no more tasks together than have so many bytes of examples: the activations of a convolutional network
-take some hundred times as much, and more tasks at once gain it nothing where each is so large."""
+"""A CPU computes no more tasks together than have so many bytes of examples (counted as ``Workload.task_bytes``): the
+activations of a convolutional network take some hundred times as much."""
 HOPELESS = 1.5
 """A strategy that took so many times the fastest one's first time is not timed again."""
 

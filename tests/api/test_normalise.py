@@ -37,27 +37,27 @@ def slope(function):
     return grad(lambda x: (WEIGHTS * function(x, EPS).sin()).sum())
 
 
-def close(ours, theirs):
+def assert_close(ours, theirs):
     torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("layout", [lambda x: x, channels_last], ids=["channels first", "channels last"])
 class TestOfOneTask:
     def test_value_and_gradient(self, layout):
-        close(normalise(layout(X), EPS), reference(X, EPS))
-        close(slope(normalise)(layout(X)), slope(reference)(X))
+        assert_close(normalise(layout(X), EPS), reference(X, EPS))
+        assert_close(slope(normalise)(layout(X)), slope(reference)(X))
 
     def test_second_derivative_by_reverse_over_reverse(self, layout):
         _, back = vjp(slope(normalise), layout(X))
         _, back_reference = vjp(slope(by_definition), X)
-        close(back(layout(ALONG))[0], back_reference(ALONG)[0])
+        assert_close(back(layout(ALONG))[0], back_reference(ALONG)[0])
 
     def test_first_and_second_derivative_by_forward_mode(self, layout):
         with forward_over_reverse():  # loads torch's rules without their warning
             pass
         for function, base in ((lambda x: normalise(x, EPS), lambda x: by_definition(x, EPS)),
                                (slope(normalise), slope(by_definition))):  # fmt: skip
-            close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
+            assert_close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
 
     def test_the_second_derivative_by_the_gradient_alone_that_comes_in(self, layout):
         """A cotangent that does not depend on x: only x is curved."""
@@ -65,14 +65,14 @@ class TestOfOneTask:
             grad(lambda x, f=f: (ALONG * vjp(lambda x: f(x, EPS), x)[1](WEIGHTS)[0]).sum())(X)
             for f in (normalise, by_definition)
         )
-        close(ours, theirs)
+        assert_close(ours, theirs)
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
 def test_of_many_tasks(dim):
     tasks = torch.stack([random(4, 3, 5, 6, seed=seed) for seed in (3, 4)])
     given = tasks.movedim(0, dim)
-    close(vmap(slope(normalise), in_dims=dim)(given), torch.stack([slope(normalise)(x) for x in tasks]))
+    assert_close(vmap(slope(normalise), in_dims=dim)(given), torch.stack([slope(normalise)(x) for x in tasks]))
 
     def curvature(x, along):
         return vjp(slope(normalise), x)[1](along)[0]
@@ -80,7 +80,7 @@ def test_of_many_tasks(dim):
     for directions, along_dim in ((ALONG, None), (torch.stack([ALONG, -WEIGHTS]), 0)):
         each = [ALONG, ALONG] if along_dim is None else [ALONG, -WEIGHTS]
         ours = vmap(curvature, in_dims=(dim, along_dim))(given, directions)
-        close(ours, torch.stack([curvature(x, along) for x, along in zip(tasks, each, strict=True)]))
+        assert_close(ours, torch.stack([curvature(x, along) for x, along in zip(tasks, each, strict=True)]))
 
 
 def test_plain_autograd_has_both_derivatives():

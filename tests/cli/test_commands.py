@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.record import read_record
 
@@ -29,15 +28,8 @@ def project(tmp_path, monkeypatch, toy_plugin):
     return tmp_path
 
 
-def call(capsys, *arguments):
-    code = main(arguments)
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    return code, shown.out, shown.err
-
-
-def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(project, capsys):
-    code, out, err = call(capsys, "run", "--algo", "maml", *TINY)
+def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(project, call):
+    code, out, err = call("run", "--algo", "maml", *TINY)
     assert code == ExitCode.OK
     assert "toy, 3-way 1-shot: accuracy" in out and "maml" in out and "transductive" in out and "95 % interval" in out
     assert "step 12/12, validation" in err and "Record: results/toy-3w1s-maml-seed0" in err
@@ -45,30 +37,30 @@ def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(proje
     record = read_record(path)
     assert record.status == "finished" and record.spec.protocol.ways == 3
 
-    code, out, _ = call(capsys, "report")
+    code, out, _ = call("report")
     assert code == ExitCode.OK and "toy, 3-way 1-shot: accuracy" in out
 
-    code, out, _ = call(capsys, "evaluate", str(path), "--queries", "5", "--steps", "2", "--json")
+    code, out, _ = call("evaluate", str(path), "--queries", "5", "--steps", "2", "--json")
     tested = json.loads(out)
     assert code == ExitCode.OK
     assert (tested["protocol"]["queries"], tested["adaptation_steps"]) == (5, 2)
     assert tested["protocol"]["shots"] == 1 and len(tested["score_after_step"]) == 3
 
-    code, out, _ = call(capsys, "evaluate", str(path), "--mode", "inductive")
+    code, out, _ = call("evaluate", str(path), "--mode", "inductive")
     assert code == ExitCode.OK and "inductive" in out and "transductive" not in out
 
 
-def test_the_same_test_gives_the_same_numbers(project, capsys):
-    call(capsys, "run", "--algo", "fomaml", *TINY)
+def test_the_same_test_gives_the_same_numbers(project, call):
+    call("run", "--algo", "fomaml", *TINY)
     (path,) = (project / "results").glob("*.json")
-    _, out, _ = call(capsys, "evaluate", str(path), "--json")
+    _, out, _ = call("evaluate", str(path), "--json")
     tested, recorded = json.loads(out), read_record(path).test
     assert tested["modes"]["inductive"]["episode_scores"] == recorded.modes["inductive"].episode_scores
     assert tested["modes"]["transductive"]["untrained"]["mean"] == recorded.modes["transductive"].untrained.mean
 
 
-def test_several_algorithms_and_seeds_end_in_one_table(project, capsys):
-    code, out, err = call(capsys, "run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY)
+def test_several_algorithms_and_seeds_end_in_one_table(project, call):
+    code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY)
     assert code == ExitCode.OK and "over training seeds" in out
     assert out.count("3-way 1-shot") == 1 and "maml" in out and "reptile" in out
     assert "4 records in results/" in err
@@ -79,8 +71,8 @@ def test_several_algorithms_and_seeds_end_in_one_table(project, capsys):
     assert all(r.measurement.peak_memory_bytes for r in records)
 
 
-def test_json_of_a_run_is_its_record(project, capsys):
-    code, out, _ = call(capsys, "run", "--algo", "pretrain", "-q", "--json", *TINY)
+def test_json_of_a_run_is_its_record(project, call):
+    code, out, _ = call("run", "--algo", "pretrain", "-q", "--json", *TINY)
     (path,) = (project / "results").glob("*.json")
     assert code == ExitCode.OK and json.loads(out) == [json.loads(path.read_text())]
 
@@ -93,14 +85,14 @@ def test_json_of_a_run_is_its_record(project, capsys):
         ("interrupts", ExitCode.INTERRUPTED, "interrupted", "at iteration"),
     ],
 )
-def test_a_run_that_ends_badly_is_recorded_and_shown(project, capsys, algorithm, code, status, said):  # noqa: PLR0917
-    got, out, err = call(capsys, "run", "--algo", algorithm, *TINY, "--iterations", "40")
+def test_a_run_that_ends_badly_is_recorded_and_shown(project, call, algorithm, code, status, said):  # noqa: PLR0917
+    got, out, err = call("run", "--algo", algorithm, *TINY, "--iterations", "40")
     assert got == code and said in err and status in out
     (path,) = (project / "results").glob("*.json")
     record = read_record(path)
     assert record.status == status and said in record.reason
     assert (project / "results" / record.checkpoint).is_file()
-    got, out, _ = call(capsys, "report")
+    got, out, _ = call("report")
     assert got == ExitCode.OK and status in out
 
 
@@ -146,77 +138,77 @@ def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
         (["--algo", "maml", "--device", "cuda:9"], ["use --device cpu"]),
     ],
 )  # fmt: skip
-def test_what_cannot_be_run_is_said_before_anything_is(project, capsys, arguments, said):
-    code, out, err = call(capsys, "run", *TINY, *arguments)
+def test_what_cannot_be_run_is_said_before_anything_is(project, call, arguments, said):
+    code, out, err = call("run", *TINY, *arguments)
     assert code == ExitCode.USAGE and out == ""
     assert all(each in err for each in said)
     assert not list(project.glob("results/*.json"))
 
 
-def test_results_that_cannot_be_written(project, capsys):
+def test_results_that_cannot_be_written(project, call):
     (project / "taken").write_text("a file, not a folder")
-    code, _, err = call(capsys, "run", "--algo", "maml", *TINY, "--results-dir", "taken")
+    code, _, err = call("run", "--algo", "maml", *TINY, "--results-dir", "taken")
     assert code == ExitCode.USAGE and "choose another with --results-dir" in err
 
 
-def test_missing_data_names_the_places_looked_at(project, capsys, monkeypatch):
+def test_missing_data_names_the_places_looked_at(project, call, monkeypatch):
     monkeypatch.setattr(
         "mamlbench_plugins.datasets.omniglot.download", lambda folder: (_ for _ in ()).throw(OSError("no network"))
     )
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     (project / "empty").mkdir()
-    code, _, err = call(capsys, "run", "--algo", "maml", "--dataset", "omniglot", "--data-dir", "empty")
+    code, _, err = call("run", "--algo", "maml", "--dataset", "omniglot", "--data-dir", "empty")
     assert code == ExitCode.USAGE
     assert "'empty' (--data-dir)" in err and "'/elsewhere' (MAMLBENCH_DATA)" in err and "--dataset glyphs" in err
 
 
 @pytest.mark.parametrize("path", ["nowhere", "mamlbench.toml", "empty"])
-def test_evaluate_needs_a_model(project, capsys, path):
+def test_evaluate_needs_a_model(project, call, path):
     (project / "empty").mkdir()
-    code, _, err = call(capsys, "evaluate", path)
+    code, _, err = call("evaluate", path)
     assert code == ExitCode.USAGE and path in err
 
 
-def test_report_formats_and_outputs(project, capsys):
-    call(capsys, "run", "--algo", "maml", "-q", *TINY)
-    _, out, _ = call(capsys, "report", "--format", "csv")
+def test_report_formats_and_outputs(project, call):
+    call("run", "--algo", "maml", "-q", *TINY)
+    _, out, _ = call("report", "--format", "csv")
     (row,) = csv.DictReader(io.StringIO(out))
     (record,) = (read_record(path) for path in (project / "results").glob("*.json"))
     assert float(row["transductive"]) == record.test.modes["transductive"].score.mean
-    code, out, err = call(capsys, "report", "--format", "md", "--output", "table.md", "--columns", "score,seeds")
+    code, out, err = call("report", "--format", "md", "--output", "table.md", "--columns", "score,seeds")
     assert (code, out) == (ExitCode.OK, "") and "Written: table.md" in err
     assert "| algorithm | transductive | inductive | seeds |" in (project / "table.md").read_text()
-    code, _, err = call(capsys, "report", "--columns", "seed")
+    code, _, err = call("report", "--columns", "seed")
     assert code == ExitCode.USAGE and "Did you mean 'seeds'?" in err
-    code, _, err = call(capsys, "report", "--format", "md", "--output", "no/such/folder.md")
+    code, _, err = call("report", "--format", "md", "--output", "no/such/folder.md")
     assert code == ExitCode.USAGE and "choose another with --output" in err
 
 
-def test_report_skips_what_is_no_record(project, capsys):
-    code, _, err = call(capsys, "report")
+def test_report_skips_what_is_no_record(project, call):
+    code, _, err = call("report")
     assert code == ExitCode.NOTHING and "There is no record" in err
     (project / "results").mkdir()
     (project / "results" / "stranger.json").write_text('{"a": 1}')
-    code, _, err = call(capsys, "report")
+    code, _, err = call("report")
     assert code == ExitCode.NOTHING and "Skipped" in err and "stranger.json" in err
 
 
-def test_info_shows_options_presets_and_licence(capsys):
-    _, out, _ = call(capsys, "info", "maml")
+def test_info_shows_options_presets_and_licence(call):
+    _, out, _ = call("info", "maml")
     assert "inner_lr" in out and "number > 0" in out and "preset" in out and "update θ" in out
-    _, out, _ = call(capsys, "info", "omniglot")
+    _, out, _ = call("info", "omniglot")
     assert "MIT" in out and "dataset.rotations" in out
-    _, out, _ = call(capsys, "info", "conv4-strided", "--json")
+    _, out, _ = call("info", "conv4-strided", "--json")
     (found,) = json.loads(out)
     (width,) = [option for option in found["options"] if option["name"] == "width"]
     assert width == {"name": "width", "type": "integer >= 1", "default": 64, "description": width["description"]}
 
 
-def test_env_names_the_machine_and_the_folders(project, capsys, monkeypatch):
+def test_env_names_the_machine_and_the_folders(project, call, monkeypatch):
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
-    _, out, _ = call(capsys, "env", "--json")
+    _, out, _ = call("env", "--json")
     found = json.loads(out)
     assert found["cache"] == str(project / "cache") and found["data"] == ["/elsewhere (MAMLBENCH_DATA)"]
     assert found["packages"]["torch"] and found["cores"] >= 1
-    code, out, _ = call(capsys, "env")
+    code, out, _ = call("env")
     assert code == ExitCode.OK and "torch" in out

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from mamlbench.cli.main import main
 from mamlbench.cli.rerun import revision_of
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.record import read_record
@@ -53,18 +52,11 @@ def repository(tmp_path, monkeypatch, toy_plugin):
     return tmp_path
 
 
-def call(capsys, *arguments):
-    code = main(list(arguments))
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    return code, shown.out, shown.err
-
-
-def test_the_base_is_run_with_its_own_code(repository, capsys):
-    assert call(capsys, *RUN)[0] == ExitCode.OK
+def test_the_base_is_run_with_its_own_code(repository, call):
+    assert call(*RUN)[0] == ExitCode.OK
     command = ["compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--rerun-dir", "again",
                "--fail", "device_seconds:+10%"]  # fmt: skip
-    code, out, err = call(capsys, *command)
+    code, out, err = call(*command)
     assert code == ExitCode.NOTHING and "needs 3 runs on either side: 2 more of BASE and 2 more of HEAD" in " ".join(
         out.split()
     )
@@ -79,12 +71,10 @@ def test_the_base_is_run_with_its_own_code(repository, capsys):
     assert git("worktree", "list").count("\n") == 0
 
 
-def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, capsys):
+def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
     (repository / "mine.py").write_text(f"BUSY = 0\n{METHOD}".replace('"mine"', '"newer"'))
-    assert call(capsys, *(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK
-    code, _, err = call(
-        capsys, "compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--fail", "accuracy:-1pp"
-    )
+    assert call(*(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK
+    code, _, err = call("compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--fail", "accuracy:-1pp")
     assert code == ExitCode.NOTHING
     assert "BASE: newer on toy, seed 0 could not be run again: Unknown algorithm 'newer'." in err
 
@@ -97,9 +87,9 @@ def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, capsys):
         (["results", "results"], "BASE has no records: say with --base-revision"),
     ],
 )
-def test_what_cannot_be_run_again_is_a_usage_error(repository, capsys, arguments, said):
+def test_what_cannot_be_run_again_is_a_usage_error(repository, call, arguments, said):
     (repository / "results").mkdir()
-    code, _, err = call(capsys, "compare", *arguments, "--rerun-base")
+    code, _, err = call("compare", *arguments, "--rerun-base")
     assert code == ExitCode.USAGE and said in err
 
 

@@ -42,7 +42,7 @@ def test_all_are_json_schemas(registry):
     ],
 )  # fmt: skip
 def test_good_suites(suite, text):
-    suite.validate(tomllib.loads(text))
+    assert list(suite.iter_errors(tomllib.loads(text))) == []
 
 
 @pytest.mark.parametrize(
