@@ -18,6 +18,7 @@ from mamlbench.api.backbone import Backbone, BatchNorm, Network, Statistics, rec
 from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
+from mamlbench.api.fixed_features import with_fixed_features
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
 from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
 from mamlbench.api.minibatches import minibatch_order, take
@@ -107,4 +108,5 @@ __all__ = [
     "tree_map",
     "uniform",
     "unprefixed",
+    "with_fixed_features",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -66,12 +66,29 @@ class Model:
             x: query examples ``[n, *input_shape]``.
             mode: how batch norm sees them.
         """
+        return self._under(mode, self, parameters, support_x, x)
+
+    def query_features(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        """The features that ``predict`` puts under the head: ``[n, *input_shape]`` to ``[n, d]``.
+
+        They are the same for all parameters that differ in a head without batch norm alone.
+        """
+        return self._under(mode, self.features, parameters, support_x, x)
+
+    def _under(
+        self,
+        mode: Mode,
+        run: Callable[[Mapping[str, Tensor], Tensor], Tensor],
+        parameters: Mapping[str, Tensor],
+        support_x: Tensor,
+        x: Tensor,
+    ) -> Tensor:
         if mode == "transductive":
-            return self(parameters, x)
+            return run(parameters, x)
         if mode == "inductive":
             with replay_statistics(self.statistics(parameters, support_x)):
-                return self(parameters, x)
-        return vmap(lambda one: self(parameters, torch.cat([support_x, one[None]]))[-1])(x)
+                return run(parameters, x)
+        return vmap(lambda one: run(parameters, torch.cat([support_x, one[None]]))[-1])(x)
 
     def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         part: nn.Module = getattr(self.network, name)

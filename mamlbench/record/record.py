@@ -62,7 +62,7 @@ class Evaluation(_Data):
     """direction of the score"""
     modes: dict[str, ModeResult]
     """results by batch-norm mode"""
-    score_after_step: list[float] = Field(description="mean score after 0, 1, ... adaptation steps, in the first mode")
+    score_after_step: list[float] = Field(description="mean score on the way, in the first mode")
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,17 @@ EPISODES_AT_ONCE = 100
 """The most; fewer where examples are large."""
 
 
+EVERY_STEP_UP_TO, STRIDE = 5, 1.5
+"""Queries are scored after every one of the first steps, then when so many times as many are taken, and at the end."""
+
+
 @dataclass
 class Scores:
-    """Scores per episode: after the last step in every mode, and after each step in the first mode."""
+    """Scores per episode: after the last step in every mode, and on the way there in the first mode."""
 
     final: dict[Mode, torch.Tensor]  # each [episodes]
-    after_step: torch.Tensor  # [steps + 1, episodes]
+    after_step: torch.Tensor  # [scored steps, episodes]
+    steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
 
 
 def score_episodes(
@@ -49,6 +55,7 @@ def score_episodes(
     return Scores(
         {mode: torch.cat([part.final[mode] for part in parts]) for mode in protocol.modes},
         torch.cat([part.after_step for part in parts], dim=1),
+        parts[0].steps,
     )
 
 
@@ -63,14 +70,20 @@ def _score_batch(
     def score(learner: Any, mode: Mode) -> torch.Tensor:  # [T]
         return experiment.problem.score(learner.predict(batch.query.x, mode), batch.query.y)
 
-    after_step = []
-    learner = None
-    for learner in algorithm.adaptation(batch.support, batch.keys):
-        if every_step:
-            after_step.append(score(learner, modes[0]))
-    final = {mode: score(learner, mode).cpu() for mode in modes}
-    curve = torch.stack(after_step).cpu() if every_step else torch.empty(0, batch.tasks)
-    return Scores(final, curve)
+    first, *others = modes
+    curve: dict[int, torch.Tensor] = {}  # number of the step -> [T]
+    for number, learner in enumerate(algorithm.adaptation(batch.support, batch.keys)):
+        if every_step and _is_scored(number, curve):
+            curve[number] = score(learner, first)
+    if number not in curve:
+        curve[number] = score(learner, first)
+    final = {first: curve[number], **{mode: score(learner, mode) for mode in others}}
+    scores = {mode: values.cpu() for mode, values in final.items()}
+    return Scores(scores, torch.stack(list(curve.values())).cpu(), list(curve))
+
+
+def _is_scored(number: int, before: Iterable[int]) -> bool:
+    return number <= EVERY_STEP_UP_TO or number >= STRIDE * max(before)
 
 
 def make_evaluation(
@@ -78,7 +91,6 @@ def make_evaluation(
 ) -> Evaluation:
     """Means and intervals from scores per episode."""
     metric = experiment.problem.metric
-    steps = len(trained.after_step) - 1
     modes = {}
     for mode in protocol.modes:
         ours = trained.final[mode]
@@ -94,13 +106,13 @@ def make_evaluation(
     return Evaluation(
         split=split,
         protocol=protocol,
-        adaptation_steps=steps,
+        adaptation_steps=trained.steps[-1],
         metric=metric.name,
         unit=metric.unit,
         higher_is_better=metric.higher_is_better,
         modes={str(mode): result for mode, result in modes.items()},
         score_after_step=[float(value) for value in trained.after_step.mean(1)],
-        steps_reported=list(range(steps + 1)),
+        steps_reported=trained.steps,
     )
 
 

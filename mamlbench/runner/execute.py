@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from types import FrameType
 from typing import Any
 
 import torch
@@ -21,6 +22,8 @@ from mamlbench.runner.loop import Emit, Loop
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders, RunSpec
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
 def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, own_process: bool) -> RunRecord:
@@ -62,17 +65,24 @@ def _tell_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: i
 
 
 def _run(loop: Loop) -> tuple[Status, str]:
-    try:
-        loop.run()
-    except KeyboardInterrupt:
-        return "interrupted", f"at iteration {loop.progress.iteration}"
-    except DivergedError as error:
-        return "diverged", str(error)
-    except MamlbenchError as error:
-        return "failed", str(error)
-    except Exception as error:  # a plugin may raise anything; the record says what
-        return "failed", f"{type(error).__name__}: {error} (at iteration {loop.progress.iteration})"
+    with _signals_seen() as seen:
+        try:
+            loop.run()
+        except KeyboardInterrupt:
+            return "interrupted", f"at iteration {loop.progress.iteration}"
+        except Exception as error:  # a plugin may raise anything; the record says what
+            if seen:  # torch makes an error of its own of an interrupt that comes inside some of its operations
+                return "interrupted", f"at iteration {loop.progress.iteration}"
+            return _unhappy_end(error, loop.progress.iteration)
     return "finished", ""
+
+
+def _unhappy_end(error: Exception, iteration: int) -> tuple[Status, str]:
+    if isinstance(error, DivergedError):
+        return "diverged", str(error)
+    if isinstance(error, MamlbenchError):
+        return "failed", str(error)
+    return "failed", f"{type(error).__name__}: {error} (at iteration {iteration})"
 
 
 def _record(loop: Loop, environment: Environment, status: Status, reason: str, *, own_process: bool) -> RunRecord:
@@ -117,12 +127,33 @@ def _engine_facts(experiment: Experiment) -> dict[str, Any]:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
+def _signals_seen() -> Iterator[list[int]]:
+    """The signals that came while this is open; what they do stays as it is."""
+    seen: list[int] = []
+
+    def noting(before: Any) -> Any:
+        def handler(number: int, frame: FrameType | None) -> None:
+            seen.append(number)
+            before(number, frame)
+
+        return handler if callable(before) else before  # ignored, or the system's business
+
+    with _handlers({each: noting(signal.getsignal(each)) for each in _INTERRUPTS}):
+        yield seen
+
+
+def _uninterrupted() -> AbstractContextManager[None]:
     """Let nobody interrupt the writing of the record: a second Ctrl-C comes often."""
+    return _handlers(dict.fromkeys(_INTERRUPTS, signal.SIG_IGN))
+
+
+@contextmanager
+def _handlers(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
+    """Handle signals so; only the main thread can be asked to."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before: dict[Any, Any] = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    before: dict[Any, Any] = {each: signal.signal(each, handler) for each, handler in handlers.items()}
     try:
         yield
     finally:

@@ -1,6 +1,7 @@
 """Whole runs on a tiny data set: what is recorded, and what every kind of end leaves behind."""
 
 import json
+import signal
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
 from mamlbench.runner import evaluate_model, launch, plan
+from mamlbench.runner.loop import Loop
 from mamlbench.spec import Folders, RunRequest
 
 SMALL = {"backbone.width": 8}
@@ -54,6 +56,30 @@ def test_a_finished_run(run, tmp_path, name):
     best = max(point.validation for point in record.curve if point.validation is not None)
     selected = [p.validation for p in record.curve if p.iteration == record.selected_iteration and p.validation]
     assert selected == [best]
+
+
+def test_a_long_adaptation_is_scored_at_some_of_its_steps(run):
+    (record,) = run("pretrain", options={"test_steps": 20})
+    assert record.test.adaptation_steps == 20
+    assert record.test.steps_reported == [0, 1, 2, 3, 4, 5, 8, 12, 18, 20]
+    assert record.test.score_after_step[-1] == pytest.approx(record.test.modes["transductive"].score.mean, abs=1e-6)
+
+
+@pytest.mark.parametrize(("came", "status"), [(True, "interrupted"), (False, "failed")])
+def test_an_interrupt_that_torch_turns_into_an_error_is_one_still(run, monkeypatch, came, status):
+    def inside_an_operation(self):
+        try:
+            if came:
+                signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            pass
+        raise RuntimeError("KeyboardInterrupt: <EMPTY MESSAGE>")
+
+    monkeypatch.setattr(Loop, "run", inside_an_operation)
+    before = signal.getsignal(signal.SIGINT)
+    (record,) = run("maml")
+    assert record.status == status and "at iteration 0" in record.reason
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_examples_seen(run):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
 from torch.func import grad
 
-from mamlbench.api import Examples, Parameters
+from mamlbench.api import Examples, Learner, Parameters, with_fixed_features
 from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
 from mamlbench_plugins.algorithms.presets import ANIL_PRESETS
 
@@ -52,6 +53,9 @@ class ANIL(MAML):
         return state._replace(
             head={name: value - self.options.inner_lr * gradient[name] for name, value in state.head.items()}
         )
+
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+        return with_fixed_features(self, super().adaptation(support, keys), support)
 
     def parameters(self, state: State) -> Parameters:
         return {**self.meta, **state.body, **state.head}

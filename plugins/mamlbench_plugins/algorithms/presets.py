@@ -121,7 +121,7 @@ PRETRAIN_PRESETS = (
     Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
            options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
     Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=4,
-           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 20}),
+           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
     Preset(name="quick", dataset="sinusoid", source=UNTUNED, iterations=20_000, meta_batch=64,
            backbone_options=_SINUSOID_NETWORK, protocol={"queries": 100},
            options={"outer_lr": 1e-3, "outer_schedule": "cosine", "finetune": "all", "finetune_lr": 0.01,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from mamlbench.api import (
     Classification,
     Direction,
     Examples,
+    Learner,
     Model,
     Options,
     OuterOptimizer,
@@ -23,6 +25,7 @@ from mamlbench.api import (
     Workbench,
     minibatch_order,
     take,
+    with_fixed_features,
 )
 from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
 
@@ -112,6 +115,10 @@ class Pretrain(OuterStep):
     def _loss(self, parameters: Parameters, support: Examples) -> Tensor:
         run = self.model.head if self.tunes_head_only else self.model
         return self.problem.loss(run(parameters, support.x), support.y)
+
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+        learners = super().adaptation(support, keys)
+        return with_fixed_features(self, learners, support) if self.tunes_head_only else learners
 
     def prepared(self, support: Examples) -> Examples:
         """Where only the head is tuned its inputs do not change: compute the support features once."""

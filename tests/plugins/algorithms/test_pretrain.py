@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from mamlbench.api import Examples, Regression
+from mamlbench.api import Examples, Learner, Regression
+from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench_plugins.backbones.mlp import MLP
 
 
@@ -84,3 +85,35 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
     states = algorithm.adapt(support, torch.zeros(1, dtype=torch.int64)).states
     assert set(states.tuned) == set(algorithm.meta)
     assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("engine", [LoopEngine, VmapEngine])
+@pytest.mark.parametrize("name", ["pretrain", "anil", "baseline++"])
+@pytest.mark.parametrize("mode", ["transductive", "inductive", "support+query"])
+def test_shared_query_features_change_no_answer(make_algorithm, make_batch, name, engine, mode):
+    algorithm, batch = make_algorithm(name, engine(), test_steps=2), make_batch(tasks=2)
+    for learner in algorithm.adaptation(batch.support, batch.keys):
+        torch.testing.assert_close(
+            learner.predict(batch.query.x, mode),
+            Learner(algorithm, learner.states, batch.support).predict(batch.query.x, mode),
+            rtol=1e-9, atol=1e-11,
+        )  # fmt: skip
+
+
+def test_query_features_are_computed_once_for_all_steps(make_algorithm, make_batch, monkeypatch):
+    algorithm, batch = make_algorithm("pretrain", LoopEngine(), test_steps=3), make_batch(tasks=2)
+    computed = []
+    plain = algorithm.model.query_features
+    monkeypatch.setattr(algorithm.model, "query_features", lambda *given: computed.append(given[-1]) or plain(*given))
+    first, second = batch.query.x, batch.query.x.flip(1)
+    for learner in algorithm.adaptation(batch.support, batch.keys):
+        for mode in ("transductive", "inductive"):
+            learner.predict(first, mode)
+    assert computed == ["transductive"] * 2 + ["inductive"] * 2  # once for each task
+    assert not torch.equal(learner.predict(first, "inductive"), learner.predict(second, "inductive"))
+
+
+def test_batch_norm_in_a_head_keeps_the_plain_way(make_algorithm, make_batch):
+    algorithm, batch = make_algorithm("pretrain", test_steps=1), make_batch(tasks=2)
+    algorithm.model.norm_names = frozenset({"head.bias"})
+    assert {type(learner) for learner in algorithm.adaptation(batch.support, batch.keys)} == {Learner}
