@@ -19,6 +19,7 @@ from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.fixed_features import with_fixed_features
+from mamlbench.api.gradients import grad, grad_and_value, pull_back
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
 from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
 from mamlbench.api.minibatches import minibatch_order, take
@@ -89,6 +90,8 @@ __all__ = [
     "decoded",
     "draw",
     "forward_over_reverse",
+    "grad",
+    "grad_and_value",
     "ignore",
     "image_hashes",
     "inner_gradient",
@@ -98,6 +101,7 @@ __all__ = [
     "packed_images",
     "prefixed",
     "prepared_images",
+    "pull_back",
     "record_statistics",
     "remember_gradients",
     "replay_statistics",

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad, jvp
+from torch.func import jvp
 
 from mamlbench.api.episodes import Examples
+from mamlbench.api.gradients import grad
 from mamlbench.api.model import Parameters
 
 Loss = Callable[[Parameters, Examples], Tensor]

@@ -6,10 +6,17 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from torch import Tensor
-from torch.func import grad_and_value, vjp
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Examples, MetaLearned, Parameters, forward_over_reverse, remember_gradients
+from mamlbench.api import (
+    Examples,
+    MetaLearned,
+    Parameters,
+    forward_over_reverse,
+    grad_and_value,
+    pull_back,
+    remember_gradients,
+)
 
 Differentiation = Literal["stored", "recomputed"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
@@ -50,10 +57,9 @@ def first_order_gradient(
 
     No graph of the inner loop exists at any time.
     """
-    state, pull_back, *_ = vjp(lambda meta: method.init(meta, support), meta)
-    state = inner_loop(method, state, support, steps)
+    state = inner_loop(method, method.init(meta, support), support, steps)
     gradient, loss = grad_and_value(method.loss)(state, query)
-    return pull_back(gradient)[0], loss
+    return pull_back(lambda meta: method.init(meta, support), meta, gradient), loss
 
 
 def recomputed_gradient(
@@ -66,27 +72,23 @@ def recomputed_gradient(
     gradient for little more than the memory of a first-order one.
     """
 
-    def init(meta: Parameters) -> tuple[list[Tensor], Any]:
-        state = method.init(meta, support)
-        return _floats(state), state
-
-    _, pull_back, *start = vjp(init, meta, has_aux=True)
-    (state,) = start
+    state = method.init(meta, support)
     trajectory = []
     for _ in range(steps):
         with remember_gradients() as known:
-            following = method.step(state, support)
+            after = method.step(state, support)
         trajectory.append((state, known))
-        state = following
+        state = after
     slope, loss = grad_and_value(lambda floats: method.loss(_with_floats(state, floats), query))(_floats(state))
     while trajectory:
         state, known = trajectory.pop()
+
+        def following(floats: list[Tensor], state: Any = state) -> list[Tensor]:
+            return _floats(method.step(_with_floats(state, floats), support))
+
         with forward_over_reverse(known):
-            _, pull_step, *_ = vjp(
-                lambda floats, state=state: _floats(method.step(_with_floats(state, floats), support)), _floats(state)
-            )
-            (slope,) = pull_step(slope)
-    return pull_back(slope)[0], loss
+            slope = pull_back(following, _floats(state), slope)
+    return pull_back(lambda meta: _floats(method.init(meta, support)), meta, slope), loss
 
 
 def _floats(state: Any) -> list[Tensor]:

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.func import grad_and_value, vmap
+from torch.func import vmap
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.one_task import Differentiation, outer_loss, task_gradient
+from mamlbench.api import Engine, EpisodeBatch, Examples, MetaLearned, Parameters, grad_and_value, pull_back
+from mamlbench.engine.one_task import Differentiation, inner_loop, outer_loss, task_gradient
 
 
 class VmapEngine(Engine):
@@ -46,7 +46,9 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Gradient and loss, summed over tasks that are computed together."""
-        if method.gradient_order != 1 and self.differentiation == "stored":
+        if method.gradient_order == 1:
+            return self._first_order(method, meta, batch, steps)
+        if self.differentiation == "stored":
             return self._of_the_sum(method, meta, batch, steps)
         gradient = task_gradient(method, self.differentiation)
         gradients, losses = vmap(lambda support, query: gradient(method, meta, support, query, steps))(
@@ -67,6 +69,22 @@ class VmapEngine(Engine):
             return losses.sum()
 
         return grad_and_value(total)(meta)
+
+    def _first_order(
+        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+    ) -> tuple[Parameters, Tensor]:
+        """Differentiate the sum of the query losses at all adapted states, and pull that back through ``init``."""
+
+        def adapted(support: Examples) -> Any:
+            return inner_loop(method, method.init(meta, support), support, steps)
+
+        def starts(meta: Parameters) -> Any:
+            return vmap(lambda support: method.init(meta, support))(batch.support)
+
+        gradient, loss = grad_and_value(lambda states: vmap(method.loss)(states, batch.query).sum())(
+            vmap(adapted)(batch.support)
+        )  # each [T, ...]
+        return pull_back(starts, meta, gradient), loss
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
-from torch.func import grad
 
-from mamlbench.api import Examples, Learner, Parameters, with_fixed_features
+from mamlbench.api import Examples, Learner, Parameters, grad, with_fixed_features
 from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
 from mamlbench_plugins.algorithms.presets import ANIL_PRESETS
 

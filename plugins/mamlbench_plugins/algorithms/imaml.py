@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad, grad_and_value, vjp
+from torch.func import vjp
 
 from mamlbench.api import (
     Direction,
@@ -19,6 +19,8 @@ from mamlbench.api import (
     OuterStep,
     Parameters,
     Workbench,
+    grad,
+    grad_and_value,
 )
 from mamlbench_plugins.algorithms.presets import IMAML_PRESETS
 

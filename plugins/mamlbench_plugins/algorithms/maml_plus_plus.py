@@ -9,9 +9,8 @@ from typing import NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad
 
-from mamlbench.api import Direction, EpisodeBatch, Examples, Parameters, Schedule, tree_map
+from mamlbench.api import Direction, EpisodeBatch, Examples, Parameters, Schedule, grad, tree_map
 from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
 from mamlbench_plugins.algorithms.presets import MAML_PLUS_PLUS_PRESETS
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import torch
 from pydantic import Field
-from torch.func import grad
 
-from mamlbench.api import Examples, Parameters
+from mamlbench.api import Examples, Parameters, grad
 from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 from mamlbench_plugins.algorithms.presets import META_SGD_PRESETS
 

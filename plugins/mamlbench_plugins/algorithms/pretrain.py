@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad, grad_and_value
 
 from mamlbench.api import (
     Classification,
@@ -23,6 +22,8 @@ from mamlbench.api import (
     Parameters,
     Preset,
     Workbench,
+    grad,
+    grad_and_value,
     minibatch_order,
     take,
     with_fixed_features,
@@ -88,7 +89,8 @@ class Pretrain(OuterStep):
         def total(meta: Parameters) -> Tensor:
             return self.bench.pooled_problem.losses(self.pooled_model(meta, batch.x), batch.y).sum()
 
-        gradient, loss = grad_and_value(total)(self.meta)
+        with torch.no_grad():  # nothing differentiates the gradient
+            gradient, loss = grad_and_value(total)(self.meta)
         return Direction(gradient, loss, batch.x.shape[0])
 
     def init(self, meta: Parameters, support: Examples) -> State:

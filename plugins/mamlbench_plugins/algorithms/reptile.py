@@ -8,7 +8,6 @@ from typing import Any, Literal, NamedTuple
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.func import grad_and_value
 
 from mamlbench.api import (
     Direction,
@@ -21,6 +20,7 @@ from mamlbench.api import (
     Schedule,
     Workbench,
     copy_into,
+    grad_and_value,
     minibatch_order,
     prefixed,
     scheduled,
