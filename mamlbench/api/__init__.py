@@ -29,6 +29,7 @@ from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, schedule
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
 from mamlbench.api.peer import Peer, PeerTraining, PeerWork
 from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
+from mamlbench.api.pooled_norm import PooledNorm
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
 from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
@@ -72,6 +73,7 @@ __all__ = [
     "PeerWork",
     "PictureFile",
     "PictureFormat",
+    "PooledNorm",
     "Preset",
     "Problem",
     "Progress",

@@ -51,19 +51,25 @@ class BatchNorm(nn.Module):
         """Normalise ``[n, features]`` or ``[n, features, H, W]``; the shape stays."""
         replaying = _replaying.get()
         if replaying is not None:
-            return self._normalised(x, *next(replaying))
+            return self.moved(self._normalised(x, *next(replaying)))
         recording = _recording.get()
+        if self._by_hand(x):
+            normalised, mean, scale = self._by_own_statistics(x)
+            if recording is not None:
+                recording.append((mean, scale.pow(-2) - self.eps))
+            return self.moved(normalised)
         if recording is not None:
-            dims = [0, *range(2, x.ndim)]
-            variance, mean = torch.var_mean(x, dims, correction=0)
+            variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
             recording.append((mean, variance))
-        return self._normalised(x, None, None)
+        return self.moved(self._normalised(x, None, None))
 
     def _normalised(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
         """Normalise by these statistics, or by this batch's where there are none."""
-        if mean is None and self._by_hand(x):
-            return self.moved(normalise(x, self.eps))
-        return self.moved(F.batch_norm(x, mean, variance, None, None, mean is None, 0.0, self.eps))
+        return F.batch_norm(x, mean, variance, None, None, mean is None, 0.0, self.eps)
+
+    def _by_own_statistics(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Normalise by this batch's, with derivatives by hand; with mean and 1 / std."""
+        return normalise(x, self.eps)
 
     def _by_hand(self, x: Tensor) -> bool:
         large = x.ndim == 4 and x.numel() >= self.large

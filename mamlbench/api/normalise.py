@@ -20,12 +20,13 @@ from torch import Tensor
 _BOTH_SUMS, _ONE_SUM = [True, True, True], [False, True, False]  # grad of input, sum of g z, sum of g
 
 
-def normalise(x: Tensor, eps: float) -> Tensor:
-    """``[n, C, H, W]`` to zero mean and unit variance in each channel.
+def normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """``[n, C, H, W]`` to zero mean and unit variance in each channel; with it mean and 1 / std, each ``[C]``.
 
     Differentiable twice, in reverse and forward mode and under vmap; a third derivative raises NotImplementedError.
+    The statistics have no derivative.
     """
-    return _Normalise.apply(x, eps)[0]  # type: ignore[no-any-return]
+    return _Normalise.apply(x, eps)  # type: ignore[no-any-return]
 
 
 class _Normalise(torch.autograd.Function):
@@ -56,8 +57,8 @@ class _Normalise(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], x: Tensor, eps: float) -> tuple[Any, Any]:
-        z, *statistics = _Normalise.apply(_fold(x, dims[0], info.batch_size), eps)
-        return _unfold(info.batch_size, z, *statistics)
+        z, *statistics = _Normalise.apply(fold(x, dims[0], info.batch_size), eps)
+        return unfold(info.batch_size, z, *statistics)
 
 
 class _Slope(torch.autograd.Function):
@@ -94,8 +95,8 @@ class _Slope(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         *tensors, eps = inputs
-        folded = [_fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return _unfold(info.batch_size, *_Slope.apply(*folded, eps))
+        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
+        return unfold(info.batch_size, *_Slope.apply(*folded, eps))
 
 
 class _Curvature(torch.autograd.Function):
@@ -111,8 +112,8 @@ class _Curvature(torch.autograd.Function):
         variance = -scale.square()
         along_x = variance * scale * (vg / n - v_sum * g_sum / n**2 - 3 * s * t)
         constant = -variance * (t * g_sum + s * v_sum) / n - along_x * mean
-        to_x = torch.addcmul(_per_channel(constant), x, _per_channel(along_x))
-        to_x.addcmul_(g, _per_channel(variance * t)).addcmul_(v, _per_channel(variance * s))
+        to_x = torch.addcmul(per_channel(constant), x, per_channel(along_x))
+        to_x.addcmul_(g, per_channel(variance * t)).addcmul_(v, per_channel(variance * s))
         return to_g, to_x
 
     @staticmethod
@@ -126,8 +127,8 @@ class _Curvature(torch.autograd.Function):
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         *tensors, eps = inputs
-        folded = [_fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return _unfold(info.batch_size, *_Curvature.apply(*folded, eps))
+        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
+        return unfold(info.batch_size, *_Curvature.apply(*folded, eps))
 
 
 def _fused(
@@ -137,17 +138,23 @@ def _fused(
     return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, wanted)  # type: ignore[no-any-return]
 
 
-def _per_channel(values: Tensor) -> Tensor:
+def sums_along(v: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Nothing, sum(v z) and sum(v), each ``[C]``."""
+    return _fused(v, x, statistics, eps, [False, True, True])
+
+
+def per_channel(values: Tensor) -> Tensor:
+    """``[C]`` to ``[C, 1, 1]``."""
     return values.view(-1, 1, 1)
 
 
-def _fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
+def fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
     """Tasks become channels, which nothing here mixes: ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
     x = x.unsqueeze(0).expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)
     return x.reshape(-1) if x.ndim == 2 else x.transpose(0, 1).flatten(1, 2)
 
 
-def _unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+def unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Back to results of each task, with the dimension that the tasks are in."""
     dims = tuple(0 if each.ndim == 1 else 1 for each in results)
     return tuple(each.unflatten(dim, (tasks, -1)) for each, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, Options
+from mamlbench.api import Backbone, BatchNorm, Options, PooledNorm
 from mamlbench.errors import ConfigError
 
 BLOCKS = 4
@@ -37,13 +36,6 @@ class PooledOptions(Conv4Options):
         description="max-pool before bias and ReLU, with the channels last in memory, or as in the papers' figures: "
         "the same outputs, early with less work (with a learned scale, which may be negative, always late)",
     )
-
-
-class PooledNorm(BatchNorm):
-    """Batch norm by all values, then 2x2 max-pooling, then the bias on what is left: a bias moves no maximum."""
-
-    def moved(self, x: Tensor) -> Tensor:
-        return super().moved(F.max_pool2d(x, 2))
 
 
 class ChannelsLast(nn.Conv2d):
