@@ -20,6 +20,7 @@ from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
 from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
+from mamlbench.api.launcher import Emit, Job, Launcher
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
@@ -43,6 +44,7 @@ __all__ = [
     "Classification",
     "DataPlaces",
     "Direction",
+    "Emit",
     "Engine",
     "EpisodeBatch",
     "Examples",
@@ -51,7 +53,9 @@ __all__ = [
     "GradientBased",
     "ImageStream",
     "InnerLoop",
+    "Job",
     "Keys",
+    "Launcher",
     "Learner",
     "MetaLearned",
     "Metric",

@@ -1,7 +1,10 @@
-"""Built-in trackers; each needs the extra of its name."""
+"""Built-in trackers; each needs the extra of its name. The built-in launchers come in by the same entry point."""
 
 from mamlbench import hookimpl
 from mamlbench.plugin.spec import Register
+from mamlbench_plugins.launchers import mamlbench_register_launchers
+
+__all__ = ["mamlbench_register_launchers", "mamlbench_register_trackers"]
 
 
 @hookimpl
