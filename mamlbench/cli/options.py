@@ -77,7 +77,7 @@ results_dir = click.option(
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 plugin_options = click.option(
     "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
-    help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME, launcher.NAME; "
+    help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
     "'mamlbench info NAME' lists them. May be repeated.",
 )  # fmt: skip
 launcher = click.option(
