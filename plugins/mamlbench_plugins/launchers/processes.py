@@ -62,6 +62,8 @@ class Processes(Launcher):
         finally:
             for worker in running.values():
                 worker.process.kill()
+                worker.process.join()
+                worker.connection.close()
 
 
 @dataclass(frozen=True)
