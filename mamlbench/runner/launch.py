@@ -77,9 +77,11 @@ def launched(
     Where the launcher is interrupted and yields no more, that is how the runs ended that had begun. One that it has
     forgotten is taken for lost.
     """
+    if not specs:
+        return
     launcher = launcher or make_launcher(DEFAULT, {}, plugins)
     listeners = _Listeners(plugins, folders)
-    jobs = [Job(spec=spec, folders=folders, plugins=plugins.files) for spec in specs]
+    jobs = [Job(spec=spec, folders=_anywhere(folders), plugins=plugins.files) for spec in specs]
     waiting = {job.spec.hash: number for number, job in enumerate(jobs)}
     interrupted = False
     try:
@@ -136,6 +138,15 @@ def _here(spec: RunSpec, plugins: Plugins, folders: Folders, *, own_process: boo
     record = listeners.ended(spec, execute(spec, plugins, folders, listeners, own_process=own_process))
     assert isinstance(record, RunRecord)
     return record
+
+
+def _anywhere(folders: Folders) -> Folders:
+    """The same folders for a process that stands elsewhere."""
+    return Folders(
+        results=folders.results.absolute(),
+        data=tuple((reason, path.absolute()) for reason, path in folders.data),
+        cache=folders.cache.absolute(),
+    )
 
 
 def _generator(outcomes: Iterator[Any]) -> Generator[Any, None, None]:

@@ -61,6 +61,21 @@ def test_records_come_in_the_order_of_the_specs_whatever_theirs_was(specs, plugi
     assert [record.spec for record in launch(specs, plugins, folders, launcher=backwards)] == specs
 
 
+def test_jobs_can_be_done_from_anywhere(specs, plugins, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    relative = Folders(results="results", data=(("--data-dir", "data"),), cache="cache")
+    list(launched(specs, plugins, relative, launcher(lambda jobs, emit: seen.extend(jobs) or ())))
+    assert {job.folders for job in seen} == {
+        Folders(results=tmp_path / "results", data=(("--data-dir", tmp_path / "data"),), cache=tmp_path / "cache")
+    }
+    assert len(list((tmp_path / "results").glob("*.json"))) == len(specs), "all were lost"
+
+
+def test_where_there_is_nothing_to_do_no_launcher_is_asked(plugins, folders):
+    assert launch([], plugins, folders, launcher=launcher(lambda jobs, emit: 1 / 0)) == []
+
+
 def test_a_single_run_goes_through_a_launcher_that_was_asked_for(specs, plugins, folders, recorded):
     only = launcher(lambda jobs, emit: [(jobs[0], recorded(jobs[0]))])
     (record,) = launch(specs[:1], plugins, folders, launcher=only)
