@@ -202,7 +202,7 @@ def _shipped() -> Iterator[tuple[str, str]]:
         if entry.origin != "mamlbench":
             continue
         yield f"{entry.kind} {entry.name}", "registered"
-        if entry.kind not in CHECKS:  # needs a package that may not be here, or has no options
+        if entry.kind not in {*CHECKS, "launcher"}:  # needs a package that may not be here, or has no options
             continue
         for option in describe(entry)["options"]:
             yield f"{entry.kind} {entry.name}: {option['name']}", f"{option['type']} = {json.dumps(option['default'])}"

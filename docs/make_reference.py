@@ -72,7 +72,7 @@ def _checks(kind: str) -> str:
 
 def _shipped() -> Iterator[Entry]:
     """Entries of this distribution: what else happens to be installed here is left out."""
-    for kind in CHECKS:
+    for kind in (*CHECKS, "launcher"):
         yield from (entry for entry in load_plugins().registry.entries(kind) if entry.origin == "mamlbench")
 
 

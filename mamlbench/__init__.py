@@ -11,16 +11,17 @@ from mamlbench.plugin.markers import hookimpl
 
 if TYPE_CHECKING:
     from mamlbench.report import load_records
-    from mamlbench.runner import adapt, evaluate, run
+    from mamlbench.runner import adapt, evaluate, perform, run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "run"]
+__all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
 
 # Torch is imported with these only: `import mamlbench` and the command line answer at once.
 _LAZY = {
     "run": "mamlbench.runner",
     "evaluate": "mamlbench.runner",
     "adapt": "mamlbench.runner",
+    "perform": "mamlbench.runner",
     "load_records": "mamlbench.report",
 }
 

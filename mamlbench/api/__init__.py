@@ -22,6 +22,7 @@ from mamlbench.api.fixed_features import with_fixed_features
 from mamlbench.api.gradients import grad, grad_and_value, pull_back
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
 from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
+from mamlbench.api.launcher import Emit, Job, Launcher
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
 from mamlbench.api.options import Options
@@ -46,6 +47,7 @@ __all__ = [
     "Classification",
     "DataPlaces",
     "Direction",
+    "Emit",
     "Engine",
     "EpisodeBatch",
     "Examples",
@@ -54,7 +56,9 @@ __all__ = [
     "GradientBased",
     "ImageStream",
     "InnerLoop",
+    "Job",
     "Keys",
+    "Launcher",
     "Learner",
     "MetaLearned",
     "Metric",

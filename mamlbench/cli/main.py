@@ -23,7 +23,7 @@ COMMANDS = {
     "report": "Show recorded runs: a table, a page, a figure.",
     "compare": "Judge records against earlier ones: the gate of a CI job.",
     "bench": "Time the engines, and other libraries, on this machine.",
-    "list": "List algorithms, data sets, backbones, samplers, trackers.",
+    "list": "List algorithms, data sets, backbones, samplers, launchers, ...",
     "info": "Show one of them with its options.",
     "data": "List, prepare and verify data sets, and say where they lie.",
     "published": "Show published numbers, with their sources.",

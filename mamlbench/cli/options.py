@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from mamlbench.cli.main import session_of
 from mamlbench.errors import MamlbenchError
+
+if TYPE_CHECKING:
+    from mamlbench.api import Launcher
+    from mamlbench.plugin import Plugins
+
+LAUNCHER = "launcher."
 
 
 class Registered(click.ParamType[str]):
@@ -74,6 +80,14 @@ plugin_options = click.option(
     help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
     "'mamlbench info NAME' lists them. May be repeated.",
 )  # fmt: skip
+launcher = click.option(
+    "--launcher", type=Registered("launcher"),
+    help="Who runs them, and where; options as -o launcher.NAME=VALUE.  [default: processes]",
+)  # fmt: skip
+launcher_options = click.option(
+    "-o", "--option", "options", multiple=True, metavar="launcher.NAME=VALUE",
+    help="An option of the launcher, such as launcher.at_once=2. May be repeated.",
+)  # fmt: skip
 algorithm_options = click.option(
     "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
     help="An option of the algorithm, such as inner_lr=0.1. May be repeated.",
@@ -94,3 +108,18 @@ def parse_options(given: Sequence[str], flag: str = "-o", example: str = "inner_
             f"{flag} takes NAME=VALUE, as in {flag} {example}, not {', '.join(map(repr, malformed))}."
         )
     return {name: value for name, _, value in (text.partition("=") for text in given)}
+
+
+def without_launcher(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Options of the run, and those of its launcher without their prefix."""
+    run = {name: value for name, value in given.items() if not name.startswith(LAUNCHER)}
+    return run, {name.removeprefix(LAUNCHER): given[name] for name in given.keys() - run.keys()}
+
+
+def chosen_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:
+    """The launcher that was asked for, with its options; None where nothing was said of it."""
+    if name is None and not options:
+        return None
+    from mamlbench.runner.launch import DEFAULT, make_launcher
+
+    return make_launcher(name or DEFAULT, options, plugins)

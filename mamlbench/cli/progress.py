@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -84,16 +85,28 @@ class Preparation:
         click.echo(f"Preparing {title}: {done:,} of {total:,}", err=True)
 
 
+@dataclass
+class _Run:
+    """What is shown of one run."""
+
+    preparation: Preparation
+    task: TaskID | None = None
+    validation: str = ""
+    began: float = 0.0
+    last_line: float = 0.0
+
+
 class ProgressDisplay:
-    """Listens to a run's events and shows step, loss, validation score and time left."""
+    """Listens to the events of runs and shows step, loss, validation score and time left of each.
+
+    On a terminal: a bar for each run that goes on. Elsewhere: lines.
+    """
 
     def __init__(self) -> None:
         self.console = console(stderr=True)
         self.bar: Progress | None = None
-        self.task: Any = None
-        self.preparation = Preparation(self.console)
-        self.validation = ""
-        self.began = self.last_line = 0.0
+        self.runs: dict[str, _Run] = {}
+        """by hash of the spec: those that go on"""
 
     def title(self, spec: RunSpec) -> str:
         """What the run is called."""
@@ -102,34 +115,36 @@ class ProgressDisplay:
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Show that data is being prepared; the first such preparation takes a while."""
-        self.validation, self.began, self.last_line = "", 0.0, 0.0
-        self.preparation = Preparation(self.console)
+        run = _Run(Preparation(self.console))
         if not self.console.is_terminal:
             click.echo(f"{self.title(spec)}: preparing data", err=True)
-            return
-        self.close()
-        self.bar = _bar(self.console)
-        self.bar.start()
-        total = spec.training.iterations
-        self.task = self.bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
-        self.preparation = Preparation(self.console, self.bar)
+        else:
+            if self.bar is None or not self.runs:
+                self.close()
+                self.bar = _bar(self.console)
+                self.bar.start()
+            total = spec.training.iterations
+            run.task = self.bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
+            run.preparation = Preparation(self.console, self.bar)
+        self.runs[spec.hash] = run
 
     @hookimpl
-    def mamlbench_preparing(self, title: str, done: int, total: int) -> None:
+    def mamlbench_preparing(self, spec: RunSpec, title: str, done: int, total: int) -> None:
         """Show how far the preparation is."""
-        self.preparation(title, done, total)
+        self._of(spec).preparation(title, done, total)
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
         """Move the bar, or print a line when the last one is some time ago."""
-        now = time.monotonic()
-        self.began = self.began or now  # the first block is warm-up and would spoil the estimate of time left
+        run, now = self._of(spec), time.monotonic()
+        run.began = run.began or now  # the first block is warm-up and would spoil the estimate of time left
         loss = f"loss {metrics['loss']:.3f}"
-        if self.bar is not None:
-            self.bar.update(self.task, completed=step, loss=loss)
-        elif now - self.last_line >= LINE_EVERY_SECONDS:
-            self.last_line = now
-            self._line(spec, step, f"{loss}{self.validation and f', {self.validation}'}{self._time_left(spec, step)}")
+        if self.bar is not None and run.task is not None:
+            self.bar.update(run.task, completed=step, loss=loss)
+        elif now - run.last_line >= LINE_EVERY_SECONDS:
+            run.last_line = now
+            validation = run.validation and f", {run.validation}"
+            self._line(spec, step, f"{loss}{validation}{_time_left(run.began, spec, step)}")
 
     @hookimpl
     def mamlbench_evaluated(self, spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
@@ -137,32 +152,53 @@ class ProgressDisplay:
         ((name, score),) = metrics.items()
         shown = f"{100 * score:.1f} %" if name == "accuracy" else f"{score:.3g}"
         label = "validation" if split == "val" else split
-        self.validation = f"{label} {shown}"
-        if self.bar is not None:
-            self.bar.update(self.task, validation=self.validation)
+        run = self._of(spec)
+        run.validation = f"{label} {shown}"
+        if self.bar is not None and run.task is not None:
+            self.bar.update(run.task, validation=run.validation)
         else:
-            self._line(spec, step, self.validation)
+            self._line(spec, step, run.validation)
 
     @hookimpl
     def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
-        """Leave the full bar behind."""
-        self.close()
+        """Leave the full bar behind, unless it stands among those of runs that go on."""
+        self.forget(spec)
+
+    def forget(self, spec: RunSpec) -> None:
+        """A run has ended, with an event or without."""
+        run = self.runs.pop(spec.hash, None)
+        if self.runs and self.bar is not None and run is not None and run.task is not None:
+            self.bar.remove_task(run.task)
+        elif not self.runs:
+            self.close()
 
     def close(self) -> None:
         """Stop the bar, so that what comes next starts on a line of its own."""
         if self.bar is not None:
             self.bar.stop()
 
-    def _line(self, spec: RunSpec, step: int, text: str) -> None:
-        click.echo(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}", err=True)
+    def say(self, text: str) -> None:
+        """Print a line, above the bars if there are any."""
+        if self.bar is not None and self.runs:
+            self.bar.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(text, err=True)
 
-    def _time_left(self, spec: RunSpec, step: int) -> str:
-        passed = time.monotonic() - self.began
-        done = step - 1
-        if done < 1 or passed <= 0:
-            return ""
-        left = passed / done * (spec.training.iterations - step)
-        return f", {int(left) // 60}:{int(left) % 60:02d} left"
+    def _of(self, spec: RunSpec) -> _Run:
+        """What is shown of a run; a launcher need not pass on that it has begun."""
+        return self.runs.setdefault(spec.hash, _Run(Preparation(self.console)))
+
+    def _line(self, spec: RunSpec, step: int, text: str) -> None:
+        self.say(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}")
+
+
+def _time_left(began: float, spec: RunSpec, step: int) -> str:
+    passed = time.monotonic() - began
+    done = step - 1
+    if done < 1 or passed <= 0:
+        return ""
+    left = passed / done * (spec.training.iterations - step)
+    return f", {int(left) // 60}:{int(left) % 60:02d} left"
 
 
 def _title(spec: RunSpec) -> str:

@@ -23,54 +23,61 @@ MOST_ROWS = 40
 
 
 class SuiteDisplay(ProgressDisplay):
-    """A run's progress with the number of its cell before it and, on a terminal, a second bar over the cells."""
+    """A run's progress with the number of its cell before it and, on a terminal, one more bar over the cells."""
 
     def __init__(self, planned: SuitePlan) -> None:
         super().__init__()
         self.planned = planned
-        self.cells = planned.waiting
-        self.number = 0
+        self.numbers = {cell.spec.hash: number for number, cell in enumerate(planned.waiting, 1)}
+        self.done = 0
+        self.at_once = 1
+        """the most runs that went on at the same time so far"""
         self.suite_task: Any = None
 
     def title(self, spec: RunSpec) -> str:
         """The run with its place in the suite."""
-        return f"{self.number + 1}/{len(self.cells)} {super().title(spec)}"
-
-    def starts(self, number: int, cell: SuiteCell) -> None:
-        """A cell is about to run."""
-        self.number = number
+        return f"{self.numbers[spec.hash]}/{len(self.numbers)} {super().title(spec)}"
 
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Begin the bar of the run, and put that of the suite below it."""
+        self._remove_suite()
         super().mamlbench_run_started(spec)
+        self.at_once = max(self.at_once, len(self.runs))
         if self.bar is not None:
-            title = f"suite {self.planned.name}"
             self.suite_task = self.bar.add_task(
-                title, total=len(self.cells), completed=self.number, loss="cells", validation=self._left(self.number)
-            )
+                f"suite {self.planned.name}", total=len(self.numbers), completed=self.done, loss="cells",
+                validation=self._left(),
+            )  # fmt: skip
 
-    @hookimpl
-    def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
-        """Leave the run's bar behind, without the suite's, which goes on below the next one."""
-        if self.bar is not None and self.suite_task is not None:
-            self.bar.remove_task(self.suite_task)
-            self.suite_task = None
-        super().mamlbench_run_finished(spec, record)
+    def forget(self, spec: RunSpec) -> None:
+        """Leave the last run's bar behind, without the suite's, which goes on below the next one."""
+        if not self.runs.keys() - {spec.hash}:
+            self._remove_suite()
+        super().forget(spec)
 
     def ended(self, cell: SuiteCell) -> None:
         """Say in one line how a cell ended."""
-        self.close()
+        self.forget(cell.spec)
+        self.done += 1
+        if self.bar is not None and self.suite_task is not None:
+            self.bar.update(self.suite_task, completed=self.done)
         took = (
             f" in {duration(cell.record.measurement.wall_seconds)}" if cell.record and cell.record.measurement else ""
         )
-        left = self._left(self.number + 1)
+        left = self._left()
         why = f": {' '.join(cell.reason.splitlines())}" if cell.reason else ""
-        click.echo(f"{self.title(cell.spec)}: {cell.state}{took}{why}{left and f'; {left}'}", err=True)
+        self.say(f"{self.title(cell.spec)}: {cell.state}{took}{why}{left and f'; {left}'}")
 
-    def _left(self, number: int) -> str:
-        seconds = seconds_left(self.planned, self.cells[number:])
+    def _left(self) -> str:
+        """How long the rest takes; unknown where runs slow each other down."""
+        seconds = seconds_left(self.planned, self.planned.waiting) if self.at_once == 1 else None
         return f"about {duration(seconds)} left" if seconds else ""
+
+    def _remove_suite(self) -> None:
+        if self.bar is not None and self.suite_task is not None:
+            self.bar.remove_task(self.suite_task)
+            self.suite_task = None
 
 
 def show_plan(planned: SuitePlan, folder: Path) -> None:

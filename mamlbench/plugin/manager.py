@@ -51,8 +51,8 @@ class Plugins:
         Raises ConfigError for a name that is not known and for a tracker that cannot work here.
         """
         for name in dict.fromkeys(names):
-            tracker = self.registry.load("tracker", name)(folder / name)
-            self.manager.register(TrackerListener(tracker), name=f"tracker {name}")
+            listener = TrackerListener(self.registry.load("tracker", name), folder / name)
+            self.manager.register(listener, name=f"tracker {name}")
             self.trackers += (name,)
 
     def notify(self, hook: str, **arguments: Any) -> Iterator[str]:

@@ -98,6 +98,11 @@ def mamlbench_register_trackers(register: Register) -> None:
 
 
 @hookspec
+def mamlbench_register_launchers(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Launcher``; a user chooses one with ``--launcher NAME``."""
+
+
+@hookspec
 def mamlbench_register_peers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.Peer``: other libraries, timed by ``mamlbench bench``."""
 

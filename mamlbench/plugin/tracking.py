@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin.markers import hookimpl
@@ -16,11 +17,19 @@ if TYPE_CHECKING:
 
 class TrackerListener:
     """Tells a tracker what the event hooks tell. A run begins with its first number, so that one that is refused
-    before it starts leaves nothing behind."""
+    before it starts leaves nothing behind. Where several runs go on at once each has a tracker of its own, since one
+    receives runs one after the other.
 
-    def __init__(self, tracker: Tracker) -> None:
-        self.tracker = tracker
-        self._open: str | None = None
+    Args:
+        kind: the class; one is made now, so that one that cannot work here says so before any run.
+        folder: where it may write.
+    """
+
+    def __init__(self, kind: type[Tracker], folder: Path) -> None:
+        self._kind = kind
+        self._folder = folder
+        self._idle = [kind(folder)]
+        self._open: dict[str, Tracker] = {}
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
@@ -37,17 +46,23 @@ class TrackerListener:
         """Send the test in every mode, and close the run."""
         step = record.measurement.iterations if record.measurement is not None else 0
         try:
-            self._log(spec, dict(_test(record.test)) if record.test is not None else {}, step)
-            self.tracker.end(record.status)
+            self._log(spec, dict(_test(record.test)) if record.test is not None else {}, step).end(record.status)
         finally:
-            self._open = None
+            if spec.hash in self._open:
+                self._idle.append(self._open.pop(spec.hash))
 
-    def _log(self, spec: RunSpec, metrics: Mapping[str, float], step: int) -> None:
-        if self._open != spec.hash:
-            self.tracker.begin(_name(spec), dict(_flat(spec.model_dump(mode="json"))))
-            self._open = spec.hash
+    def _log(self, spec: RunSpec, metrics: Mapping[str, float], step: int) -> Tracker:
+        tracker = self._open.get(spec.hash) or self._begin(spec)
         if metrics:
-            self.tracker.log(metrics, step)
+            tracker.log(metrics, step)
+        return tracker
+
+    def _begin(self, spec: RunSpec) -> Tracker:
+        if not self._idle:
+            self._idle.append(self._kind(self._folder))
+        self._idle[-1].begin(_name(spec), dict(_flat(spec.model_dump(mode="json"))))
+        self._open[spec.hash] = self._idle.pop()  # one that could not begin tries again with the next number
+        return self._open[spec.hash]
 
 
 def _name(spec: RunSpec) -> str:

@@ -101,6 +101,7 @@ class Measurement(_Data):
     """support and query examples in training"""
     seconds_to_target: float | None = None
     """wall seconds of the run until validation first reached the target score"""
+    runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
 
 
 class CurvePoint(_Data):

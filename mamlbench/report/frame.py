@@ -115,6 +115,7 @@ def _measurement(measured: Measurement | None) -> dict[str, Any]:
     segments = ("data", "train", "evaluate", "checkpoint", "other")
     names = (
         "iterations", "iterations_per_second", "examples_seen", "seconds_to_target", "peak_memory_bytes",
+        "runs_at_once",
     )  # fmt: skip
     row = {name: getattr(measured, name, None) for name in ("device_seconds", "wall_seconds")}
     for name in segments:

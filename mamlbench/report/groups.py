@@ -165,7 +165,12 @@ def _rows(runs: Iterable[RunRecord]) -> list[Row]:
 
 def _software_and_machine(run: RunRecord) -> str:
     """The environment without the revision: a commit that changes no code makes no other row."""
-    return run.environment.model_dump_json(exclude={"git_revision"})
+    return f"{run.environment.model_dump_json(exclude={'git_revision'})} {runs_at_once(run)}"
+
+
+def runs_at_once(run: RunRecord) -> int:
+    """How many runs may have shared the machine while this one was measured."""
+    return run.measurement.runs_at_once if run.measurement is not None else 1
 
 
 def _tell_apart(rows: Sequence[Row]) -> None:
@@ -209,5 +214,6 @@ def settings_of(run: RunRecord, *, surroundings: bool = True) -> dict[str, Any]:
         return settings
     settings |= {"code": environment.code_hash[:7], "cpu": environment.cpu, "cores": environment.cores}
     settings |= {"threads": environment.threads, "gpu": environment.device_name, "allocator": environment.allocator}
+    settings["runs_at_once"] = runs_at_once(run)
     settings |= {"python": environment.python, "platform": environment.platform}
     return settings | environment.packages | {f"plugin {name}": v for name, v in environment.plugins.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mamlbench.report import settings
-from mamlbench.report.groups import Group, Row
+from mamlbench.report.groups import Group, Row, runs_at_once
 
 
 def title(group: Group) -> str:
@@ -28,7 +28,7 @@ def about(group: Group, elsewhere: Sequence[Row] = ()) -> list[str]:
         said += [_intervals(group), _baseline(group)]
     machine = next((row for row in group.rows if row.measurements and row not in elsewhere), None)
     if machine is not None:
-        said.append(f"Measured on {_machine(machine)}.")
+        said.append(f"Measured on {_machine(machine)}{_shared(machine)}.")
     presets = {settings.first(row).spec.preset for row in group.rows}
     if "quick" in presets:
         said.append("'quick' is a preset for a laptop's few minutes, not a paper's setting.")
@@ -60,6 +60,12 @@ def _machine(row: Row) -> str:
     words = [settings.device(row), f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""]
     torch = run.environment.packages.get("torch")
     return ", ".join(filter(None, [*words, f"torch {torch}" if torch else ""]))
+
+
+def _shared(row: Row) -> str:
+    """What is to be known of times that were not measured on a machine of the run's own."""
+    runs = runs_at_once(settings.first(row))
+    return f", up to {runs} runs at a time: alone they would take less time" if runs > 1 else ""
 
 
 def not_comparable(group: Group, earlier: Sequence[Group]) -> list[str]:

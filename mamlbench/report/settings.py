@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mamlbench.record import RunRecord
-from mamlbench.report.groups import Row
+from mamlbench.report.groups import Row, runs_at_once
 
 
 def first(row: Row) -> RunRecord:
@@ -49,5 +49,6 @@ def machine(row: Row) -> dict[str, str]:
         "Python": environment.python,
         "allocator": environment.allocator,
         **environment.packages,
+        "runs at once": runs_at_once(first(row)),
     }
     return {name: str(value) for name, value in described.items()}

@@ -3,7 +3,8 @@
 from mamlbench.runner.adapt import adapt_model
 from mamlbench.runner.calls import adapt, evaluate, run
 from mamlbench.runner.evaluate import evaluate_model
-from mamlbench.runner.launch import launch
+from mamlbench.runner.launch import launch, make_launcher
+from mamlbench.runner.perform import perform
 from mamlbench.runner.plan import plan, request
 from mamlbench.runner.suite import SuiteCell, SuitePlan, plan_suite, run_suite
 
@@ -15,6 +16,8 @@ __all__ = [
     "evaluate",
     "evaluate_model",
     "launch",
+    "make_launcher",
+    "perform",
     "plan",
     "plan_suite",
     "request",

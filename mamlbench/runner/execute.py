@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
+from mamlbench.api import Emit
 from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status
 from mamlbench.runner.assemble import Experiment, assemble, load_source
-from mamlbench.runner.loop import Emit, Loop
+from mamlbench.runner.loop import Loop
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders, RunSpec
@@ -26,7 +27,9 @@ from mamlbench.spec import Folders, RunSpec
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
 
 
-def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, own_process: bool) -> RunRecord:
+def execute(
+    spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, own_process: bool, runs_at_once: int = 1
+) -> RunRecord:
     """Run a spec and write its record.
 
     Errors before training starts (missing data, an impossible protocol) are raised and leave nothing behind.
@@ -38,6 +41,7 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
         folders: where results go and data lies.
         emit: called with an event hook's name and arguments.
         own_process: whether this process has run nothing else, so that its peak memory is this run's.
+        runs_at_once: how many runs may share the machine meanwhile.
     """
     keep_memory()
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -53,9 +57,9 @@ def execute(spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, ow
     loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artefacts(stem))
     status, reason = _run(loop)
     with _uninterrupted():
-        record = _record(loop, environment, status, reason, own_process=own_process).model_copy(
-            update={"name": stem, "attempt": attempt, "started": started}
-        )
+        record = _record(
+            loop, environment, status, reason, own_process=own_process, runs_at_once=runs_at_once
+        ).model_copy(update={"name": stem, "attempt": attempt, "started": started})
         store.write(stem, record)
     return record
 
@@ -85,7 +89,9 @@ def _unhappy_end(error: Exception, iteration: int) -> tuple[Status, str]:
     return "failed", f"{type(error).__name__}: {error} (at iteration {iteration})"
 
 
-def _record(loop: Loop, environment: Environment, status: Status, reason: str, *, own_process: bool) -> RunRecord:
+def _record(
+    loop: Loop, environment: Environment, status: Status, reason: str, *, own_process: bool, runs_at_once: int
+) -> RunRecord:
     experiment, progress, algorithm = loop.experiment, loop.progress, loop.algorithm
     return RunRecord(
         spec=experiment.spec,
@@ -106,6 +112,7 @@ def _record(loop: Loop, environment: Environment, status: Status, reason: str, *
             examples=progress.examples,
             to_target=progress.seconds_to_target,
             own_process=own_process,
+            runs_at_once=runs_at_once,
         ),
         curve=progress.curve,
         selected_iteration=progress.best_iteration,

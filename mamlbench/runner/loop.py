@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mamlbench.api import Emit
 from mamlbench.errors import DivergedError
 from mamlbench.record import CurvePoint, Evaluation, Segment
 from mamlbench.runner.artefacts import CHECKPOINT, MODEL, State, clone, save_state
@@ -16,7 +16,6 @@ from mamlbench.runner.evaluate import interval, make_evaluation, score_episodes
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.samples import save_samples
 
-Emit = Callable[..., None]
 """``emit(hook, **arguments)`` tells the listeners."""
 
 

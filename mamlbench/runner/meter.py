@@ -66,8 +66,9 @@ class Meter:
         return Segment(wall=self.wall[name], device=self.device_seconds[name])
 
     def measurement(
-        self, *, warmup: Segment, iterations: int, examples: int, to_target: float | None, own_process: bool
-    ) -> Measurement:
+        self, *, warmup: Segment, iterations: int, examples: int, to_target: float | None, own_process: bool,
+        runs_at_once: int = 1,
+    ) -> Measurement:  # fmt: skip
         """Close the books."""
         self.synchronise()
         segments = {name: self.reading(name) for name in SEGMENTS}
@@ -85,6 +86,7 @@ class Meter:
             iterations_per_second=(iterations - 1) / steady if iterations > 1 and steady > 0 else None,
             examples_seen=examples,
             seconds_to_target=to_target,
+            runs_at_once=runs_at_once,
         )
 
     def _charge(self) -> None:

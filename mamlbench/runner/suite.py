@@ -1,16 +1,18 @@
-"""Suites: which cells are still to be run, and running them, each in a process of its own."""
+"""Suites: which cells are still to be run, and having a launcher run them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord
 from mamlbench.runner.history import History
-from mamlbench.runner.launch import launch
+from mamlbench.runner.launch import Ended, launched
 from mamlbench.runner.plan import plan, request
 from mamlbench.runner.surroundings import surroundings
 from mamlbench.spec import Folders, RunSpec
@@ -81,21 +83,26 @@ def plan_suite(
 
 
 def run_suite(
-    planned: SuitePlan, plugins: Plugins, folders: Folders, started: Callable[[int, SuiteCell], None]
+    planned: SuitePlan, plugins: Plugins, folders: Folders, launcher: Launcher | None = None
 ) -> Iterator[SuiteCell]:
-    """Run what is waiting and yield each cell when it has ended; an interrupt ends the suite with the cell at hand.
+    """Run what is waiting and yield each cell when it has ended; an interrupt ends the suite with the cells at hand.
 
     A cell that cannot be started (its data is missing, say) is said to be so, and the others are run.
+
+    Args:
+        planned: the plan, which is brought up to date.
+        plugins: where names come from and who listens.
+        folders: where results go and data lies.
+        launcher: who runs them; None: one after the other, each in a process of its own.
     """
-    for number, cell in enumerate(planned.waiting):
-        started(number, cell)
-        ended = _run(cell, plugins, folders)
-        if ended.record is not None:
-            planned.history.add(ended.record)
-        planned.cells[planned.cells.index(cell)] = ended
-        yield ended
-        if ended.state == "interrupted":
-            return
+    waiting = planned.waiting
+    with closing(launched([cell.spec for cell in waiting], plugins, folders, launcher)) as outcomes:
+        for number, outcome in outcomes:
+            ended = _ended(waiting[number], outcome)
+            if ended.record is not None:
+                planned.history.add(ended.record)
+            planned.cells[planned.cells.index(waiting[number])] = ended
+            yield ended
 
 
 def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None:
@@ -109,15 +116,13 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     return total
 
 
-def _run(cell: SuiteCell, plugins: Plugins, folders: Folders) -> SuiteCell:
-    try:
-        (record,) = launch([cell.spec], plugins, folders, isolated=True)
-    except KeyboardInterrupt:  # before it had anything to record
+def _ended(cell: SuiteCell, outcome: Ended) -> SuiteCell:
+    if isinstance(outcome, KeyboardInterrupt):
         return replace(cell, state="interrupted", reason="interrupted before it began")
-    except MamlbenchError as error:
-        return replace(cell, state="not started", reason=str(error))
+    if isinstance(outcome, MamlbenchError):
+        return replace(cell, state="not started", reason=str(outcome))
     states: dict[str, State] = {"finished": "finished", "interrupted": "interrupted"}
-    return replace(cell, state=states.get(record.status, "failed"), reason=record.reason, record=record)
+    return replace(cell, state=states.get(outcome.status, "failed"), reason=outcome.reason, record=outcome)
 
 
 def _state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment, retry_failed: bool) -> SuiteCell:

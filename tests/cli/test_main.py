@@ -171,6 +171,7 @@ def test_the_shell_completes_real_names(tmp_path, monkeypatch):
     ]  # fmt: skip
     assert completed("mamlbench run --algo maml --backbone conv4-p") == ["conv4-pooled"]
     assert completed("mamlbench info fix") == ["fixed-pool"]
+    assert completed("mamlbench run --launcher pro") == completed("mamlbench suite --launcher pro") == ["processes"]
     assert completed("mamlbench evaluate ") == ["results/omniglot-maml.json"]
     assert completed("mamlbench evaluate results/om") == ["results/omniglot-maml.json"]
     assert "evaluate" in completed("mamlbench ")

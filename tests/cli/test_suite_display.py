@@ -1,6 +1,7 @@
 """What a suite shows while it runs."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -27,7 +28,7 @@ def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=100))
     display = SuiteDisplay(planned)
-    display.starts(1, planned.cells[1])
+    display.done = 1
     spec = planned.cells[1].spec
     display.mamlbench_run_started(spec=spec)
     display.mamlbench_progress(spec=spec, step=5, metrics={"loss": 0.5})
@@ -36,6 +37,26 @@ def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):
     assert "2/45 maml on glyphs, seed 1" in shown and "suite mine" in shown and "1/45" in shown
     display.mamlbench_run_finished(spec=spec, record=None)
     assert [task.description for task in display.bar.tasks] == ["2/45 maml on glyphs, seed 1"]
+
+
+def test_runs_that_go_on_at_once_have_a_bar_each(planned, monkeypatch):
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=100))
+    display = SuiteDisplay(planned)
+    first, second = planned.cells[0], planned.cells[1]
+    for cell in (first, second):
+        display.mamlbench_run_started(spec=cell.spec)
+    display.mamlbench_progress(spec=first.spec, step=3, metrics={"loss": 0.5})
+    display.mamlbench_progress(spec=second.spec, step=7, metrics={"loss": 0.25})
+    shown = [(task.description, task.completed) for task in display.bar.tasks]
+    assert shown == [("1/45 maml on glyphs, seed 0", 3), ("2/45 maml on glyphs, seed 1", 7), ("suite mine", 0)]
+    display.mamlbench_run_finished(spec=first.spec, record=None)
+    display.ended(replace(first, state="finished"))
+    shown = [(task.description, task.completed) for task in display.bar.tasks]
+    assert shown == [("2/45 maml on glyphs, seed 1", 7), ("suite mine", 1)]
+    assert "1/45 maml on glyphs, seed 0: finished" in out.getvalue()
+    display.ended(replace(second, state="not started", reason="no data"))
+    assert not display.runs and not display.bar.live.is_started
 
 
 def test_the_plan_of_a_large_suite_is_cut(planned, tmp_path, capsys):

@@ -7,7 +7,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from mamlbench.errors import ConfigError
-from mamlbench.plugin import PROJECT, hookimpl, load_plugins
+from mamlbench.plugin import KINDS, PROJECT, hookimpl, load_plugins
 
 BUILTINS = [
     (f"builtin-{kind}s", f"mamlbench_plugins.{kind}s") for kind in ("algorithm", "backbone", "dataset", "sampler")
@@ -65,6 +65,14 @@ def test_the_builtin_plugins_come_in_by_their_entry_points():
         assert reports[name].version
         assert reports[name].provides
     assert "maml" in loaded.registry.names("algorithm")
+    assert loaded.registry.entry("launcher", "processes").origin == "mamlbench"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_comes_in_by_an_entry_point(install, kind):
+    loaded, reports = install(stranger=module(**registering(kind, "new")))
+    assert reports["stranger"].provides == [f"{kind} new"] and reports["stranger"].error == ""
+    assert loaded.registry.entry(kind, "new").origin == "stranger-dist"
 
 
 def test_a_working_plugin_is_reported_with_what_it_brings(install):

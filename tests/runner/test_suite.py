@@ -2,6 +2,7 @@
 
 import pytest
 
+from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore, RunRecord
@@ -174,19 +175,31 @@ def test_a_mistake_on_the_command_line_is_located_there(planned):
         (KeyboardInterrupt(), [("interrupted", "interrupted before it began")]),
     ],
 )
-def test_cells_that_cannot_be_started(planned, write, plugins, monkeypatch, tmp_path, error, ends):  # noqa: PLR0917
-    def launch(specs, plugins, folders, *, isolated):
-        assert isolated, "each cell has a process of its own"
-        (spec,) = specs
-        if (spec.algorithm.name, spec.seed) == ("maml", 0):
-            raise error
-        return [write(spec)]
+def test_cells_that_cannot_be_started(planned, write, plugins, tmp_path, error, ends):  # noqa: PLR0917
+    class First(Launcher):
+        """Does nothing but say of the first job that it failed so."""
 
-    monkeypatch.setattr("mamlbench.runner.suite.launch", launch)
+        def launch(self, jobs, emit):
+            yield jobs[0], error
+            if not isinstance(error, KeyboardInterrupt):
+                yield from ((job, write(job.spec)) for job in jobs[1:])
+
     plan = planned()
-    began = []
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
-    done = list(run_suite(plan, plugins, folders, lambda number, cell: began.append((number, cell.spec.seed))))
+    done = list(run_suite(plan, plugins, folders, First(None)))
     assert [(cell.state, cell.reason) for cell in done] == ends
-    assert began == list(enumerate((0, 1, 0, 1)))[: len(ends)]
     assert plan.cells[: len(ends)] == done and len(plan.waiting) == 4 - len(ends)
+
+
+def test_cells_may_end_in_any_order(planned, write, plugins, tmp_path):
+    class Backwards(Launcher):
+        def launch(self, jobs, emit):
+            yield from ((job, write(job.spec)) for job in reversed(jobs))
+
+    plan = planned()
+    specs = [cell.spec for cell in plan.cells]
+    folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
+    done = list(run_suite(plan, plugins, folders, Backwards(None)))
+    assert [cell.spec for cell in done] == specs[::-1]
+    assert [cell.spec for cell in plan.cells] == specs and not plan.waiting
+    assert all(cell.record.spec == cell.spec for cell in plan.cells)

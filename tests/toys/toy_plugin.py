@@ -1,5 +1,8 @@
 """A data set of noisy prototypes and some misbehaving algorithms, for runs of a second or two."""
 
+import os
+import signal
+
 import numpy as np
 import torch
 
@@ -55,6 +58,13 @@ class Interrupts(FOMAML):
             raise KeyboardInterrupt
 
 
+class Dies(FOMAML):
+    """Its process is killed, as a system that is short of memory does it."""
+
+    def apply(self, direction):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 class Unvectorisable(FOMAML):
     """Branches on a value of the data, which vmap refuses."""
 
@@ -73,4 +83,5 @@ def mamlbench_register_algorithms(register):
     register("explodes", Explodes)
     register("raises", Raises)
     register("interrupts", Interrupts)
+    register("dies", Dies)
     register("unvectorisable", Unvectorisable)

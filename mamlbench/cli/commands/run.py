@@ -49,6 +49,7 @@ Examples:
               help="Iterations between checkpoints.  [default: at validations]")  # fmt: skip
 @click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
               help="Send curves to tensorboard or mlflow as well (an extra each); repeat for several.")  # fmt: skip
+@shared.launcher
 @shared.device
 @click.option("--engine", default="auto", show_default=True,
               help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
@@ -62,13 +63,14 @@ Examples:
 @click.pass_context
 def command(
     context: click.Context, /, *, options: tuple[str, ...], data_dir: Path | None, results_dir: Path | None,
-    trackers: tuple[str, ...], as_json: bool, quiet: bool, **given: Any,
+    trackers: tuple[str, ...], launcher: str | None, as_json: bool, quiet: bool, **given: Any,
 ) -> ExitCode:  # fmt: skip
     """Meta-train, select on validation episodes, meta-test, record, and print a table.
 
-    Several algorithms and seeds run one after the other, each in a process of its own, and end in one table.
+    Several algorithms and seeds run one after the other, each in a process of its own, unless --launcher or its options
+    say otherwise (-o launcher.at_once=2), and end in one table.
     """
-    wanted = shared.parse_options(options)
+    wanted, of_launcher = shared.without_launcher(shared.parse_options(options))
     session = session_of(context)
     plugins = session.plugins
 
@@ -77,11 +79,12 @@ def command(
     from mamlbench.runner import launch, plan, request
 
     given["modes"] = given["modes"] or None
+    chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
     specs = plan(request(options=wanted, **given), plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
     plugins.track((*session.project.trackers, *trackers), places.results)
     with progress(plugins) if not quiet else nullcontext():
-        records = launch(specs, plugins, places)
+        records = launch(specs, plugins, places, launcher=chosen)
 
     from mamlbench.cli.show import show_records
 

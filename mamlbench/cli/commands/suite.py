@@ -14,6 +14,7 @@ from mamlbench.cli.session import Session
 from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
 
 if TYPE_CHECKING:
+    from mamlbench.api import Launcher
     from mamlbench.plugin import Plugins
     from mamlbench.runner import SuitePlan
     from mamlbench.spec import Folders
@@ -58,6 +59,8 @@ class _SuiteName(click.Path):
               "shots=[1,5], options.backbone.width=8. May be repeated.")  # fmt: skip
 @click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
               help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.")  # fmt: skip
+@shared.launcher
+@shared.launcher_options
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files
@@ -67,15 +70,19 @@ class _SuiteName(click.Path):
 @click.pass_context
 def command(
     context: click.Context, /, *, suite: str, dry_run: bool, retry_failed: bool, fresh: bool, changes: tuple[str, ...],
-    trackers: tuple[str, ...], data_dir: Path | None, results_dir: Path | None, as_json: bool, quiet: bool,
+    trackers: tuple[str, ...], launcher: str | None, options: tuple[str, ...], data_dir: Path | None,
+    results_dir: Path | None, as_json: bool, quiet: bool,
 ) -> ExitCode:  # fmt: skip
     """Run every cell of a suite, each in a process of its own, and print the table of its records.
+
+    They run one after the other unless --launcher or its options say otherwise (-o launcher.at_once=2).
 
     A cell is finished when there is a record of the same settings, code and environment; it is not run again. One
     that failed is run again with --retry-failed. After an interrupt the same command goes on where it was.
     """
     session = session_of(context)
     given = shared.parse_options(changes, "--set", "iterations=10")
+    of_launcher = _of_launcher(options)
     read, plugins = _find(suite, session)
 
     from mamlbench.cli.suite_display import plan_as_json, show_plan
@@ -83,6 +90,7 @@ def command(
     from mamlbench.runner import plan_suite
     from mamlbench.suite import read_changes
 
+    chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
     planned = plan_suite(
         read, plugins, places, changes=read_changes(given), retry_failed=retry_failed, fresh=fresh
@@ -96,7 +104,7 @@ def command(
             click.echo(plan_as_json(planned, places.results))
         return ExitCode.OK
     plugins.track((*session.project.trackers, *trackers), places.results)
-    interrupted = _run(planned, plugins, places, quiet)
+    interrupted = _run(planned, plugins, places, chosen, quiet)
     return _finish(planned, places.results, as_json, interrupted)
 
 
@@ -121,19 +129,30 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
     return read, load_plugins(plugin_files(session.project, (*session.given_plugins, *read.plugins)))
 
 
-def _run(planned: SuitePlan, plugins: Plugins, places: Folders, quiet: bool) -> bool:
+def _of_launcher(options: tuple[str, ...]) -> dict[str, str]:
+    """Options of the launcher. Raises ConfigError for others: those of the cells are the suite's."""
+    others, found = shared.without_launcher(shared.parse_options(options, example="launcher.at_once=2"))
+    if others:
+        raise ConfigError(
+            f"-o is for options of the launcher, and {', '.join(map(repr, others))} is none: set what the cells have "
+            "with --set options.NAME=VALUE."
+        )
+    return found
+
+
+def _run(planned: SuitePlan, plugins: Plugins, places: Folders, launcher: Launcher | None, quiet: bool) -> bool:
     """Run what is waiting; True where that was interrupted."""
     from mamlbench.cli.progress import progress
     from mamlbench.cli.suite_display import SuiteDisplay
     from mamlbench.runner import run_suite
 
     if quiet:
-        cells = list(run_suite(planned, plugins, places, lambda number, cell: None))
+        cells = list(run_suite(planned, plugins, places, launcher))
         return any(cell.state == "interrupted" for cell in cells)
     display = SuiteDisplay(planned)
     interrupted = False
     with progress(plugins, display):
-        for cell in run_suite(planned, plugins, places, display.starts):
+        for cell in run_suite(planned, plugins, places, launcher):
             display.ended(cell)
             interrupted |= cell.state == "interrupted"
     return interrupted

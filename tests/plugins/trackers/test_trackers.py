@@ -1,10 +1,14 @@
 """Trackers get what the record has, and a tracker that fails costs the run nothing."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from mamlbench.api import Tracker
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
+from mamlbench.plugin.tracking import TrackerListener
 from mamlbench.record import read_record
 from mamlbench.runner import launch, plan
 from mamlbench.spec import Folders, RunRequest
@@ -114,6 +118,36 @@ def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkey
     }
     assert "begun toy-3w1s-fomaml-seed0" in shown.out and "fomaml 3" in shown.out and "a listener failed" in shown.err
     assert record.measurement.peak_memory_bytes > 0  # the run had a process of its own, without the tracker
+
+
+def test_runs_at_the_same_time_have_a_tracker_each(tmp_path, toy_plugin):
+    made = []
+
+    class Lines(Tracker):
+        def __init__(self, folder):
+            super().__init__(folder)
+            self.lines = []
+            made.append(self.lines)
+
+        def begin(self, name, settings):
+            self.lines.append(f"begin {settings['seed']}")
+
+        def log(self, metrics, step):
+            self.lines.append(step)
+
+        def end(self, status):
+            self.lines.append(status)
+
+    first, second, third = plan(RunRequest(algorithms=("fomaml",), seeds=3, **TINY), load_plugins([toy_plugin]))
+    listener = TrackerListener(Lines, tmp_path)
+    finished = SimpleNamespace(status="finished", measurement=None, test=None)
+    for spec, step in ((first, 1), (second, 1), (first, 2), (second, 2)):
+        listener.mamlbench_progress(spec=spec, step=step, metrics={"loss": 0.5})
+    listener.mamlbench_run_finished(spec=first, record=finished)
+    listener.mamlbench_progress(spec=third, step=1, metrics={"loss": 0.5})
+    for spec in (second, third):
+        listener.mamlbench_run_finished(spec=spec, record=finished)
+    assert made == [["begin 0", 1, 2, "finished", "begin 2", 1, "finished"], ["begin 1", 1, 2, "finished"]]
 
 
 def test_a_missing_package_is_told_before_anything_is_run(tmp_path, monkeypatch, capsys):

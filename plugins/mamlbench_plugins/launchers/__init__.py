@@ -1,0 +1,11 @@
+"""Built-in launchers."""
+
+from mamlbench import hookimpl
+from mamlbench.plugin.spec import Register
+
+
+@hookimpl
+def mamlbench_register_launchers(register: Register) -> None:
+    """Register the built-in launchers."""
+    here = "mamlbench_plugins.launchers"
+    register("processes", f"{here}.processes:Processes", summary="a process for each run, on this machine (default)")

@@ -1,0 +1,126 @@
+"""The built-in launcher keeps its contract: every ending of a process is an outcome, and nothing is left running."""
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from mamlbench.api import Job
+from mamlbench.errors import MamlbenchError, RunFailedError
+from mamlbench.plugin import load_plugins
+from mamlbench.record import RunRecord
+from mamlbench.runner import plan
+from mamlbench.spec import Folders, RunRequest
+from mamlbench_plugins.launchers import processes
+from mamlbench_plugins.launchers.processes import Processes
+
+TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch": 4}
+FOREVER = 100_000
+
+
+@pytest.fixture
+def jobs(tmp_path, toy_plugin):
+    plugins = load_plugins([toy_plugin])
+    folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
+
+    def jobs(*wanted):
+        """One job for each (algorithm, iterations)."""
+        made = []
+        for number, (name, iterations) in enumerate(wanted):
+            asked = RunRequest(
+                algorithms=(name,), options={"backbone.width": 4}, iterations=iterations, seed=number, **TINY
+            )  # fmt: skip
+            made += [Job(spec=spec, folders=folders, plugins=(toy_plugin,)) for spec in plan(asked, plugins)]
+        return made
+
+    yield jobs
+    assert not multiprocessing.active_children()
+
+
+def launched(jobs, emit=lambda hook, **arguments: None, **options):
+    return Processes(Processes.Options(**options)).launch(jobs, emit)
+
+
+def test_one_after_the_other_with_every_kind_of_end(jobs):
+    asked = jobs(("fomaml", 2), ("dies", 2), ("explodes", 20))
+    events = []
+    ended = list(launched(asked, lambda hook, *, spec, **arguments: events.append((spec.seed, hook))))
+    assert [job for job, _ in ended] == asked
+    (_, fine), (_, dead), (_, diverged) = ended
+    assert fine.status == "finished" and diverged.status == "diverged"
+    assert fine.measurement.runs_at_once == 1 and fine.measurement.peak_memory_bytes > 10_000_000
+    assert isinstance(dead, RunFailedError)
+    assert "ended without a result (killed by signal 9); too little memory is the usual cause" in str(dead)
+    assert [seed for seed, _ in events] == sorted(seed for seed, _ in events)
+    assert {(0, "mamlbench_run_started"), (0, "mamlbench_progress"), (2, "mamlbench_evaluated")} <= set(events)
+
+
+def test_what_cannot_be_started_costs_the_others_nothing(jobs):
+    (job,) = jobs(("fomaml", 2))
+    impossible = job.spec.model_copy(update={"protocol": job.spec.protocol.model_copy(update={"ways": 99})})
+    ended = dict(zip("ab", launched([job.model_copy(update={"spec": impossible}), job]), strict=True))
+    error, record = ended["a"][1], ended["b"][1]
+    assert isinstance(error, MamlbenchError) and not isinstance(error, RunFailedError) and "99 ways" in str(error)
+    assert record.status == "finished"
+
+
+def test_several_at_once_and_their_records_say_so(jobs):
+    asked = jobs(("fomaml", 1), ("fomaml", 1))
+    alive = []
+    ended = list(launched(asked, lambda hook, **arguments: alive.append(multiprocessing.active_children()), at_once=3))
+    assert len(alive[0]) == 2, "the second was started before the first had anything to say"
+    assert sorted(job.spec.seed for job, _ in ended) == [0, 1]
+    for job, record in ended:
+        assert record.spec == job.spec and record.status == "finished"
+        assert record.measurement.runs_at_once == 2, "no more than there are jobs"
+        assert record.measurement.peak_memory_bytes > 10_000_000
+
+
+def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypatch):
+    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+    asked = jobs(("fomaml", FOREVER), ("fomaml", FOREVER), ("fomaml", FOREVER))
+    training = set()
+
+    def emit(hook, *, spec, **arguments):
+        if hook == "mamlbench_progress":
+            training.add(spec.seed)
+            if training == {0, 1}:
+                training.add("interrupted once")
+                os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        ended = list(launched(asked, emit, at_once=2))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert {job.spec.seed for job, _ in ended} == {0, 1}
+    assert all(isinstance(record, RunRecord) and record.status == "interrupted" for _, record in ended)
+
+
+def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs, monkeypatch):
+    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+    ended = list(launched(jobs(("interrupts", 20), ("fomaml", FOREVER), ("fomaml", 1)), at_once=2))
+    assert {job.spec.seed for job, _ in ended} == {0, 1}
+    assert {getattr(outcome, "status", "interrupted") for _, outcome in ended} == {"interrupted"}
+
+
+def test_a_worker_that_does_not_listen_is_killed(jobs, monkeypatch):
+    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0)
+    monkeypatch.setattr(processes, "_GRACE_SECONDS", 0)
+
+    def emit(hook, **arguments):
+        raise KeyboardInterrupt
+
+    (job,) = jobs(("fomaml", FOREVER))
+    ((same, outcome),) = launched([job], emit)
+    assert same == job and isinstance(outcome, KeyboardInterrupt)
+
+
+def test_where_nobody_waits_nothing_goes_on(jobs, monkeypatch):
+    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+    (quick, slow) = jobs(("fomaml", 1), ("fomaml", FOREVER))
+    outcomes = launched([quick, slow], at_once=2)
+    assert next(outcomes)[0] == quick
+    outcomes.close()
+    assert not multiprocessing.active_children()
