@@ -22,6 +22,7 @@ from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
 from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
+from mamlbench.api.noise import DropBlock, Dropout, Noise, chosen, training_noise
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
@@ -43,6 +44,8 @@ __all__ = [
     "Classification",
     "DataPlaces",
     "Direction",
+    "DropBlock",
+    "Dropout",
     "Engine",
     "EpisodeBatch",
     "Examples",
@@ -58,6 +61,7 @@ __all__ = [
     "Mode",
     "Model",
     "Network",
+    "Noise",
     "Normalisation",
     "Options",
     "OuterOptimizer",
@@ -84,6 +88,7 @@ __all__ = [
     "TaskSource",
     "Tracker",
     "Workbench",
+    "chosen",
     "copy_into",
     "decoded",
     "draw",
@@ -104,6 +109,7 @@ __all__ = [
     "seed_key",
     "take",
     "tell",
+    "training_noise",
     "tree_map",
     "uniform",
     "unprefixed",

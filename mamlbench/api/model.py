@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mamlbench.api.backbone import BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.noise import Noise
 from mamlbench.spec import Mode
 
 Parameters = dict[str, Tensor]
@@ -20,6 +21,10 @@ class Model:
 
     Args:
         network: whose layers are used; its own parameters are never changed.
+
+    Attributes:
+        norm_names: parameters of batch-norm layers.
+        noisy: whether a layer is random in training (``Noise``).
     """
 
     def __init__(self, network: Network) -> None:
@@ -30,6 +35,7 @@ class Model:
             if isinstance(module, BatchNorm)
             for name, _ in module.named_parameters(recurse=False)
         )
+        self.noisy = any(isinstance(module, Noise) for module in network.modules())
 
     def initial_parameters(self) -> Parameters:
         """A copy of the parameters the network was built with, by name."""
