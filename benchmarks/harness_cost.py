@@ -53,7 +53,7 @@ def main() -> None:
     def bare() -> float:
         began = time.perf_counter()
         for number in range(given.iterations):
-            experiment.algorithm.apply(experiment.algorithm.direction(experiment.draw(number)))
+            experiment.algorithm.apply(experiment.direction(number, experiment.draw(number)))
         return time.perf_counter() - began
 
     def harness(loop: Loop) -> float:

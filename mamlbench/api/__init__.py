@@ -25,6 +25,7 @@ from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, r
 from mamlbench.api.launcher import Emit, Job, Launcher
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
+from mamlbench.api.noise import DropBlock, Dropout, Noise, chosen, training_noise
 from mamlbench.api.options import Options
 from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
 from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
@@ -47,6 +48,8 @@ __all__ = [
     "Classification",
     "DataPlaces",
     "Direction",
+    "DropBlock",
+    "Dropout",
     "Emit",
     "Engine",
     "EpisodeBatch",
@@ -65,6 +68,7 @@ __all__ = [
     "Mode",
     "Model",
     "Network",
+    "Noise",
     "Normalisation",
     "Options",
     "OuterOptimizer",
@@ -92,6 +96,7 @@ __all__ = [
     "TaskSource",
     "Tracker",
     "Workbench",
+    "chosen",
     "copy_into",
     "decoded",
     "draw",
@@ -115,6 +120,7 @@ __all__ = [
     "seed_key",
     "take",
     "tell",
+    "training_noise",
     "tree_map",
     "uniform",
     "unprefixed",

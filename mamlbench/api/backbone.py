@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mamlbench.api.noise import Noise
 from mamlbench.api.normalise import normalise
 from mamlbench.api.options import Options
 from mamlbench.errors import ConfigError
@@ -150,6 +151,8 @@ class Backbone(ABC):
         features, width = self.features(input_shape)
         network = Network(features, self.head(width, outputs))
         for name, module in network.named_modules():
+            if isinstance(module, Noise):
+                module.place = name
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise ConfigError(
                     f"layer '{name}' is {type(module).__name__}, whose statistics are a side effect: "

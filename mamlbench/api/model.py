@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from mamlbench.api.backbone import BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.noise import Noise
 from mamlbench.spec import Mode
 
 Parameters = dict[str, Tensor]
@@ -20,16 +21,23 @@ class Model:
 
     Args:
         network: whose layers are used; its own parameters are never changed.
+
+    Attributes:
+        names: of the parameters, in the network's order.
+        norm_names: those of batch-norm layers.
+        noisy: whether a layer is random in training (``Noise``).
     """
 
     def __init__(self, network: Network) -> None:
         self.network = network.requires_grad_(False)
+        self.names = tuple(name for name, _ in network.named_parameters())
         self.norm_names = frozenset(
             f"{prefix}.{name}"
             for prefix, module in network.named_modules()
             if isinstance(module, BatchNorm)
             for name, _ in module.named_parameters(recurse=False)
         )
+        self.noisy = any(isinstance(module, Noise) for module in network.modules())
 
     def initial_parameters(self) -> Parameters:
         """A copy of the parameters the network was built with, by name."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -24,6 +24,8 @@ from mamlbench.plugin import load_plugins
 from mamlbench.runner.meter import peak_resident_bytes
 
 ALGORITHMS = ("maml", "fomaml", "reptile")
+Skipped = Literal["time", "memory", "neither"]
+"""What a cell had too little of; neither, where it failed for another reason."""
 MEMORY_SHARE = 0.9
 """Of the memory that is free when a cell begins: more it may not take."""
 
@@ -75,7 +77,8 @@ class Cell:
         seconds: per meta-iteration.
         memory: peak bytes above a process that has computed nothing yet.
         rounds: timed meta-iterations, fewer than asked for where time was up.
-        note: why there are no figures.
+        skipped: what there was too little of, where there are no figures.
+        note: why there are none, in words.
     """
 
     network: str
@@ -84,6 +87,7 @@ class Cell:
     seconds: Spread | None = None
     memory: int | None = None
     rounds: int = 0
+    skipped: Skipped | None = None
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
@@ -130,12 +134,14 @@ class GrowthBench:
         sender.close()  # else the end of the process would not end the pipe
         try:
             if not receiver.poll(self.limit):
-                return Cell(network.name, algorithm, note=f"took longer than {self.limit:g} s")
+                return _skipped(task, "time", f"took longer than {self.limit:g} s")
             return receiver.recv()  # type: ignore[no-any-return]
         except EOFError:
             process.join()
-            died = "was killed, as happens when memory runs out" if process.exitcode == -9 else "died"
-            return Cell(network.name, algorithm, note=f"its process {died} (exit code {process.exitcode})")
+            killed = process.exitcode == -9
+            died = "was killed, as happens when memory runs out" if killed else "died"
+            said = f"its process {died} (exit code {process.exitcode})"
+            return _skipped(task, "memory" if killed else "neither", said)
         finally:
             process.kill()
             process.join()
@@ -177,11 +183,11 @@ def _work(answer: Connection, task: Task) -> None:
     try:
         cell = measure(task)
     except MamlbenchError as error:
-        cell = Cell(task.network.name, task.algorithm, note=str(error))
+        cell = _skipped(task, "neither", str(error))
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's allocator raises this one
             raise
-        cell = Cell(task.network.name, task.algorithm, note=f"does not fit into {free / 2**30:.1f} GiB of free memory")
+        cell = _skipped(task, "memory", f"does not fit into {free / 2**30:.1f} GiB of free memory")
     answer.send(cell)
 
 
@@ -202,6 +208,10 @@ def measure(task: Task) -> Cell:
     peak = peak_resident_bytes()
     memory = None if idle is None or peak is None else peak - idle
     return Cell(task.network.name, task.algorithm, parameters, spread(seconds), memory, len(seconds))
+
+
+def _skipped(task: Task, skipped: Skipped, note: str) -> Cell:
+    return Cell(task.network.name, task.algorithm, skipped=skipped, note=note)
 
 
 def _json(value: Any) -> Any:

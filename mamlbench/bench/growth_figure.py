@@ -7,19 +7,27 @@ from typing import Any
 
 from mamlbench.bench.growth import Cell
 from mamlbench.report.figures.export import drawing, empty_figure, saved
-from mamlbench.report.figures.style import STYLES
+from mamlbench.report.figures.style import INK, STYLES
 
 FORMATS = ("png", "svg", "pdf")
 PANELS: tuple[tuple[str, Callable[[Cell], float | None]], ...] = (
     ("seconds per meta-iteration", lambda cell: cell.seconds and cell.seconds.median),
     ("peak memory in MiB", lambda cell: cell.memory and cell.memory / 2**20),
 )
-SKIPPED = 0.98
-"""Where a cross stands for a skipped cell, as a share of the panel's height."""
+SKIPPED: dict[str, tuple[str, str]] = {
+    "memory": ("x", "did not fit into memory"),
+    "time": ("+", "took too long"),
+    "neither": ("1", "failed"),
+}
+"""Marker and words of each reason for a skipped cell."""
+TOP = 0.95
+"""Where the markers of skipped cells stand, as a share of the panel's height; curves stay below."""
 
 
 def growth_figure(cells: Sequence[Cell], title: str, format_: str) -> bytes:
-    """Draw two panels, a line for each algorithm over the networks in the order measured; crosses are skipped cells.
+    """Draw two panels over the networks in the order measured; what was skipped is marked at the top, with the reason.
+
+    Lines connect the sizes of one network, not one network with another.
 
     Args:
         cells: of every network and algorithm.
@@ -28,7 +36,7 @@ def growth_figure(cells: Sequence[Cell], title: str, format_: str) -> bytes:
     """
     networks = list(dict.fromkeys(cell.network for cell in cells))
     with drawing():
-        figure = empty_figure(max(4.0, 1.2 + 0.42 * len(networks)) * 2, 3.6)
+        figure = empty_figure(max(4.0, 1.2 + 0.42 * len(networks)) * 2, 3.9)
         figure.suptitle(title, fontsize=9)
         panels = figure.subplots(1, len(PANELS))
         for axes, (name, value) in zip(panels, PANELS, strict=True):
@@ -41,23 +49,48 @@ def growth_figure(cells: Sequence[Cell], title: str, format_: str) -> bytes:
 
 def _draw(axes: Any, cells: Sequence[Cell], networks: list[str], value: Callable[[Cell], float | None]) -> None:
     algorithms = list(dict.fromkeys(cell.algorithm for cell in cells))
+    places = {name: place for place, name in enumerate(networks)}
     for number, (algorithm, style) in enumerate(zip(algorithms, STYLES, strict=False)):
-        found = {cell.network: value(cell) for cell in cells if cell.algorithm == algorithm}
-        heights = [found.get(name) or float("nan") for name in networks]
-        axes.plot(heights, color=style.colour, linestyle=style.line, marker=style.marker, label=algorithm)
-        gone = [place for place, name in enumerate(networks) if name in found and found[name] is None]
-        for place in gone:  # side by side, so that one does not hide the other
+        own = [cell for cell in cells if cell.algorithm == algorithm]
+        label: str | None = algorithm
+        for family in dict.fromkeys(_family(name) for name in networks):
+            of_family = [cell for cell in own if _family(cell.network) == family]
             axes.plot(
-                place + 0.2 * (number - 1), SKIPPED, "x", color=style.colour, markersize=6, markeredgewidth=1.8,
-                transform=axes.get_xaxis_transform(),
+                [places[cell.network] for cell in of_family], [value(cell) or float("nan") for cell in of_family],
+                color=style.colour, linestyle=style.line, marker=style.marker, label=label,
             )  # fmt: skip
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be formulas, which our figures do not parse
-    axes.yaxis.set_minor_formatter("")
+            label = None  # one entry in the legend for each algorithm
+        beside = 0.22 * (number - (len(algorithms) - 1) / 2)  # so that one algorithm does not hide another
+        for cell in own:
+            if cell.skipped is not None:
+                _mark_skipped(axes, places[cell.network] + beside, SKIPPED[cell.skipped][0], style.colour)
+    for skipped, (marker, words) in SKIPPED.items():
+        if any(cell.skipped == skipped for cell in cells):
+            axes.plot([], [], marker, color=INK, markersize=6, markeredgewidth=1.8, label=words)
+    _scale(axes)
     axes.set_xlim(-0.5, len(networks) - 0.5)
     parameters = {cell.network: cell.parameters for cell in cells if cell.parameters}
     axes.set_xticks(range(len(networks)), [_named(name, parameters.get(name)) for name in networks], rotation=45,
                     ha="right", rotation_mode="anchor")  # fmt: skip
+
+
+def _mark_skipped(axes: Any, place: float, marker: str, colour: str) -> None:
+    axes.plot(place, TOP, marker, color=colour, markersize=6, markeredgewidth=1.8,
+              transform=axes.get_xaxis_transform())  # fmt: skip
+
+
+def _scale(axes: Any) -> None:
+    """Logarithmic, with numbers at 1, 2 and 5, and room above for what was skipped."""
+    axes.set_yscale("log", subs=())
+    axes.yaxis.get_major_locator().set_params(subs=(1, 2, 5), numticks=20)
+    axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be formulas, which our figures do not parse
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(bottom, top * (top / bottom) ** 0.12)
+
+
+def _family(network: str) -> str:
+    """``conv4`` of ``conv4-64``: what a line may connect."""
+    return network.partition("-")[0]
 
 
 def _named(network: str, parameters: int | None) -> str:

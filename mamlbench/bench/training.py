@@ -61,8 +61,8 @@ class TrainingIterations:
         experiment, numbers = assemble(spec, self.plugins, self.source), count()
 
         def iteration() -> None:
-            algorithm = experiment.algorithm
-            algorithm.apply(algorithm.direction(experiment.draw(next(numbers))))
+            number = next(numbers)
+            experiment.algorithm.apply(experiment.direction(number, experiment.draw(number)))
 
         return iteration
 

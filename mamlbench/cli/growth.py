@@ -130,4 +130,5 @@ def _figures(cell: Cell, base: Cell | None) -> list[str]:
 
 
 def _machine(environment: Environment) -> str:
-    return f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}"
+    threads = "1 thread" if environment.threads == 1 else f"{environment.threads} threads"
+    return f"{environment.cpu}, {threads}, torch {environment.packages['torch']}"

@@ -19,7 +19,8 @@ class CompiledEngine(VmapEngine):
     """Vectorised and compiled. What is only mapped (evaluation) is vectorised and not compiled.
 
     Compilation takes a minute or two for each shape and needs a C++ compiler on a CPU. Torch's compiler has had wrong
-    second derivatives in several releases: use it through ``choose_engine``, which checks it.
+    second derivatives in several releases: use it through ``choose_engine``, which checks it. A network that is noisy
+    in training is refused: the key of its noise would become a constant of the code.
     """
 
     def __init__(self, chunk: int = 0) -> None:
@@ -30,6 +31,9 @@ class CompiledEngine(VmapEngine):
     def chunk_gradient(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
+        if getattr(getattr(method, "model", None), "noisy", False):
+            # the layer refuses it as well, but torch wraps its reason in forty lines
+            raise RuntimeError("noise in training cannot be compiled: its key would become a constant")
         compiled = self._compiled.get(method)
         if compiled is None:
             eager = super().chunk_gradient

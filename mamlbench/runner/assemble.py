@@ -12,6 +12,7 @@ import torch
 from mamlbench.api import (
     Algorithm,
     Backbone,
+    Direction,
     Engine,
     Model,
     Problem,
@@ -22,6 +23,7 @@ from mamlbench.api import (
     Workbench,
     ignore,
     seed_key,
+    training_noise,
 )
 from mamlbench.engine import Choice, Remembered, choose_engine
 from mamlbench.errors import ConfigError
@@ -31,7 +33,7 @@ from mamlbench.record import DataFacts, code_hash, cpu_name
 from mamlbench.runner.data import open_source, places_of
 from mamlbench.runner.device import device_name
 from mamlbench.runner.plan import validated_options
-from mamlbench.runner.workload import TrainingWork
+from mamlbench.runner.workload import TrainingWork, noise_key
 from mamlbench.spec import Folders, RunSpec
 
 
@@ -57,6 +59,11 @@ class Experiment:
             "train", iteration * training.meta_batch, training.meta_batch,
             shots=training.shots, queries=training.queries,
         )  # fmt: skip
+
+    def direction(self, iteration: int, batch: Any) -> Direction:
+        """The algorithm's direction for what iteration number ``iteration`` trains on, with that iteration's noise."""
+        with training_noise(noise_key(self.spec, iteration)):
+            return self.algorithm.direction(batch)
 
 
 def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Progress = ignore) -> TaskSource:

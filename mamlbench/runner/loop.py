@@ -87,7 +87,7 @@ class Loop:
             for number in range(self.progress.iteration, self.progress.iteration + iterations):
                 with self.meter.segment("data"):
                     batch = self.experiment.draw(number)
-                direction = self.algorithm.direction(batch)
+                direction = self.experiment.direction(number, batch)
                 self.algorithm.apply(direction)
                 total_loss = total_loss + direction.loss
                 count += direction.count

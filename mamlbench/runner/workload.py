@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Algorithm, Engine, TaskPool, TaskSampler
+from mamlbench.api import Algorithm, Direction, Engine, TaskPool, TaskSampler, seed_key, training_noise
 from mamlbench.spec import RunSpec
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
@@ -60,7 +61,7 @@ class TrainingWork:
         training, protocol = self.spec.training, self.spec.protocol
         if self.trains:
             batch = self._episodes("train", FEW_TASKS, training.shots, training.queries, double=double)
-            yield from algorithm.direction(batch).sums.values()
+            yield from self._direction(algorithm, batch).sums.values()
         episodes = self._episodes("val", FEW_TASKS, protocol.shots, protocol.queries, double=double)
         for learner in islice(algorithm.adaptation(episodes.support, episodes.keys), FEW_STEPS + 1):
             for mode in protocol.modes:
@@ -74,7 +75,17 @@ class TrainingWork:
         """Compute the direction of the run's first whole batch."""
         algorithm, training = self._make(engine, double=False), self.spec.training
         episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
-        return lambda: algorithm.direction(episodes)
+        return lambda: self._direction(algorithm, episodes)
+
+    def _direction(self, algorithm: Algorithm, batch: Any) -> Direction:
+        """What is checked and timed is what runs: the first iteration, noise included."""
+        with training_noise(noise_key(self.spec, 0)):
+            return algorithm.direction(batch)
+
+
+def noise_key(spec: RunSpec, iteration: int) -> np.uint64:
+    """The key of one meta-iteration's noise, made of the training seed: a resumed run meets the same again."""
+    return seed_key("noise", spec.seed, iteration)
 
 
 def task_bytes(spec: RunSpec, pool: TaskPool, shots: int, queries: int) -> int:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from mamlbench.api import Backbone, Model, Network, Parameters, record_statistics, replay_statistics
+from mamlbench.api import Backbone, Model, Network, Parameters, record_statistics, replay_statistics, training_noise
 from mamlbench.errors import ConfigError
 from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, demand
 from mamlbench.testing.compare import changed, distance, global_seed, same, snapshot
@@ -152,7 +152,31 @@ def every_parameter_matters(subject: BackboneSubject) -> None:
 
 def tasks_can_be_vectorised(subject: BackboneSubject) -> None:
     """vmap over the parameters of two tasks gives what one task after the other gives."""
+    _demand_vectorised(subject.build(), subject.x(2).view(2, EXAMPLES, *subject.shape))
+
+
+def noise_hangs_on_its_key(subject: BackboneSubject) -> None:
+    """Noise is there in training alone, and one key gives one noise: to every pass, and to tasks under vmap."""
     network, x = subject.build(), subject.x(2).view(2, EXAMPLES, *subject.shape)
+    with torch.no_grad():
+        quiet = network(x[0])
+        first, other = _noisy(network, x[0], 1), _noisy(network, x[0], 2)
+        if same(first, quiet) and same(other, quiet):
+            raise NotApplicable("has no noise in training")
+        demand(same(_noisy(network, x[0], 1), first), "the same input and key gave another output the second time")
+        demand(not same(other, first), "another key gave the same noise")
+        demand(same(network(x[0]), quiet), "there is noise outside training as well")
+    with training_noise(1):
+        _demand_vectorised(network, x)
+
+
+def _noisy(network: Network, x: Tensor, key: int) -> Tensor:
+    with training_noise(key):
+        return network(x)  # type: ignore[no-any-return]
+
+
+def _demand_vectorised(network: Network, x: Tensor) -> None:
+    """Demand that gradients of two tasks, x ``[2, n, *shape]``, are under vmap what they are alone."""
     one = snapshot(dict(network.named_parameters()))
     tasks = {name: torch.stack([value, 1.1 * value]) for name, value in one.items()}
     slopes = grad(lambda p, x: _loss(network, p, x))
@@ -215,8 +239,9 @@ BACKBONE = (
     Check(inductive_examples_do_not_mix, "Let only mamlbench.api.BatchNorm look across the examples of a batch."),
     Check(statistics_can_be_replayed, "Run each BatchNorm layer once per pass, always in the same order."),
     Check(every_parameter_matters, "Remove layers that forward does not use."),
-    Check(tasks_can_be_vectorised, "Use torch's functions without in-place changes, branches on values, or dropout "
-          "from the global random state."),
+    Check(tasks_can_be_vectorised, "Use torch's functions without in-place changes or branches on values, and "
+          "mamlbench.api.Dropout, not torch's, which draws from the global random state."),
+    Check(noise_hangs_on_its_key, "Derive mamlbench.api.Noise from its key and positions, by mamlbench.api.chosen."),
     Check(it_can_be_differentiated_twice, "Detach nothing; a custom autograd function needs a backward that can be "
           "differentiated itself."),
 )  # fmt: skip

@@ -18,8 +18,9 @@ def tiny(name, algorithms=("maml",), **network):
 
 
 def cell(network, algorithm, seconds=None, memory=None, parameters=1000):
+    gone = {"skipped": "memory", "note": "too large"}
     spread = seconds and Spread(seconds, float("nan"), float("nan"), (seconds, seconds))
-    return Cell(network, algorithm, parameters, spread, memory, 1 if seconds else 0, "" if seconds else "too large")
+    return Cell(network, algorithm, parameters, spread, memory, 1 if seconds else 0, **({} if seconds else gone))
 
 
 def test_every_network_can_be_built_and_they_grow():
@@ -41,21 +42,21 @@ def test_the_command_measures_each_cell_and_names_the_one_that_does_not_fit(monk
     # 64 * 16 weights, 16 biases of batch norm, a head of 16 * 5 + 5
     assert (small["network"], small["algorithm"], small["parameters"], small["rounds"]) == ("small", "maml", 1125, 2)
     assert small["seconds"]["median"] > 0 and small["seconds"]["low"] is None and 0 <= small["memory"] < 2**30
-    assert huge["seconds"] is None and "does not fit into" in huge["note"]
+    assert huge["seconds"] is None and huge["skipped"] == "memory" and "does not fit into" in huge["note"]
     assert "small, maml: done" in err and "huge, maml: does not fit into" in err
     assert "huge" in picture.read_text() and said["engine"] == "loop" and said["environment"]["threads"] > 0
 
 
 def test_what_takes_too_long_is_ended_and_named():
     bench = GrowthBench([tiny("slow")], "loop", rounds=1, limit=0.2)
-    assert [each.note for each in bench.cells()] == ["took longer than 0.2 s"]
+    assert [(each.skipped, each.note) for each in bench.cells()] == [("time", "took longer than 0.2 s")]
 
 
 def test_a_process_that_dies_is_named(tmp_path):
     plugin = tmp_path / "dies.py"
     plugin.write_text("import os\nos._exit(7)\n")
     bench = GrowthBench([tiny("any")], "loop", rounds=1, limit=300, files=(plugin,))
-    assert [each.note for each in bench.cells()] == ["its process died (exit code 7)"]
+    assert [(each.skipped, each.note) for each in bench.cells()] == [("neither", "its process died (exit code 7)")]
 
 
 def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
@@ -100,7 +101,10 @@ def test_the_picture_is_the_same_each_time_and_marks_what_was_skipped(format_):
     assert first == again
     skipped = growth_figure([*cells[:3], cell("b", "maml"), *cells[4:]], "title", format_)
     assert skipped != first
-    assert format_ != "svg" or b"mathdefault" not in first  # numbers on the axes are plain ones
+    if format_ == "svg":
+        assert b"mathdefault" not in first  # numbers on the axes are plain ones
+        assert b"did not fit into memory" in skipped and b"did not fit into memory" not in first
+        assert b"took too long" not in skipped
 
 
 def test_numbers_of_parameters_are_short():

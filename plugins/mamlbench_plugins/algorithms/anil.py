@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
@@ -34,10 +33,10 @@ class ANIL(MAML):
     Options = InnerOptions
     presets = ANIL_PRESETS
 
-    @cached_property
+    @property
     def adapted(self) -> list[str]:
         """The head's parameters."""
-        return [name for name, _ in self.model.network.named_parameters() if name.startswith("head.")]
+        return [name for name in self.model.names if name.startswith("head.")]
 
     def init(self, meta: Parameters, support: Examples) -> State:
         """The shared body's features of the support set, under the shared head."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
@@ -54,11 +53,11 @@ class MAML(GradientBased):
         super().__init__(bench, options)
         self.train_steps, self.test_steps = options.train_steps, options.test_steps
 
-    @cached_property
+    @property
     def adapted(self) -> list[str]:
         """What the inner loop changes. The paper's code meta-learns the batch-norm bias and leaves it alone here."""
         frozen = frozenset() if self.options.adapt_norm else self.model.norm_names
-        return [name for name, _ in self.model.network.named_parameters() if name not in frozen]
+        return [name for name in self.model.names if name not in frozen]
 
     def init(self, meta: Parameters, support: Examples) -> Any:
         """Every task starts at θ."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -56,10 +55,10 @@ class MAMLPlusPlus(MAML):
     Options = MAMLPlusPlusOptions
     presets = MAML_PLUS_PLUS_PRESETS
 
-    @cached_property
+    @property
     def adapted(self) -> list[str]:
         """All but batch norm, as in the published settings."""
-        return [name for name, _ in self.model.network.named_parameters() if name not in self.model.norm_names]
+        return [name for name in self.model.names if name not in self.model.norm_names]
 
     def initial_meta(self) -> Parameters:
         """θ, the rates, and the batch-norm parameters once for each inner step."""

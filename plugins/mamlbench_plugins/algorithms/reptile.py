@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -122,7 +123,8 @@ class Reptile(InnerLoop):
         """Line 5: φ~ − φ, summed over the tasks."""
         if self.options.inner_optimizer_state == "persistent":
             return self._sequential(batch)
-        *_, states = self.inner_loop(batch.support, batch.keys, self.options.train_steps, training=True)
+        steps = self.inner_loop(batch.support, batch.keys, self.options.train_steps, training=True)
+        (states,) = deque(steps, maxlen=1)  # a list would hold the parameters of T tasks once for every step
         sums = {name: states.phi[name].sum(0) - batch.tasks * value for name, value in self.meta.items()}
         return Direction(sums, states.loss.sum(), batch.tasks)
 

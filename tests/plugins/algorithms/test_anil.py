@@ -5,13 +5,22 @@ import torch
 from torch.func import grad
 
 from mamlbench.engine import LoopEngine, VmapEngine
+from mamlbench_plugins.algorithms.maml import MAML
 
 ENGINES = [LoopEngine(), VmapEngine()]
 
 
+class HeadMAML(MAML):
+    """MAML whose inner loop changes the head alone."""
+
+    @property
+    def adapted(self):
+        return [name for name in self.meta if name.startswith("head.")]
+
+
 def headed(algorithm):
     """Let this MAML's inner loop change the head alone, as if the rates of the body were zero."""
-    algorithm.adapted = [name for name in algorithm.meta if name.startswith("head.")]
+    algorithm.__class__ = HeadMAML
     return algorithm
 
 

@@ -6,9 +6,8 @@ from torch import nn
 from torchvision import models
 
 from mamlbench.api import BatchNorm, Model
-from mamlbench.cli.main import main
 from mamlbench.engine import LoopEngine, VmapEngine
-from mamlbench.errors import ConfigError, ExitCode
+from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 
 NAMES = ["resnet12", "resnet18", "vgg16"]
@@ -85,18 +84,6 @@ def test_every_batch_norm_has_a_scale_and_a_bias():
     for name in NAMES:
         layers = [m for m in small(name).build((1, 16, 16), 3).modules() if isinstance(m, BatchNorm)]
         assert layers and all(m.weight is not None for m in layers)
-
-
-def test_drop_block_is_refused_with_a_reason():
-    with pytest.raises(ConfigError, match=r"drop_block=0\.1.*instead of the episode.*Leave it at 0"):
-        backbone("resnet12", drop_block=0.1).build((3, 84, 84), 5)
-
-
-def test_the_command_line_says_it_in_a_sentence(tmp_path, toy_plugin, capsys):
-    tiny = ["--plugin", str(toy_plugin), "--dataset", "toy", "--ways", "3", "--results-dir", str(tmp_path)]
-    code = main(["run", "--algo", "maml", "--backbone", "resnet12", "-o", "backbone.drop_block=0.1", *tiny])
-    assert code == ExitCode.USAGE
-    assert "Leave it at 0" in capsys.readouterr().err and not list(tmp_path.glob("*.json"))
 
 
 def test_pictures_that_are_too_small_are_refused():

@@ -10,6 +10,7 @@ from torch import nn
 from mamlbench.api import (
     Backbone,
     BatchNorm,
+    Noise,
 )
 
 from .registry import caught_by
@@ -121,6 +122,16 @@ class DeadLayer(Flat):
 class Drops(Flat):
     def more(self):
         return [nn.Tanh(), nn.Dropout(0.5)]
+
+
+@caught_by("noise hangs on its key", "backbone")
+class DrawsItsNoise(Flat):
+    def more(self):
+        class Draws(Noise):
+            def noisy(self, x, key):
+                return x * torch.rand_like(x)
+
+        return [nn.Tanh(), Draws()]
 
 
 @caught_by("it can be differentiated twice", "backbone")
