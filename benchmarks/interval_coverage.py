@@ -1,22 +1,27 @@
 """How often the 95 % interval of a difference between two algorithms covers the truth, from few to many seeds.
 
-    python benchmarks/interval_coverage.py [--trials 100000]
+    python benchmarks/interval_coverage.py [--trials 100000] [--fresh 0]
 
 Balanced scores are normal: seeds differ by SEEDS, an algorithm's taste in episodes by TASTE, one seed in one episode
 by NOISE (0.22: the spread of an accuracy over five queries at 60 %). Their mean squares are then independent
-chi-squares, so that they are drawn directly. Printed: coverage in per cent, for each side with a spread of its own
-(the tables) and for one spread of both (the gate).
+chi-squares, so that they are drawn directly. Printed, in per cent: coverage for each side with a spread of its own and
+for one spread of both (the gate), and how often the first calls equal algorithms different, as the tables' marks do
+(the test of Cochran and Cox). With ``--fresh N`` the settings are not those on which the interval's constants were
+chosen, but N drawn by chance, as benchmarks/false_alarms.py draws them.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
+from false_alarms import draw_setting
 from numpy.random import Generator
 from scipy import stats
 
-from mamlbench.report.statistics import Array, Spread, error_over_seeds
+from mamlbench.report.cochran import least_significant
+from mamlbench.report.statistics import LEVEL, Array, Spread, error_over_seeds
 
 NOISE = 0.22
 COUNTS = ((3, 3), (4, 4), (6, 6), (10, 10), (1, 5), (1, 10), (3, 6))
@@ -34,46 +39,76 @@ def mean_square(variance: float, freedom: int, trials: int, generator: Generator
     return drawn
 
 
-def coverage(
-    counts: tuple[int, int], episodes: int, seeds: tuple[float, float], taste: float, *,
-    same_spread: bool, trials: int, generator: Generator,
-) -> float:  # fmt: skip
-    """Share of the trials in which the interval covers the true difference, 0."""
+def shares(
+    counts: Sequence[int], episodes: int, seeds: Sequence[float], taste: float, *,
+    same_spread: bool, trials: int, generator: Generator, noise: float = NOISE,
+) -> tuple[float, float]:  # fmt: skip
+    """Shares of the trials in which the interval covers the true difference, 0, and in which 0 is called different."""
     spreads = [
         Spread(
-            mean_square(spread**2 + NOISE**2 / episodes, count - 1, trials, generator),
-            mean_square(NOISE**2, (count - 1) * (episodes - 1), trials, generator),
+            mean_square(spread**2 + noise**2 / episodes, count - 1, trials, generator),
+            mean_square(noise**2, (count - 1) * (episodes - 1), trials, generator),
             1 / count, count - 1,
         ) if count > 1 else Spread(np.zeros(trials), np.zeros(trials), 1.0, 0)
         for count, spread in zip(counts, seeds, strict=True)
     ]  # fmt: skip
-    in_episodes = (2 * taste**2 + sum(NOISE**2 / count for count in counts)) / episodes
+    in_episodes = (2 * taste**2 + sum(noise**2 / count for count in counts)) / episodes
     true = in_episodes + sum(spread**2 / count for count, spread in zip(counts, seeds, strict=True))
     between = mean_square(in_episodes, episodes - 1, trials, generator)
     variance, freedom = error_over_seeds([Spread.pooled(*spreads)] if same_spread else spreads, between, episodes)
-    difference = generator.normal(0, np.sqrt(true), trials)
-    return float(np.mean(np.abs(difference) < stats.t.ppf(0.975, freedom) * np.sqrt(variance)))
+    difference = np.abs(generator.normal(0, np.sqrt(true), trials))
+    covered = float(np.mean(difference < stats.t.ppf(0.975, freedom) * np.sqrt(variance)))
+    if same_spread:
+        return covered, float("nan")
+    parts = [*(each.seeds * each.share for each in spreads), between]
+    freedoms = [*(each.freedom for each in spreads), episodes - 1]
+    return covered, float(np.mean(difference > least_significant(LEVEL, parts, freedoms)))
+
+
+def chosen(trials: int, generator: Generator) -> None:
+    """The settings on which the interval's constants were chosen."""
+    print("seeds  episodes  spread of seeds  taste  own spreads  one spread  called different")
+    for counts in COUNTS:
+        for episodes, *seeds, taste in SETTINGS:
+            nothing = (float("nan"), float("nan"))
+            own, one = (
+                shares(counts, episodes, seeds, taste, same_spread=same, trials=trials, generator=generator)
+                if (min(counts) > 2 if not same else seeds[0] == seeds[1]) else nothing
+                for same in (False, True)
+            )  # fmt: skip
+            print(
+                f"{counts[0]:2}+{counts[1]:<2}  {episodes:8}  {seeds[0]:7} {seeds[1]:7}  {taste:5}  "
+                f"{100 * own[0]:11.1f}  {100 * one[0]:10.1f}  {100 * own[1]:16.2f}"
+            )
+
+
+def fresh(settings: int, trials: int, generator: Generator) -> None:
+    """Settings drawn by chance, the most alarming last."""
+    found = []
+    for _ in range(settings):
+        drawn = draw_setting(generator, 2)
+        found.append((*reversed(shares(
+            drawn.counts, drawn.episodes, drawn.spreads, drawn.taste,
+            same_spread=False, trials=trials, generator=generator, noise=drawn.noise or NOISE,
+        )), drawn))  # fmt: skip
+    print("called different  covered  setting")
+    for alarms, covered, drawn in sorted(found):
+        print(f"{100 * alarms:16.2f}  {100 * covered:7.1f}  {drawn.counts} {np.round(drawn.spreads, 4)} {drawn[2:]}")
+    means = np.mean([each[:2] for each in found], axis=0)
+    print(f"mean {100 * means[0]:.2f}, {100 * means[1]:.1f}; least covered {100 * min(each[1] for each in found):.1f}")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100_000)
-    trials = parser.parse_args().trials
-    generator = np.random.default_rng(0)
-    print("seeds  episodes  spread of seeds  taste  own spreads  one spread")
-    for counts in COUNTS:
-        for episodes, *seeds, taste in SETTINGS:
-            found = [
-                100 * coverage(counts, episodes, (seeds[0], seeds[1]), taste, same_spread=same, trials=trials,
-                               generator=generator)
-                if (min(counts) > 2 if not same else seeds[0] == seeds[1]) else float("nan")
-                for same in (False, True)
-            ]  # fmt: skip
-            print(
-                f"{counts[0]:2}+{counts[1]:<2}  {episodes:8}  {seeds[0]:7} {seeds[1]:7}  {taste:5}  "
-                f"{found[0]:11.1f}  {found[1]:10.1f}"
-            )
+    parser.add_argument("--fresh", type=int, default=0, metavar="N")
+    given = parser.parse_args()
+    generator = np.random.default_rng(given.fresh)
+    if given.fresh:
+        fresh(given.fresh, given.trials, generator)
+    else:
+        chosen(given.trials, generator)
 
 
 if __name__ == "__main__":

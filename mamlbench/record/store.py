@@ -72,7 +72,7 @@ class ResultStore:
             if not Path(f"{folder}.json").is_file():
                 names = (name for name in (*files, *below) if name.startswith(prefix))
                 found += [Path(folder, name) for name in names if _looks_like_record(name)]
-        return sorted(found)
+        return sorted(found, key=lambda path: path.parts)  # comparing paths takes them apart each time
 
     def prefix(self, spec: RunSpec) -> str:
         """How names of records begin that have the algorithm, data set, ways and shots of ``spec``."""

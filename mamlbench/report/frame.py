@@ -106,7 +106,7 @@ def _scores(test: Evaluation | None, mode: str | None, result: ModeResult | None
     first = test is not None and mode == next(iter(test.modes)) and bool(test.score_after_step)
     return row | {
         "before": test.score_after_step[0] if test and first else None,
-        "episode_scores": result.episode_scores if result else None,
+        "episode_scores": list(result.episode_scores) if result else None,
         "adaptation_steps": test.adaptation_steps if test else None,
     }
 

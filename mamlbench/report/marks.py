@@ -1,8 +1,8 @@
 """Which cells of a table may be the best: the best one, and all that are not significantly worse.
 
 Scores are compared episode by episode, over seeds too where both rows have three or more; times and memory run by run
-(Welch's test), between rows that were measured on the same machine, three times each. What cannot be judged so is
-left unmarked, and the note says why.
+(test of Cochran and Cox), between rows that were measured on the same machine, three times each. What cannot be judged
+so is left unmarked, and the note says why.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row
     if not any(may_be for row in best for may_be in row):
         return Marks(best, "")
     said = [_about_scores(list(judged_scores.values())), _about_machine(ranked=ranked, unranked=unranked)]
-    said += [f"{title}: likewise, run by run (Welch's test)." for title in likewise]
+    said += [f"{title}: likewise, run by run (test of Cochran and Cox)." for title in likewise]
     return Marks(best, " ".join(filter(None, said)))
 
 
@@ -116,5 +116,5 @@ def _about_scores(judged: Sequence[Array]) -> str:
 
 def _about_machine(*, ranked: bool, unranked: bool) -> str:
     if ranked:
-        return "Time and memory likewise, run by run (Welch's test)."
+        return "Time and memory likewise, run by run (test of Cochran and Cox)."
     return f"Time and memory are not ranked: that takes {REPEATS} runs of every row." if unranked else ""

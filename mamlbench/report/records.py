@@ -49,13 +49,18 @@ def _read_all(reading: Reading, paths: Iterable[str | Path]) -> None:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Everything read is kept: looking through it for garbage again and again takes as long as reading it."""
+    """Everything read is kept: looking through it for garbage again and again takes as long as reading it.
+
+    Afterwards what was read counts as old: else it would be looked through as soon as the collector is on again.
+    """
     was_on = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if was_on:
+            gc.freeze()
+            gc.unfreeze()  # from the permanent generation into the oldest
             gc.enable()
 
 

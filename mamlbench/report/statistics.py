@@ -5,11 +5,13 @@ Scores are in the metric's own unit and never NaN. scipy's distributions, nothin
 
 - two trained models: Student's paired t-test over their shared episodes;
 - two algorithms, trained with several seeds each and tested on shared episodes: seeds and episodes are both random,
-  so both variances count: the quasi-F of Clark (Journal of Verbal Learning and Verbal Behavior 12, 1973), the seeds'
-  part as in Welch's test, the degrees of freedom after Satterthwaite (Biometrics Bulletin 2, 1946). A bootstrap of
-  three seeds cannot know how much a fourth would differ: where seeds matter it calls equal algorithms different more
-  than twice as often as it says (tests/report/test_statistics.py measures it); of three seeds against three there are
-  20 permutations, so that no permutation test of them can fall below p = 0.1;
+  so both variances count. Whether they differ is tested after Cochran and Cox (mamlbench/report/cochran.py), on the
+  safe side. How much they differ is said by an interval that is to be neither too wide nor too narrow: the quasi-F of
+  Clark (Journal of Verbal Learning and Verbal Behavior 12, 1973), the seeds' part as in Welch's test, the degrees of
+  freedom after Satterthwaite (Biometrics Bulletin 2, 1946); it may leave out zero where nothing is claimed. A
+  bootstrap of three seeds cannot know how much a fourth would differ: where seeds matter it calls equal algorithms
+  different more than twice as often as it says (tests/report/test_statistics.py measures it); of three seeds against
+  three there are 20 permutations, so that no permutation test of them can fall below p = 0.1;
 - one algorithm before and after a change: the same with one spread of seeds for both sides, which is what "nothing
   has changed" says; a side may then have a single seed;
 - many comparisons: Holm (Scandinavian Journal of Statistics 6, 1979);
@@ -19,11 +21,13 @@ Scores are in the metric's own unit and never NaN. scipy's distributions, nothin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from mamlbench.report.cochran import Array, cochran_cox, least_significant
 
 LEVEL = 0.05
 """Probability of calling a difference real where there is none."""
@@ -41,10 +45,8 @@ SHARE_FOR_FREEDOM = 0.6
 covers the truth in 94.1 to 96.9 % of 100,000 trials in every setting of benchmarks/interval_coverage.py, from seeds
 that do not differ at all to seeds that differ much more than episodes do. With shares of 1 (the truth is never below
 the episodes' part) it is too wide for three seeds that hardly differ: up to 98.5 %.
-Elsewhere it can be too narrow: with fewer seeds on the side that varies more, equal algorithms differ significantly in
-up to 7.6 % of 20,000 trials (300 settings on which no constant was chosen)."""
-
-Array = NDArray[np.float64]
+Elsewhere it can be too narrow: with fewer seeds on the side that varies more it misses the truth in up to 7.6 % of
+20,000 trials (benchmarks/interval_coverage.py --fresh has such settings). So no table's claim rests on it."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,12 @@ class Comparison:
     freedom: Array
     """Degrees of freedom of the error."""
     p_value: Array
-    """Two-sided: the probability of so large a difference where there is none."""
+    """Two-sided: the probability of so large a difference where there is none, by the test that the interval is of."""
+    safe_p_value: Array
+    """The same for claims that must be wrong in at most 5 %, whatever the spread of either side: after Cochran and Cox
+    for algorithms with spreads of their own, else the p-value."""
+    needed: Array
+    """The smallest difference whose safe p-value is below 5 %."""
     effect_size: Array
     """The difference in standard deviations: of the paired differences between episodes for checkpoints (Cohen's d_z),
     of the seeds' means for algorithms (pooled, Cohen's d)."""
@@ -72,8 +79,8 @@ class Comparison:
 
     @property
     def detectable(self) -> Array:
-        """The smallest true difference that a test like this one finds with a probability of 80 %."""
-        found: Array = self.error * (quantile(1 - LEVEL / 2, self.freedom) + quantile(POWER, self.freedom))
+        """The smallest true difference that a claim (by the safe p-value) finds with a probability of 80 %."""
+        found: Array = self.needed + self.error * quantile(POWER, self.freedom)
         return found
 
     def equivalent(self, margin: float) -> NDArray[np.bool_]:
@@ -127,7 +134,13 @@ def _compare_algorithms(first: Array, second: Array, *, same_spread: bool) -> Co
     between_episodes = _deviation(first.mean(-2) - second.mean(-2)) ** 2 / first.shape[-1]
     variance, freedom = error_over_seeds([pooled] if same_spread else sides, between_episodes, first.shape[-1])
     difference = first.mean((-1, -2)) - second.mean((-1, -2))
-    return _comparison("algorithms", difference, np.sqrt(variance), freedom, np.sqrt(pooled.seeds))
+    found = _comparison("algorithms", difference, np.sqrt(variance), freedom, np.sqrt(pooled.seeds))
+    if same_spread:
+        return found
+    parts = [*(side.seeds * side.share for side in sides), between_episodes]
+    freedoms = [*(side.freedom for side in sides), first.shape[-1] - 1]
+    p_value, needed = cochran_cox(difference, parts, freedoms), least_significant(LEVEL, parts, freedoms)
+    return replace(found, safe_p_value=p_value, needed=needed)
 
 
 @dataclass(frozen=True)
@@ -197,7 +210,8 @@ def _comparison(
     none = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     t = np.divide(difference, error, out=none.copy(), where=error > 0)
     size = np.divide(difference, spread, out=none.copy(), where=spread > 0)
-    return Comparison(claim, difference, error, freedom, 2 * special.stdtr(freedom, -np.abs(t)), size)
+    p_value, needed = 2 * special.stdtr(freedom, -np.abs(t)), error * quantile(1 - LEVEL / 2, freedom)
+    return Comparison(claim, difference, error, freedom, p_value, p_value, needed, size)
 
 
 def _deviation(values: Array) -> Array:
@@ -251,5 +265,5 @@ def _against(best: Array, others: Sequence[Array]) -> Array:
     found = np.empty(len(others))
     for shape in {each.shape for each in others}:
         places = [place for place, each in enumerate(others) if each.shape == shape]
-        found[places] = compare(best[None], np.stack([others[place] for place in places])).p_value
+        found[places] = compare(best[None], np.stack([others[place] for place in places])).safe_p_value
     return found

@@ -1,4 +1,5 @@
 import math
+from array import array
 
 import pytest
 from pydantic import ValidationError
@@ -34,6 +35,17 @@ def test_a_record_says_its_schema_version_and_survives_json():
     assert record.schema_version == SCHEMA_VERSION
     assert f'"schema_version":{SCHEMA_VERSION}' in record.model_dump_json()
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
+
+
+def test_scores_are_packed_and_read_as_they_were_written():
+    interval = Interval(mean=0.5, low=0.0, high=1.0)
+    for scores in ([0.5, 1], []):
+        result = ModeResult(score=interval, episode_scores=scores)
+        again = ModeResult.model_validate_json(result.model_dump_json())
+        assert again == result and again.episode_scores == array("d", scores)
+        assert result.model_dump()["episode_scores"] == scores, "a list, as every other program expects"
+    with pytest.raises(ValidationError, match="episode_scores"):
+        ModeResult(score=interval, episode_scores=["much"])
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

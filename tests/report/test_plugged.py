@@ -78,7 +78,7 @@ def test_the_best_are_marked_where_every_row_has_three_seeds(make_record):
     given = column(lambda record: worth[record.spec.algorithm.name] + seed(record) / 10, lower_is_better=True)
     (table,) = build_tables(runs, ["own"], plugged=given)
     assert {row.algorithm: row.cells[0].best for row in table.rows} == {"a": True, "b": False}
-    assert "own: likewise, run by run (Welch's test)." in table.marked
+    assert "own: likewise, run by run (test of Cochran and Cox)." in table.marked
     (table,) = build_tables(runs[:-1], ["own"], plugged=given)
     assert {row.cells[0].best for row in table.rows} == {None}
 
