@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mamlbench.report.cochran import Array
 from mamlbench.report.columns import Column
 from mamlbench.report.groups import Row
-from mamlbench.report.statistics import SEEDS_FOR_A_CLAIM, Array, not_worse_than_the_best
+from mamlbench.report.statistics import SEEDS_FOR_A_CLAIM, not_worse_than_the_best
 
 REPEATS = 3
 """Measured runs of a row below which its time and memory are not ranked."""

@@ -15,12 +15,13 @@ from typing import Literal
 import numpy as np
 
 from mamlbench.errors import ConfigError
+from mamlbench.report.cochran import Array
 from mamlbench.report.estimates import estimate, over_seeds
 from mamlbench.report.gate.cells import Cell, Pair
 from mamlbench.report.gate.metrics import MACHINE, SCORE_MARGIN, SHARE_MARGIN, MachineMetric
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.marks import REPEATS, episode_scores
-from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Array, Comparison, compare, holm, quantile
+from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Comparison, compare, holm, quantile
 
 Word = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
 MOST = 1000
