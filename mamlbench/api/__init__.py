@@ -14,7 +14,15 @@ from mamlbench.api.algorithm import (
     unprefixed,
 )
 from mamlbench.api.augment import Augmentation
-from mamlbench.api.backbone import Backbone, BatchNorm, Network, Statistics, record_statistics, replay_statistics
+from mamlbench.api.backbone import (
+    Backbone,
+    BatchNorm,
+    Network,
+    Statistics,
+    maps_together,
+    record_statistics,
+    replay_statistics,
+)
 from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
@@ -107,6 +115,7 @@ __all__ = [
     "image_hashes",
     "inner_gradient",
     "is_picture",
+    "maps_together",
     "minibatch_order",
     "mix",
     "packed_images",

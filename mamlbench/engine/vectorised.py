@@ -10,7 +10,16 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, Examples, MetaLearned, Parameters, grad_and_value, pull_back
+from mamlbench.api import (
+    Engine,
+    EpisodeBatch,
+    Examples,
+    MetaLearned,
+    Parameters,
+    grad_and_value,
+    maps_together,
+    pull_back,
+)
 from mamlbench.engine.one_task import Differentiation, inner_loop, outer_loss, task_gradient
 
 
@@ -68,7 +77,8 @@ class VmapEngine(Engine):
             )  # [T]
             return losses.sum()
 
-        return grad_and_value(total)(meta)
+        with maps_together(batch.tasks):
+            return grad_and_value(total)(meta)
 
     def _first_order(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
