@@ -22,13 +22,13 @@ class FixedFeatures:
 
     def __init__(self, method: InnerLoop, support: Examples) -> None:
         self.method, self.support = method, support
-        self._x: Tensor | None = None
+        self._seen: tuple[Tensor, int] | None = None  # the query set, and how often it had been changed in place
         self._known: dict[Mode, Tensor] = {}
 
     def of(self, x: Tensor, mode: Mode) -> Tensor:
         """Query examples ``[T, n, *input_shape]`` to features ``[T, n, d]``."""
-        if x is not self._x:
-            self._x, self._known = x, {}
+        if self._seen is None or self._seen[0] is not x or self._seen[1] != x._version:
+            self._seen, self._known = (x, x._version), {}
         if mode not in self._known:
             model, meta = self.method.model, self.method.meta
             self._known[mode] = self.method.engine.map(

@@ -57,6 +57,7 @@ def first_order_gradient(
 
     No graph of the inner loop exists at any time.
     """
+    meta = dict(meta)  # not the method's own: one that sees its own may leave out what no gradient is wanted for
     state = inner_loop(method, method.init(meta, support), support, steps)
     gradient, loss = grad_and_value(method.loss)(state, query)
     return pull_back(lambda meta: method.init(meta, support), meta, gradient), loss
@@ -71,7 +72,7 @@ def recomputed_gradient(
     backwards step by step, each step's Hessian-vector product being evaluated from what was kept: a second-order
     gradient for little more than the memory of a first-order one.
     """
-
+    meta = dict(meta)  # as above
     state = method.init(meta, support)
     trajectory = []
     for _ in range(steps):

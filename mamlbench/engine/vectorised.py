@@ -84,6 +84,7 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Differentiate the sum of the query losses at all adapted states, and pull that back through ``init``."""
+        meta = dict(meta)  # as in ``first_order_gradient``
 
         def adapted(support: Examples) -> Any:
             return inner_loop(method, method.init(meta, support), support, steps)

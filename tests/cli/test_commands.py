@@ -55,7 +55,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
     (path,) = (project / "results").glob("*.json")
     _, out, _ = call("evaluate", str(path), "--json")
     tested, recorded = json.loads(out), read_record(path).test
-    assert tested["modes"]["inductive"]["episode_scores"] == recorded.modes["inductive"].episode_scores
+    assert tested["modes"]["inductive"]["episode_scores"] == list(recorded.modes["inductive"].episode_scores)
     assert tested["modes"]["transductive"]["untrained"]["mean"] == recorded.modes["transductive"].untrained.mean
 
 

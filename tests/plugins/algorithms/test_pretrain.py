@@ -110,7 +110,10 @@ def test_query_features_are_computed_once_for_all_steps(make_algorithm, make_bat
         for mode in ("transductive", "inductive"):
             learner.predict(first, mode)
     assert computed == ["transductive"] * 2 + ["inductive"] * 2  # once for each task
-    assert not torch.equal(learner.predict(first, "inductive"), learner.predict(second, "inductive"))
+    before = learner.predict(first, "inductive")
+    assert not torch.equal(before, learner.predict(second, "inductive"))
+    first[:, 0] += 1.0
+    assert not torch.equal(before[:, 0], learner.predict(first, "inductive")[:, 0]), "a query set changed in place"
 
 
 def test_batch_norm_in_a_head_keeps_the_plain_way(make_algorithm, make_batch):
