@@ -162,7 +162,13 @@ class ProgressDisplay:
     @hookimpl
     def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
         """Leave the full bar behind, unless it stands among those of runs that go on."""
+        if spec.hash not in self.runs:
+            self.unheard_of(spec, record)
         self.forget(spec)
+
+    def unheard_of(self, spec: RunSpec, record: RunRecord) -> None:
+        """A run has ended of which nothing was heard before: its launcher passes no events on."""
+        self.say(f"{self.title(spec)}: {record.status}")
 
     def forget(self, spec: RunSpec) -> None:
         """A run has ended, with an event or without."""

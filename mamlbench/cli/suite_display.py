@@ -56,6 +56,9 @@ class SuiteDisplay(ProgressDisplay):
             self._remove_suite()
         super().forget(spec)
 
+    def unheard_of(self, spec: RunSpec, record: RunRecord) -> None:
+        """``ended`` tells it."""
+
     def ended(self, cell: SuiteCell) -> None:
         """Say in one line how a cell ended."""
         self.forget(cell.spec)

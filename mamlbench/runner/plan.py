@@ -162,6 +162,9 @@ def _split_options(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
         prefix, dot, rest = name.partition(".")
         if dot and prefix in ("algorithm", *_PREFIXES):
             given[prefix][rest] = value
+        elif dot:
+            near = did_you_mean(prefix, _PREFIXES)
+            raise ConfigError(Problem(f"option '{name}': a run has no part '{prefix}'.{near}", f"options.{name}"))
         else:
             given["algorithm"][name] = value
     return given

@@ -133,6 +133,7 @@ def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
         (["--algo", "maml", "--dataset", "glyphss"], ["Unknown dataset 'glyphss'. Did you mean 'glyphs'?"]),
         (["--algo", "maml", "-o", "inner_rl=1", "-o", "train_steps=-1"],
          ["no option 'inner_rl'. Did you mean 'inner_lr'?", "'train_steps'"]),
+        (["--algo", "maml", "-o", "bakbone.width=3"], ["no part 'bakbone'. Did you mean 'backbone'?"]),
         (["--algo", "maml", "--ways", "99"], ["val split: 99 ways were asked for, and the split has 15 classes"]),
         (["--algo", "maml", "--shots", "11", "--queries", "2"], ["13 examples per class were asked for"]),
         (["--algo", "maml", "--device", "cuda:9"], ["use --device cpu"]),
@@ -143,6 +144,15 @@ def test_what_cannot_be_run_is_said_before_anything_is(project, call, arguments,
     assert code == ExitCode.USAGE and out == ""
     assert all(each in err for each in said)
     assert not list(project.glob("results/*.json"))
+
+
+def test_a_slip_is_told_before_torch_is_imported(tmp_path_factory):
+    tell = "from mamlbench.cli.main import main; import sys; main(sys.argv[1:]); print('torch' in sys.modules)"
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # the project's plugin imports torch
+    for slip in (["--algo", "mmal"], ["--algo", "maml", "--dataset", "omniglott"]):
+        command = [sys.executable, "-c", tell, "run", *slip]
+        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=elsewhere)
+        assert "Did you mean" in told.stderr and told.stdout.strip() == "False"
 
 
 def test_results_that_cannot_be_written(project, call):

@@ -67,9 +67,19 @@ def test_runs_go_through_the_launcher_that_is_named(project):
     assert greetings.split("\n")[:2] == ["good morning 1", "good morning 0"]
     assert [record["spec"]["seed"] for record in json.loads(f"[{rest}")] == [0, 1]
     assert seeds_as_run(project) == [1, 0]
+    assert "Launcher 'backwards' gets 2 runs." in done.err
     assert "fomaml on toy, seed 1: preparing data" in done.err and "test " in done.err
+    assert "seed 1: finished" not in done.err, "whose progress was shown"
     assert all("launcher" not in str(record.spec) for record in project.records()), "it is no part of what is run"
     assert all(record.measurement.peak_memory_bytes is None for record in project.records())
+
+
+def test_the_end_of_a_run_is_told_where_its_launcher_tells_nothing_else(project):
+    project.write(backwards=BACKWARDS.replace("mamlbench.perform(job, emit)", "mamlbench.perform(job)"))
+    done = project.run("run", "--algo", "fomaml", *SMALL, "--launcher", "backwards")
+    assert "fomaml on toy, seed 0: finished" in done.err and "step" not in done.err
+    suite = project.run("suite", "study.toml", "--launcher", "backwards").err
+    assert suite.count("fomaml on toy, seed 0: finished") == 1
 
 
 def test_a_suite_goes_through_it_and_is_taken_up_by_another(project):

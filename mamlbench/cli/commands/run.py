@@ -73,6 +73,8 @@ def command(
     wanted, of_launcher = shared.without_launcher(shared.parse_options(options))
     session = session_of(context)
     plugins = session.plugins
+    for kind, name in (*(("algorithm", each) for each in given["algorithms"]), ("dataset", given["dataset"])):
+        plugins.registry.entry(kind, name)  # a slip is told before torch is imported, which takes seconds
 
     from mamlbench.cli.progress import progress
     from mamlbench.project import folders
@@ -83,6 +85,8 @@ def command(
     specs = plan(request(options=wanted, **given), plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
     plugins.track((*session.project.trackers, *trackers), places.results)
+    if launcher and not quiet:
+        click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
     with progress(plugins) if not quiet else nullcontext():
         records = launch(specs, plugins, places, launcher=chosen)
 
