@@ -45,7 +45,9 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         total: Any = None
-        with torch.no_grad():
+        # first order is differentiated once; recomputed takes the second derivative by forward mode
+        twice = method.gradient_order != 1 and self.differentiation == "stored"
+        with torch.no_grad(), maps_together(min(self.chunk or batch.tasks, batch.tasks) if twice else 1):
             for chunk in self._chunks(batch):
                 part = self.chunk_gradient(method, meta, chunk, steps)
                 total = part if total is None else pytree.tree_map(torch.add, total, part)
@@ -77,8 +79,7 @@ class VmapEngine(Engine):
             )  # [T]
             return losses.sum()
 
-        with maps_together(batch.tasks):
-            return grad_and_value(total)(meta)
+        return grad_and_value(total)(meta)
 
     def _first_order(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
