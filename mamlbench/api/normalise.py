@@ -29,7 +29,29 @@ def normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return _Normalise.apply(x, eps)  # type: ignore[no-any-return]
 
 
-class _Normalise(torch.autograd.Function):
+class Channelwise(torch.autograd.Function):
+    """A function of tensors and eps that mixes no channels: under vmap, tasks become channels."""
+
+    @classmethod
+    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
+        *tensors, eps = inputs
+        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
+        return unfold(info.batch_size, *cls.apply(*folded, eps))
+
+
+class Last(Channelwise):
+    """One whose own derivative nobody has written."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError("third derivatives of batch normalisation")
+
+
+class _Normalise(Channelwise):
     """x to z, mean and 1 / std."""
 
     @staticmethod
@@ -55,13 +77,8 @@ class _Normalise(torch.autograd.Function):
     def jvp(ctx: Any, v: Tensor, _: None) -> tuple[Tensor, None, None]:
         return _Slope.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None
 
-    @staticmethod
-    def vmap(info: Any, dims: tuple[Any, ...], x: Tensor, eps: float) -> tuple[Any, Any]:
-        z, *statistics = _Normalise.apply(fold(x, dims[0], info.batch_size), eps)
-        return unfold(info.batch_size, z, *statistics)
 
-
-class _Slope(torch.autograd.Function):
+class _Slope(Channelwise):
     """B(g), sum(g z) and sum(g)."""
 
     @staticmethod
@@ -92,14 +109,8 @@ class _Slope(torch.autograd.Function):
             moved = bent if moved is None else moved + bent
         return moved, None, None
 
-    @staticmethod
-    def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        *tensors, eps = inputs
-        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return unfold(info.batch_size, *_Slope.apply(*folded, eps))
 
-
-class _Curvature(torch.autograd.Function):
+class _Curvature(Last):
     """What a cotangent v of B(g) sends to g, which is B(v), and to x."""
 
     @staticmethod
@@ -115,20 +126,6 @@ class _Curvature(torch.autograd.Function):
         to_x = torch.addcmul(per_channel(constant), x, per_channel(along_x))
         to_x.addcmul_(g, per_channel(variance * t)).addcmul_(v, per_channel(variance * s))
         return to_g, to_x
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError("third derivatives of batch normalisation")
-
-    @staticmethod
-    def vmap(info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        *tensors, eps = inputs
-        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return unfold(info.batch_size, *_Curvature.apply(*folded, eps))
 
 
 def _fused(

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mamlbench.api.backbone import BatchNorm
-from mamlbench.api.normalise import fold, per_channel, sums_along, unfold
+from mamlbench.api.normalise import Channelwise, Last, per_channel, sums_along
 
 WINDOW = 2
 
@@ -59,26 +59,16 @@ def pooled_normalise(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     return maxima, mean, scale
 
 
-class _Twice(torch.autograd.Function):
-    """What the functions here share: tensors and eps come in, tasks become channels under vmap."""
-
-    @classmethod
-    def keep(cls, ctx: Any, eps: float, outputs: tuple[Tensor, ...], *tensors: Tensor) -> None:
-        """Keep ``tensors`` for derivatives; only the first of ``outputs`` has any."""
-        ctx.eps = eps
-        ctx.mark_non_differentiable(*outputs[1:])
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*tensors)
-        ctx.save_for_forward(*tensors)
-
-    @classmethod
-    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        *tensors, eps = inputs
-        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
-        return unfold(info.batch_size, *cls.apply(*folded, eps))
+def _keep(ctx: Any, eps: float, outputs: tuple[Tensor, ...], *tensors: Tensor) -> None:
+    """Keep ``tensors`` for derivatives; only the first of ``outputs`` has any."""
+    ctx.eps = eps
+    ctx.mark_non_differentiable(*outputs[1:])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
 
 
-class _PooledNormalise(_Twice):
+class _PooledNormalise(Channelwise):
     """x to z at its maxima, mean, 1 / std, and the maxima's places."""
 
     @staticmethod
@@ -91,7 +81,7 @@ class _PooledNormalise(_Twice):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         x, eps = inputs
-        _Twice.keep(ctx, eps, output, x, *output)
+        _keep(ctx, eps, output, x, *output)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, None]:
@@ -102,7 +92,7 @@ class _PooledNormalise(_Twice):
         return _Along.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None, None
 
 
-class _Along(_Twice):
+class _Along(Last):
     """B(v) at the maxima: the derivative of z along v."""
 
     @staticmethod
@@ -112,15 +102,11 @@ class _Along(_Twice):
         return _at_maxima(v, z, scale, places, sums), *sums
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
     def backward(ctx: Any, *_: Any) -> Any:
         raise NotImplementedError("reverse over forward mode through pooled batch normalisation")
 
 
-class _PooledSlope(_Twice):
+class _PooledSlope(Channelwise):
     """B(g), sum(g z) and sum(g), where g is zero but at the maxima."""
 
     @staticmethod
@@ -136,7 +122,7 @@ class _PooledSlope(_Twice):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
         *tensors, eps = inputs
-        _Twice.keep(ctx, eps, output, *tensors, *output[1:])
+        _keep(ctx, eps, output, *tensors, *output[1:])
 
     @staticmethod
     def backward(ctx: Any, v: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
@@ -153,7 +139,7 @@ class _PooledSlope(_Twice):
         return moved, None, None
 
 
-class _PooledCurvature(_Twice):
+class _PooledCurvature(Last):
     """What a cotangent v of B(g) sends to g, which is B(v) at the maxima, and to x."""
 
     @staticmethod
@@ -169,14 +155,6 @@ class _PooledCurvature(_Twice):
         constant = -variance * (t * g_sum + s * v_sum) / n - along_x * mean
         to_x = torch.addcmul(per_channel(constant), x, per_channel(along_x)).addcmul_(v, per_channel(variance * s))
         return _at_maxima(v, z, scale, places, sums), add_at(to_x, places, g * per_channel(variance * t))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise NotImplementedError("third derivatives of batch normalisation")
 
 
 def _at_maxima(v: Tensor, z: Tensor, scale: Tensor, places: Tensor, sums: list[Tensor]) -> Tensor:
