@@ -29,7 +29,7 @@ from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.fixed_features import with_fixed_features
 from mamlbench.api.gradients import grad, grad_and_value, pull_back
 from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
-from mamlbench.api.inner_gradient import forward_over_reverse, inner_gradient, remember_gradients
+from mamlbench.api.inner_gradient import inner_gradient
 from mamlbench.api.launcher import Emit, Job, Launcher
 from mamlbench.api.minibatches import minibatch_order, take
 from mamlbench.api.model import Model, Parameters
@@ -108,7 +108,6 @@ __all__ = [
     "copy_into",
     "decoded",
     "draw",
-    "forward_over_reverse",
     "grad",
     "grad_and_value",
     "ignore",
@@ -123,7 +122,6 @@ __all__ = [
     "prepared_images",
     "pull_back",
     "record_statistics",
-    "remember_gradients",
     "replay_statistics",
     "scheduled",
     "seed_key",

@@ -10,14 +10,14 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.one_task import Differentiation, task_gradient
+from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 
 
 class LoopEngine(Engine):
     """Takes one task at a time.
 
     Args:
-        differentiation: how a second-order gradient is computed (``one_task.Differentiation``).
+        differentiation: how a second-order gradient is computed (``meta_gradients.Differentiation``).
     """
 
     def __init__(self, differentiation: Differentiation = "stored") -> None:
@@ -32,7 +32,7 @@ class LoopEngine(Engine):
     def meta_gradient(
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
-        gradient = task_gradient(method, self.differentiation)
+        gradient = meta_gradient(method, self.differentiation)
         total: Any = None
         with torch.no_grad():
             for index in range(batch.tasks):

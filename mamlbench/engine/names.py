@@ -7,7 +7,7 @@ import re
 from mamlbench.api import Engine
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
-from mamlbench.engine.one_task import Differentiation
+from mamlbench.engine.meta_gradients import Differentiation
 from mamlbench.engine.vectorised import VmapEngine
 from mamlbench.errors import ConfigError, did_you_mean
 

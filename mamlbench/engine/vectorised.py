@@ -10,17 +10,8 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import (
-    Engine,
-    EpisodeBatch,
-    Examples,
-    MetaLearned,
-    Parameters,
-    grad_and_value,
-    maps_together,
-    pull_back,
-)
-from mamlbench.engine.one_task import Differentiation, inner_loop, outer_loss, task_gradient
+from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters, maps_together
+from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 
 
 class VmapEngine(Engine):
@@ -28,7 +19,7 @@ class VmapEngine(Engine):
 
     Args:
         chunk: tasks at a time; 0 means all of them.
-        differentiation: how a second-order gradient is computed (``one_task.Differentiation``).
+        differentiation: how a second-order gradient is computed (``meta_gradients.Differentiation``).
     """
 
     def __init__(self, chunk: int = 0, differentiation: Differentiation = "stored") -> None:
@@ -57,46 +48,8 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Gradient and loss, summed over tasks that are computed together."""
-        if method.gradient_order == 1:
-            return self._first_order(method, meta, batch, steps)
-        if self.differentiation == "stored":
-            return self._of_the_sum(method, meta, batch, steps)
-        gradient = task_gradient(method, self.differentiation)
-        gradients, losses = vmap(lambda support, query: gradient(method, meta, support, query, steps))(
-            batch.support, batch.query
-        )  # each [T, ...]
-        return {name: value.sum(0) for name, value in gradients.items()}, losses.sum()
-
-    def _of_the_sum(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
-    ) -> tuple[Parameters, Tensor]:
-        """Differentiate the sum of the losses: no gradient per task is ever held."""
-
-        def total(meta: Parameters) -> Tensor:
-            # meta is closed over, not mapped: the first inner step has the same weights for all tasks
-            losses = vmap(lambda support, query: outer_loss(method, meta, support, query, steps))(
-                batch.support, batch.query
-            )  # [T]
-            return losses.sum()
-
-        return grad_and_value(total)(meta)
-
-    def _first_order(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
-    ) -> tuple[Parameters, Tensor]:
-        """Differentiate the sum of the query losses at all adapted states, and pull that back through ``init``."""
-        meta = dict(meta)  # as in ``first_order_gradient``
-
-        def adapted(support: Examples) -> Any:
-            return inner_loop(method, method.init(meta, support), support, steps)
-
-        def starts(meta: Parameters) -> Any:
-            return vmap(lambda support: method.init(meta, support))(batch.support)
-
-        gradient, loss = grad_and_value(lambda states: vmap(method.loss)(states, batch.query).sum())(
-            vmap(adapted)(batch.support)
-        )  # each [T, ...]
-        return pull_back(starts, meta, gradient), loss
+        gradient = meta_gradient(method, self.differentiation)
+        return gradient(method, meta, batch.support, batch.query, steps, each=vmap)
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

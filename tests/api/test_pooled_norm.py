@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch.func import grad, jvp, vjp, vmap
 
-from mamlbench.api import BatchNorm, PooledNorm, forward_over_reverse, record_statistics, replay_statistics
+from mamlbench.api import BatchNorm, PooledNorm, record_statistics, replay_statistics
 from mamlbench.api.pooled_norm import pooled_normalise
 
 EPS = 1e-5
@@ -55,22 +55,18 @@ class TestOfOneTask:
         _, back_reference = vjp(slope(by_definition), X)
         assert_close(back(layout(ALONG))[0], back_reference(ALONG)[0])
 
-    def test_first_and_second_derivative_by_forward_mode(self, layout):
-        with forward_over_reverse():  # loads torch's rules without their warning
-            pass
+    def test_first_and_second_derivative_by_forward_mode(self, layout, forward_mode):
         for function, base in ((maxima, by_definition), (slope(maxima), slope(by_definition))):
             assert_close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_of_many_tasks(dim):
+def test_of_many_tasks(dim, forward_mode):
     tasks = torch.stack([random(4, 3, 5, 6, seed=seed) for seed in (3, 4)])
     given = tasks.movedim(0, dim)
     assert_close(vmap(slope(maxima), in_dims=dim)(given), torch.stack([slope(maxima)(x) for x in tasks]))
     curvatures = vmap(lambda x: vjp(slope(maxima), x)[1](ALONG)[0], in_dims=dim)(given)
     assert_close(curvatures, torch.stack([vjp(slope(by_definition), x)[1](ALONG)[0] for x in tasks]))
-    with forward_over_reverse():
-        pass
     along = vmap(lambda x: jvp(slope(maxima), (x,), (ALONG,))[1], in_dims=dim)(given)
     assert_close(along, curvatures)  # the Hessian is symmetric
 
@@ -81,9 +77,7 @@ def test_plain_autograd_has_both_derivatives():
     assert torch.autograd.gradgradcheck(maxima, (x,))
 
 
-def test_what_has_no_rule_is_refused_and_not_wrong():
-    with forward_over_reverse():
-        pass
+def test_what_has_no_rule_is_refused_and_not_wrong(forward_mode):
     with pytest.raises(NotImplementedError, match="reverse over forward"):
         grad(lambda x: jvp(maxima, (x,), (ALONG,))[1].sum())(X)
     with pytest.raises(NotImplementedError, match="third derivatives"):
