@@ -24,6 +24,7 @@ from mamlbench.api.backbone import (
     replay_statistics,
 )
 from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
+from mamlbench.api.convolution import Convolution
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
 from mamlbench.api.fixed_features import with_fixed_features
@@ -54,6 +55,7 @@ __all__ = [
     "BatchNorm",
     "ClassPool",
     "Classification",
+    "Convolution",
     "DataPlaces",
     "Direction",
     "DropBlock",

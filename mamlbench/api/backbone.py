@@ -100,6 +100,11 @@ def maps_together(tasks: int) -> Iterator[None]:
         _together.reset(token)
 
 
+def maps_together_now() -> int:
+    """What ``maps_together`` has said; 1 outside."""
+    return _together.get()
+
+
 @contextmanager
 def record_statistics() -> Iterator[Statistics]:
     """Collect what every BatchNorm layer normalises by, during one forward pass."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, Options, PooledNorm
+from mamlbench.api import Backbone, BatchNorm, Convolution, Options, PooledNorm
 from mamlbench.errors import ConfigError
 
 BLOCKS = 4
@@ -38,7 +38,7 @@ class PooledOptions(Conv4Options):
     )
 
 
-class ChannelsLast(nn.Conv2d):
+class ChannelsLast(Convolution):
     """A convolution for which the channels of a pixel lie beside each other in memory, in and out."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,7 +73,7 @@ class StridedConv4(Backbone):
 
     def _block(self, channels: int, options: Any) -> list[nn.Module]:
         return [
-            self._convolution(nn.Conv2d, channels, options),
+            self._convolution(Convolution, channels, options),
             BatchNorm(options.width, scale=options.scale),
             nn.ReLU(),
         ]
