@@ -33,9 +33,10 @@ def grad_and_value(loss: Callable[..., Tensor]) -> Callable[..., tuple[Any, Tens
     """
 
     def compute(at: Any, *rest: Any) -> tuple[Any, Tensor]:
-        if _under_transform():
+        if not _is_last():
             return torch.func.grad_and_value(loss)(at, *rest)
-        return _pulled_back(lambda at: loss(at, *rest), at, None)
+        gradient, value = _pulled_back(lambda at: loss(at, *rest), at, None)
+        return gradient, value
 
     return compute
 
@@ -51,19 +52,17 @@ def pull_back(function: Callable[[Any], Any], at: Any, slope: Any) -> Any:
     Returns:
         A pytree like ``at``. What ``grad_and_value`` spares is spared here.
     """
-    if not _under_transform():
+    if _is_last():
         return _pulled_back(function, at, slope)[0]
     _, back, *_ = torch.func.vjp(function, at)
     return back(slope)[0]
 
 
 def _pulled_back(function: Callable[[Any], Any], at: Any, slope: Any) -> tuple[Any, Any]:
-    """The product and the outputs; ``slope`` None: 1, for a scalar."""
-    again = torch.is_grad_enabled()  # whether somebody may differentiate these
+    """The product and the detached outputs; ``slope`` None: 1, for a scalar."""
     leaves, structure = pytree.tree_flatten(at)
     with torch.enable_grad():
-        # an alias: what else was computed from the same tensor is another's derivative
-        leaves = [leaf.view_as(leaf) if again and leaf.requires_grad else leaf.detach().requires_grad_() for leaf in leaves]
+        leaves = [leaf.detach().requires_grad_() for leaf in leaves]
         value = function(pytree.tree_unflatten(leaves, structure))
         outputs = pytree.tree_leaves(value)
         slopes = [None] if slope is None else pytree.tree_leaves(slope)
@@ -71,16 +70,15 @@ def _pulled_back(function: Callable[[Any], Any], at: Any, slope: Any) -> tuple[A
         pairs = [pair for pair in zip(outputs, slopes, strict=True) if pair[0].requires_grad]
         if pairs:
             depending, along = zip(*pairs, strict=True)
-            gradients = torch.autograd.grad(depending, leaves, along, create_graph=again, materialize_grads=True)
+            gradients = torch.autograd.grad(depending, leaves, along, materialize_grads=True)
         else:
             gradients = tuple(map(torch.zeros_like, leaves))
-    gradient = pytree.tree_unflatten(list(gradients), structure)
-    return gradient, value if again else pytree.tree_map(Tensor.detach, value)
+    return pytree.tree_unflatten(list(gradients), structure), pytree.tree_map(Tensor.detach, value)
 
 
-def _under_transform() -> bool:
-    """Whether a transform of ``torch.func`` is under way, or a compiler traces this."""
-    if torch.compiler.is_compiling():
-        return True
+def _is_last() -> bool:
+    """Whether nothing can differentiate what is computed here."""
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
     transform_at_work = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: "unknown")
-    return transform_at_work() is not None
+    return transform_at_work() is None
