@@ -19,7 +19,6 @@ from mamlbench.api.backbone import (
     BatchNorm,
     Network,
     Statistics,
-    maps_together,
     record_statistics,
     replay_statistics,
 )
@@ -44,6 +43,7 @@ from mamlbench.api.pooled_norm import PooledNorm
 from mamlbench.api.problem import Classification, Metric, Problem, Regression
 from mamlbench.api.sampler import TaskSampler
 from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
+from mamlbench.api.together import maps_together
 from mamlbench.api.tracker import Tracker
 from mamlbench.spec import Mode, Preset, Setting
 

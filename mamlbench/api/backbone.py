@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from mamlbench.api.noise import Noise
 from mamlbench.api.normalise import normalise
 from mamlbench.api.options import Options
+from mamlbench.api.together import tasks_together
 from mamlbench.errors import ConfigError
 
 Statistics = list[tuple[Tensor, Tensor]]
 """Mean and biased variance ``[features]`` of every batch-norm layer, in the order in which the layers run."""
 
 _recording: ContextVar[Statistics | None] = ContextVar("recording", default=None)
-_together: ContextVar[int] = ContextVar("together", default=1)
 _replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
 
 
@@ -75,7 +75,7 @@ class BatchNorm(nn.Module):
         return normalise(x, self.eps)
 
     def _by_hand(self, x: Tensor) -> bool:
-        large = x.ndim == 4 and x.numel() * _together.get() >= self.large
+        large = x.ndim == 4 and x.numel() * tasks_together() >= self.large
         return large and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
     def moved(self, x: Tensor) -> Tensor:
@@ -85,24 +85,6 @@ class BatchNorm(nn.Module):
         along = (-1, *(1 for _ in range(x.ndim - 2)))
         scaled = x if self.weight is None else x * self.weight.view(along)
         return scaled + self.bias.view(along)
-
-
-@contextmanager
-def maps_together(tasks: int) -> Iterator[None]:
-    """Say that so many tasks' feature maps are computed at once inside, and differentiated twice.
-
-    Derivatives by hand pay from smaller maps on there; where they are differentiated once, under vmap, they do not.
-    """
-    token = _together.set(tasks)
-    try:
-        yield
-    finally:
-        _together.reset(token)
-
-
-def maps_together_now() -> int:
-    """What ``maps_together`` has said; 1 outside."""
-    return _together.get()
 
 
 @contextmanager

@@ -54,7 +54,8 @@ def stored_gradient(
         def of_task(support: Examples, query: Examples) -> Tensor:
             return method.loss(_adapted(method, meta, support, steps), query)
 
-        return each(of_task)(support, query).sum()  # no gradient per task is ever held
+        losses: Tensor = each(of_task)(support, query)  # [T], or [] of one
+        return losses.sum()  # differentiated together: no gradient per task is ever held
 
     return grad_and_value(outer_loss)(meta)
 
