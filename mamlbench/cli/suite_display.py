@@ -86,12 +86,18 @@ class SuiteDisplay(ProgressDisplay):
 def show_plan(planned: SuitePlan, folder: Path) -> None:
     """Print every cell with its state, and how long what is to be run will take."""
     out = console(stderr=True)
-    differing = _differing(planned.cells)
-    rows = table("", *(name.removeprefix("options.") for name in differing), "state", "about")
+    everywhere, elsewhere = _differing(planned.cells)
+    columns = [*map(_short, everywhere), *(["settings"] if elsewhere else [])]
+    rows = table("", *columns, "state", "about")
     for number, cell in enumerate(planned.cells[:MOST_ROWS], 1):
         state = f"{cell.state} ({cell.reason})" if cell.reason else cell.state
         about = "" if cell.state != "to do" else "unknown" if cell.seconds is None else duration(cell.seconds)
-        rows.add_row(str(number), *(_text(cell.given.get(name, "")) for name in differing), _escaped(state), about)
+        values = [_text(cell.given[name]) for name in everywhere]
+        if elsewhere:
+            values.append(
+                ", ".join(f"{_short(name)}={_text(cell.given[name])}" for name in elsewhere if name in cell.given)
+            )
+        rows.add_row(str(number), *values, _escaped(state), about)
     out.print(rows)
     if len(planned.cells) > MOST_ROWS:
         click.echo(f"... and {len(planned.cells) - MOST_ROWS} more cells.", err=True)
@@ -142,10 +148,16 @@ def _cells(number: int) -> str:
     return "1 cell" if number == 1 else f"{number} cells"
 
 
-def _differing(cells: Sequence[SuiteCell]) -> list[str]:
-    """The settings that tell the cells apart, the algorithm always among them."""
+def _differing(cells: Sequence[SuiteCell]) -> tuple[list[str], list[str]]:
+    """The settings that tell the cells apart: those that all cells give, the algorithm among them, and the others."""
     names = dict.fromkeys(name for cell in cells for name in cell.given)
-    return [n for n in names if n == "algorithm" or len({repr(cell.given.get(n)) for cell in cells}) > 1]
+    differing = [n for n in names if n == "algorithm" or len({repr(cell.given.get(n)) for cell in cells}) > 1]
+    everywhere = [n for n in differing if all(n in cell.given for cell in cells)]
+    return everywhere, [n for n in differing if n not in everywhere]
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("options.")
 
 
 def _text(value: Any) -> str:
