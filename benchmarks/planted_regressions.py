@@ -168,30 +168,32 @@ def _resample(pools: Pools, thresholds: Sequence[Threshold], times: int) -> None
     if not tries or not times:
         return
     generator = np.random.default_rng(0)
-    size = _runs_of_a_try(pools)
+    sizes = _runs_of_a_try(pools)
     for variant in sorted(pools, key=lambda name: (name == BASE, name)):
-        if min(len(runs) for runs in pools[variant].values()) < size * (2 if variant == BASE else 1):
+        times_a_try = 2 if variant == BASE else 1
+        if any(len(runs) < times_a_try * sizes[cell] for cell, runs in pools[variant].items()):
             print(f"{variant}: too few recorded runs to draw from")
             continue
         codes: Counter[ExitCode] = Counter()
         for _ in range(times):
-            base, head = _draw(pools, variant, size, generator)
+            base, head = _draw(pools, variant, sizes, generator)
             codes[compare_records(base, head, thresholds).exit_code] += 1
         alarms, shut = (codes[code] / times for code in (ExitCode.REGRESSION, ExitCode.NOTHING))
         name, word = (UNCHANGED, "alarms in") if variant == BASE else (variant, "caught in")
         print(f"{name}: {word} {alarms:.1%} of {times} resamplings; not decided in {shut:.1%}")
 
 
-def _runs_of_a_try(pools: Pools) -> int:
+def _runs_of_a_try(pools: Pools) -> dict[str, int]:
     """Runs of each cell in one side of one try: seeds of a variant begin at a multiple of SEEDS_APART."""
-    blocks = Counter(run.spec.seed // SEEDS_APART for runs in pools[BASE].values() for run in runs)
-    return max(1, min(blocks.values()) // len(pools[BASE]))
+    blocks = {cell: Counter(run.spec.seed // SEEDS_APART for run in runs) for cell, runs in pools[BASE].items()}
+    return {cell: min(counts.values()) for cell, counts in blocks.items()}
 
 
-def _draw(pools: Pools, variant: str, size: int, generator: np.random.Generator) -> tuple[Reading, Reading]:
+def _draw(pools: Pools, variant: str, sizes: dict[str, int], generator: np.random.Generator) -> tuple[Reading, Reading]:
     base: list[RunRecord] = []
     head: list[RunRecord] = []
     for cell, runs in pools[variant].items():
+        size = sizes[cell]
         if variant == BASE:
             chosen = generator.permutation(len(runs))[: 2 * size]
             base += [runs[place] for place in chosen[:size]]
