@@ -42,8 +42,8 @@ def test_the_example_has_the_cells_it_says(plugins, tmp_path):
 
 def test_the_reference_suite_needs_no_data_and_has_seeds_enough_for_a_claim(plugins, tmp_path):
     found = cells(plugins, tmp_path, EXAMPLES["reference"])
-    kinds = [("maml", "glyphs"), ("reptile", "glyphs"), ("maml", "sinusoid")]
-    assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.seed) for c in found] == [
+    kinds = [("maml", "glyphs", "conv4-strided"), ("reptile", "glyphs", "conv4-strided"), ("maml", "glyphs", "mlp")]
+    assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.backbone.name, c.spec.seed) for c in found] == [
         (*kind, seed) for kind in kinds for seed in range(4)
     ]
     assert {c.spec.engine for c in found} == {"vmap"}, "another engine would be another time"

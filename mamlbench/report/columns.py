@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.report import settings
+from mamlbench.report.episodes import shared_scores
 from mamlbench.report.estimates import Estimate, average, estimate
 from mamlbench.report.groups import Group, Row
+from mamlbench.report.statistics import Standing, standings
 from mamlbench.report.text import number, percent_or_number, with_half_width
 from mamlbench.spec import MODES
 
@@ -19,9 +22,9 @@ DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "millisecon
 
 SEVERAL = ("score", "default", "all")
 """Names that stand for several columns."""
-OF_TESTED_RUNS = frozenset(
-    ["untrained", "gain", "before", *MODES, *(f"{each}_{mode}" for each in ("untrained", "gain") for mode in MODES)]
-)
+PER_MODE = ("untrained", "gain", "effect", "detectable")
+"""Columns that belong to the first mode; to another with its name behind theirs, as 'gain_inductive'."""
+OF_TESTED_RUNS = frozenset(["before", *MODES, *PER_MODE, *(f"{each}_{mode}" for each in PER_MODE for mode in MODES)])
 """Columns that a group lacks where none of its runs was tested, or not in that mode."""
 
 
@@ -118,9 +121,14 @@ def _scores(group: Group) -> list[Column]:
     higher = group.reference is not None and group.reference.higher_is_better
     made = [_score(mode, higher) for mode in group.modes]
     made += [_estimated("untrained", first, "untrained network"), _estimated("gain", first, "gain of training")]
+    made += _against_the_best(group, first, higher)
     for mode in others:
         made += [_estimated("untrained", mode, f"untrained, {mode}", named=True)]
         made += [_estimated("gain", mode, f"gain, {mode}", named=True)]
+        made += [
+            replace(column, name=f"{column.name}_{mode}", title=f"{column.title}, {mode}")
+            for column in _against_the_best(group, mode, higher)
+        ]
     return [*made, _number_column("before", "before", f"before adaptation, {first}", _before, share=True)]
 
 
@@ -145,13 +153,35 @@ def _estimated(quantity: str, mode: str, about: str, *, named: bool = False) -> 
     return Column(name, about if named else quantity, f"{about} ({mode})", cell)
 
 
+def _against_the_best(group: Group, mode: str, higher_is_better: bool) -> list[Column]:
+    """Effect size and smallest detectable difference, worked out when one of them is first asked for."""
+
+    @cache
+    def found() -> dict[int, Standing]:
+        scores = {id(group.rows[place]): each for place, each in shared_scores(group.rows, mode).items()}
+        return dict(zip(scores, standings(list(scores.values()), higher_is_better=higher_is_better), strict=True))
+
+    def value(name: str) -> Callable[[Row], float | None]:
+        return lambda row: getattr(found().get(id(row)), name, None)
+
+    effect = (
+        "score minus the best row's, in standard deviations: of their paired differences between episodes (fewer "
+        "than three seeds), or of the seeds' means"
+    )
+    detectable = "smallest difference from the best row that would be shown in 80 % of repetitions, before correction"
+    return [
+        _number_column("effect", "effect size", f"{effect} ({mode})", value("effect_size")),
+        _number_column("detectable", "detectable", f"{detectable} ({mode})", value("detectable"), share=True),
+    ]
+
+
 def _before(row: Row) -> float | None:
     return average([test.score_after_step[0] for test in row.tests if test.score_after_step])
 
 
 def _time_and_memory(rows: Iterable[Row]) -> list[Column]:
-    clocks = {measured.device_clock for row in rows for measured in row.measurements}
-    clock = {"cpu": "CPU s", "cuda-events": "GPU s"}[clocks.pop()] if len(clocks) == 1 else "device s"
+    clocks = {settings.clock(run) for row in rows for run in row.runs}
+    clock = f"{clocks.pop()} s" if len(clocks) == 1 else "device s"
     each = _values_of
     return [
         _machine_column("device_seconds", clock, "CPU seconds of the process, or GPU seconds", each("device_seconds")),

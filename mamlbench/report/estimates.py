@@ -9,7 +9,9 @@ from statistics import fmean
 from typing import NamedTuple
 
 from mamlbench.record import Interval
+from mamlbench.report.episodes import episode_scores
 from mamlbench.report.groups import Row
+from mamlbench.report.statistics import SEEDS_FOR_A_CLAIM, half_width, quantile
 
 
 class Estimate(NamedTuple):
@@ -28,7 +30,8 @@ class Estimate(NamedTuple):
 def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
     """Estimate 'score', 'untrained' or 'gain' of a row in one mode; None where no run of it was tested so.
 
-    One seed: the run's own interval over episodes. Several: the mean over the seeds, with Student's t over them.
+    The interval is over the seeds (Student's t) where there are three or more, and they differ at all: of two it says
+    next to nothing, and of means that are equal by chance too much. Else it is over the episodes of these checkpoints.
     """
     intervals = [getattr(test.modes[mode], quantity) for test in row.tests if mode in test.modes]
     known: list[Interval] = [interval for interval in intervals if interval is not None]
@@ -36,7 +39,14 @@ def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
         return None
     if len(known) == 1:
         return Estimate(known[0], "episodes")
-    return Estimate(over_seeds([interval.mean for interval in known]), "seeds")
+    seeds = over_seeds([interval.mean for interval in known])
+    if len(known) >= SEEDS_FOR_A_CLAIM and seeds.low < seeds.high:
+        return Estimate(seeds, "seeds")
+    scores = episode_scores(row, mode, quantity)
+    if scores is None:
+        return Estimate(seeds, "seeds")
+    half = float(half_width(scores.mean(0)))
+    return Estimate(Interval(mean=seeds.mean, low=seeds.mean - half, high=seeds.mean + half), "episodes")
 
 
 def over_seeds(means: Sequence[float]) -> Interval:
@@ -51,8 +61,6 @@ def over_seeds(means: Sequence[float]) -> Interval:
 
 @lru_cache
 def _quantile(freedom: int) -> float:
-    from mamlbench.report.statistics import quantile
-
     return float(quantile(0.975, freedom))
 
 

@@ -7,16 +7,18 @@ so is left unmarked, and the note says why.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from mamlbench.report.cochran import Array
 from mamlbench.report.columns import Column
+from mamlbench.report.episodes import shared_scores
 from mamlbench.report.groups import Row
-from mamlbench.report.statistics import SEEDS_FOR_A_CLAIM, not_worse_than_the_best
+from mamlbench.report.settings import is_share
+from mamlbench.report.statistics import POWER, SEEDS_FOR_A_CLAIM, Standing, standings
+from mamlbench.report.text import percent_or_number
 
 REPEATS = 3
 """Measured runs of a row below which its time and memory are not ranked."""
@@ -29,6 +31,8 @@ class Marks(NamedTuple):
     """By row and column; None where nothing was judged."""
     note: str
     """What a mark means; empty where nothing is marked."""
+    detectable: str
+    """How small a difference of scores could have been shown; empty where none were judged."""
 
 
 def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row]) -> Marks:
@@ -41,13 +45,14 @@ def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row
     """
     best: list[list[bool | None]] = [[None] * len(columns) for _ in rows]
     judged_scores: dict[int, Array] = {}
+    detectable: list[str] = []
     ranked = unranked = False
     likewise: list[str] = []
     for place, column in enumerate(columns):
         if column.lower_is_better is None:
             continue
         if column.mode:
-            found = judged_scores = _scores(rows, column.mode)
+            found = judged_scores = shared_scores(rows, column.mode)
         elif not column.measures_machine:
             found = _measured(rows, column)
             likewise += [column.title] if len(found) > 1 else []
@@ -56,38 +61,36 @@ def mark(rows: Sequence[Row], columns: Sequence[Column], elsewhere: Sequence[Row
             found = _measured(here, column)
             ranked |= len(found) > 1
             unranked |= len(found) < 2 <= sum(row is not None and bool(row.measurements) for row in here)
-        for row, may_be in _judge(found, higher_is_better=not column.lower_is_better).items():
-            best[row][place] = may_be
+        judged = _judge(found, higher_is_better=not column.lower_is_better)
+        for row, standing in judged.items():
+            best[row][place] = standing.may_be_best
+        if column.mode and judged:
+            detectable.append(f"{_span(judged.values(), share=any(map(is_share, rows)))} {column.title}")
     if not any(may_be for row in best for may_be in row):
-        return Marks(best, "")
+        return Marks(best, "", "")
     said = [_about_scores(list(judged_scores.values())), _about_machine(ranked=ranked, unranked=unranked)]
     said += [f"{title}: likewise, run by run (test of Cochran and Cox)." for title in likewise]
-    return Marks(best, " ".join(filter(None, said)))
+    return Marks(best, " ".join(filter(None, said)), _about_power(detectable))
 
 
-def _judge(found: dict[int, Array], *, higher_is_better: bool) -> dict[int, bool]:
+def _judge(found: dict[int, Array], *, higher_is_better: bool) -> dict[int, Standing]:
     if len(found) < 2:
         return {}
-    may_be = not_worse_than_the_best(list(found.values()), higher_is_better=higher_is_better)
-    return dict(zip(found, may_be, strict=True))
+    return dict(zip(found, standings(list(found.values()), higher_is_better=higher_is_better), strict=True))
 
 
-def _scores(rows: Sequence[Row], mode: str) -> dict[int, Array]:
-    """Scores ``[seeds, episodes]`` of the rows that have them for the same number of episodes, all of them finite."""
-    found = {place: scores for place, row in enumerate(rows) if (scores := episode_scores(row, mode)) is not None}
-    if not found:
-        return {}
-    usual, _ = Counter(scores.shape[-1] for scores in found.values()).most_common(1)[0]
-    return {place: scores for place, scores in found.items() if scores.shape[-1] == usual}
+def _span(judged: Iterable[Standing], *, share: bool) -> str:
+    """The smallest detectable differences of the rows: ``3.1 to 5.2 points``."""
+    known = [each.detectable for each in judged if each.detectable is not None]
+    ends = dict.fromkeys(percent_or_number(end, share) for end in (min(known), max(known)))
+    return " to ".join(ends) + (" points" if share else "")
 
 
-def episode_scores(row: Row, mode: str) -> Array | None:
-    """Scores ``[seeds, episodes]`` of a row; None where a seed lacks them, or one is not finite."""
-    lists = [test.modes[mode].episode_scores for test in row.tests if mode in test.modes]
-    if not lists or len({len(scores) for scores in lists}) != 1 or len(lists[0]) < 2:
-        return None
-    scores = np.asarray(lists, float)
-    return scores if np.isfinite(scores).all() else None
+def _about_power(detectable: Sequence[str]) -> str:
+    if not detectable:
+        return ""
+    share = f"{100 * POWER:.0f} %"
+    return f"Smallest difference from the best that would be found in {share} of repetitions: {', '.join(detectable)}."
 
 
 def _measured(rows: Sequence[Row | None], column: Column) -> dict[int, Array]:

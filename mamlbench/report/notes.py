@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from mamlbench.report import settings
 from mamlbench.report.groups import Group, Row, runs_at_once
+
+_INTERVALS = {
+    frozenset(["seeds"]): "± is a 95 % interval over training seeds (Student's t).",
+    frozenset(["episodes"]): "± is a 95 % interval over test episodes, of these checkpoints.",
+    frozenset(["seeds", "episodes"]): (
+        "± is a 95 % interval: over training seeds (Student's t) where there are three or more that differ, else over "
+        "test episodes, of these checkpoints."
+    ),
+}
 
 
 def title(group: Group) -> str:
@@ -21,11 +30,11 @@ def title(group: Group) -> str:
     )
 
 
-def about(group: Group, elsewhere: Sequence[Row] = ()) -> list[str]:
-    """What ± means, the direction of the metric, the machine, quick presets and subsets."""
-    said = []
+def about(group: Group, elsewhere: Sequence[Row], intervals_over: Set[str]) -> list[str]:
+    """What ± means ('seeds', 'episodes'), the direction of the metric, the machine, quick presets and subsets."""
+    said = [_INTERVALS[frozenset(intervals_over)]] if intervals_over else []
     if group.modes:
-        said += [_intervals(group), _baseline(group)]
+        said.append(_baseline(group))
     machine = next((row for row in group.rows if row.measurements and row not in elsewhere), None)
     if machine is not None:
         said.append(f"Measured on {_machine(machine)}{_shared(machine)}.")
@@ -34,15 +43,6 @@ def about(group: Group, elsewhere: Sequence[Row] = ()) -> list[str]:
         said.append("'quick' is a preset for a laptop's few minutes, not a paper's setting.")
     subsets = dict.fromkeys(filter(None, (settings.subsets(row) for row in group.rows)))
     return [*said, *(f"The data set was incomplete: {subset}." for subset in subsets)]
-
-
-def _intervals(group: Group) -> str:
-    several = [len(row.seeds) > 1 for row in group.rows if row.seeds]
-    if all(several):
-        return "± is a 95 % interval over training seeds (Student's t)."
-    if not any(several):
-        return "± is a 95 % interval over test episodes, of one trained model each."
-    return "± is a 95 % interval: over training seeds (Student's t) where there are several, else over test episodes."
 
 
 def _baseline(group: Group) -> str:

@@ -37,6 +37,12 @@ def device(row: Row) -> str:
     return environment.device_name or (environment.cpu if spec.device == "cpu" else spec.device)
 
 
+def clock(run: RunRecord) -> str:
+    """Whose seconds its device seconds are: 'CPU' or 'GPU'; as it was meant to run, where it measured nothing."""
+    on_cpu = run.spec.device == "cpu" if run.measurement is None else run.measurement.device_clock == "cpu"
+    return "CPU" if on_cpu else "GPU"
+
+
 def machine(row: Row) -> dict[str, str]:
     """Everything that must be equal before times and memory may be compared."""
     environment = first(row).environment

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -221,6 +221,14 @@ def _deviation(values: Array) -> Array:
     return equal
 
 
+def half_width(values: Array) -> Array:
+    """Half the width of the 95 % interval of the mean of independent values ``[..., n]``, by Student's t."""
+    count = values.shape[-1]
+    with np.errstate(over="ignore", invalid="ignore"):  # of 1e308 the square is infinite
+        found: Array = quantile(1 - LEVEL / 2, count - 1) * _deviation(values) / np.sqrt(count)
+    return found
+
+
 def quantile(probability: float, freedom: ArrayLike) -> Array:
     """Student's t below which ``probability`` lies."""
     from scipy import special  # scipy.stats has the same, and takes a second to import
@@ -245,25 +253,44 @@ def holm(p_values: ArrayLike, family: int | None = None) -> Array:
     return adjusted
 
 
-def not_worse_than_the_best(scores: list[Array], *, higher_is_better: bool) -> list[bool]:
-    """Which of several rows of scores ``[seeds, episodes]`` may be the best: it, and all not significantly worse.
+class Standing(NamedTuple):
+    """How one of several rows stands against the best of them. Fields but the first are None for the best itself."""
+
+    may_be_best: bool
+    """Whether it is the best or not significantly worse, corrected after Holm."""
+    effect_size: float | None = None
+    """Its scores minus the best's, in standard deviations (``Comparison.effect_size``)."""
+    detectable: float | None = None
+    """The smallest difference from the best that would be shown in 80 % of repetitions, before the correction."""
+
+
+def standings(scores: Sequence[Array], *, higher_is_better: bool) -> list[Standing]:
+    """Compare rows of scores ``[seeds, episodes]`` with the best of them.
 
     The best is picked by its outcome, so that the correction counts every pair of rows, not only those with the best.
     """
+    if len(scores) < 2:
+        return [Standing(True) for _ in scores]
     sign = 1.0 if higher_is_better else -1.0
-    means = [sign * row.mean() for row in scores]
-    best = int(np.argmax(means))
+    best = int(np.argmax([sign * row.mean() for row in scores]))
     others = [place for place in range(len(scores)) if place != best]
-    p_values = _against(scores[best], [scores[place] for place in others])
-    adjusted: Array | list[float] = holm(p_values, family=len(scores) * (len(scores) - 1) // 2) if others else []
-    may_be = dict(zip(others, (not p < LEVEL for p in adjusted), strict=True)) | {best: True}
-    return [may_be[place] for place in range(len(scores))]
+    p_values, sizes, detectable = _against(scores[best], [scores[place] for place in others])
+    adjusted = holm(p_values, family=len(scores) * (len(scores) - 1) // 2)
+    may_be = [not p < LEVEL for p in adjusted]
+    found = dict(zip(others, map(Standing, may_be, sizes.tolist(), detectable.tolist()), strict=True))
+    return [found.get(place, Standing(True)) for place in range(len(scores))]
+
+
+def not_worse_than_the_best(scores: Sequence[Array], *, higher_is_better: bool) -> list[bool]:
+    """Which of several rows of scores ``[seeds, episodes]`` may be the best: it, and all not significantly worse."""
+    return [each.may_be_best for each in standings(scores, higher_is_better=higher_is_better)]
 
 
 def _against(best: Array, others: Sequence[Array]) -> Array:
-    """Probabilities of each of the others' differences from the best; those of equal shape at once."""
-    found = np.empty(len(others))
+    """p-values, effect sizes and detectable differences ``[3, others]`` from the best; those of equal shape at once."""
+    found = np.empty((3, len(others)))
     for shape in {each.shape for each in others}:
         places = [place for place, each in enumerate(others) if each.shape == shape]
-        found[places] = compare(best[None], np.stack([others[place] for place in places])).safe_p_value
+        compared = compare(np.stack([others[place] for place in places]), best[None])
+        found[:, places] = compared.safe_p_value, compared.effect_size, compared.detectable
     return found

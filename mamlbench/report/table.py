@@ -88,7 +88,8 @@ def _build(
         columns=columns,
         rows=made,
         notes=[
-            *notes.about(group, elsewhere),
+            *notes.about(group, elsewhere, _intervals_over(made)),
+            *([marks.detectable] if marks.detectable else []),
             *([f"{ELSEWHERE} {why}"] if elsewhere and shown_machine else []),
             *notes.not_comparable(group, earlier),
             *notes.failures(group),
@@ -97,6 +98,16 @@ def _build(
         marked=marks.note,
         problems=plugged.problems,
     )
+
+
+def _intervals_over(rows: Sequence[TableRow]) -> set[str]:
+    """What the ± in a table are over: 'seeds', 'episodes', both or, where there is none, nothing."""
+    return {
+        cell.data["interval_over"]
+        for row in rows
+        for cell in row.cells
+        if "±" in cell.text and "interval_over" in cell.data
+    }
 
 
 def _table_row(row: Row, columns: Sequence[Column], best: Sequence[bool | None], *, elsewhere: bool) -> TableRow:

@@ -61,7 +61,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
 
 def test_several_algorithms_and_seeds_end_in_one_table(project, call):
     code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY)
-    assert code == ExitCode.OK and "over training seeds" in out
+    assert code == ExitCode.OK and "over test episodes, of these checkpoints" in out
     assert out.count("3-way 1-shot") == 1 and "maml" in out and "reptile" in out
     assert "4 records in results/" in err
     records = [read_record(path) for path in sorted((project / "results").glob("*.json"))]

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 from rich.console import Console
+from scipy import stats
 
 from mamlbench.report import build_tables
 from mamlbench.report.render import RENDERERS
@@ -105,6 +106,34 @@ def test_a_time_from_another_machine_is_not_judged(make_record):
         *measured("c", [1, 1.1, 1], environment={"threads": 8}),
     ])  # fmt: skip
     assert marked(table, "device_seconds") == {"a": False, "b": True, "c": None}
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_effect_size_and_detectable_difference_are_columns(runs, regression):
+    records = runs({"a": 0.8, "b": 0.5}, regression=regression)
+    (table,) = build_tables(records, ["transductive", "effect", "detectable", "effect_inductive"])
+    best, other = table.rows
+    assert best.algorithm == ("b" if regression else "a")
+    assert [cell.text for cell in best.cells[1:]] == ["", "", ""], "the best is not compared with itself"
+    scores = {each.spec.algorithm.name: np.array(each.test.modes["transductive"].episode_scores) for each in records}
+    difference = scores[other.algorithm] - scores[best.algorithm]
+    size = difference.mean() / difference.std(ddof=1)
+    error, freedom = stats.sem(difference), len(difference) - 1
+    effect, detectable = other.cells[1].data[""], other.cells[2].data[""]
+    assert effect == pytest.approx(size) == other.cells[3].data[""]
+    assert detectable == pytest.approx(error * (stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom)))
+    share = "" if regression else " points"
+    shown = other.cells[2].text
+    (note,) = [note for note in table.notes if note.startswith("Smallest difference")]
+    assert note.endswith(f"in 80 % of repetitions: {shown}{share} transductive.")
+
+
+def test_the_note_spans_the_rows_and_names_the_modes(runs):
+    (table,) = build_tables(runs({"a": 0.8, "b": 0.7, "c": 0.3}))
+    (note,) = [note for note in table.notes if note.startswith("Smallest difference")]
+    assert " to " in note and "points transductive, " in note and note.endswith("points inductive.")
+    (table,) = build_tables(runs({"a": 0.8}), ["all"])
+    assert not any(note.startswith("Smallest difference") for note in table.notes), "nothing is compared"
 
 
 def test_every_format_shows_the_mark(runs):

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -41,6 +42,50 @@ def test_seeds_are_one_row_with_an_interval_over_seeds(make_record):
     assert texts(table, "transductive") == [f"{100 * sum(means) / 3:.1f} ± {100 * half:.1f}"]
     assert texts(table, "seeds") == ["3"]
     assert any("over training seeds" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("means", [(0.7, 0.7), (0.6, 0.8), (0.7, 0.7, 0.7)])
+def test_two_seeds_or_equal_means_have_an_interval_over_episodes(make_record, means):
+    """Seeds that score the same by chance leave no spread, and of two an interval over seeds says next to nothing."""
+    generator = np.random.default_rng(0)
+    base = generator.permutation(np.repeat([0.4, 0.5, 0.6], 20))
+    episodes = [mean - 0.5 + generator.permutation(base) for mean in means]
+    (table,) = build_tables([make_record(episodes=each, seed=seed) for seed, each in enumerate(episodes)])
+    half = stats.t.ppf(0.975, 59) * stats.sem(np.mean(episodes, 0))
+    assert half > 0 and texts(table, "transductive") == [f"70.0 ± {100 * half:.1f}"]
+    assert table.rows[0].cells[1].data["interval_over"] == "episodes"
+    assert any("over test episodes, of these checkpoints." in note for note in table.notes)
+
+
+def test_a_gain_over_two_seeds_has_an_interval_over_the_paired_episodes(make_run):
+    (table,) = build_tables([make_run(seed=seed) for seed in range(2)])  # both gain 0.73, 0.6 and 0.0
+    half = 100 * stats.t.ppf(0.975, 2) * stats.sem([0.73, 0.6, 0.0])
+    assert texts(table, "gain") == [f"+36.0 ± {half:.1f}"]
+
+
+def test_each_interval_is_named_where_rows_have_few_and_many_seeds(make_record):
+    many = [make_record("maml", score=mean, seed=seed) for seed, mean in enumerate((0.92, 0.93, 0.95))]
+    (table,) = build_tables([*many, make_record("reptile")])
+    assert any("three or more" in note and "else over test episodes" in note for note in table.notes)
+    (table,) = build_tables(many, ["seeds"])
+    assert not any("±" in note for note in table.notes), "there is none to explain"
+
+
+@pytest.mark.parametrize(
+    ("device", "clocks", "heading"),
+    [("cpu", ["cpu", None], "CPU s"), ("cpu", [None], "CPU s"), ("cuda", ["cuda-events", None], "GPU s"),
+     ("cuda", [None], "GPU s"), ("cpu", ["cpu", "cuda-events"], "device s")],
+)  # fmt: skip
+def test_device_seconds_are_called_what_they_are(make_record, device, clocks, heading):
+    """Also where a run was interrupted before it measured anything."""
+    runs = []
+    for place, clock in enumerate(clocks):
+        run = make_record(f"a{place}", status="interrupted" if clock is None else "finished")
+        measured = run.measurement.model_copy(update={"device_clock": clock}) if clock else None
+        spec = run.spec.model_copy(update={"device": device})
+        runs.append(run.model_copy(update={"measurement": measured, "spec": spec}))
+    (table,) = build_tables(runs)
+    assert heading in [column.title for column in table.columns]
 
 
 def test_a_repeat_is_no_further_seed(make_record):

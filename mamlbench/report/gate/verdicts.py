@@ -16,11 +16,12 @@ import numpy as np
 
 from mamlbench.errors import ConfigError
 from mamlbench.report.cochran import Array
+from mamlbench.report.episodes import episode_scores
 from mamlbench.report.estimates import estimate, over_seeds
 from mamlbench.report.gate.cells import Cell, Pair
 from mamlbench.report.gate.metrics import MACHINE, SCORE_MARGIN, SHARE_MARGIN, MachineMetric
 from mamlbench.report.gate.thresholds import Threshold
-from mamlbench.report.marks import REPEATS, episode_scores
+from mamlbench.report.marks import REPEATS
 from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Comparison, compare, holm, quantile
 
 Word = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
@@ -57,6 +58,11 @@ class Verdict:
     """'algorithms' or 'checkpoints' for scores, 'runs' for times and memory."""
     p_value: float | None = None
     """Corrected."""
+    effect_size: float | None = None
+    """HEAD minus BASE in standard deviations: of the paired differences between episodes where the claim is about
+    checkpoints, else of the seeds' (the runs') means; of logarithms for times and memory."""
+    detectable: float | None = None
+    """The smallest change for the worse that would be shown in 80 % of repetitions, before the correction."""
     gated: bool = False
     """Whether a threshold depends on it."""
     passes: bool = False
@@ -255,6 +261,8 @@ def _decide(judged: _Judged, p_value: float) -> Verdict:
     return replace(
         verdict, word=word, passes=passes, change=_change(worse_by, verdict), low=ends[0], high=ends[1],
         p_value=p_value, claim="runs" if machine else found.claim, detail=detail,
+        effect_size=float(found.effect_size) * (1.0 if verdict.lower_is_better else -1.0),
+        detectable=_change(float(found.detectable), verdict),
     )  # fmt: skip
 
 

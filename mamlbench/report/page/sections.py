@@ -15,6 +15,7 @@ from mamlbench.report.figures.style import Style
 from mamlbench.report.figures.view import MOST_ROWS, View, labels_of, view_of
 from mamlbench.report.groups import Group, Row, group_records
 from mamlbench.report.page.samples import Gallery, gallery
+from mamlbench.report.render.grid import notes as all_notes
 from mamlbench.report.table import NO_PLUGINS, Table, build_tables
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _section(
         remarks += [why_not] if why_not else []
     return Section(
         table=table,
-        notes=[note for note in table.notes if note not in failures],
+        notes=[note for note in all_notes(table, "Bold") if note not in failures],
         badges=_badges(group),
         unfinished=[run for row in group.rows for run in row.unfinished],
         legend=list(zip(view.labels, view.styles, strict=True)) if view is not None else [],

@@ -118,6 +118,7 @@ def test_json_and_markdown(base, folder, runs, capsys):
     assert found["exit_code"] == code == ExitCode.REGRESSION and "A regression" in err
     (worse,) = [each for each in found["verdicts"] if each["metric"] == "inductive" and each["word"] == "worse"]
     assert worse["head"] == pytest.approx(0.6, abs=0.05) and worse["low"] < worse["change"] < worse["high"]
+    assert worse["change"] < worse["detectable"] < 0 and worse["effect_size"] < -1
     code, _, err = call(capsys, base, head, "--format", "md", "--output", "summary.md")
     text = (folder / "summary.md").read_text()
     rows = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]

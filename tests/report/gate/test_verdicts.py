@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.report import Reading
@@ -46,6 +47,24 @@ def test_a_lower_accuracy_is_worse(runs, reading):
     )
     found = verdict(outcome)
     assert found.change == pytest.approx(found.head - found.base) and found.low < found.change < found.high < -0.02
+
+
+@pytest.mark.parametrize("regression", [False, True])
+def test_effect_size_and_detectable_change_are_those_of_head_minus_base(runs, reading, regression):
+    sides = [runs(seeds=[0], skill=skill, draw=draw, regression=regression) for draw, skill in enumerate((0.8, 0.75))]
+    base, head = (np.array(side[0].test.modes["transductive"].episode_scores) for side in sides)
+    found = verdict(compare(*map(reading, sides), ()))
+    change, error, freedom = head - base, stats.sem(head - base), len(head) - 1
+    assert found.claim == "checkpoints"
+    assert found.effect_size == pytest.approx(change.mean() / change.std(ddof=1))
+    detectable = error * (stats.t.ppf(0.975, freedom) + stats.t.ppf(0.8, freedom))
+    assert found.detectable == pytest.approx(detectable if regression else -detectable), "a change for the worse"
+
+
+def test_the_detectable_change_of_a_time_is_relative(runs, reading):
+    base, head = runs(seconds=[100, 102, 98]), runs(seconds=[100, 101, 99], draw=1)
+    found = verdict(compare(reading(base), reading(head)), "device_seconds")
+    assert 0.01 < found.detectable < 0.1 and abs(found.effect_size) < 0.1
 
 
 def test_a_higher_accuracy_is_better_and_passes(runs, reading):

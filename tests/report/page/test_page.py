@@ -50,7 +50,8 @@ def test_everything_is_on_it(make_run):
     for words in ("4 runs, 3 finished", "93.0", "not finished",
                   "pretrain, seed 0: diverged: The loss is nan at iteration 7",
                   "quick preset", "subset of the data", "964 of 1,623 characters", "inner_lr", "0123456789abcdef",
-                  "Test CPU", "test, hash", "maml-1", "1 file was skipped", "torch 2.14.1"):  # fmt: skip
+                  "Test CPU", "test, hash", "maml-1", "1 file was skipped", "torch 2.14.1", "Bold: the best score",
+                  "Smallest difference from the best"):  # fmt: skip
         assert words in re.sub(r"\s+", " ", page.text), words
 
 
