@@ -134,6 +134,15 @@ class ProgressDisplay:
         self._of(spec).preparation(title, done, total)
 
     @hookimpl
+    def mamlbench_trying_engine(self, spec: RunSpec, engine: str) -> None:
+        """Say which engine is tried; where lines are printed, only of those that take long."""
+        run = self._of(spec)
+        if self.bar is not None and run.task is not None:
+            self.bar.update(run.task, loss=f"trying {engine}")
+        elif "compiled" in engine:
+            self.say(f"{self.title(spec)}: trying engine {engine}; compiling takes a minute or two")
+
+    @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
         """Move the bar, or print a line when the last one is some time ago."""
         run, now = self._of(spec), time.monotonic()

@@ -90,7 +90,9 @@ class Choice:
     trials: tuple[Trial, ...] = ()
 
 
-def choose_engine(name: str, workload: Workload, remembered: Remembered | None = None) -> Choice:
+def choose_engine(
+    name: str, workload: Workload, remembered: Remembered | None = None, tell: Callable[[str], object] = str
+) -> Choice:
     """Choose an engine.
 
     With 'auto' every candidate is checked against the loop and dropped, with its reason, where it fails or disagrees.
@@ -101,18 +103,20 @@ def choose_engine(name: str, workload: Workload, remembered: Remembered | None =
         name: 'auto', or an engine's name, which is taken unchecked.
         workload: what the engine is for.
         remembered: choices made before on this machine.
+        tell: called with the name of each candidate before it is tried.
 
     Raises:
         ConfigError: for an unknown name, or whatever the workload itself cannot be built with.
     """
     if name != "auto":
         return Choice(make_engine(name), "asked for")
-    return _Chooser(workload).choose(remembered)
+    return _Chooser(workload, tell).choose(remembered)
 
 
 class _Chooser:
-    def __init__(self, workload: Workload) -> None:
+    def __init__(self, workload: Workload, tell: Callable[[str], object]) -> None:
         self.workload = workload
+        self.tell = tell
         self.reference = Reference(workload.outcome)
         self._trials: dict[str, Trial] = {}
 
@@ -179,6 +183,7 @@ class _Chooser:
         if name in self._trials:
             return not self._trials[name].dropped
         trial = self._trials[name] = Trial(name)
+        self.tell(name)
         try:
             trial.dropped = self._too_large(name) or self.reference.objection(make_engine(name))
         except MamlbenchError:

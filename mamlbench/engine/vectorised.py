@@ -36,7 +36,7 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         total: Any = None
-        # first order is differentiated once; recomputed takes the second derivative by forward mode
+        # where one step at a time is differentiated, the layers' own kernels were measured to gain nothing
         twice = method.gradient_order != 1 and self.differentiation == "stored"
         with torch.no_grad(), maps_together(min(self.chunk or batch.tasks, batch.tasks) if twice else 1):
             for chunk in self._chunks(batch):

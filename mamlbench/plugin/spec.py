@@ -160,6 +160,14 @@ def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> Non
 
 
 @hookspec
+def mamlbench_trying_engine(spec: RunSpec, engine: str) -> None:
+    """The engine of that name is checked for ``spec``, and perhaps timed; ``--engine auto`` chooses among them.
+
+    A compiled one takes a minute or two.
+    """
+
+
+@hookspec
 def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
     """``step`` meta-iterations of ``spec`` are done; called at the logging interval.
 

@@ -30,6 +30,7 @@ class TrackerListener:
         self._folder = folder
         self._idle = [kind(folder)]
         self._open: dict[str, Tracker] = {}
+        self._names: dict[str, str] = {}
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
@@ -48,6 +49,7 @@ class TrackerListener:
         try:
             self._log(spec, dict(_test(record.test)) if record.test is not None else {}, step).end(record.status)
         finally:
+            self._names.pop(spec.hash, None)
             if spec.hash in self._open:
                 self._idle.append(self._open.pop(spec.hash))
 
@@ -60,7 +62,8 @@ class TrackerListener:
     def _begin(self, spec: RunSpec) -> Tracker:
         if not self._idle:
             self._idle.append(self._kind(self._folder))
-        self._idle[-1].begin(_name(spec), dict(_flat(spec.model_dump(mode="json"))))
+        name = self._names.setdefault(spec.hash, _name(spec))
+        self._idle[-1].begin(name, dict(_flat(spec.model_dump(mode="json"))))
         self._open[spec.hash] = self._idle.pop()  # one that could not begin tries again with the next number
         return self._open[spec.hash]
 

@@ -185,7 +185,7 @@ def _tell_apart(rows: Sequence[Row]) -> None:
         if "validate_every" in differing and _evenly_spread(row.runs[0].spec.training for row in members):
             differing.remove("validate_every")
         for row, settings in zip(members, described, strict=True):
-            row.label = {name: settings.get(name) for name in differing}
+            row.label = {name: settings[name] for name in differing if name in settings}
 
 
 def _evenly_spread(trainings: Iterable[Training]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,9 +90,11 @@ def _resolved(files: Iterable[Path]) -> Iterator[Path]:
 
 def _read(path: Path) -> RunRecord:
     try:
-        size = path.stat().st_size
+        found = path.stat()
     except OSError as error:
         raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
-    if size > LARGEST_BYTES:
-        raise UnreadableRecordError(f"'{path}' is no run record: it has {size / 1024**2:,.0f} MiB.")
+    if not stat.S_ISREG(found.st_mode):  # a pipe or a device may never end
+        raise UnreadableRecordError(f"'{path}' is no run record: it is no regular file.")
+    if found.st_size > LARGEST_BYTES:
+        raise UnreadableRecordError(f"'{path}' is no run record: it has {found.st_size / 1024**2:,.0f} MiB.")
     return read_record(path)

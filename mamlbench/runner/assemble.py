@@ -75,7 +75,13 @@ def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: Pro
 
 
 def assemble(
-    spec: RunSpec, plugins: Plugins, source: TaskSource, cache: Path | None = None, *, training: bool = True
+    spec: RunSpec,
+    plugins: Plugins,
+    source: TaskSource,
+    cache: Path | None = None,
+    *,
+    training: bool = True,
+    tell: Callable[[str], object] = str,
 ) -> Experiment:
     """Build everything that a spec names. Raises ConfigError where parts do not fit each other.
 
@@ -85,6 +91,7 @@ def assemble(
         source: its data set, loaded.
         cache: where choices of engines are remembered, if they are.
         training: whether the run is to train, so that the choice of the engine looks at training.
+        tell: called with the name of each engine before it is tried.
     """
     device = torch.device(spec.device)
     pools = {name: pool.to(device) for name, pool in source.splits.items()}
@@ -95,7 +102,7 @@ def assemble(
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     remembered = None if cache is None else Remembered(cache / "engines", _speed_facts(spec, device, plugins))
-    choice = choose_engine(spec.engine, work, remembered)
+    choice = choose_engine(spec.engine, work, remembered, tell)
     return Experiment(spec, source, sampler, make(choice.engine), choice, problem, _facts(source), device)
 
 

@@ -50,7 +50,10 @@ def execute(
     with meter.segment("data"):
         source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
-        experiment = assemble(spec, plugins, source, folders.cache)
+        experiment = assemble(
+            spec, plugins, source, folders.cache,
+            tell=lambda engine: emit("mamlbench_trying_engine", spec=spec, engine=engine),
+        )  # fmt: skip
     environment = surroundings(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)

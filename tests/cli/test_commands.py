@@ -106,7 +106,7 @@ INTERRUPTIBLE = (
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
-    arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--seeds", seeds]
+    arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--engine", "vmap", "--seeds", seeds]
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
         text=True,

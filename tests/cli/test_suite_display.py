@@ -39,6 +39,22 @@ def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):
     assert [task.description for task in display.bar.tasks] == ["2/45 maml on glyphs, seed 1"]
 
 
+def test_the_engines_that_are_tried_are_named(planned, monkeypatch, capsys):
+    out = io.StringIO()
+    monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=120))
+    display, spec = SuiteDisplay(planned), planned.cells[0].spec
+    display.mamlbench_run_started(spec=spec)
+    display.mamlbench_trying_engine(spec=spec, engine="vmap[8]")
+    display.bar.refresh()
+    assert "trying vmap[8]" in out.getvalue()
+    monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=False))
+    lines = SuiteDisplay(planned)
+    for engine in ("vmap", "vmap+compiled"):
+        lines.mamlbench_trying_engine(spec=spec, engine=engine)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "maml on glyphs, seed 0: trying engine vmap+compiled" in said
+
+
 def test_runs_that_go_on_at_once_have_a_bar_each(planned, monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=100))

@@ -125,6 +125,12 @@ def test_compiled_candidates_are_tried_where_the_training_pays_for_compiling():
     assert not any("compiled" in trial.name for trial in choose_engine("auto", Work()).trials)
 
 
+def test_every_candidate_is_announced_before_it_is_tried():
+    told = []
+    choice = choose_engine("auto", Work(wrong={"vmap[2]": 1.0}), tell=told.append)
+    assert told == [trial.name for trial in choice.trials] and "vmap[2]" in told
+
+
 def test_a_short_training_is_not_made_to_pay_for_trials():
     work = Work(iterations=10)
     choice = choose_engine("auto", work)

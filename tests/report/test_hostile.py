@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,15 @@ def test_documents_that_mean_harm_are_named(tmp_path, content):
 def test_a_huge_file_is_named_and_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "LARGEST_BYTES", 10_000)
     assert "no run record: it has 0 MiB" in read(tmp_path, GOOD + " " * 10_000).problems[0]
+
+
+def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    (tmp_path / "folder.json").mkdir()
+    reading = read_records([tmp_path])
+    assert not reading.records and len(reading.problems) == 3
+    assert all("no regular file" in problem for problem in reading.problems)
 
 
 def test_names_are_text_wherever_they_are_shown(make_record):

@@ -139,6 +139,16 @@ def test_new_seeds_of_one_algorithm_are_hardly_ever_called_a_change(counts, spre
     assert 0.93 <= np.mean((low < 0) & (high > 0)) <= 0.97
 
 
+@pytest.mark.parametrize("counts", [(3, 3), (3, 10), (10, 3)])
+def test_new_runs_of_one_code_are_hardly_ever_called_faster_or_slower(counts):
+    """Times have no episodes: the test is Student's, exact for runs of one spread, however many of either side."""
+    generator = np.random.default_rng(13)
+    logs = [generator.normal(0, 0.05, (10 * TRIALS, count)) for count in counts]
+    found = compare(*(np.repeat(side[..., None], 2, axis=-1) for side in logs), same_spread=True)
+    assert np.allclose(found.p_value, stats.ttest_ind(*logs, axis=-1).pvalue)
+    assert abs(np.mean(found.p_value < LEVEL) - LEVEL) < SLACK / 2
+
+
 def test_two_checkpoints_of_one_algorithm_differ_more_often_than_chance():
     """Why fewer seeds make no claim about algorithms: the paired test of two checkpoints sees that they differ."""
     generator = np.random.default_rng(12)

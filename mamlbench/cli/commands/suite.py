@@ -166,11 +166,21 @@ def _finish(planned: SuitePlan, folder: Path, as_json: bool, interrupted: bool) 
         click.echo(plan_as_json(planned, folder))
     else:
         show_records(records_of(planned.cells), folder, as_json=False, missing=len(planned.waiting))
-    for cell in planned.cells:
-        if cell.state == "not started":
-            click.echo(f"{cell.spec.algorithm.name} on {cell.spec.dataset.name}: not started: {cell.reason}", err=True)
+    for reason, names in _not_started(planned).items():
+        click.echo(f"{', '.join(names)}: not started: {reason}", err=True)
     if interrupted:
         click.echo("Interrupted; the same command goes on from here.", err=True)
         return ExitCode.INTERRUPTED
     done = all(cell.state == "finished" for cell in planned.cells)
     return ExitCode.OK if done else ExitCode.RUN_FAILED
+
+
+def _not_started(planned: SuitePlan) -> dict[str, list[str]]:
+    """Which algorithms on which data sets were not started, by reason: often one holds for many cells."""
+    found: dict[str, list[str]] = {}
+    for cell in planned.cells:
+        if cell.state == "not started":
+            name = f"{cell.spec.algorithm.name} on {cell.spec.dataset.name}"
+            names = found.setdefault(cell.reason, [])
+            names += [] if name in names else [name]
+    return found

@@ -118,7 +118,11 @@ def _made_by(run: RunRecord) -> Any:
 def _changes(base: Cell, head: Cell) -> list[str]:
     before, after = (_method(cell) for cell in (base, head))
     names = dict.fromkeys([*before, *after])
-    return [f"{name}: {before.get(name)} → {after.get(name)}" for name in names if before.get(name) != after.get(name)]
+    return [
+        f"{name}: {before.get(name, '–')} → {after.get(name, '–')}"
+        for name in names
+        if name not in before or name not in after or before[name] != after[name]
+    ]
 
 
 def _tell_apart(pairs: Sequence[Pair]) -> None:
@@ -126,7 +130,7 @@ def _tell_apart(pairs: Sequence[Pair]) -> None:
     names = dict.fromkeys(name for found in described for name in found)
     differing = [name for name in names if len({repr(found.get(name)) for found in described}) > 1]
     for pair, found in zip(pairs, described, strict=True):
-        pair.label = ", ".join(f"{name}={found.get(name)}" for name in differing)
+        pair.label = ", ".join(f"{name}={found[name]}" for name in differing if name in found)
 
 
 def _method(cell: Cell | None) -> dict[str, Any]:

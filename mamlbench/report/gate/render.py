@@ -137,7 +137,7 @@ def legend(outcome: Outcome) -> Iterator[str]:
             "Holm-corrected, 5 %): six in all, three on either side say, speak of the algorithm."
         )
     if "runs" in claims:
-        yield "Time and memory: ratio of the runs' geometric means (Welch's test); repeats are best interleaved."
+        yield "Time and memory: ratio of the runs' geometric means (Student's t-test); repeats are best interleaved."
 
 
 def _tracked(outcome: Outcome, *, bigger: bool) -> str:

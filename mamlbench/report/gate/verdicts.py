@@ -200,7 +200,7 @@ def _measured(pair: Pair, metric: MachineMetric, threshold: Threshold | None, em
                                detail=f"needs {REPEATS} runs on either side: {' and '.join(lacking)}"))  # fmt: skip
     sign = 1.0 if metric.lower_is_better else -1.0
     logs = [np.repeat(sign * np.log(each)[:, None], 2, axis=1) for each in (head, base)]  # there are no episodes
-    return _Judged(values, compare(*logs), (base.size, head.size, 0))
+    return _Judged(values, compare(*logs, same_spread=True), (base.size, head.size, 0))
 
 
 def _values(cell: Cell, metric: MachineMetric) -> Array:

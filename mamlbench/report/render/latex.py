@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mamlbench.report.render.grid import cells, headings, notes
+from mamlbench.report.render.grid import cells, headings, label, notes
 from mamlbench.report.table import Table, TableRow
 from mamlbench.report.text import printable
 
@@ -15,24 +15,32 @@ _ESCAPES = {
 }  # fmt: skip
 
 
+LONG = 24
+"""Characters of a label above which labels are folded, into LABELS."""
+LABELS = r"p{0.3\linewidth}"
+
+
 def to_latex(tables: Sequence[Table]) -> str:
     """One ``table`` environment per group."""
     return "% needs \\usepackage{booktabs}\n" + "\n".join(_table(table) for table in tables)
 
 
 def _table(table: Table) -> str:
-    alignment = "l" + "".join("r" if column.numeric else "l" for column in table.columns)
+    folded = max((len(label(row)) for row in table.rows), default=0) > LONG
+    alignment = "".join("r" if column.numeric else "l" for column in table.columns)
     lines = [
         r"\begin{table}",
-        r"\centering\small",
-        rf"\caption{{{_escape(table.title)}. {_escape(' '.join(notes(table, 'Bold')))}}}",
-        rf"\begin{{tabular}}{{{alignment}}}",
+        r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
+        rf"\caption{{{_escape(table.title)}}}",
+        rf"\begin{{tabular}}{{{LABELS if folded else 'l'}{alignment}}}",
         r"\toprule",
         _line([_escape(text) for text in headings(table)]),
         r"\midrule",
-        *(_row(row) for row in table.rows),
+        *((r"\raggedright " if folded else "") + _row(row) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}",
+        r"\par\smallskip",
+        rf"\parbox{{\linewidth}}{{\scriptsize {_escape(' '.join(notes(table, 'Bold')))}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions
@@ -53,7 +53,7 @@ class _Column:
     styles: list[str]
     right: bool
     width: int
-    """Terminal cells at which nothing is folded."""
+    """Terminal cells that it would like to have; at fewer than its longest text, texts are folded."""
 
     @classmethod
     def of(cls, heading: str, texts: list[str], styles: list[str], *, right: bool = False, least: int = 1) -> _Column:
@@ -87,19 +87,29 @@ class _Grid:
 
 def _pages(table: Table, width: int) -> Iterator[_Grid]:
     """The columns that fit side by side; what does not fit goes below, each part with the algorithms."""
-    rows = table.rows
-    names = _Column.of("algorithm", [printable(label(row)) for row in rows], [""] * len(rows), least=NARROWEST)
+    columns = [_column(table, place) for place in range(len(table.columns))]
+    names = _names(table, max(width - _total(columns) - len(GAP), width // 3))
     page = [names]
-    for place, column in enumerate(table.columns):
-        cells = [row.cells[place] for row in rows]
-        signed = any(cell.best for cell in cells)
-        texts = [_text(cell, signed) for cell in cells]
-        one = _Column.of(printable(column.title), texts, [_style(cell) for cell in cells], right=column.numeric)
+    for one in columns:
         if len(page) > 1 and _total([*page, one]) > width:
             yield _Grid(page)
             page = [names]
         page.append(one)
     yield _Grid(page)
+
+
+def _names(table: Table, most: int) -> _Column:
+    """The algorithms: long labels are folded, so that they leave room for what is said of them."""
+    texts = [printable(label(row)) for row in table.rows]
+    column = _Column.of("algorithm", texts, [""] * len(texts), least=NARROWEST)
+    return replace(column, width=min(column.width, max(most, NARROWEST)))
+
+
+def _column(table: Table, place: int) -> _Column:
+    column, cells = table.columns[place], [row.cells[place] for row in table.rows]
+    signed = any(cell.best for cell in cells)
+    texts, styles = [_text(cell, signed) for cell in cells], [_style(cell) for cell in cells]
+    return _Column.of(printable(column.title), texts, styles, right=column.numeric)
 
 
 def _total(columns: Sequence[_Column]) -> int:

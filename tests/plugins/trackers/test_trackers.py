@@ -120,6 +120,31 @@ def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkey
     assert record.measurement.peak_memory_bytes > 0  # the run had a process of its own, without the tracker
 
 
+def test_a_tracker_that_cannot_begin_tries_again_under_the_same_name(tmp_path, toy_plugin):
+    tried = []
+
+    class Late(Tracker):
+        def begin(self, name, settings):
+            tried.append(name)
+            if len(tried) < 3:
+                raise ConnectionError
+
+        def log(self, metrics, step):
+            tried.append(step)
+
+        def end(self, status):
+            tried.append(status)
+
+    (spec,) = plan(RunRequest(algorithms=("fomaml",), **TINY), load_plugins([toy_plugin]))
+    listener = TrackerListener(Late, tmp_path)
+    for step in (1, 2):
+        with pytest.raises(ConnectionError):
+            listener.mamlbench_progress(spec=spec, step=step, metrics={"loss": 0.5})
+    listener.mamlbench_progress(spec=spec, step=3, metrics={"loss": 0.5})
+    listener.mamlbench_run_finished(spec=spec, record=SimpleNamespace(status="finished", measurement=None, test=None))
+    assert tried == [tried[0]] * 3 + [3, "finished"]
+
+
 def test_runs_at_the_same_time_have_a_tracker_each(tmp_path, toy_plugin):
     made = []
 

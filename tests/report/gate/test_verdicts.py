@@ -233,6 +233,20 @@ def test_cells_of_one_name_are_told_apart(runs, reading):
     assert not any(each.word == "missing" for each in outcome.verdicts)
 
 
+def test_an_option_that_a_cell_does_not_have_is_not_named_there(runs, reading):
+    def cells(draw):
+        return [
+            run
+            for options in ({"inner_lr": 0.4}, {"inner_lr": 0.4, "adapt_in": 1})
+            for run in runs(options=options, draw=draw)
+        ]
+
+    outcome = compare(reading(cells(0)), reading(cells(1)))
+    assert {each.cell for each in outcome.verdicts} == {
+        "maml, omniglot 5-way 1-shot, quick", "maml, omniglot 5-way 1-shot, quick (adapt_in=1)"
+    }  # fmt: skip
+
+
 def test_records_of_older_code_are_left_out(runs, reading):
     old = runs(skill=0.3, environment={"code_hash": "old"}, seeds=range(5))
     new = [run.model_copy(update={"started": "2026-02-01"}) for run in runs(environment={"code_hash": "new"}, draw=1)]

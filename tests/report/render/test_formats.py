@@ -42,6 +42,16 @@ def test_columns_that_do_not_fit_go_below_with_the_algorithms(make_record):
     assert "examples seen" in text and "111,749" in text
 
 
+def test_a_long_label_is_folded_and_leaves_room_for_what_is_said_of_the_algorithm(make_record):
+    options = {f"an_option_of_some_length_{number}": number for number in range(8)}
+    text = printed(
+        [make_record("maml"), make_record("maml", options=options), make_record("b")], columns=["score", "seeds"]
+    )
+    assert max(map(len, text.splitlines())) <= 100 and text.count(" algorithm ") == 1
+    assert all(name in text for name in options)
+    assert "maml (inner_lr=0.4)" in printed([make_record("maml"), make_record("maml", options={"inner_lr": 0.5})])
+
+
 def test_markdown_is_a_table_of_equal_lines(make_record):
     lines = [line for line in rendered("md", make_record("ma|ml"), make_record("b")).splitlines() if line[:1] == "|"]
     assert len(lines) == 4 and len({line.replace(r"\|", "").count("|") for line in lines}) == 1
