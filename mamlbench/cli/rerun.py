@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from mamlbench.cli.suite_display import duration
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, NothingToDoError
 from mamlbench.plugin import Plugins
 from mamlbench.record import RunRecord
 from mamlbench.report import Reading, read_records
@@ -43,7 +43,7 @@ def rerun_sides(
     cells = [(left, right) for left, right in pairs if left is not None and right is not None]
     ordered = turns([Matched(_specs(left), _specs(right)) for left, right in cells], repeats)
     if not ordered:
-        raise ConfigError("BASE and HEAD have no cell in common: there is nothing to run again.")
+        raise NothingToDoError("BASE and HEAD have no cell in common: there is nothing to run again.")
     done = [run for pair in cells for cell in pair for run in cell.row.runs]
     _announce(ordered, done, revision)
     with checked_out(revision, plugins) as both, _kept(folder) as kept:

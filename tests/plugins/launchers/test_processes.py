@@ -15,7 +15,15 @@ from mamlbench.spec import Folders, RunRequest
 from mamlbench_plugins.launchers import processes
 from mamlbench_plugins.launchers.processes import Processes
 
-TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch": 4, "engine": "vmap"}
+TINY = {
+    "dataset": "toy",
+    "ways": 3,
+    "queries": 2,
+    "test_episodes": 20,
+    "validation_episodes": 10,
+    "meta_batch": 4,
+    "engine": "vmap",
+}
 FOREVER = 100_000
 
 
