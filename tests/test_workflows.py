@@ -132,6 +132,12 @@ def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path
 
 
 @needs_bash
+@pytest.mark.parametrize(("verdict", "expected"), [(0, 0), (1, 1), (4, 1), (5, 0)])
+def test_what_is_undecided_can_be_a_warning_and_nothing_else_can(act, verdict, expected):
+    assert act(verdict, undecided="warn")[0] == expected
+
+
+@needs_bash
 def test_the_action_runs_the_base_revision_by_turns_and_judges_that_once_more(act, tmp_path):
     status, calls = act(verdict=5, base_revision="abc123", suite="mine.toml", fail="milliseconds:+10%", repeats="7")
     assert status == 5
