@@ -161,9 +161,9 @@ def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> Non
 
 @hookspec
 def mamlbench_trying_engine(spec: RunSpec, engine: str) -> None:
-    """The engine of that name is checked for ``spec``, and perhaps timed; ``--engine auto`` chooses among them.
+    """Before training, ``--engine auto`` is about to check ``engine``, and perhaps to time it.
 
-    A compiled one takes a minute or two.
+    ``engine`` is the name of one of those among which it chooses for ``spec``; a compiled one takes a minute or two.
     """
 
 
