@@ -52,8 +52,8 @@ class Workload(Protocol):
     differentiates: bool
     trains: bool
 
-    def outcome(self, engine: Engine, *, double: bool) -> Tensor:
-        """Everything an engine computes, on a small part of a batch, flat; ``double``: in float64."""
+    def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
+        """Everything an engine computes, on a small part of a batch, flat (``agreement.Outcome``)."""
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """A function that computes the direction of a whole batch."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Algorithm, Direction, Engine, TaskPool, TaskSampler, seed_key, training_noise
+from mamlbench.api import Algorithm, Direction, Engine, EpisodeBatch, TaskPool, TaskSampler, seed_key, training_noise
 from mamlbench.spec import RunSpec
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
@@ -52,24 +52,26 @@ class TrainingWork:
         passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
         return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
 
-    def outcome(self, engine: Engine, *, double: bool) -> Tensor:
+    def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
         algorithm = self._make(engine, double=double)
-        return torch.cat([value.flatten().double() for value in self._values(algorithm, double=double)])
 
-    def _values(self, algorithm: Algorithm, *, double: bool) -> Iterator[Tensor]:
+        def episodes(split: str, shots: int, queries: int) -> EpisodeBatch:
+            few = self._sampler.episodes(split, 0, FEW_TASKS, shots=shots, queries=min(queries, FEW_QUERIES))
+            few = _of_floats(lambda value: _nudged(value, nudge), few) if nudge else few
+            return _of_floats(Tensor.double, few) if double else few
+
+        return torch.cat([value.flatten().double() for value in self._values(algorithm, episodes)])
+
+    def _values(self, algorithm: Algorithm, episodes: Callable[[str, int, int], EpisodeBatch]) -> Iterator[Tensor]:
         training, protocol = self.spec.training, self.spec.protocol
         if self.trains:
-            batch = self._episodes("train", FEW_TASKS, training.shots, training.queries, double=double)
+            batch = episodes("train", training.shots, training.queries)
             yield from self._direction(algorithm, batch).sums.values()
-        episodes = self._episodes("val", FEW_TASKS, protocol.shots, protocol.queries, double=double)
-        for learner in islice(algorithm.adaptation(episodes.support, episodes.keys), FEW_STEPS + 1):
+        batch = episodes("val", protocol.shots, protocol.queries)
+        for learner in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
             for mode in protocol.modes:
-                yield learner.predict(episodes.query.x, mode)
-
-    def _episodes(self, split: str, tasks: int, shots: int, queries: int, *, double: bool) -> Any:
-        episodes = self._sampler.episodes(split, 0, tasks, shots=shots, queries=min(queries, FEW_QUERIES))
-        return pytree.tree_map(_doubled, episodes) if double else episodes
+                yield learner.predict(batch.query.x, mode)
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """Compute the direction of the run's first whole batch."""
@@ -95,5 +97,15 @@ def task_bytes(spec: RunSpec, pool: TaskPool, shots: int, queries: int) -> int:
     return 4 * math.prod(pool.input_shape) * spec.protocol.ways * (shots + queries)
 
 
-def _doubled(value: Any) -> Any:
-    return value.double() if isinstance(value, Tensor) and value.is_floating_point() else value
+def _of_floats(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """The tree with every tensor of floating point changed."""
+    return pytree.tree_map(
+        lambda leaf: change(leaf) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, tree
+    )
+
+
+def _nudged(value: Tensor, nudge: int) -> Tensor:
+    """Every number times 1 plus or minus at most one float32 rounding, by chance."""
+    chance = torch.Generator().manual_seed(nudge)
+    by = 2 * torch.rand(value.shape, generator=chance).to(value) - 1
+    return value * (1 + torch.finfo(torch.float32).eps * by)

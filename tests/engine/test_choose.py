@@ -23,10 +23,10 @@ class Work:
         self.slow, self.wrong, self.raises = slow or {}, wrong or {}, raises or {}
         self.rounds_badly = rounds_badly or {}
         self.no_double = no_double
-        self.too_large = ()
+        self.too_large, self.kink, self.nudges = (), 0.0, []
         self.checked, self.timed = [], []
 
-    def outcome(self, engine, *, double):
+    def outcome(self, engine, *, double, nudge=0):
         if engine.name in self.raises:
             raise self.raises[engine.name]
         if double and self.no_double:
@@ -36,6 +36,9 @@ class Work:
         error = self.wrong.get(engine.name, 0.0)
         if not double:
             error += self.rounds_badly.get(engine.name, 1e-7)
+        if nudge:
+            self.nudges.append(nudge)
+            error += self.kink if nudge == 2 else 1e-7
         return truth * (1 + error)
 
     def batch(self, engine):
@@ -87,6 +90,28 @@ def test_one_that_rounds_far_worse_than_the_loop_is_dropped():
     choice = choose_engine("auto", Work(slow={"vmap[4]": 0.001}, rounds_badly={"vmap[4]": 1e-4}))
     assert choice.engine.name != "vmap[4]"
     assert "in float32" in next(trial.dropped for trial in choice.trials if trial.name == "vmap[4]")
+
+
+def test_one_that_meets_a_kink_is_kept_where_the_loop_meets_it_too_when_nudged():
+    work = Work(rounds_badly={"vmap[4]": 1e-4}, slow={"vmap[4]": 0.001})
+    work.kink = 1e-4
+    assert choose_engine("auto", work).engine.name == "vmap[4]"
+    assert len(set(work.nudges)) == len(work.nudges) > 1, "once for all candidates"
+    work.kink = 1e-6
+    choice = choose_engine("auto", work)
+    assert "1.0e-04 in float32 (at most 1e-05 allowed)" in next(t.dropped for t in choice.trials if t.name == "vmap[4]")
+
+
+def test_the_loop_is_not_asked_again_where_all_agree():
+    work = Work()
+    choose_engine("auto", work)
+    assert not work.nudges
+
+
+@pytest.mark.parametrize("no_double", [False, True])
+def test_not_a_number_is_no_agreement(no_double):
+    choice = choose_engine("auto", Work(wrong={"vmap[4]": float("nan")}, no_double=no_double, slow={"vmap[4]": 0.001}))
+    assert "vmap[4]" in names(choice, dropped=True)
 
 
 def test_one_that_fails_is_dropped_with_the_first_line_of_its_error():

@@ -1,10 +1,13 @@
 """An engine is chosen on the run's own work, and the record says how."""
 
 import pytest
+import torch
 
+from mamlbench.engine.loop import LoopEngine
 from mamlbench.plugin import load_plugins
 from mamlbench.runner import plan
-from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.runner.assemble import algorithm_maker, assemble, load_source
+from mamlbench.runner.workload import TrainingWork
 from mamlbench.spec import Folders, RunRequest
 
 TINY = {"dataset": "toy", "ways": 3, "options": {"backbone.width": "4"}, "meta_batch": 4, "test_episodes": 20}
@@ -63,3 +66,12 @@ def test_on_a_cpu_large_tasks_are_not_computed_all_at_once(experiment, monkeypat
     choice = experiment("fomaml", iterations=5, queries=1).choice
     assert choice.engine.name == "vmap[2]"
     assert "too much memory" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")
+
+
+def test_a_nudge_moves_the_examples_by_one_rounding_and_always_in_the_same_way(experiment, toy_plugin):
+    made = experiment("maml", iterations=5)
+    make = algorithm_maker(made.spec, load_plugins([toy_plugin]), made.source, made.sampler.pools)
+    work = TrainingWork(made.spec, type(made.algorithm), make, made.sampler, training=True)
+    exact, nudged, again, other = (work.outcome(LoopEngine(), double=True, nudge=nudge) for nudge in (0, 1, 1, 2))
+    assert torch.equal(nudged, again) and not torch.equal(nudged, other)
+    assert 0 < (nudged - exact).norm() / exact.norm() < 1e-5
