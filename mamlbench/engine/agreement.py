@@ -17,7 +17,7 @@ ROUNDING_FACTOR, ROUNDING_FLOOR = 10.0, 1e-6
 NUDGES = 6
 """How often the loop is asked again, with examples nudged in their last place, before float32 speaks against anyone."""
 WITHOUT_DOUBLE = 1e-4
-"""In float32 where the algorithm cannot run in float64, so that the loop's own rounding error is not known."""
+"""In float32 where the algorithm cannot run in float64, so that only nudges can tell the loop's own rounding."""
 
 
 class Outcome(Protocol):
