@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 FILE = "mamlbench.toml"
 DATA_VARIABLE = "MAMLBENCH_DATA"
 CACHE_VARIABLE = "MAMLBENCH_CACHE"
+KERNELS_VARIABLE = "MAMLBENCH_KERNELS"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,14 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("mamlbench")
+
+
+def kernels_folder() -> Path | None:
+    """Where compiled kernels are kept: MAMLBENCH_KERNELS, else a part of the cache; None where that says 0: no kernels."""
+    variable = os.environ.get(KERNELS_VARIABLE)
+    if variable == "0":
+        return None
+    return Path(variable).expanduser() if variable else cache_folder() / "kernels"
 
 
 def folders(project: Project, *, data_dir: Path | None = None, results_dir: Path | None = None) -> Folders:

@@ -8,11 +8,16 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from mamlbench.project import KERNELS_VARIABLE, kernels_folder
+
 # Examples are derived from the test itself, so that a failure is the same one on every machine.
 settings.register_profile("mamlbench", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("mamlbench")
 
 pytest_plugins = ["mamlbench.testing.pytest"]
+
+if kernels_folder() is not None:  # compiled once, not for every test that has a cache of its own
+    os.environ[KERNELS_VARIABLE] = str(kernels_folder())
 
 ROOT = Path(__file__).parents[1]
 REQUIRE_ALL = os.environ.get("MAMLBENCH_REQUIRE_ALL") == "1"

@@ -23,6 +23,7 @@ from mamlbench.api.backbone import (
     replay_statistics,
 )
 from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
+from mamlbench.api.conv_block import ConvBlocks, RectifiedNorm
 from mamlbench.api.convolution import Convolution
 from mamlbench.api.engine import Engine, MetaLearned
 from mamlbench.api.episodes import EpisodeBatch, Examples
@@ -55,6 +56,7 @@ __all__ = [
     "BatchNorm",
     "ClassPool",
     "Classification",
+    "ConvBlocks",
     "Convolution",
     "DataPlaces",
     "Direction",
@@ -95,6 +97,7 @@ __all__ = [
     "Preset",
     "Problem",
     "Progress",
+    "RectifiedNorm",
     "Regression",
     "Rotations",
     "Schedule",

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from mamlbench.api.noise import Noise
 from mamlbench.api.normalise import normalise
 from mamlbench.api.options import Options
-from mamlbench.api.together import tasks_together
+from mamlbench.api.together import together
 from mamlbench.errors import ConfigError
 
 Statistics = list[tuple[Tensor, Tensor]]
@@ -55,12 +55,11 @@ class BatchNorm(nn.Module):
         replaying = _replaying.get()
         if replaying is not None:
             return self.moved(self._normalised(x, *next(replaying)))
-        recording = _recording.get()
         if self._by_hand(x):
             normalised, mean, scale = self._by_own_statistics(x)
-            if recording is not None:
-                recording.append((mean, scale.pow(-2) - self.eps))
+            self.record(mean, scale)
             return self.moved(normalised)
+        recording = _recording.get()
         if recording is not None:
             variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
             recording.append((mean, variance))
@@ -75,8 +74,20 @@ class BatchNorm(nn.Module):
         return normalise(x, self.eps)
 
     def _by_hand(self, x: Tensor) -> bool:
-        large = x.ndim == 4 and x.numel() * tasks_together() >= self.large
+        tasks, twice = together()
+        large = x.ndim == 4 and x.numel() * (tasks if twice else 1) >= self.large
         return large and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+    @staticmethod
+    def replaying() -> bool:
+        """Whether this pass normalises by statistics that were collected before."""
+        return _replaying.get() is not None
+
+    def record(self, mean: Tensor, scale: Tensor) -> None:
+        """Tell who collects statistics what has been normalised by: mean and 1 / std, each ``[features]``."""
+        recording = _recording.get()
+        if recording is not None:
+            recording.append((mean, scale.pow(-2) - self.eps))
 
     def moved(self, x: Tensor) -> Tensor:
         """Scale and bias of what has been normalised, ``[n, features]`` or ``[n, features, H, W]``."""

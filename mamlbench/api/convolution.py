@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mamlbench.api.together import tasks_together
+from mamlbench.api.together import together
 
 
 class Geometry(NamedTuple):
@@ -51,7 +51,7 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, C, H, W]`` to ``[n, O, h, w]``."""
-        if tasks_together() == 1 or torch.compiler.is_compiling():
+        if not together().twice or torch.compiler.is_compiling():
             return super().forward(x)
         assert not isinstance(self.padding, str)
         at = Geometry(x.shape[-2:], self.kernel_size, self.stride, self.padding, self.dilation, self.groups)

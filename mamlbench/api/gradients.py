@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from mamlbench.api.task_gradients import grad_and_value_of_tasks, inside_one_vmap
+
 
 def grad(loss: Callable[..., Tensor]) -> Callable[..., Any]:
     """``torch.func.grad``: ``grad(loss)(at, ...)`` is the gradient with respect to the tensors of the pytree ``at``.
@@ -33,6 +35,8 @@ def grad_and_value(loss: Callable[..., Tensor]) -> Callable[..., tuple[Any, Tens
     """
 
     def compute(at: Any, *rest: Any) -> tuple[Any, Tensor]:
+        if inside_one_vmap():
+            return grad_and_value_of_tasks(lambda at: loss(at, *rest), at)
         if not _is_last():
             return torch.func.grad_and_value(loss)(at, *rest)
         gradient, value = _pulled_back(lambda at: loss(at, *rest), at, None)

@@ -5,23 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import NamedTuple
 
-_together: ContextVar[int] = ContextVar("together", default=1)
+
+class Together(NamedTuple):
+    """How feature maps are computed: those of how many tasks at once, and whether they are differentiated twice."""
+
+    tasks: int = 1
+    twice: bool = False
+
+
+_together: ContextVar[Together] = ContextVar("together", default=Together())  # noqa: B039 (immutable)
 
 
 @contextmanager
-def maps_together(tasks: int) -> Iterator[None]:
-    """Say that so many tasks' feature maps are computed at once inside, and differentiated twice.
+def maps_together(tasks: int, *, twice: bool = True) -> Iterator[None]:
+    """Say that so many tasks' feature maps are computed at once inside, by ``torch.func.vmap``.
 
-    Derivatives by hand pay from smaller maps on there; where they are differentiated once, under vmap, they do not.
+    Args:
+        tasks: how many.
+        twice: whether they are differentiated twice; derivatives by hand pay from smaller maps on there.
     """
-    token = _together.set(tasks)
+    token = _together.set(Together(tasks, twice and tasks > 1))
     try:
         yield
     finally:
         _together.reset(token)
 
 
-def tasks_together() -> int:
-    """What ``maps_together`` says here; 1 outside."""
+def together() -> Together:
+    """What ``maps_together`` says here; one task outside."""
     return _together.get()

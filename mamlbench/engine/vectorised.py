@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -28,7 +29,7 @@ class VmapEngine(Engine):
         self.name = (f"vmap[{chunk}]" if chunk else "vmap") + ("" if differentiation == "stored" else "+recomputed")
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
-        with torch.no_grad():
+        with torch.no_grad(), self._together(tasks, twice=False):
             parts = [vmap(function, randomness="error")(*part) for part in self._chunks(tasks)]
             return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *each: torch.cat(each), *parts)
 
@@ -38,7 +39,7 @@ class VmapEngine(Engine):
         total: Any = None
         # where one step at a time is differentiated, the layers' own kernels were measured to gain nothing
         twice = method.gradient_order != 1 and self.differentiation == "stored"
-        with torch.no_grad(), maps_together(min(self.chunk or batch.tasks, batch.tasks) if twice else 1):
+        with torch.no_grad(), self._together(batch, twice=twice):
             for chunk in self._chunks(batch):
                 part = self.chunk_gradient(method, meta, chunk, steps)
                 total = part if total is None else pytree.tree_map(torch.add, total, part)
@@ -50,6 +51,10 @@ class VmapEngine(Engine):
         """Gradient and loss, summed over tasks that are computed together."""
         gradient = meta_gradient(method, self.differentiation)
         return gradient(method, meta, batch.support, batch.query, steps, each=vmap)
+
+    def _together(self, tasks: Any, *, twice: bool) -> AbstractContextManager[None]:
+        total = pytree.tree_leaves(tasks)[0].shape[0]
+        return maps_together(min(self.chunk or total, total), twice=twice)
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

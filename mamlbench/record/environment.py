@@ -43,6 +43,8 @@ class Environment(BaseModel):
     """of the checkout, '' outside one"""
     allocator: str = ""
     """how memory was kept"""
+    kernels: str = ""
+    """who computed the convolutions of many tasks at once on a CPU: compiled kernels, or torch and why"""
 
     @property
     def fingerprint(self) -> str:
@@ -77,6 +79,7 @@ def current_environment(
     plugins: dict[str, str] | None = None,
     plugin_code: str = "",
     allocator: str = "",
+    kernels: str = "",
 ) -> Environment:
     """Describe this process; what only torch or the loaded plugins know is passed in by the caller."""
     return Environment(
@@ -91,6 +94,7 @@ def current_environment(
         code_hash=code_hash(plugin_code),
         git_revision=_git_revision(),
         allocator=allocator,
+        kernels=kernels,
     )
 
 
@@ -121,7 +125,7 @@ def code_hash(plugin_code: str = "") -> str:
     """Hash the harness's own source files, and what plugins say of theirs: an edited checkout is not the release."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(plugin_code.encode())
-    for file in sorted(package.rglob("*.py")):
+    for file in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):
         digest.update(file.relative_to(package).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

@@ -214,6 +214,7 @@ def settings_of(run: RunRecord, *, surroundings: bool = True) -> dict[str, Any]:
         return settings
     settings |= {"code": environment.code_hash[:7], "cpu": environment.cpu, "cores": environment.cores}
     settings |= {"threads": environment.threads, "gpu": environment.device_name, "allocator": environment.allocator}
+    settings["kernels"] = environment.kernels
     settings["runs_at_once"] = runs_at_once(run)
     settings |= {"python": environment.python, "platform": environment.platform}
     return settings | environment.packages | {f"plugin {name}": v for name, v in environment.plugins.items()}

@@ -54,6 +54,7 @@ def machine(row: Row) -> dict[str, str]:
         "platform": environment.platform,
         "Python": environment.python,
         "allocator": environment.allocator,
+        "kernels": environment.kernels,
         **environment.packages,
         "runs at once": runs_at_once(first(row)),
     }

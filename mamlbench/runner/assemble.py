@@ -27,6 +27,7 @@ from mamlbench.api import (
 )
 from mamlbench.engine import Choice, Remembered, choose_engine
 from mamlbench.errors import ConfigError
+from mamlbench.kernels import kernels_in_use
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.code import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
@@ -173,6 +174,7 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
         "device": device_name(device) or "cpu",
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
+        "kernels": kernels_in_use(),
         "code": code_hash(plugin_code(plugins)),
         "algorithm": spec.algorithm.model_dump(mode="json"),
         "backbone": spec.backbone.model_dump(mode="json"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from mamlbench.engine import keep_memory
+from mamlbench.kernels import kernels_in_use
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.code import plugin_code
 from mamlbench.record import Environment, current_environment
@@ -19,4 +20,5 @@ def surroundings(device: str, plugins: Plugins) -> Environment:
         plugins={report.name: report.version for report in plugins.reports if report.version},
         plugin_code=plugin_code(plugins),
         allocator=keep_memory(),
+        kernels=kernels_in_use(),
     )

@@ -11,6 +11,7 @@ import pytest
 
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
+from mamlbench.project import KERNELS_VARIABLE, kernels_folder
 from mamlbench.record import RunRecord, read_record
 
 
@@ -67,6 +68,9 @@ def project(
 ) -> Project:  # fmt: skip
     """An empty folder as the current one, with a cache of its own, and the command line ready to run in it."""
     monkeypatch.chdir(tmp_path)
+    kernels = kernels_folder()  # compiled once, not for every test
+    if kernels is not None:
+        monkeypatch.setenv(KERNELS_VARIABLE, str(kernels))
     monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.delenv("MAMLBENCH_DATA", raising=False)
     return Project(tmp_path, capsys)

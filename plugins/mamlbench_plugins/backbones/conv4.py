@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, Convolution, Options, PooledNorm
+from mamlbench.api import Backbone, BatchNorm, ConvBlocks, Convolution, Options, PooledNorm, RectifiedNorm
 from mamlbench.errors import ConfigError
 
 BLOCKS = 4
@@ -69,14 +69,14 @@ class StridedConv4(Backbone):
         if side < 1:
             raise ConfigError(f"pictures of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
         layers.append(SpatialMean() if options.readout == "mean" else nn.Flatten())
-        return nn.Sequential(*layers), channels * (1 if options.readout == "mean" else side * side)
+        return ConvBlocks(*layers), channels * (1 if options.readout == "mean" else side * side)
 
     def _block(self, channels: int, options: Any) -> list[nn.Module]:
-        return [
-            self._convolution(Convolution, channels, options),
-            BatchNorm(options.width, scale=options.scale),
-            nn.ReLU(),
-        ]
+        convolution = self._convolution(Convolution, channels, options)
+        if options.scale:
+            return [convolution, BatchNorm(options.width, scale=True), nn.ReLU()]
+        # nothing is done last, so that parameters have the same names in both
+        return [convolution, RectifiedNorm(options.width), nn.Identity()]
 
     def _convolution(self, kind: type[nn.Conv2d], channels: int, options: Conv4Options) -> nn.Conv2d:
         # no bias in the convolution: the batch norm behind it takes it out again
