@@ -111,7 +111,7 @@ def cache_folder() -> Path:
 
 
 def kernels_folder() -> Path | None:
-    """Where compiled kernels are kept: MAMLBENCH_KERNELS, else a part of the cache; None where that says 0: no kernels."""
+    """Where compiled kernels are kept: MAMLBENCH_KERNELS, else in the cache; None where it says 0 (there are none)."""
     variable = os.environ.get(KERNELS_VARIABLE)
     if variable == "0":
         return None

@@ -2,18 +2,18 @@
 
     c = C(x, w),   z = (c - mean) / std per channel,   y = max(0, z + b)
 
-With the notation of ``convolution`` (C, G, F: a convolution and its two transposed derivatives) and of ``normalise`` (B),
-a cotangent g of y, counted where y > 0, sends
+With the notation of ``convolution`` (C, G, F: a convolution and its two transposed derivatives) and of ``normalise``
+(B), a cotangent g of y, counted where y > 0, sends
 
     d = B(g) to c,   hence   G(d, w) to x,   F(d, x) to w,   sum(g) to b.
 
-That is linear in g. Cotangents (p, q, r) of its three results send, with v = C(p, w) + C(x, q) and, from the curvature of
-B along v, s to c:
+That is linear in g. Cotangents (p, q, r) of its three results send, with v = C(p, w) + C(x, q) and, from the curvature
+of B along v, s to c:
 
     B(v) + r, where y > 0, to g,   G(s, w) + G(d, q) to x,   F(s, x) + F(d, p) to w.
 
-One function for each of the three lines: under ``torch.func`` every function costs time of its own, and nothing between
-them is copied or added up in passes of its own.
+One function for each of the three lines, of all tasks at once: nothing between them is copied, or added up in passes of
+its own.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from torch import Tensor, nn
 from mamlbench import kernels
 from mamlbench.api.backbone import BatchNorm
 from mamlbench.api.convolution import Convolution
-from mamlbench.api.task_gradients import vmaps_under_way
 from mamlbench.api.together import together
+from mamlbench.api.vectorised import batched, inside_one_vmap, outside_vmap, stacked, whole
 from mamlbench.kernels import Geometry
 
 _LEAST_OUTPUTS = 8
@@ -75,9 +75,12 @@ def conv_block(x: Tensor, convolution: Convolution, norm: RectifiedNorm) -> Tens
     """``[n, C, H, W]`` of each task under ``torch.func.vmap`` to ``[n, O, h, w]``."""
     assert not isinstance(convolution.padding, str)
     at = Geometry(tuple(x.shape[-2:]), convolution.kernel_size, convolution.stride, convolution.padding)
-    y, _, mean, scale = _Block.apply(x, convolution.weight, norm.bias, at, norm.eps)
-    norm.record(mean, scale)
-    return y  # type: ignore[no-any-return]
+    maps = stacked(x, into=1)  # [n, T, C, H, W]
+    w, b = (whole(each, into=0) for each in (convolution.weight, norm.bias))  # with T first where they are tasks' own
+    with outside_vmap():
+        y, _, mean, scale = _Block.apply(maps, w, b, at, norm.eps)
+    norm.record(batched(mean), batched(scale))
+    return batched(y, dim=1)
 
 
 def _is_block(convolution: nn.Module, norm: nn.Module) -> bool:
@@ -95,40 +98,13 @@ def _is_block(convolution: nn.Module, norm: nn.Module) -> bool:
 def _pays(x: Tensor) -> bool:
     if torch.compiler.is_compiling() or together().tasks == 1 or x.ndim != 4 or BatchNorm.replaying():
         return False
-    # the functions here know tasks, and nothing within a task that is vectorised once more
-    return kernels.at_hand(x.device, x.dtype) and vmaps_under_way() == 1
+    return kernels.at_hand(x.device, x.dtype) and inside_one_vmap()
 
 
-class _Folded(torch.autograd.Function):
-    """A function of one task's maps and parameters. Under vmap, tasks stand in the second dimension of maps ``[n, T, C,
-    H, W]`` and in the first of parameters and statistics; parameters without it are shared by all tasks.
+class _Block(torch.autograd.Function):
+    """x ``[n, T, C, H, W]``, w ``[T, O, C, kh, kw]`` and b ``[T, O]``, or without T where tasks share them, to y and c
+    ``[n, T, O, h, w]``, mean and 1 / std ``[T, O]``.
     """
-
-    maps: tuple[int, ...]
-    """which inputs are maps"""
-    statistics: tuple[int, ...]
-    """which inputs belong to each task, whatever the parameters do"""
-    results: tuple[int, ...]
-    """where tasks are in the results: 1 in maps, 0 in the rest"""
-
-    @classmethod
-    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        tasks, folded = info.batch_size, list(inputs)
-        for place, (value, dim) in enumerate(zip(inputs, dims, strict=True)):
-            if isinstance(value, Tensor):
-                into = 1 if place in cls.maps else 0
-                if dim is not None:
-                    folded[place] = value.movedim(dim, into)
-                elif into == 1 or place in cls.statistics:
-                    folded[place] = value.unsqueeze(into).expand(*value.shape[:into], tasks, *value.shape[into:])
-        results = cls.apply(*folded)
-        return results, tuple(None if each is None else dim for each, dim in zip(results, cls.results, strict=True))
-
-
-class _Block(_Folded):
-    """x, w, b to y, c, mean and 1 / std."""
-
-    maps, statistics, results = (0,), (), (1, 1, 0, 0)
 
     @staticmethod
     def forward(x: Tensor, w: Tensor, b: Tensor, at: Geometry, eps: float) -> tuple[Tensor, ...]:
@@ -138,7 +114,7 @@ class _Block(_Folded):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, w, b, ctx.at, ctx.eps = inputs
+        x, w, b, ctx.at, _ = inputs
         y, *statistics = output
         ctx.shared = w.ndim == 4, b.ndim == 1
         ctx.mark_non_differentiable(*statistics)
@@ -150,31 +126,24 @@ class _Block(_Folded):
         if g is None:
             return (None,) * 5
         by_x, *_ = ctx.needs_input_grad
-        to_x, to_w, to_b, *_ = _Slope.apply(g, *ctx.saved_tensors, ctx.at, ctx.eps, ctx.shared, by_x)
+        to_x, to_w, to_b, *_ = _Slope.apply(g, *ctx.saved_tensors, ctx.at, ctx.shared, by_x)
         return to_x if by_x else None, to_w, to_b, None, None
 
 
-class _Slope(_Folded):
+class _Slope(torch.autograd.Function):
     """G(d, w), F(d, x) and sum(g), then d, sum(g z) and sum(g) once more, of each task."""
-
-    maps, statistics, results = (0, 1, 3, 4), (5, 6), (1, 0, 0, 1, 0, 0)
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor | None, ...]:
-        g, x, w, y, c, mean, scale, at, eps, (shared_w, shared_b), by_x = inputs
-        d, gz, g_sum = kernels.rectified_norm_slope(g, c, y, mean, scale, eps)
+        g, x, w, y, c, mean, scale, at, (shared_w, shared_b), by_x = inputs
+        d, gz, g_sum = kernels.rectified_norm_slope(g, c, y, mean, scale)
         to_x = kernels.to_input(d, w, at) if by_x else None
         to_w = kernels.to_filters(d, x, at, shared=shared_w)
         return to_x, to_w, g_sum.sum(0) if shared_b else g_sum.clone(), d, gz, g_sum
 
-    @classmethod
-    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        *rest, _, by_x = inputs
-        return super().vmap(info, dims, *rest, (False, False), by_x)  # what a task sends to its parameters is its own
-
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        *tensors, ctx.at, ctx.eps, _, ctx.by_x = inputs
+        *tensors, ctx.at, _, _ = inputs
         ctx.mark_non_differentiable(*output[3:])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *output[3:])
@@ -183,24 +152,22 @@ class _Slope(_Folded):
     def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
         p, q, r, *_ = cotangents
         if p is None and q is None and r is None:
-            return (None,) * 11
-        to_g, to_x, to_w = _Curvature.apply(p, q, r, *ctx.saved_tensors, ctx.at, ctx.eps, ctx.needs_input_grad[1])
-        return to_g, to_x, to_w, *(None for _ in range(8))
+            return (None,) * 10
+        to_g, to_x, to_w = _Curvature.apply(p, q, r, *ctx.saved_tensors, ctx.at, ctx.needs_input_grad[1])
+        return to_g, to_x, to_w, *(None for _ in range(7))
 
 
-class _Curvature(_Folded):
+class _Curvature(torch.autograd.Function):
     """What cotangents p, q, r of the slope's first three results send to g, x and w."""
-
-    maps, statistics, results = (0, 3, 4, 6, 7, 10), (1, 2, 8, 9, 11, 12), (1, 1, 0)
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor | None, ...]:
-        p, q, r, g, x, w, y, c, mean, scale, d, gz, g_sum, at, eps, by_x = inputs
+        p, q, r, g, x, w, y, c, mean, scale, d, gz, g_sum, at, by_x = inputs
         v = None if p is None else kernels.convolve(p, w, at)
         v = v if q is None else kernels.convolve(x, q, at, into=v)
         v = torch.zeros_like(c) if v is None else v
         r = torch.zeros_like(mean) if r is None else r.expand_as(mean)
-        to_g, s = kernels.rectified_norm_curvature(v, r, g, c, y, mean, scale, gz, g_sum, eps)
+        to_g, s = kernels.rectified_norm_curvature(v, r, g, c, y, mean, scale, gz, g_sum)
         to_x = kernels.to_input(s, w, at) if by_x else None
         if by_x and q is not None:
             kernels.to_input(d, q, at, into=to_x)
@@ -208,15 +175,6 @@ class _Curvature(_Folded):
         if p is not None:
             kernels.to_filters(d, p, at, shared=w.ndim == 4, into=to_w)
         return to_g, to_x, to_w
-
-    @classmethod
-    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
-        place = 5  # filters shared by tasks: each sends them its own
-        w, dim = inputs[place], dims[place]
-        if dim is None:
-            w, dim = w.expand(info.batch_size, *w.shape), 0
-        replaced = lambda values, value: (*values[:place], value, *values[place + 1 :])  # noqa: E731
-        return super().vmap(info, replaced(dims, dim), *replaced(inputs, w))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

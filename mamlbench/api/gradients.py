@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api.task_gradients import grad_and_value_of_tasks, inside_one_vmap
+from mamlbench.api.vectorised import grad_and_value_of_tasks, inside_one_vmap
 
 
 def grad(loss: Callable[..., Tensor]) -> Callable[..., Any]:

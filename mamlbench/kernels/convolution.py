@@ -3,8 +3,8 @@
 torch computes those with filters of their own one task after another, with kernels made for single large convolutions;
 many tasks are many small ones.
 
-Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` where all tasks share them, ``[T, O, C, kh, kw]`` where each
-has its own.
+Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` where all tasks share them, ``[T, O, C, kh, kw]`` where
+each has its own.
 """
 
 from __future__ import annotations
