@@ -11,7 +11,8 @@ from mamlbench.plugin.markers import hookimpl
 
 if TYPE_CHECKING:
     from mamlbench.report import load_records
-    from mamlbench.runner import adapt, evaluate, perform, run
+    from mamlbench.runner.calls import adapt, evaluate, run
+    from mamlbench.runner.perform import perform
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
