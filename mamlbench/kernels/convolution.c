@@ -37,7 +37,6 @@ typedef REAL real;
 #define BLOCK 96         /* rows whose values stay in the second cache while the columns pass by; of whole tiles */
 #define DEPTH 640        /* terms of a sum for which the same holds */
 #define IMAGES 32        /* padded at a time */
-#define MOST_TAPS 1024
 
 typedef real vector __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
 
@@ -66,6 +65,13 @@ static Margins margins(int64_t top, int64_t left, int64_t height, int64_t width)
     return (Margins){top, left, width, plane % 32 ? plane : plane + 16}; /* no power of 2: channels would share cache sets */
 }
 
+/* Offsets in a block of three dimensions, given the steps along each. */
+static void grid(int64_t *offset, int64_t n, int64_t step, int64_t height, int64_t down, int64_t width, int64_t right) {
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t y = 0; y < height; y++)
+            for (int64_t x = 0; x < width; x++) *offset++ = i * step + y * down + x * right;
+}
+
 /* Copy maps with `step` values from one to the next of the n. */
 static void pad(const real *maps, int64_t step, int64_t n, int64_t channels, int64_t height, int64_t width, Margins to, real *out) {
     memset(out, 0, sizeof(real) * n * channels * to.plane);
@@ -80,7 +86,7 @@ static void pad(const real *maps, int64_t step, int64_t n, int64_t channels, int
 
 /* Add `terms` products to sums of at most ROWS rows and WIDE columns. */
 static inline __attribute__((always_inline)) void tile(
-    const real *a, const int32_t *row, int64_t rows, const int32_t *at, int64_t terms, const real *b, real *sums) {
+    const real *a, const int64_t *row, int64_t rows, const int64_t *at, int64_t terms, const real *b, real *sums) {
     const real *from[ROWS];
     vector left[ROWS], right[ROWS];
 #pragma GCC unroll 8
@@ -109,7 +115,7 @@ static inline __attribute__((always_inline)) void tile(
 /* The sum at the top of this file, for all its rows and columns: out[to[r] + m * step].
  * b: panels of WIDE columns, [panels][terms][WIDE]; sums: room for [panels][BLOCK][WIDE]. */
 static void product(
-    const real *a, const int32_t *row, const int64_t *to, int64_t rows, const int32_t *at, int64_t terms,
+    const real *a, const int64_t *row, const int64_t *to, int64_t rows, const int64_t *at, int64_t terms,
     const real *b, int64_t columns, real *sums, real *out, int64_t step, int64_t more) {
     int64_t panels = ceiling(columns, WIDE);
     for (int64_t first = 0; first < rows; first += BLOCK) {
@@ -155,16 +161,10 @@ void convolve(const real *x, const real *w, real *y, const Geometry *s) {
     {
         real *a = ROOM(real, each * s->channels * around.plane), *b = ROOM(real, panels * WIDE * terms);
         real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int32_t *row = ROOM(int32_t, each * out), *at = ROOM(int32_t, terms);
-        int64_t *to = ROOM(int64_t, each * out);
-        for (int64_t r = 0; r < each * out; r++) {
-            int64_t pixel = r % out;
-            row[r] = r / out * s->channels * around.plane + pixel / s->out_width * s->stride_height * around.width +
-                     pixel % s->out_width * s->stride_width;
-            to[r] = r / out * s->tasks * s->outputs * out + pixel;
-        }
-        for (int64_t k = 0; k < terms; k++)
-            at[k] = k / taps * around.plane + k % taps / s->tap_width * around.width + k % s->tap_width;
+        int64_t *row = ROOM(int64_t, each * out), *to = ROOM(int64_t, each * out), *at = ROOM(int64_t, terms);
+        grid(row, each, s->channels * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
+        grid(to, each, s->tasks * s->outputs * out, 1, 0, out, 1);
+        grid(at, s->channels, around.plane, s->tap_height, around.width, s->tap_width, 1);
         memset(b, 0, sizeof(real) * panels * WIDE * terms);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
@@ -184,18 +184,16 @@ void convolve(const real *x, const real *w, real *y, const Geometry *s) {
     }
 }
 
-/* Which taps the pixels of a class meet. */
-typedef struct {
-    int64_t down, right, count;
-    int64_t tap[MOST_TAPS];
-} Class;
-
-static Class class_of(const Geometry *s, int64_t number) {
-    Class c = {number / s->stride_width, number % s->stride_width, 0, {0}};
-    for (int64_t h = c.down; h < s->tap_height; h += s->stride_height)
-        for (int64_t v = c.right; v < s->tap_width; v += s->stride_width) c.tap[c.count++] = h * s->tap_width + v;
-    return c;
+/* Which taps the pixels of a class meet, and how many they are. */
+static int64_t taps_of(const Geometry *s, int64_t class, int64_t *tap) {
+    int64_t count = 0;
+    for (int64_t h = class / s->stride_width; h < s->tap_height; h += s->stride_height)
+        for (int64_t v = class % s->stride_width; v < s->tap_width; v += s->stride_width) tap[count++] = h * s->tap_width + v;
+    return count;
 }
+
+/* The first row, or column, of the inputs in that class. */
+static int64_t begin(int64_t class, int64_t padding, int64_t stride) { return (class + stride * padding - padding) % stride; }
 
 void to_input(const real *g, const real *w, real *x, const Geometry *s) {
     int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width;
@@ -207,36 +205,34 @@ void to_input(const real *g, const real *w, real *x, const Geometry *s) {
     {
         real *a = ROOM(real, each * s->outputs * around.plane), *b = ROOM(real, panels * WIDE * s->outputs * taps);
         real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int32_t *row = ROOM(int32_t, each * in), *at = ROOM(int32_t, s->outputs * taps);
-        int64_t *to = ROOM(int64_t, each * in);
+        int64_t *row = ROOM(int64_t, each * in), *to = ROOM(int64_t, each * in);
+        int64_t *at = ROOM(int64_t, s->outputs * taps), *tap = ROOM(int64_t, taps);
         memset(b, 0, sizeof(real) * panels * WIDE * s->outputs * taps);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
             Part mine = part(s, number, s->n);
             const real *filters = w + (s->repeated ? 0 : mine.task) * s->outputs * s->channels * taps;
             real *panel = b; /* those of one class behind those of another */
-            for (int64_t each_class = 0; each_class < classes; each_class++) {
-                Class c = class_of(s, each_class);
+            for (int64_t class = 0; class < classes; class++) {
+                int64_t count = taps_of(s, class, tap);
                 for (int64_t m = 0; m < s->channels; m += WIDE)
                     for (int64_t o = 0; o < s->outputs; o++)
-                        for (int64_t j = 0; j < c.count; j++, panel += WIDE)
+                        for (int64_t j = 0; j < count; j++, panel += WIDE)
                             for (int64_t i = 0; i < least(WIDE, s->channels - m); i++)
-                                panel[i] = filters[(o * s->channels + m + i) * taps + c.tap[j]];
+                                panel[i] = filters[(o * s->channels + m + i) * taps + tap[j]];
             }
             for (int64_t first = mine.first; first < mine.first + mine.count; first += each) {
                 int64_t n = least(each, mine.first + mine.count - first), image = first * s->tasks + mine.task;
                 pad(g + image * s->outputs * out, s->tasks * s->outputs * out, n, s->outputs, s->out_height, s->out_width, around, a);
                 panel = b;
-                for (int64_t each_class = 0; each_class < classes; each_class++) {
-                    Class c = class_of(s, each_class);
-                    int64_t rows = 0, terms = s->outputs * c.count;
-                    for (int64_t k = 0; k < terms; k++) {
-                        int64_t tap = c.tap[k % c.count];
-                        at[k] = k / c.count * around.plane - tap / s->tap_width / s->stride_height * around.width -
-                                tap % s->tap_width / s->stride_width;
-                    }
-                    int64_t top = (c.down + s->stride_height * s->pad_height - s->pad_height) % s->stride_height;
-                    int64_t left = (c.right + s->stride_width * s->pad_width - s->pad_width) % s->stride_width;
+                for (int64_t class = 0; class < classes; class++) {
+                    int64_t rows = 0, count = taps_of(s, class, tap), terms = s->outputs * count;
+                    for (int64_t o = 0; o < s->outputs; o++)
+                        for (int64_t j = 0; j < count; j++)
+                            at[o * count + j] = o * around.plane - tap[j] / s->tap_width / s->stride_height * around.width -
+                                                tap[j] % s->tap_width / s->stride_width;
+                    int64_t top = begin(class / s->stride_width, s->pad_height, s->stride_height);
+                    int64_t left = begin(class % s->stride_width, s->pad_width, s->stride_width);
                     for (int64_t i = 0; i < n; i++)
                         for (int64_t h = top; h < s->in_height; h += s->stride_height)
                             for (int64_t v = left; v < s->in_width; v += s->stride_width) {
@@ -249,7 +245,7 @@ void to_input(const real *g, const real *w, real *x, const Geometry *s) {
                 }
             }
         }
-        free(a), free(b), free(sums), free(row), free(at), free(to);
+        free(a), free(b), free(sums), free(row), free(at), free(to), free(tap);
     }
 }
 
@@ -261,19 +257,14 @@ void to_filters(const real *g, const real *x, real *w, const Geometry *s) {
     {
         real *a = ROOM(real, s->n * s->channels * around.plane), *b = ROOM(real, panels * WIDE * terms);
         real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int32_t *row = ROOM(int32_t, s->channels * taps), *at = ROOM(int32_t, terms);
-        int64_t *to = ROOM(int64_t, s->channels * taps);
-        for (int64_t r = 0; r < s->channels * taps; r++) {
-            row[r] = r / taps * around.plane + r % taps / s->tap_width * around.width + r % s->tap_width;
-            to[r] = r;
-        }
+        int64_t *row = ROOM(int64_t, s->channels * taps), *to = ROOM(int64_t, s->channels * taps), *at = ROOM(int64_t, terms);
+        grid(row, s->channels, around.plane, s->tap_height, around.width, s->tap_width, 1);
+        grid(to, 1, 0, s->channels, taps, taps, 1);
         memset(b, 0, sizeof(real) * panels * WIDE * terms);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
             Part mine = part(s, number, s->channels);
-            for (int64_t k = 0; k < terms; k++)
-                at[k] = k / out * mine.count * around.plane + k % out / s->out_width * s->stride_height * around.width +
-                        k % out % s->out_width * s->stride_width;
+            grid(at, s->n, mine.count * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
             pad(x + (mine.task * s->channels + mine.first) * in, s->tasks * s->channels * in, s->n, mine.count, s->in_height,
                 s->in_width, around, a);
             for (int64_t m = 0; m < s->outputs; m += WIDE)
