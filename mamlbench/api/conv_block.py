@@ -59,7 +59,7 @@ class ConvBlocks(nn.Sequential):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Through all layers."""
+        """Through all layers: ``[n, C, H, W]`` to whatever the last one returns."""
         layers = list(self)
         while layers:
             layer, *layers = layers
