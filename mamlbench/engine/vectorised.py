@@ -37,7 +37,7 @@ class VmapEngine(Engine):
         self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         total: Any = None
-        # where one step at a time is differentiated, the layers' own kernels were measured to gain nothing
+        # where one step at a time is differentiated, derivatives by hand in torch were measured to gain nothing
         twice = method.gradient_order != 1 and self.differentiation == "stored"
         with torch.no_grad(), self._together(batch, twice=twice):
             for chunk in self._chunks(batch):
