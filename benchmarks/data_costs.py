@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 from mamlbench_plugins.datasets.omniglot import Omniglot
 
 TASKS, WAYS, SHOTS, QUERIES = 32, 5, 1, 15
@@ -72,7 +72,7 @@ def judged(name: str, value: float, *, least: bool = False) -> dict[str, Any]:
 
 def measure_sampling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Seconds to have one meta-batch as tensors."""
-    places = DataPlaces((("--data-dir", given.data_dir),), folder / "cache", allow_download=False)
+    places = DataPaths((("--data-dir", given.data_dir),), folder / "cache", allow_download=False)
     pool = Omniglot(Omniglot.Options(), places).splits["train"]
 
     def ours(number: int) -> tuple[int, ...]:
@@ -119,8 +119,12 @@ def learn2learn_batch(data: Path, folder: Path) -> Callable[[int], object] | Non
     print("learn2learn lists its task set (it decodes every drawing once) ...", file=sys.stderr)
     tasks = l2l.vision.benchmarks.get_tasksets(
         "omniglot",
-        train_ways=WAYS, train_samples=SHOTS + QUERIES, test_ways=WAYS, test_samples=SHOTS + QUERIES, root=folder,
-    ).train  # fmt: skip
+        train_ways=WAYS,
+        train_samples=SHOTS + QUERIES,
+        test_ways=WAYS,
+        test_samples=SHOTS + QUERIES,
+        root=folder,
+    ).train
     return lambda number: [tasks.sample() for _ in range(TASKS)]
 
 
@@ -166,8 +170,11 @@ def command(cache: Path, *arguments: str) -> str:
     """What ``mamlbench ... --json`` prints, from a process of its own with this cache folder."""
     done = subprocess.run(
         [sys.executable, "-P", "-m", "mamlbench.cli", *arguments, "--json"],
-        env={**os.environ, "MAMLBENCH_CACHE": str(cache)}, stdout=subprocess.PIPE, text=True, check=False,
-    )  # fmt: skip
+        env={**os.environ, "MAMLBENCH_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
     if done.returncode:
         raise SystemExit(f"mamlbench {' '.join(arguments)} ended with {done.returncode}.")
     return done.stdout

@@ -5,7 +5,7 @@
 Each setting has 3 to 10 training seeds on either side, 100 to 1,000 shared episodes, a spread between seeds from none
 to ten times that of the episodes' mean, up to 16 times more variance between the seeds of one side than of the other,
 and episodes whose difficulty is shared; a third of the settings have accuracies over five queries, the others normal
-scores. No constant was chosen on them. Printed, in per cent of the trials: differences that the marks call significant
+scores. No constant was chosen on them. Printed, in percent of the trials: differences that the marks call significant
 (``safe_p_value``) at 5 % and, times three, at 5/3 % (what Holm's correction of three pairs asks first), and those whose
 95 % interval leaves out the truth. 20,000 trials of a test that is wrong in 5 % give 4.7 to 5.3 %.
 
@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from mamlbench.report.statistics import LEVEL, Array, compare, not_worse_than_the_best
+from mamlbench.report.statistics.comparison import LEVEL, Array, compare, not_worse_than_the_best
 
 AT_ONCE = 4_000_000
 """Scores that are held at a time."""
@@ -51,9 +51,13 @@ def draw_setting(generator: Generator, rows: int) -> Setting:
     spread = generator.choice([0.0, of_mean * np.exp(generator.uniform(np.log(0.1), np.log(10)))], p=[0.1, 0.9])
     ratios = np.sqrt(np.exp(generator.uniform(0, np.log(16), rows)))
     return Setting(
-        generator.integers(3, 11, rows).tolist(), (spread * ratios / ratios.max()).tolist(), episodes,
-        generator.uniform(0, 0.15), generator.choice([0.0, 0.05, 0.1]), float(noise),
-    )  # fmt: skip
+        generator.integers(3, 11, rows).tolist(),
+        (spread * ratios / ratios.max()).tolist(),
+        episodes,
+        generator.uniform(0, 0.15),
+        generator.choice([0.0, 0.05, 0.1]),
+        float(noise),
+    )
 
 
 def draw_scores(setting: Setting, trials: int, generator: Generator) -> list[Array]:
@@ -61,8 +65,9 @@ def draw_scores(setting: Setting, trials: int, generator: Generator) -> list[Arr
     shared = generator.normal(0.6, setting.difficulty, (trials, 1, setting.episodes))
     rows = []
     for count, spread in zip(setting.counts, setting.spreads, strict=True):
-        chance = shared + generator.normal(0, setting.taste, shared.shape) + generator.normal(
-            0, spread, (trials, count, 1))  # fmt: skip
+        chance = (
+            shared + generator.normal(0, setting.taste, shared.shape) + generator.normal(0, spread, (trials, count, 1))
+        )
         if setting.noise:
             rows.append(chance + generator.normal(0, setting.noise, chance.shape))
         else:

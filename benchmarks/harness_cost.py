@@ -19,13 +19,13 @@ import scipy.stats
 from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.engine import keep_memory
 from mamlbench.plugin import load_plugins
-from mamlbench.project import cache_folder
-from mamlbench.runner import plan
-from mamlbench.runner.artefacts import clone
-from mamlbench.runner.assemble import assemble, load_source
-from mamlbench.runner.loop import Loop
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.build import build_experiment, load_source
+from mamlbench.runner.checkpoints import clone
 from mamlbench.runner.meter import Meter
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.runner.plan import plan
+from mamlbench.runner.train import Loop
+from mamlbench.user_config import cache_folder
 
 
 def main() -> None:
@@ -44,7 +44,7 @@ def main() -> None:
     dataset = "glyphs" if given.data_dir is None else "omniglot"
     (spec,) = plan(RunRequest(algorithms=(given.algo,), dataset=dataset), plugins)
     folders = Folders(data=data, cache=cache_folder())
-    experiment = assemble(spec, plugins, load_source(spec, plugins, folders))
+    experiment = build_experiment(spec, plugins, load_source(spec, plugins, folders))
     start = clone(experiment.algorithm.state())
 
     def emit(hook: str, **arguments: object) -> None:
@@ -53,7 +53,7 @@ def main() -> None:
     def bare() -> float:
         began = time.perf_counter()
         for number in range(given.iterations):
-            experiment.algorithm.apply(experiment.direction(number, experiment.draw(number)))
+            experiment.algorithm.apply(experiment.compute_update(number, experiment.draw(number)))
         return time.perf_counter() - began
 
     def harness(loop: Loop) -> float:

@@ -4,7 +4,7 @@
 
 Balanced scores are normal: seeds differ by SEEDS, an algorithm's taste in episodes by TASTE, one seed in one episode
 by NOISE (0.22: the spread of an accuracy over five queries at 60 %). Their mean squares are then independent
-chi-squares, so that they are drawn directly. Printed, in per cent: coverage for each side with a spread of its own and
+chi-squares, so that they are drawn directly. Printed, in percent: coverage for each side with a spread of its own and
 for one spread of both (the gate), and how often the first calls equal algorithms different, as the tables' marks do
 (the test of Cochran and Cox). With ``--fresh N`` the settings are not those on which the interval's constants were
 chosen, but N drawn by chance, as benchmarks/false_alarms.py draws them.
@@ -20,17 +20,29 @@ from false_alarms import draw_setting
 from numpy.random import Generator
 from scipy import stats
 
-from mamlbench.report.cochran import least_significant
-from mamlbench.report.statistics import LEVEL, Array, Spread, error_over_seeds
+from mamlbench.report.statistics.cochran_cox import least_significant
+from mamlbench.report.statistics.comparison import LEVEL, Array, Spread, error_over_seeds
 
 NOISE = 0.22
 COUNTS = ((3, 3), (4, 4), (6, 6), (10, 10), (1, 5), (1, 10), (3, 6))
 SETTINGS = (  # episodes, spread of the seeds on either side, taste
-    (150, 0, 0, 0.05), (150, 0.01, 0.01, 0.05), (150, 0.02, 0.02, 0.05), (150, 0.05, 0.05, 0.05),
-    (600, 0, 0, 0.05), (600, 0.01, 0.01, 0.05), (600, 0.02, 0.02, 0.05), (1000, 0.01, 0.01, 0.1),
-    (150, 0, 0, 0.2), (150, 0.01, 0.01, 0.2), (150, 0, 0, 0), (600, 0.01, 0.01, 0),
-    (150, 0, 0.02, 0.05), (150, 0, 0.05, 0.05), (600, 0.005, 0.03, 0.05), (600, 0, 0.02, 0.05),
-)  # fmt: skip
+    (150, 0, 0, 0.05),
+    (150, 0.01, 0.01, 0.05),
+    (150, 0.02, 0.02, 0.05),
+    (150, 0.05, 0.05, 0.05),
+    (600, 0, 0, 0.05),
+    (600, 0.01, 0.01, 0.05),
+    (600, 0.02, 0.02, 0.05),
+    (1000, 0.01, 0.01, 0.1),
+    (150, 0, 0, 0.2),
+    (150, 0.01, 0.01, 0.2),
+    (150, 0, 0, 0),
+    (600, 0.01, 0.01, 0),
+    (150, 0, 0.02, 0.05),
+    (150, 0, 0.05, 0.05),
+    (600, 0.005, 0.03, 0.05),
+    (600, 0, 0.02, 0.05),
+)
 
 
 def mean_square(variance: float, freedom: int, trials: int, generator: Generator) -> Array:
@@ -40,18 +52,28 @@ def mean_square(variance: float, freedom: int, trials: int, generator: Generator
 
 
 def shares(
-    counts: Sequence[int], episodes: int, seeds: Sequence[float], taste: float, *,
-    same_spread: bool, trials: int, generator: Generator, noise: float = NOISE,
-) -> tuple[float, float]:  # fmt: skip
+    counts: Sequence[int],
+    episodes: int,
+    seeds: Sequence[float],
+    taste: float,
+    *,
+    same_spread: bool,
+    trials: int,
+    generator: Generator,
+    noise: float = NOISE,
+) -> tuple[float, float]:
     """Shares of the trials in which the interval covers the true difference, 0, and in which 0 is called different."""
     spreads = [
         Spread(
             mean_square(spread**2 + noise**2 / episodes, count - 1, trials, generator),
             mean_square(noise**2, (count - 1) * (episodes - 1), trials, generator),
-            1 / count, count - 1,
-        ) if count > 1 else Spread(np.zeros(trials), np.zeros(trials), 1.0, 0)
+            1 / count,
+            count - 1,
+        )
+        if count > 1
+        else Spread(np.zeros(trials), np.zeros(trials), 1.0, 0)
         for count, spread in zip(counts, seeds, strict=True)
-    ]  # fmt: skip
+    ]
     in_episodes = (2 * taste**2 + sum(noise**2 / count for count in counts)) / episodes
     true = in_episodes + sum(spread**2 / count for count, spread in zip(counts, seeds, strict=True))
     between = mean_square(in_episodes, episodes - 1, trials, generator)
@@ -73,9 +95,10 @@ def chosen(trials: int, generator: Generator) -> None:
             nothing = (float("nan"), float("nan"))
             own, one = (
                 shares(counts, episodes, seeds, taste, same_spread=same, trials=trials, generator=generator)
-                if (min(counts) > 2 if not same else seeds[0] == seeds[1]) else nothing
+                if (min(counts) > 2 if not same else seeds[0] == seeds[1])
+                else nothing
                 for same in (False, True)
-            )  # fmt: skip
+            )
             print(
                 f"{counts[0]:2}+{counts[1]:<2}  {episodes:8}  {seeds[0]:7} {seeds[1]:7}  {taste:5}  "
                 f"{100 * own[0]:11.1f}  {100 * one[0]:10.1f}  {100 * own[1]:16.2f}"
@@ -87,10 +110,23 @@ def fresh(settings: int, trials: int, generator: Generator) -> None:
     found = []
     for _ in range(settings):
         drawn = draw_setting(generator, 2)
-        found.append((*reversed(shares(
-            drawn.counts, drawn.episodes, drawn.spreads, drawn.taste,
-            same_spread=False, trials=trials, generator=generator, noise=drawn.noise or NOISE,
-        )), drawn))  # fmt: skip
+        found.append(
+            (
+                *reversed(
+                    shares(
+                        drawn.counts,
+                        drawn.episodes,
+                        drawn.spreads,
+                        drawn.taste,
+                        same_spread=False,
+                        trials=trials,
+                        generator=generator,
+                        noise=drawn.noise or NOISE,
+                    )
+                ),
+                drawn,
+            )
+        )
     print("called different  covered  setting")
     for alarms, covered, drawn in sorted(found):
         print(f"{100 * alarms:16.2f}  {100 * covered:7.1f}  {drawn.counts} {np.round(drawn.spreads, 4)} {drawn[2:]}")

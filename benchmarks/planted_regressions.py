@@ -24,15 +24,15 @@ import numpy as np
 
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
-from mamlbench.project import cache_folder
 from mamlbench.record import RunRecord
 from mamlbench.report import Reading, read_records
 from mamlbench.report.gate import Outcome, Threshold, compare_records, parse_thresholds
-from mamlbench.runner import plan_suite
-from mamlbench.runner.rerun import Turn, rerun
-from mamlbench.runner.revision import Code
-from mamlbench.spec import Folders, RunSpec
+from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.reruns.git_revision import Code
+from mamlbench.runner.reruns.rerun import Turn, rerun
+from mamlbench.runner.suites.run_suite import plan_suite
 from mamlbench.suite import Suite, read_changes, read_suite
+from mamlbench.user_config import cache_folder
 
 HERE = Path(__file__).parent
 PLANTS = sorted(path.stem for path in (HERE / "plants").glob("*.py"))

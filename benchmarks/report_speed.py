@@ -35,17 +35,20 @@ from mamlbench.record import (
     RunRecord,
     Segment,
 )
-from mamlbench.spec import Component, Protocol, RunSpec, Training
+from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
 ROOT = Path(__file__).parents[1]
 SEEDS = 3
 ENVIRONMENT = Environment(
-    python="3.11.7", platform="Linux x86_64", cpu="CPU", cores=2, threads=2, packages={"torch": "2.14.1"},
+    python="3.11.7",
+    platform="Linux x86_64",
+    cpu="CPU",
+    cores=2,
+    threads=2,
+    packages={"torch": "2.14.1"},
     code_hash="0123456789abcdef",
-)  # fmt: skip
-DATA = DataFacts(
-    content_hash="data", split_hashes={"test": "split"}, split_sizes={}, licence="MIT", publishable=True
-)  # fmt: skip
+)
+DATA = DataFacts(content_hash="data", split_hashes={"test": "split"}, split_sizes={}, license="MIT", publishable=True)
 
 
 def specs(episodes: int) -> Iterator[RunSpec]:
@@ -60,7 +63,7 @@ def specs(episodes: int) -> Iterator[RunSpec]:
                 backbone=Component(name="conv4-strided", options={"width": width}),
                 sampler=Component(name="fresh"),
                 protocol=Protocol(ways=ways, shots=shots, test_episodes=episodes),
-                training=Training(iterations=500, meta_batch=32, shots=shots, queries=1, validate_every=63),
+                training=Training(iterations=500, meta_batch_size=32, shots=shots, queries=1, validate_every=63),
                 preset="quick",
                 seed=seed,
             )
@@ -74,19 +77,41 @@ def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
         score=interval, untrained=interval, gain=interval, episode_scores=scores, untrained_episode_scores=scores
     )
     test = Evaluation(
-        split="test", protocol=spec.protocol, adaptation_steps=3, metric="accuracy", unit="%", higher_is_better=True,
-        modes=dict.fromkeys(spec.protocol.modes, result), score_after_step=[0.2, 0.8], steps_reported=[0, 1],
-    )  # fmt: skip
+        split="test",
+        protocol=spec.protocol,
+        adaptation_steps=3,
+        metric="accuracy",
+        unit="%",
+        higher_is_better=True,
+        modes=dict.fromkeys(spec.protocol.modes, result),
+        score_after_step=[0.2, 0.8],
+        steps_reported=[0, 1],
+    )
     measured = Measurement(
         segments={name: Segment(wall=1.0, device=2.0) for name in ("data", "train", "evaluate", "checkpoint", "other")},
-        warmup=Segment(), wall_seconds=100.0, device_seconds=200.0 + generator.normal(), device_clock="cpu",
-        peak_memory_bytes=2**29, iterations=500, iterations_per_second=4.0, examples_seen=80_000,
-    )  # fmt: skip
+        warmup=Segment(),
+        wall_seconds=100.0,
+        device_seconds=200.0 + generator.normal(),
+        device_clock="cpu",
+        peak_memory_bytes=2**29,
+        iterations=500,
+        iterations_per_second=4.0,
+        examples_seen=80_000,
+    )
     curve = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, loss=0.5, validation=0.8) for i in range(8)]
     return RunRecord(
-        spec=spec, spec_hash=spec.hash, fingerprint="f", attempt=1, status="finished", started="2026-01-01T00:00:00",
-        environment=ENVIRONMENT, data=DATA, measurement=measured, curve=curve, test=test,
-    )  # fmt: skip
+        spec=spec,
+        spec_hash=spec.hash,
+        fingerprint="f",
+        attempt=1,
+        status="finished",
+        started="2026-01-01T00:00:00",
+        environment=ENVIRONMENT,
+        data=DATA,
+        measurement=measured,
+        curve=curve,
+        test=test,
+    )
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from mamlbench.cli.commands.info import describe
 from mamlbench.cli.main import COMMANDS, cli
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import PROJECT, load_plugins
-from mamlbench.plugin import spec as hooks
+from mamlbench.plugin import hookspecs as hooks
 from mamlbench.testing import CHECKS
 
 ROOT = Path(__file__).parents[1]
@@ -38,18 +38,37 @@ MODULES = ("mamlbench", "mamlbench.api", "mamlbench.testing")
 """Public through ``__all__``."""
 SOME = {
     "mamlbench.errors": (
-        "ExitCode", "MamlbenchError", "ConfigError", "MissingDependencyError", "DataError", "MissingDataError",
-        "CacheError", "DamagedError", "RunFailedError", "DivergedError", "NothingToDoError",
+        "ExitCode",
+        "MamlbenchError",
+        "ConfigError",
+        "MissingDependencyError",
+        "DataError",
+        "MissingDataError",
+        "CacheError",
+        "DamagedError",
+        "RunFailedError",
+        "DivergedError",
+        "NothingToDoError",
     ),
     "mamlbench.plugin": ("Entry", "PluginReport"),
-    "mamlbench.project": ("Project",),
+    "mamlbench.user_config": ("Project",),
     "mamlbench.record": (
-        "RunRecord", "Evaluation", "Adaptation", "Interval", "ModeResult", "Measurement", "Segment", "CurvePoint",
-        "DataFacts", "Environment", "OwnPicture", "HeldOut",
+        "RunRecord",
+        "Evaluation",
+        "Adaptation",
+        "Interval",
+        "ModeResult",
+        "Measurement",
+        "Segment",
+        "CurvePoint",
+        "DataFacts",
+        "Environment",
+        "LabeledImage",
+        "HeldOut",
     ),
-    "mamlbench.spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders", "Published"),
+    "mamlbench.run_spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders", "Published"),
     "mamlbench.testing.pytest": ("Project", "Done", "project"),
-}  # fmt: skip
+}
 """Of these modules some names are public: what public functions take, return or raise."""
 SPECIAL = {"__call__", "__add__"}
 """Methods that are public though they begin with an underscore."""

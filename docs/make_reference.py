@@ -19,7 +19,7 @@ from mamlbench.cli.commands.info import describe
 from mamlbench.cli.main import COMMANDS, cli
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import PROJECT, Entry, load_plugins
-from mamlbench.plugin import spec as hooks
+from mamlbench.plugin import hookspecs as hooks
 from mamlbench.testing import CHECKS
 
 PAGE = Path(__file__).with_name("reference.md")

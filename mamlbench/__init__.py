@@ -11,18 +11,18 @@ from mamlbench.plugin.markers import hookimpl
 
 if TYPE_CHECKING:
     from mamlbench.report import load_records
-    from mamlbench.runner.calls import adapt, evaluate, run
-    from mamlbench.runner.perform import perform
+    from mamlbench.runner.execute import perform
+    from mamlbench.runner.python_api import adapt, evaluate, run
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
 
 # Torch is imported with these only: `import mamlbench` and the command line answer at once.
 _LAZY = {
-    "run": "mamlbench.runner",
-    "evaluate": "mamlbench.runner",
-    "adapt": "mamlbench.runner",
-    "perform": "mamlbench.runner",
+    "run": "mamlbench.runner.python_api",
+    "evaluate": "mamlbench.runner.python_api",
+    "adapt": "mamlbench.runner.python_api",
+    "perform": "mamlbench.runner.execute",
     "load_records": "mamlbench.report",
 }
 

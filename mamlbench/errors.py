@@ -19,12 +19,12 @@ class ExitCode(IntEnum):
     RUN_FAILED = 6
 
 
-class Problem(str):
+class ConfigProblem(str):
     """A sentence about one thing that is wrong, and the key under which a user gave it, where that is known."""
 
     __slots__ = ("key",)
 
-    def __new__(cls, text: str, key: str = "") -> Problem:
+    def __new__(cls, text: str, key: str = "") -> ConfigProblem:
         problem = super().__new__(cls, text)
         problem.key = getattr(text, "key", "") or key
         return problem
@@ -63,9 +63,9 @@ class CacheError(DataError):
 
 
 class DamagedError(DataError):
-    """Pictures that cannot be decoded; the message names the first ones, ``damaged`` all of them."""
+    """Images that cannot be decoded; the message names the first ones, ``damaged`` all of them."""
 
-    def __init__(self, damaged: Sequence[str], what: str = "picture", mend: str = "replace them") -> None:
+    def __init__(self, damaged: Sequence[str], what: str = "image", mend: str = "replace them") -> None:
         self.damaged = tuple(damaged)
         plural = "s" if len(damaged) > 1 else ""
         super().__init__(

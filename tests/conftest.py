@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from mamlbench.project import KERNELS_VARIABLE, kernels_folder
+from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 # Examples are derived from the test itself, so that a failure is the same one on every machine.
 settings.register_profile("mamlbench", deadline=None, derandomize=True, max_examples=50)
@@ -82,12 +82,14 @@ def toy_plugin():
 @pytest.fixture
 def make_algorithm():
     """Build an algorithm in float64 on a tiny network: ``make_algorithm("maml", engine, inner_lr=0.1)``."""
-    from mamlbench.api import Classification, Model, Workbench
+    from mamlbench.api import Classification, MethodContext, Model
     from mamlbench.engine import VmapEngine
     from mamlbench.plugin import load_plugins
     from mamlbench_plugins.backbones.conv4 import StridedConv4
 
-    def make(name, engine=None, *, backbone=None, shape=(1, 14, 14), problem=None, pooled=None, iterations=10, **given):
+    def make(
+        name, engine=None, *, backbone=None, shape=(1, 14, 14), objective=None, pooled=None, iterations=10, **given
+    ):
         import torch
 
         plugin = load_plugins().registry.load("algorithm", name)
@@ -98,10 +100,10 @@ def make_algorithm():
                 torch.manual_seed(0)
                 return Model(built.build(shape, outputs).double())
 
-        bench = Workbench(
+        bench = MethodContext(
             build=build,
-            problem=problem or Classification(3),
-            pooled_problem=pooled or Classification(7),
+            objective=objective or Classification(3),
+            pooled_objective=pooled or Classification(7),
             engine=engine or VmapEngine(),
             iterations=iterations,
             shots=2,
@@ -113,7 +115,7 @@ def make_algorithm():
 
 @pytest.fixture
 def make_batch():
-    """Random float64 episodes: ``make_batch(tasks)`` gives 3-way 2-shot 2-query tasks of 1x14x14 pictures."""
+    """Random float64 episodes: ``make_batch(tasks)`` gives 3-way 2-shot 2-query tasks of 1x14x14 images."""
     import torch
 
     from mamlbench.api import EpisodeBatch, Examples

@@ -17,7 +17,7 @@ HEAVY = ["torch", "torchvision", "pandas", "scipy", "matplotlib"]
 @pytest.mark.parametrize(
     "code",
     [
-        "import mamlbench, mamlbench.plugin, mamlbench.record, mamlbench.spec",
+        "import mamlbench, mamlbench.plugin, mamlbench.record, mamlbench.run_spec",
         "import mamlbench.plugin as p; assert p.load_plugins().registry.names('algorithm')",
         "import mamlbench.record as r; r.current_environment()",
     ],

@@ -8,9 +8,9 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from mamlbench.plugin import load_plugins
-from mamlbench.runner import plan_suite
-from mamlbench.runner.schema import suite_schema
-from mamlbench.spec import Folders
+from mamlbench.run_spec import Folders
+from mamlbench.runner.json_schemas import suite_schema
+from mamlbench.runner.suites.run_suite import plan_suite
 from mamlbench.suite import Settings, SuiteFile, read_suite
 
 ROOT = Path(__file__).parents[1]

@@ -92,10 +92,14 @@ def act(tmp_path):
             }
             given = {name: values[each] for name, each in expressions.items()}
             surroundings = {
-                "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "RUNNER_TEMP": str(temp), "VERDICT": str(verdict),
-                "GITHUB_OUTPUT": str(outputs), "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
-                "GITHUB_WORKSPACE": str(tmp_path / "work"), "CALLS": str(tmp_path / "calls"),
-            }  # fmt: skip
+                "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
+                "RUNNER_TEMP": str(temp),
+                "VERDICT": str(verdict),
+                "GITHUB_OUTPUT": str(outputs),
+                "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+                "GITHUB_WORKSPACE": str(tmp_path / "work"),
+                "CALLS": str(tmp_path / "calls"),
+            }
             command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]  # as GitHub runs it
             done = subprocess.run(
                 command,
@@ -143,8 +147,19 @@ def test_the_action_runs_the_base_revision_by_turns_and_judges_that_once_more(ac
     assert status == 5
     assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
     folder = tmp_path / "temp" / "mamlbench"
-    assert calls[1][1:] == ["abc123", str(folder / "head"), "--rerun-base", "--repeats", "7", "--rerun-dir",
-                            str(folder / "again"), "--fail", "milliseconds:+10%", "--format", "md"]  # fmt: skip
+    assert calls[1][1:] == [
+        "abc123",
+        str(folder / "head"),
+        "--rerun-base",
+        "--repeats",
+        "7",
+        "--rerun-dir",
+        str(folder / "again"),
+        "--fail",
+        "milliseconds:+10%",
+        "--format",
+        "md",
+    ]
     assert calls[2][1:3] == [str(folder / "again" / side) for side in ("base", "head")]
     assert "--rerun-base" not in calls[2], "it is a second look at the same runs"
 

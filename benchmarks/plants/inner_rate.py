@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from mamlbench.api import Workbench
+from mamlbench.api import MethodContext
 from mamlbench_plugins.algorithms.maml import MAML
 
 _init = MAML.__init__
 
 
-def _ten_times(self: MAML, bench: Workbench, options: Any) -> None:
-    _init(self, bench, options.model_copy(update={"inner_lr": 10 * options.inner_lr}))
+def _ten_times(self: MAML, context: MethodContext, options: Any) -> None:
+    _init(self, context, options.model_copy(update={"inner_lr": 10 * options.inner_lr}))
 
 
 MAML.__init__ = _ten_times  # type: ignore[method-assign]

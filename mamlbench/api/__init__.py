@@ -1,140 +1,209 @@
-"""The contracts: the only module that a plugin's classes need to import from."""
+"""The contracts: the only module that a plugin needs to import from.
 
-from mamlbench.api.algorithm import (
-    Algorithm,
-    Direction,
-    GradientBased,
-    InnerLoop,
-    Learner,
-    OuterStep,
-    Workbench,
-    copy_into,
-    prefixed,
-    tree_map,
-    unprefixed,
-)
-from mamlbench.api.augment import Augmentation
-from mamlbench.api.backbone import (
-    Backbone,
-    BatchNorm,
-    Network,
-    Statistics,
-    record_statistics,
-    replay_statistics,
-)
-from mamlbench.api.class_pool import ClassPool, Normalisation, Rotations
-from mamlbench.api.conv_block import ConvBlocks, RectifiedNorm
-from mamlbench.api.convolution import Convolution
-from mamlbench.api.engine import Engine, MetaLearned
-from mamlbench.api.episodes import EpisodeBatch, Examples
-from mamlbench.api.fixed_features import with_fixed_features
-from mamlbench.api.gradients import grad, grad_and_value, pull_back
-from mamlbench.api.hashing import Keys, draw, mix, seed_key, uniform
-from mamlbench.api.inner_gradient import inner_gradient
-from mamlbench.api.launcher import Emit, Job, Launcher
-from mamlbench.api.minibatches import minibatch_order, take
-from mamlbench.api.model import Model, Parameters
-from mamlbench.api.noise import DropBlock, Dropout, Noise, chosen, training_noise
-from mamlbench.api.options import Options
-from mamlbench.api.outer import OuterOptimizer, OuterOptions, Schedule, scheduled
-from mamlbench.api.packed import ImageStream, PackedImages, image_hashes, packed_images, prepared_images
-from mamlbench.api.peer import Peer, PeerTraining, PeerWork
-from mamlbench.api.pictures import Fit, PictureFile, PictureFormat, Progress, decoded, is_picture, tell
-from mamlbench.api.pooled_norm import PooledNorm
-from mamlbench.api.problem import Classification, Metric, Problem, Regression
-from mamlbench.api.sampler import TaskSampler
-from mamlbench.api.sources import SPLITS, DataPlaces, Finding, SourceInfo, TaskPool, TaskSource, ignore
-from mamlbench.api.together import maps_together
-from mamlbench.api.tracker import Tracker
-from mamlbench.spec import Mode, Preset, Setting
+Names are imported when they are first used, so that a tracker or a launcher loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mamlbench.api.algorithm import (
+        AdaptedTasks,
+        Algorithm,
+        GradientBased,
+        InnerLoop,
+        MetaOptimized,
+        MethodContext,
+        OuterUpdate,
+    )
+    from mamlbench.api.backbone import Backbone
+    from mamlbench.api.engine import Engine, InnerLoopMethod
+    from mamlbench.api.fixed_features import share_query_features
+    from mamlbench.api.launcher import Emit, Job, Launcher
+    from mamlbench.api.peer import Peer, PeerTraining, PeerWork
+    from mamlbench.api.tracker import Tracker
+    from mamlbench.data.augmentation import Augmentation
+    from mamlbench.data.counter_rng import Keys, hash64, sample_without_replacement, seed_key, uniform
+    from mamlbench.data.dataset import SPLITS, DataPaths, Dataset, DatasetInfo, LocalCopy, TaskSplit, no_progress
+    from mamlbench.data.episodes import EpisodeBatch, Examples
+    from mamlbench.data.image_cache import CachedImages, ImageStream, cached_images, image_hashes, load_cached_images
+    from mamlbench.data.image_decoding import (
+        Fit,
+        ImageFile,
+        ImageFormat,
+        ProgressCallback,
+        decode_images,
+        is_image,
+        with_progress,
+    )
+    from mamlbench.data.image_split import ImageSplit, Normalization, Rotations
+    from mamlbench.data.minibatches import gather, minibatch_order
+    from mamlbench.data.sampler import TaskSampler
+    from mamlbench.errors import ConfigError, DataError, MamlbenchError, MissingDataError, MissingDependencyError
+    from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
+    from mamlbench.nn.batch_norm_max_pool import BatchNormMaxPool
+    from mamlbench.nn.conv2d import Convolution
+    from mamlbench.nn.conv_block import BatchNormReLU, ConvBlocks
+    from mamlbench.nn.dropout import DropBlock, Dropout, StochasticLayer, bernoulli_mask, noise_key_scope
+    from mamlbench.nn.gradients import grad, grad_and_value, vjp
+    from mamlbench.nn.inner_gradient import inner_gradient
+    from mamlbench.nn.model import Model, Parameters
+    from mamlbench.nn.network import Network
+    from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions, Schedule, scheduled
+    from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
+    from mamlbench.nn.vmap_context import vmap_context
+    from mamlbench.objectives import Classification, Metric, Objective, Regression
+    from mamlbench.plugin.hookspecs import Register
+    from mamlbench.plugin.markers import hookimpl
+    from mamlbench.run_spec import Mode, Preset, Setting
+    from mamlbench.run_spec.options import Options
+
+_HOMES = {
+    "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
+    "mamlbench.api.backbone": "Backbone",
+    "mamlbench.api.engine": "Engine InnerLoopMethod",
+    "mamlbench.api.fixed_features": "share_query_features",
+    "mamlbench.api.launcher": "Emit Job Launcher",
+    "mamlbench.api.peer": "Peer PeerTraining PeerWork",
+    "mamlbench.api.tracker": "Tracker",
+    "mamlbench.data.augmentation": "Augmentation",
+    "mamlbench.data.counter_rng": "Keys hash64 sample_without_replacement seed_key uniform",
+    "mamlbench.data.dataset": "SPLITS DataPaths Dataset DatasetInfo LocalCopy TaskSplit no_progress",
+    "mamlbench.data.episodes": "EpisodeBatch Examples",
+    "mamlbench.data.image_cache": "CachedImages ImageStream cached_images image_hashes load_cached_images",
+    "mamlbench.data.image_decoding": "Fit ImageFile ImageFormat ProgressCallback decode_images is_image with_progress",
+    "mamlbench.data.image_split": "ImageSplit Normalization Rotations",
+    "mamlbench.data.minibatches": "gather minibatch_order",
+    "mamlbench.data.sampler": "TaskSampler",
+    "mamlbench.errors": "ConfigError DataError MamlbenchError MissingDataError MissingDependencyError",
+    "mamlbench.nn.batch_norm": "BatchNorm BatchStats record_statistics replay_statistics",
+    "mamlbench.nn.batch_norm_max_pool": "BatchNormMaxPool",
+    "mamlbench.nn.conv2d": "Convolution",
+    "mamlbench.nn.conv_block": "BatchNormReLU ConvBlocks",
+    "mamlbench.nn.dropout": "DropBlock Dropout StochasticLayer bernoulli_mask noise_key_scope",
+    "mamlbench.nn.gradients": "grad grad_and_value vjp",
+    "mamlbench.nn.inner_gradient": "inner_gradient",
+    "mamlbench.nn.model": "Model Parameters",
+    "mamlbench.nn.network": "Network",
+    "mamlbench.nn.optimizers": "OuterOptimizer OuterOptions Schedule scheduled",
+    "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
+    "mamlbench.nn.vmap_context": "vmap_context",
+    "mamlbench.objectives": "Classification Metric Objective Regression",
+    "mamlbench.plugin.hookspecs": "Register",
+    "mamlbench.plugin.markers": "hookimpl",
+    "mamlbench.run_spec": "Mode Preset Setting",
+    "mamlbench.run_spec.options": "Options",
+}
+"""Modules and the names that plugins need of them. A test compares them with the imports above."""
+
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "SPLITS",
+    "AdaptedTasks",
     "Algorithm",
     "Augmentation",
     "Backbone",
     "BatchNorm",
-    "ClassPool",
+    "BatchNormMaxPool",
+    "BatchNormReLU",
+    "BatchStats",
+    "CachedImages",
     "Classification",
+    "ConfigError",
     "ConvBlocks",
     "Convolution",
-    "DataPlaces",
-    "Direction",
+    "DataError",
+    "DataPaths",
+    "Dataset",
+    "DatasetInfo",
     "DropBlock",
     "Dropout",
     "Emit",
     "Engine",
     "EpisodeBatch",
     "Examples",
-    "Finding",
     "Fit",
     "GradientBased",
+    "ImageFile",
+    "ImageFormat",
+    "ImageSplit",
     "ImageStream",
     "InnerLoop",
+    "InnerLoopMethod",
     "Job",
     "Keys",
     "Launcher",
-    "Learner",
-    "MetaLearned",
+    "LocalCopy",
+    "MamlbenchError",
+    "MetaOptimized",
+    "MethodContext",
     "Metric",
+    "MissingDataError",
+    "MissingDependencyError",
     "Mode",
     "Model",
     "Network",
-    "Noise",
-    "Normalisation",
+    "Normalization",
+    "Objective",
     "Options",
     "OuterOptimizer",
     "OuterOptions",
-    "OuterStep",
-    "PackedImages",
+    "OuterUpdate",
     "Parameters",
     "Peer",
     "PeerTraining",
     "PeerWork",
-    "PictureFile",
-    "PictureFormat",
-    "PooledNorm",
     "Preset",
-    "Problem",
-    "Progress",
-    "RectifiedNorm",
+    "ProgressCallback",
+    "Register",
     "Regression",
     "Rotations",
     "Schedule",
     "Setting",
-    "SourceInfo",
-    "Statistics",
-    "TaskPool",
+    "StochasticLayer",
     "TaskSampler",
-    "TaskSource",
+    "TaskSplit",
     "Tracker",
-    "Workbench",
-    "chosen",
+    "bernoulli_mask",
+    "cached_images",
     "copy_into",
-    "decoded",
-    "draw",
+    "decode_images",
+    "gather",
     "grad",
     "grad_and_value",
-    "ignore",
+    "hash64",
+    "hookimpl",
     "image_hashes",
     "inner_gradient",
-    "is_picture",
-    "maps_together",
+    "is_image",
+    "load_cached_images",
     "minibatch_order",
-    "mix",
-    "packed_images",
+    "no_progress",
+    "noise_key_scope",
     "prefixed",
-    "prepared_images",
-    "pull_back",
     "record_statistics",
     "replay_statistics",
+    "sample_without_replacement",
     "scheduled",
     "seed_key",
-    "take",
-    "tell",
-    "training_noise",
+    "share_query_features",
     "tree_map",
     "uniform",
     "unprefixed",
-    "with_fixed_features",
+    "vjp",
+    "vmap_context",
+    "with_progress",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'mamlbench.api' has no attribute '{name}'")
+    value = globals()[name] = getattr(importlib.import_module(_HOME_OF[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """Name what is imported when it is first used too, for completion and ``help``."""
+    return sorted({*globals(), *__all__})

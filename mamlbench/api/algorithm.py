@@ -8,38 +8,38 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 from torch import Tensor
-from torch.utils import _pytree as pytree
 
 from mamlbench.api.engine import Engine
-from mamlbench.api.episodes import EpisodeBatch, Examples
-from mamlbench.api.model import Model, Parameters
-from mamlbench.api.options import Options
-from mamlbench.api.outer import OuterOptimizer, OuterOptions
-from mamlbench.api.problem import Problem
-from mamlbench.spec import Mode, Preset
+from mamlbench.data.episodes import EpisodeBatch, Examples
+from mamlbench.nn.model import Model, Parameters
+from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions
+from mamlbench.nn.pytree import copy_into, prefixed, unprefixed
+from mamlbench.objectives import Objective
+from mamlbench.run_spec import Mode, Preset
+from mamlbench.run_spec.options import Options
 
 
-class Direction(NamedTuple):
+class OuterUpdate(NamedTuple):
     """What a batch says about the next update, as sums, so that chunks of tasks and ranks can be added up.
 
     Attributes:
         sums: one tensor per meta-parameter, by name and of its shape, summed over tasks.
         loss: the training loss summed over tasks, a scalar ``[]``.
-        count: number of tasks (or of labelled examples).
+        count: number of tasks (or of labeled examples).
         carry: what a sequential method hands from one batch to the next.
     """
 
     sums: Parameters  # one tensor per meta-parameter, summed over tasks
     loss: Tensor  # [] training loss, summed over tasks
-    count: int  # type: ignore[assignment]  # number of tasks (or labelled examples)
+    count: int  # type: ignore[assignment]  # number of tasks (or labeled examples)
     carry: Any = None  # what a sequential method hands from one batch to the next
 
-    def __add__(self, other: object) -> Direction:
+    def __add__(self, other: object) -> OuterUpdate:
         """Take two parts of a batch together; ``carry`` is the later part's."""
-        if not isinstance(other, Direction):
+        if not isinstance(other, OuterUpdate):
             return NotImplemented
         sums = {name: value + other.sums[name] for name, value in self.sums.items()}
-        return Direction(sums, self.loss + other.loss, self.count + other.count, other.carry)
+        return OuterUpdate(sums, self.loss + other.loss, self.count + other.count, other.carry)
 
     @property
     def mean(self) -> Parameters:
@@ -48,21 +48,21 @@ class Direction(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Workbench:
+class MethodContext:
     """What the harness hands to an algorithm.
 
     Args:
-        build: makes the backbone's network with that many outputs, initialised from the run's seed.
-        problem: the problem of one task.
-        pooled_problem: all training classes (or all training functions) at once, for pretraining.
+        build: makes the backbone's network with that many outputs, initialized from the run's seed.
+        objective: loss and metrics of one task.
+        pooled_objective: the same of all training classes (or all training functions) at once, for pretraining.
         engine: runs per-task functions over tasks.
         iterations: planned meta-iterations, for schedules.
         shots: support examples per class in training episodes.
     """
 
     build: Callable[[int], Model]
-    problem: Problem
-    pooled_problem: Problem
+    objective: Objective
+    pooled_objective: Objective
     engine: Engine
     iterations: int
     shots: int
@@ -75,13 +75,13 @@ class Algorithm(ABC):
         Options: the method's options; each field has a default and a description.
         presets: settings by name, data set and protocol, each with its source.
         gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
-        feeds_on: 'episodes', or 'examples' of all training classes with their labels.
-        vectorised: whether the functions of one task can be run for many at once; where False, only the loop is right.
+        trains_on: 'episodes', or 'examples' of all training classes with their labels.
+        vectorized: whether the functions of one task can be run for many at once; where False, only the loop is right.
         additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
-            apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labelled
+            apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labeled
             examples it is asked without batch norm, which ties a minibatch together in any case.
         equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
-        meta: what training learns and a model artefact keeps.
+        meta: what training learns and a model artifact keeps.
 
     ``mamlbench check`` holds a method to each of these.
     """
@@ -89,33 +89,33 @@ class Algorithm(ABC):
     Options: ClassVar[type[Options]] = Options
     presets: ClassVar[tuple[Preset, ...]] = ()
     gradient_order: ClassVar[int | None] = None
-    feeds_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
-    vectorised: ClassVar[bool] = True
+    trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
+    vectorized: ClassVar[bool] = True
     additive: bool = True
     equivariant: ClassVar[bool] = False
     meta: Parameters
 
-    def __init__(self, bench: Workbench, options: Any) -> None:
-        self.bench = bench
-        self.engine = bench.engine
-        self.problem = bench.problem
+    def __init__(self, context: MethodContext, options: Any) -> None:
+        self.context = context
+        self.engine = context.engine
+        self.objective = context.objective
         self.options = options
 
     @abstractmethod
-    def direction(self, batch: Any) -> Direction:
+    def compute_update(self, batch: Any) -> OuterUpdate:
         """Compute what to do next; nothing is changed.
 
         Args:
             batch: an EpisodeBatch of T tasks, support and query x ``[T, n, *input_shape]``; or, where the method feeds
-                on them, labelled Examples, x ``[n, *input_shape]``.
+                on them, labeled Examples, x ``[n, *input_shape]``.
         """
 
     @abstractmethod
-    def apply(self, direction: Direction) -> None:
-        """Take the outer step: change ``meta``, the optimiser, and whatever else training changes."""
+    def apply(self, update: OuterUpdate) -> None:
+        """Take the outer step: change ``meta``, the optimizer, and whatever else training changes."""
 
     @abstractmethod
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
         """Yield the learners of T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is.
 
         Args:
@@ -139,7 +139,7 @@ class Algorithm(ABC):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restore what ``state`` returned, by name and bit for bit."""
 
-    def adapt(self, support: Examples, keys: Tensor) -> Learner:
+    def adapt(self, support: Examples, keys: Tensor) -> AdaptedTasks:
         """Adapt to T support sets (x ``[T, n, *input_shape]``, keys int64 ``[T]``) and return their learner.
 
         Raises RuntimeError where ``adaptation`` yields none.
@@ -152,7 +152,7 @@ class Algorithm(ABC):
         return learner
 
 
-class Learner:
+class AdaptedTasks:
     """T adapted tasks.
 
     Args:
@@ -172,8 +172,9 @@ class Learner:
         if self.states is None:
             return algorithm.engine.map(  # type: ignore[no-any-return]
                 lambda support, x: algorithm.predict(algorithm.initial_state(support), support.x, x, mode),
-                self.support, x,
-            )  # fmt: skip
+                self.support,
+                x,
+            )
         return algorithm.engine.map(  # type: ignore[no-any-return]
             lambda state, support_x, x: algorithm.predict(state, support_x, x, mode), self.states, self.support.x, x
         )
@@ -209,7 +210,7 @@ class InnerLoop(Algorithm):
     def initial_state(self, support: Examples) -> Any:
         return self.init(self.meta, support)
 
-    def prepared(self, support: Examples) -> Examples:
+    def prepare_support(self, support: Examples) -> Examples:
         """What the test-time steps see of T support sets ``[T, n, ...]``: the examples themselves unless overridden."""
         return support
 
@@ -217,10 +218,10 @@ class InnerLoop(Algorithm):
         """The support examples ``[T, n, ...]`` that step number ``step`` sees (0: the first); all unless overridden."""
         return support
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
-        yield Learner(self, None, support)
-        seen = self.prepared(support)
-        yield from (Learner(self, states, support) for states in self.inner_loop(seen, keys, self.test_steps))
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+        yield AdaptedTasks(self, None, support)
+        seen = self.prepare_support(support)
+        yield from (AdaptedTasks(self, states, support) for states in self.inner_loop(seen, keys, self.test_steps))
 
     def inner_loop(self, support: Examples, keys: Tensor, steps: int, *, training: bool = False) -> Iterator[Any]:
         """Yield the states of T tasks after 1, 2, ... steps: the pytree of ``step``, with a leading dimension T.
@@ -246,16 +247,16 @@ class InnerLoop(Algorithm):
         return self.model.predict(self.parameters(state), support_x, x, mode)
 
 
-class OuterStep(InnerLoop):
-    """A method whose meta-parameters an outer optimiser moves along the mean direction.
+class MetaOptimized(InnerLoop):
+    """A method whose meta-parameters an outer optimizer moves along the mean direction.
 
     Set ``meta`` and ``outer`` in ``__init__``, and write ``direction``.
     """
 
     outer: OuterOptimizer
 
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
+    def apply(self, update: OuterUpdate) -> None:
+        self.outer.step(update.mean)
 
     def state(self) -> dict[str, Tensor]:
         return {**prefixed("meta", self.meta), **prefixed("outer", self.outer.state())}
@@ -265,10 +266,10 @@ class OuterStep(InnerLoop):
         self.outer.load_state(unprefixed("outer", state))
 
 
-class GradientBased(OuterStep):
+class GradientBased(MetaOptimized):
     """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
 
-    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimiser. A method that learns
+    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimizer. A method that learns
     more than the network's parameters says so in ``initial_meta``.
     """
 
@@ -276,11 +277,11 @@ class GradientBased(OuterStep):
     gradient_order: ClassVar[int] = 2
     train_steps: int
 
-    def __init__(self, bench: Workbench, options: Any) -> None:
-        super().__init__(bench, options)
-        self._model = bench.build(bench.problem.outputs)
+    def __init__(self, context: MethodContext, options: Any) -> None:
+        super().__init__(context, options)
+        self._model = context.build(context.objective.outputs)
         self.meta = self.initial_meta()
-        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+        self.outer = OuterOptimizer(self.meta, options, context.iterations)
 
     def initial_meta(self) -> Parameters:
         """What training learns, by name, as it is before training: the network's parameters unless overridden."""
@@ -297,30 +298,6 @@ class GradientBased(OuterStep):
     def parameters(self, state: Any) -> Parameters:
         return state  # type: ignore[no-any-return]
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         sums, loss = self.engine.meta_gradient(self, self.meta, batch, self.train_steps)
-        return Direction(sums, loss, batch.tasks)
-
-
-def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Put ``prefix/`` before every name; tensors of any shape."""
-    return {f"{prefix}/{name}": value for name, value in tensors.items()}
-
-
-def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Take the tensors, of any shape, whose names begin with ``prefix/``, and name them without it."""
-    return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
-
-
-def copy_into(target: Parameters, source: Parameters) -> None:
-    """Overwrite the values of ``target`` in place by those of the same name and shape.
-
-    Raises KeyError where a name is missing in ``source``.
-    """
-    for name, value in target.items():
-        value.copy_(source[name])
-
-
-def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply ``function`` leaf by leaf to pytrees of equal structure."""
-    return pytree.tree_map(function, *trees)
+        return OuterUpdate(sums, loss, batch.tasks)

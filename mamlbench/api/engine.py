@@ -8,11 +8,11 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from mamlbench.api.episodes import EpisodeBatch, Examples
-from mamlbench.api.model import Parameters
+from mamlbench.data.episodes import EpisodeBatch, Examples
+from mamlbench.nn.model import Parameters
 
 
-class MetaLearned(Protocol):
+class InnerLoopMethod(Protocol):
     """A method whose outer loss is differentiated through its inner loop; every function is for ONE task."""
 
     @property
@@ -52,7 +52,7 @@ class Engine(ABC):
 
     @abstractmethod
     def meta_gradient(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+        self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Gradient of the outer loss with respect to ``meta``, and that loss, both summed over the T tasks.
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from mamlbench.api.algorithm import InnerLoop, Learner
-from mamlbench.api.episodes import Examples
-from mamlbench.spec import Mode
+from mamlbench.api.algorithm import AdaptedTasks, InnerLoop
+from mamlbench.data.episodes import Examples
+from mamlbench.run_spec import Mode
 
 
 class FixedFeatures:
@@ -37,7 +37,7 @@ class FixedFeatures:
         return self._known[mode]
 
 
-class HeadLearner(Learner):
+class HeadLearner(AdaptedTasks):
     """T tasks whose heads were adapted.
 
     Args:
@@ -45,7 +45,7 @@ class HeadLearner(Learner):
         features: of their query sets; shared by the learners of all steps.
     """
 
-    def __init__(self, learner: Learner, features: FixedFeatures) -> None:
+    def __init__(self, learner: AdaptedTasks, features: FixedFeatures) -> None:
         super().__init__(learner.algorithm, learner.states, learner.support)
         self.features = features
 
@@ -62,7 +62,9 @@ class HeadLearner(Learner):
         return self.features.method.model.head(self.features.method.parameters(state), features)
 
 
-def with_fixed_features(method: InnerLoop, learners: Iterator[Learner], support: Examples) -> Iterator[Learner]:
+def share_query_features(
+    method: InnerLoop, learners: Iterator[AdaptedTasks], support: Examples
+) -> Iterator[AdaptedTasks]:
     """Let the learners of one adaptation share the features of their query sets; batch norm in a head forbids it.
 
     Args:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from mamlbench.api.options import Options
-from mamlbench.spec import Folders, RunSpec
+from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.run_spec.options import Options
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
@@ -31,7 +31,7 @@ class Job(BaseModel):
     spec: RunSpec
     """what to run"""
     folders: Folders
-    """where the record and its artefacts are written, where data lies; to be reachable from where it is run"""
+    """where the record and its artifacts are written, where data lies; to be reachable from where it is run"""
     plugins: tuple[Path, ...] = ()
     """single-file plugins to load first"""
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from mamlbench.api.episodes import EpisodeBatch
+from mamlbench.data.episodes import EpisodeBatch
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class PeerWork:
 
 @dataclass(frozen=True)
 class PeerTraining:
-    """A whole training as a peer gets it: pictures in memory, of which it draws episodes by its own means.
+    """A whole training as a peer gets it: images in memory, of which it draws episodes by its own means.
 
     Args:
         network, loss, inner_lr, steps, first_order: as in PeerWork.
-        x: every training picture, float32 ``[images, C, H, W]``.
+        x: every training image, float32 ``[images, C, H, W]``.
         y: its class, ``[images]``.
         rotations: whether each class of an episode is turned by a random multiple of 90 degrees.
         ways, shots, queries: of an episode.

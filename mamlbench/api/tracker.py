@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from mamlbench.api.options import Options
+from mamlbench.run_spec.options import Options
 
 
 class Tracker(ABC):

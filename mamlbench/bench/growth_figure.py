@@ -1,11 +1,11 @@
-"""Time and memory as the network grows, as one picture."""
+"""Time and memory as the network grows, as one image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mamlbench.bench.growth import Cell
+from mamlbench.bench.backbone_growth import Cell
 from mamlbench.report.figures.export import drawing, empty_figure, saved
 from mamlbench.report.figures.style import INK, STYLES
 
@@ -56,27 +56,35 @@ def _draw(axes: Any, cells: Sequence[Cell], networks: list[str], value: Callable
         for family in dict.fromkeys(_family(name) for name in networks):
             of_family = [cell for cell in own if _family(cell.network) == family]
             axes.plot(
-                [places[cell.network] for cell in of_family], [value(cell) or float("nan") for cell in of_family],
-                color=style.colour, linestyle=style.line, marker=style.marker, label=label,
-            )  # fmt: skip
+                [places[cell.network] for cell in of_family],
+                [value(cell) or float("nan") for cell in of_family],
+                color=style.color,
+                linestyle=style.line,
+                marker=style.marker,
+                label=label,
+            )
             label = None  # one entry in the legend for each algorithm
         beside = 0.22 * (number - (len(algorithms) - 1) / 2)  # so that one algorithm does not hide another
         for cell in own:
             if cell.skipped is not None:
-                _mark_skipped(axes, places[cell.network] + beside, SKIPPED[cell.skipped][0], style.colour)
+                _mark_skipped(axes, places[cell.network] + beside, SKIPPED[cell.skipped][0], style.color)
     for skipped, (marker, words) in SKIPPED.items():
         if any(cell.skipped == skipped for cell in cells):
             axes.plot([], [], marker, color=INK, markersize=6, markeredgewidth=1.8, label=words)
     _scale(axes)
     axes.set_xlim(-0.5, len(networks) - 0.5)
     parameters = {cell.network: cell.parameters for cell in cells if cell.parameters}
-    axes.set_xticks(range(len(networks)), [_named(name, parameters.get(name)) for name in networks], rotation=45,
-                    ha="right", rotation_mode="anchor")  # fmt: skip
+    axes.set_xticks(
+        range(len(networks)),
+        [_named(name, parameters.get(name)) for name in networks],
+        rotation=45,
+        ha="right",
+        rotation_mode="anchor",
+    )
 
 
-def _mark_skipped(axes: Any, place: float, marker: str, colour: str) -> None:
-    axes.plot(place, TOP, marker, color=colour, markersize=6, markeredgewidth=1.8,
-              transform=axes.get_xaxis_transform())  # fmt: skip
+def _mark_skipped(axes: Any, place: float, marker: str, color: str) -> None:
+    axes.plot(place, TOP, marker, color=color, markersize=6, markeredgewidth=1.8, transform=axes.get_xaxis_transform())
 
 
 def _scale(axes: Any) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mamlbench.bench.settings import Setting
+from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory

@@ -1,4 +1,4 @@
-"""The same mathematics as anybody would write it: torch's own modules, optimisers and autograd, task after task."""
+"""The same mathematics as anybody would write it: torch's own modules, optimizers and autograd, task after task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def reptile_moves(
     """Reptile with fresh moments: the moves of the parameters, summed over the tasks.
 
     Args:
-        network: the initialisation.
+        network: the initialization.
         loss: mean loss of outputs and targets.
         batch: the tasks.
         minibatches: what each inner step sees of all tasks, x ``[T, n, ...]``.

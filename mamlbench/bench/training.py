@@ -10,14 +10,14 @@ from typing import Any
 
 import torch
 
-from mamlbench.api import ClassPool, Model, Peer, PeerTraining, TaskSource
-from mamlbench.bench.settings import Setting
+from mamlbench.api import Dataset, ImageSplit, Model, Peer, PeerTraining
+from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.work import INNER_LR, textbook
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
-from mamlbench.runner.assemble import assemble, load_source
+from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.build import build_experiment, load_source
 from mamlbench.runner.plan import plan, request
-from mamlbench.spec import Folders, RunSpec
 
 OUTER_LR = 1e-3
 
@@ -44,25 +44,31 @@ class TrainingIterations:
         """The run, on the quick preset but for what the setting says."""
         setting = self.setting
         asked = request(
-            algorithms=(self.algorithm,), dataset=setting.dataset, backbone=setting.backbone, device="cpu",
-            meta_batch=setting.tasks, ways=setting.ways, shots=setting.shots, queries=setting.queries,
+            algorithms=(self.algorithm,),
+            dataset=setting.dataset,
+            backbone=setting.backbone,
+            device="cpu",
+            meta_batch_size=setting.tasks,
+            ways=setting.ways,
+            shots=setting.shots,
+            queries=setting.queries,
             options={"inner_lr": INNER_LR, "adapt_norm": True, "outer_lr": OUTER_LR, "train_steps": setting.steps},
-        )  # fmt: skip
+        )
         return plan(asked, self.plugins)[0]
 
     @cached_property
-    def source(self) -> TaskSource:
+    def source(self) -> Dataset:
         """The data set, loaded once for everybody."""
         return load_source(self.spec, self.plugins, self.folders)
 
     def ours(self, engine: str) -> Callable[[], None]:
         """One iteration with an engine."""
         spec = self.spec.model_copy(update={"engine": engine})
-        experiment, numbers = assemble(spec, self.plugins, self.source), count()
+        experiment, numbers = build_experiment(spec, self.plugins, self.source), count()
 
         def iteration() -> None:
             number = next(numbers)
-            experiment.algorithm.apply(experiment.direction(number, experiment.draw(number)))
+            experiment.algorithm.apply(experiment.compute_update(number, experiment.draw(number)))
 
         return iteration
 
@@ -71,11 +77,11 @@ class TrainingIterations:
         raise NotImplementedError("no plain loop is timed on this")
 
     def peers(self, peer: Peer) -> Callable[[], None]:
-        """One iteration by a peer, which draws its episodes from the same pictures by its own means."""
+        """One iteration by a peer, which draws its episodes from the same images by its own means."""
         pool = self.source.splits["train"]
-        if not isinstance(pool, ClassPool):
-            raise ConfigError(f"a training on '{self.setting.dataset}' has no pictures for a peer.")
-        setting, problem = self.setting, self.source.problem(self.setting.ways)
+        if not isinstance(pool, ImageSplit):
+            raise ConfigError(f"a training on '{self.setting.dataset}' has no images for a peer.")
+        setting, problem = self.setting, self.source.objective(self.setting.ways)
         x = pool.shown(pool.images[torch.from_numpy(pool.rows)])
         y = torch.repeat_interleave(torch.arange(len(pool.sizes)), torch.from_numpy(pool.sizes))
         network = textbook(self._build, self.registry, setting.backbone, setting.ways)

@@ -17,26 +17,26 @@ from mamlbench.api import (
     Classification,
     EpisodeBatch,
     Examples,
+    MethodContext,
     Model,
     Peer,
     PeerWork,
-    Workbench,
     tree_map,
 )
+from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.plain import minibatches, predictions, reptile_moves
-from mamlbench.bench.settings import Setting
 from mamlbench.engine import make_engine
 from mamlbench.plugin import Registry
 from mamlbench.runner.evaluate import EPISODES_AT_ONCE
 
-INNER_LR = 0.1  # rates cost nothing; this one keeps random pictures from overflowing
-TEXTBOOK = {"pooling": "late"}
+INNER_LR = 0.1  # rates cost nothing; this one keeps random images from overflowing
+TEXTBOOK = {"pool_order": "late"}
 """Options of backbones that compute the network as it is written in the papers."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """A setting and an algorithm, on random pictures: time depends on shapes alone."""
+    """A setting and an algorithm, on random images: time depends on shapes alone."""
 
     setting: Setting
     algorithm: str
@@ -65,7 +65,7 @@ class Work:
         algorithm = self._algorithm(engine)
         if self.setting.work == "evaluation":
             return lambda: torch.cat([self._evaluate(algorithm, part) for part in self._parts()])
-        return lambda: algorithm.direction(self.batch).sums
+        return lambda: algorithm.compute_update(self.batch).sums
 
     def _algorithm(self, engine: str) -> Algorithm:
         setting, problem = self.setting, Classification(self.setting.ways)
@@ -74,7 +74,7 @@ class Work:
         steps = {"train_steps": setting.steps, "test_steps": setting.steps}
         # peers adapt every parameter, so we do: the same mathematics on both sides
         wanted = {"inner_lr": INNER_LR, "adapt_norm": True, **steps, **setting.options}
-        bench = Workbench(self.build, problem, problem, make_engine(engine), 1, setting.shots)
+        bench = MethodContext(self.build, problem, problem, make_engine(engine), 1, setting.shots)
         return plugin(bench, plugin.Options(**{name: value for name, value in wanted.items() if name in known}))  # type: ignore[no-any-return]
 
     def _parts(self) -> Iterator[EpisodeBatch]:

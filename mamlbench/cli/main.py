@@ -19,7 +19,7 @@ COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "evaluate": "Test a trained model under another protocol.",
     "suite": "Run a grid of algorithms, settings and seeds.",
-    "adapt": "Fine-tune a trained model on your own pictures.",
+    "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
     "compare": "Judge records against earlier ones: the gate of a CI job.",
     "bench": "Time the engines, and other libraries, on this machine.",

@@ -14,7 +14,7 @@ from mamlbench import hookimpl
 from mamlbench.cli.show import console
 from mamlbench.plugin import Plugins
 from mamlbench.record import RunRecord
-from mamlbench.spec import RunSpec
+from mamlbench.run_spec import RunSpec
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,7 +47,7 @@ def preparation() -> Iterator[Preparation]:
 
 
 class Preparation:
-    """Told how far the preparation of a data set is (``mamlbench.api.Progress``), shows it.
+    """Told how far the preparation of a data set is (``mamlbench.api.ProgressCallback``), shows it.
 
     On a terminal: a bar, within ``bar`` where there is one already. Elsewhere: a line now and then, and one at the end.
     """
@@ -224,7 +224,12 @@ def _bar(out: Any) -> Progress:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     return Progress(
-        TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"), TextColumn("[bold]{task.fields[validation]}"), TimeRemainingColumn(),
-        console=out, refresh_per_second=REFRESHES_PER_SECOND,
-    )  # fmt: skip
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("[bold]{task.fields[validation]}"),
+        TimeRemainingColumn(),
+        console=out,
+        refresh_per_second=REFRESHES_PER_SECOND,
+    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from mamlbench.spec import MODES
+from mamlbench.run_spec import MODES
 
 AS_IN_THE_RUN = "as in the run"
 Decorator = Callable[[Any], Any]
@@ -19,10 +19,13 @@ Decorator = Callable[[Any], Any]
 def modes(default: str = "transductive, inductive") -> Decorator:
     """How batch norm sees query examples."""
     return click.option(
-        "--mode", "modes", multiple=True, type=click.Choice(MODES),
+        "--mode",
+        "modes",
+        multiple=True,
+        type=click.Choice(MODES),
         help="How batch norm sees query examples at test time; repeat for several, the first selects a run's "
         f"checkpoint.  [default: {default}]",
-    )  # fmt: skip
+    )
 
 
 def shots(default: str = "1") -> Decorator:

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mamlbench.plugin import Plugins, load_plugins
-from mamlbench.project import Project, find_project, plugin_files
+from mamlbench.user_config import UserConfig, find_user_config, plugin_files
 
 
 @dataclass
@@ -18,9 +18,9 @@ class Session:
     given_plugins: tuple[Path, ...] = ()
 
     @cached_property
-    def project(self) -> Project:
+    def project(self) -> UserConfig:
         """The nearest ``mamlbench.toml``, or an empty project."""
-        return find_project(Path.cwd())
+        return find_user_config(Path.cwd())
 
     @cached_property
     def plugins(self) -> Plugins:

@@ -13,8 +13,8 @@ import click
 from mamlbench import hookimpl
 from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.cli.show import console, table
-from mamlbench.runner.suite import SuiteCell, SuitePlan, seconds_left
-from mamlbench.spec import RunSpec
+from mamlbench.run_spec import RunSpec
+from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, seconds_left
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
@@ -46,9 +46,12 @@ class SuiteDisplay(ProgressDisplay):
         self.at_once = max(self.at_once, len(self.runs))
         if self.bar is not None:
             self.suite_task = self.bar.add_task(
-                f"suite {self.planned.name}", total=len(self.numbers), completed=self.done, loss="cells",
+                f"suite {self.planned.name}",
+                total=len(self.numbers),
+                completed=self.done,
+                loss="cells",
                 validation=self._left(),
-            )  # fmt: skip
+            )
 
     def forget(self, spec: RunSpec) -> None:
         """Leave the last run's bar behind, without the suite's, which goes on below the next one."""

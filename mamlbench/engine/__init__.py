@@ -1,21 +1,21 @@
 """How per-task functions run over a batch of tasks. Every strategy gives the same numbers at a different cost."""
 
-from mamlbench.engine.allocator import keep_memory
-from mamlbench.engine.choose import EXAMPLE_BYTES_AT_ONCE, Choice, Workload, choose_engine
+from mamlbench.engine.autotune import EXAMPLE_BYTES_AT_ONCE, Choice, Workload, choose_engine
+from mamlbench.engine.autotune_cache import AutotuneCache
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
-from mamlbench.engine.names import PATTERN, STRATEGIES, make_engine
-from mamlbench.engine.remembered import Remembered
-from mamlbench.engine.vectorised import VmapEngine
+from mamlbench.engine.malloc import keep_memory
+from mamlbench.engine.registry import PATTERN, STRATEGIES, make_engine
+from mamlbench.engine.vmap import VmapEngine
 
 __all__ = [
     "EXAMPLE_BYTES_AT_ONCE",
     "PATTERN",
     "STRATEGIES",
+    "AutotuneCache",
     "Choice",
     "CompiledEngine",
     "LoopEngine",
-    "Remembered",
     "VmapEngine",
     "Workload",
     "choose_engine",

@@ -9,14 +9,14 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from mamlbench.api import EpisodeBatch, MetaLearned, Parameters
-from mamlbench.engine.vectorised import VmapEngine
+from mamlbench.api import EpisodeBatch, InnerLoopMethod, Parameters
+from mamlbench.engine.vmap import VmapEngine
 
 _Compiled = Callable[..., tuple[Parameters, Tensor]]
 
 
 class CompiledEngine(VmapEngine):
-    """Vectorised and compiled. What is only mapped (evaluation) is vectorised and not compiled.
+    """Vectorized and compiled. What is only mapped (evaluation) is vectorized and not compiled.
 
     Compilation takes a minute or two for each shape and needs a C++ compiler on a CPU. Torch's compiler has had wrong
     second derivatives in several releases: use it through ``choose_engine``, which checks it. A network that is noisy
@@ -26,10 +26,10 @@ class CompiledEngine(VmapEngine):
     def __init__(self, chunk: int = 0) -> None:
         super().__init__(chunk)
         self.name = f"{self.name}+compiled"
-        self._compiled: WeakKeyDictionary[MetaLearned, _Compiled] = WeakKeyDictionary()
+        self._compiled: WeakKeyDictionary[InnerLoopMethod, _Compiled] = WeakKeyDictionary()
 
     def chunk_gradient(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+        self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         if getattr(getattr(method, "model", None), "noisy", False):
             # the layer refuses it as well, but torch wraps its reason in forty lines

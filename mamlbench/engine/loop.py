@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, MetaLearned, Parameters
+from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 
 
@@ -30,7 +30,7 @@ class LoopEngine(Engine):
             return pytree.tree_map(lambda *each: torch.stack(each), *results)
 
     def meta_gradient(
-        self, method: MetaLearned, meta: Parameters, batch: EpisodeBatch, steps: int
+        self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         gradient = meta_gradient(method, self.differentiation)
         total: Any = None

@@ -8,9 +8,9 @@ from typing import Any, Literal, Protocol
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Examples, MetaLearned, Parameters, grad_and_value, pull_back
+from mamlbench.api import Examples, InnerLoopMethod, Parameters, grad_and_value, vjp
 
-Differentiation = Literal["stored", "recomputed"]
+Differentiation = Literal["stored", "remat"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
 
 Each = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -27,7 +27,7 @@ class MetaGradient(Protocol):
 
     def __call__(
         self,
-        method: MetaLearned,
+        method: InnerLoopMethod,
         meta: Parameters,
         support: Examples,
         query: Examples,
@@ -38,15 +38,15 @@ class MetaGradient(Protocol):
         """``meta`` is closed over, never mapped: the first inner step has the same weights for all tasks."""
 
 
-def meta_gradient(method: MetaLearned, differentiation: Differentiation) -> MetaGradient:
+def meta_gradient(method: InnerLoopMethod, differentiation: Differentiation) -> MetaGradient:
     """How the method's gradient is computed."""
     if method.gradient_order == 1:
         return first_order_gradient
-    return stored_gradient if differentiation == "stored" else recomputed_gradient
+    return stored_gradient if differentiation == "stored" else remat_gradient
 
 
 def stored_gradient(
-    method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
 ) -> tuple[Parameters, Tensor]:
     """By reverse mode over the graph of the whole inner loop."""
 
@@ -61,7 +61,7 @@ def stored_gradient(
 
 
 def first_order_gradient(
-    method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
 ) -> tuple[Parameters, Tensor]:
     """Gradient of the query losses at the adapted states, pulled back through ``init`` alone.
 
@@ -70,11 +70,11 @@ def first_order_gradient(
     meta = dict(meta)  # not the method's own: one that sees its own may leave out what no gradient is wanted for
     states = each(lambda support: _adapted(method, meta, support, steps))(support)
     slope, loss = grad_and_value(lambda states: each(method.loss)(states, query).sum())(states)
-    return pull_back(lambda meta: each(lambda support: method.init(meta, support))(support), meta, slope), loss
+    return vjp(lambda meta: each(lambda support: method.init(meta, support))(support), meta, slope), loss
 
 
-def recomputed_gradient(
-    method: MetaLearned, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+def remat_gradient(
+    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
 ) -> tuple[Parameters, Tensor]:
     """Through the whole inner loop, with the graph of one step at a time.
 
@@ -103,11 +103,11 @@ def recomputed_gradient(
         def following(floats: list[Tensor], state: Any = state) -> list[Tensor]:
             return _floats(each(method.step)(_with_floats(state, floats), support))
 
-        slope = pull_back(following, _floats(state), slope)
-    return pull_back(lambda meta: _floats(begun(meta)), meta, slope), loss
+        slope = vjp(following, _floats(state), slope)
+    return vjp(lambda meta: _floats(begun(meta)), meta, slope), loss
 
 
-def _adapted(method: MetaLearned, meta: Parameters, support: Examples, steps: int) -> Any:
+def _adapted(method: InnerLoopMethod, meta: Parameters, support: Examples, steps: int) -> Any:
     """One task's state after ``steps`` inner steps."""
     state = method.init(meta, support)
     for _ in range(steps):

@@ -15,9 +15,9 @@ from typing import Any
 import pluggy
 
 from mamlbench.errors import ConfigError, did_you_mean
-from mamlbench.plugin import spec as hooks
+from mamlbench.plugin import hookspecs as hooks
 from mamlbench.plugin.markers import PROJECT
-from mamlbench.plugin.published import PublishedFile
+from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import Of, ReportColumn
 from mamlbench.plugin.tracking import TrackerListener
@@ -107,7 +107,7 @@ def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
 
 
 def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
-    """Refuse a misspelt hook: pluggy would silently never call it."""
+    """Refuse a misspelled hook: pluggy would silently never call it."""
     known = {name for name in vars(hooks) if name.startswith(f"{PROJECT}_")}
     for name in dir(module):
         if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
@@ -146,12 +146,19 @@ def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColu
     found: dict[str, ReportColumn] = {}
 
     def register(
-        name: str, value: str | Callable[[Any], Any], *, heading: str = "", unit: str = "",
-        lower_is_better: bool | None = None, of: Of = "record", about: str = "", measures_machine: bool = False,
-    ) -> None:  # fmt: skip
+        name: str,
+        value: str | Callable[[Any], Any],
+        *,
+        heading: str = "",
+        unit: str = "",
+        lower_is_better: bool | None = None,
+        of: Of = "record",
+        about: str = "",
+        measures_machine: bool = False,
+    ) -> None:
         column = ReportColumn(name, value, heading or name, unit, lower_is_better, of, about, measures_machine, origin)
-        if column.problem():
-            raise ValueError(column.problem())
+        if column.objective():
+            raise ValueError(column.objective())
         taken = plugins.report_columns.get(name) or found.setdefault(name, column)
         if taken is not column:
             raise ValueError(f"column '{name}' is already registered by {taken.origin}")

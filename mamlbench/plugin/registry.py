@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
-from mamlbench.plugin.published import PublishedFile
+from mamlbench.plugin.published_numbers import PublishedFile
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "launcher", "peer")
 """What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
@@ -17,9 +17,12 @@ KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "launcher", "
 SUITE = "suite"
 """Suites are registered as well (``mamlbench_register_suites``): by the path of their TOML file, not by a class."""
 
-_BASES = {kind: ("mamlbench.api", base) for kind, base in zip(
-    KINDS, ("Algorithm", "TaskSource", "Backbone", "TaskSampler", "Tracker", "Launcher", "Peer"), strict=True
-)}  # fmt: skip
+_BASES = {
+    kind: ("mamlbench.api", base)
+    for kind, base in zip(
+        KINDS, ("Algorithm", "Dataset", "Backbone", "TaskSampler", "Tracker", "Launcher", "Peer"), strict=True
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ class ReportColumn:
     measures_machine: bool
     origin: str
 
-    def problem(self) -> str:
+    def objective(self) -> str:
         """What is wrong with it; empty where nothing is."""
         if not NAME.fullmatch(str(self.name)):
             return f"column '{self.name}': a name is made of small letters, digits and underscores"

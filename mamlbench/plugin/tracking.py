@@ -12,7 +12,7 @@ from mamlbench.plugin.markers import hookimpl
 if TYPE_CHECKING:
     from mamlbench.api import Tracker
     from mamlbench.record import Evaluation, RunRecord
-    from mamlbench.spec import RunSpec
+    from mamlbench.run_spec import RunSpec
 
 
 class TrackerListener:

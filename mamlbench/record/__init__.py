@@ -1,8 +1,10 @@
-"""What a run leaves behind: one JSON record and its artefacts. No torch is needed to read them."""
+"""What a run leaves behind: one JSON record and its artifacts. No torch is needed to read them."""
 
-from mamlbench.record.adaptation import Adaptation, HeldOut, OwnPicture
+from mamlbench.record.adaptation import Adaptation, HeldOut, LabeledImage
 from mamlbench.record.environment import Environment, code_hash, cpu_name, current_environment
-from mamlbench.record.record import (
+from mamlbench.record.published_number import PublishedNumber
+from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
+from mamlbench.record.run_record import (
     SCHEMA_VERSION,
     CurvePoint,
     DataFacts,
@@ -14,7 +16,6 @@ from mamlbench.record.record import (
     Segment,
     Status,
 )
-from mamlbench.record.store import ResultStore, UnreadableRecordError, read_record
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,9 +26,10 @@ __all__ = [
     "Evaluation",
     "HeldOut",
     "Interval",
+    "LabeledImage",
     "Measurement",
     "ModeResult",
-    "OwnPicture",
+    "PublishedNumber",
     "ResultStore",
     "RunRecord",
     "Segment",

@@ -1,4 +1,4 @@
-"""What fine-tuning on a user's own pictures gave: plain data, for tables, CSV and contact sheet."""
+"""What fine-tuning on a user's own images gave: plain data, for tables, CSV and contact sheet."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from mamlbench.record.record import Interval
-from mamlbench.spec import Mode
+from mamlbench.record.run_record import Interval
+from mamlbench.run_spec import Mode
 
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class OwnPicture(_Data):
-    """One picture: given with its class, held out, or to be labelled."""
+class LabeledImage(_Data):
+    """One image: given with its class, held out, or to be labeled."""
 
     file: str = Field(description="relative to the folder")
-    use: Literal["given", "held out", "unlabelled"]
+    use: Literal["given", "held out", "unlabeled"]
     """what it was there for"""
     truth: str | None = Field(None, description="class that its folder says")
     label: str | None = Field(None, description="class that it was given by the model; None where it was learned from")
@@ -31,13 +31,13 @@ class OwnPicture(_Data):
 
 
 class HeldOut(_Data):
-    """How well pictures were labelled that were held out."""
+    """How well images were labeled that were held out."""
 
-    pictures: int
+    images: int
     """how many"""
     right: int
-    """how many were labelled right"""
-    accuracy: Interval = Field(description="share labelled right, with Wilson's 95 % interval over pictures")
+    """how many were labeled right"""
+    accuracy: Interval = Field(description="share labeled right, with Wilson's 95 % interval over images")
     untrained_right: int = Field(description="by the untrained network, given the same adaptation")
 
 
@@ -51,17 +51,17 @@ class Adaptation(_Data):
     dataset: str
     """what it was trained on"""
     folder: str
-    """where the pictures are"""
+    """where the images are"""
     classes: list[str]
     """names of the classes"""
     steps: int | None = Field(description="adaptation steps; None where the algorithm takes none")
     mode: Mode
-    """how batch norm saw the pictures that were labelled"""
-    pictures: list[OwnPicture]
-    """every picture"""
+    """how batch norm saw the images that were labeled"""
+    images: list[LabeledImage]
+    """every image"""
     held_out: HeldOut | None = None
-    """how many of those held out were labelled right; None without any"""
+    """how many of those held out were labeled right; None without any"""
 
-    def used_as(self, use: str) -> list[OwnPicture]:
-        """The pictures of one use, in the order of their names."""
-        return [picture for picture in self.pictures if picture.use == use]
+    def used_as(self, use: str) -> list[LabeledImage]:
+        """The images of one use, in the order of their names."""
+        return [image for image in self.images if image.use == use]

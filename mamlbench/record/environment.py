@@ -139,8 +139,11 @@ def _git_revision() -> str:
     try:
         done = subprocess.run(
             ["git", "-C", str(package), "describe", "--always", "--dirty"],
-            capture_output=True, text=True, timeout=5, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

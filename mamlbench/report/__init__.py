@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mamlbench.record import RunRecord
-from mamlbench.report.frame import load_records
-from mamlbench.report.records import Reading, read_records
-from mamlbench.report.table import Table, build_tables
+from mamlbench.report.dataframe import load_records
+from mamlbench.report.loading import Reading, read_records
+from mamlbench.report.table.table import Table, build_tables
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -16,12 +16,12 @@ from mamlbench.engine import EXAMPLE_BYTES_AT_ONCE
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, ModeResult
-from mamlbench.runner.artefacts import load_model
-from mamlbench.runner.assemble import Experiment, assemble, load_source
+from mamlbench.run_spec import Component, Folders, Mode, Protocol, explain
+from mamlbench.runner.build import Experiment, build_experiment, load_source
+from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
-from mamlbench.runner.workload import task_bytes
-from mamlbench.spec import Component, Folders, Mode, Protocol, explain
 
 EPISODES_AT_ONCE = 100
 """The most; fewer where examples are large."""
@@ -68,7 +68,7 @@ def _score_batch(
     experiment: Experiment, algorithm: Algorithm, batch: Any, modes: tuple[Mode, ...], *, every_step: bool
 ) -> Scores:
     def score(learner: Any, mode: Mode) -> torch.Tensor:  # [T]
-        return experiment.problem.score(learner.predict(batch.query.x, mode), batch.query.y)
+        return experiment.objective.score(learner.predict(batch.query.x, mode), batch.query.y)
 
     first, *others = modes
     curve: dict[int, torch.Tensor] = {}  # number of the step -> [T]
@@ -90,7 +90,7 @@ def make_evaluation(
     experiment: Experiment, split: str, protocol: Protocol, trained: Scores, untrained: Scores | None
 ) -> Evaluation:
     """Means and intervals from scores per episode."""
-    metric = experiment.problem.metric
+    metric = experiment.objective.metric
     modes = {}
     for mode in protocol.modes:
         ours = trained.final[mode]
@@ -137,15 +137,15 @@ def evaluate_model(
     """Test a trained model under another protocol; nothing is retrained.
 
     Args:
-        model: a model artefact's folder, its model.json or model.safetensors, or the run's record.
+        model: a model artifact's folder, its model.json or model.safetensors, or the run's record.
         protocol: fields of Protocol to change (queries, test_episodes, modes, ...); not the ways.
         options: options of the algorithm to change (test_steps, inner_lr, ...).
         device: as for a run.
 
     Raises ConfigError where the model cannot be read or the change is impossible.
     """
-    artefact = load_model(model)
-    spec = artefact.spec
+    artifact = load_model(model)
+    spec = artifact.spec
     changed = dict(protocol or {})
     if changed.get("ways", spec.protocol.ways) != spec.protocol.ways:
         raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
@@ -160,10 +160,10 @@ def evaluate_model(
             "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
         }
     )
-    experiment = assemble(spec, plugins, load_source(spec, plugins, folders), training=False)
+    experiment = build_experiment(spec, plugins, load_source(spec, plugins, folders), training=False)
     meter = Meter(experiment.device)
     untrained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=False)
-    experiment.algorithm.load_state({name: value.to(experiment.device) for name, value in artefact.state.items()})
+    experiment.algorithm.load_state({name: value.to(experiment.device) for name, value in artifact.state.items()})
     trained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=True)
     evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
     return evaluation.model_copy(update={"algorithm_options": options or {}})

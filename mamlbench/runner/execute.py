@@ -13,18 +13,58 @@ from typing import Any
 
 import torch
 
-from mamlbench.api import Emit
+from mamlbench.api import Emit, Job
 from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
-from mamlbench.plugin import Plugins
+from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status
-from mamlbench.runner.assemble import Experiment, assemble, load_source
-from mamlbench.runner.loop import Loop
+from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.build import Experiment, build_experiment, load_source
+from mamlbench.runner.environment import run_environment
 from mamlbench.runner.meter import Meter
-from mamlbench.runner.surroundings import surroundings
-from mamlbench.spec import Folders, RunSpec
+from mamlbench.runner.train import Loop
 
 _INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+
+
+def perform(job: Job, emit: Emit | None = None, *, own_process: bool = False, runs_at_once: int = 1) -> RunRecord:
+    """Do one job in this process: load its plugins, run it, write its record. A launcher calls this where it sees fit.
+
+    A SIGTERM interrupts it as Ctrl-C does: with its record.
+
+    Args:
+        job: what to run, and where its record goes.
+        emit: called with an event hook's name and its arguments, to be handed on to the launcher's own; None: nobody
+            is told.
+        own_process: whether this process runs nothing else, before or at the same time: only then is its peak memory
+            recorded as the run's.
+        runs_at_once: how many runs may share the machine while this one is measured; the record says so, and tables
+            do not compare its times with those of a run that had the machine to itself.
+
+    Raises what a run raises before it starts training (a MamlbenchError: missing data, an impossible protocol).
+    """
+    with _terminated_as_interrupted():
+        plugins = load_plugins(job.plugins)
+        return execute(
+            job.spec, plugins, job.folders, emit or _silence, own_process=own_process, runs_at_once=runs_at_once
+        )
+
+
+def _silence(hook: str, **arguments: Any) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Take SIGTERM for an interrupt: a scheduler sends it to every process. Only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def execute(
@@ -50,14 +90,17 @@ def execute(
     with meter.segment("data"):
         source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
-        experiment = assemble(
-            spec, plugins, source, folders.cache,
+        experiment = build_experiment(
+            spec,
+            plugins,
+            source,
+            folders.cache,
             tell=lambda engine: emit("mamlbench_trying_engine", spec=spec, engine=engine),
-        )  # fmt: skip
-    environment = surroundings(spec.device, plugins)
+        )
+    environment = run_environment(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
-    loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artefacts(stem))
+    loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artifacts(stem))
     status, reason = _run(loop)
     with _uninterrupted():
         record = _record(

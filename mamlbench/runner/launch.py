@@ -12,10 +12,10 @@ from mamlbench.api import Job, Launcher
 from mamlbench.errors import MamlbenchError, RunFailedError
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord
+from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import execute
 from mamlbench.runner.plan import validated_options
-from mamlbench.runner.surroundings import surroundings
-from mamlbench.spec import Folders, RunSpec
 
 DEFAULT = "processes"
 """Name of the launcher where none is asked for."""
@@ -156,7 +156,7 @@ def _generator(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
 
 def _lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseException) -> RunRecord:
     """Record of a run whose worker brought none."""
-    environment = surroundings(spec.device, plugins)
+    environment = run_environment(spec.device, plugins)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
     record = RunRecord(

@@ -19,7 +19,7 @@ class Meter:
     """Charges every moment to exactly one segment: the innermost that is open, else 'other'.
 
     Device time is the process's CPU seconds on a CPU. On a GPU it is the time between CUDA events at the segment
-    boundaries; reading a clock never makes the host wait, ``synchronise`` does, at the end of a block of iterations.
+    boundaries; reading a clock never makes the host wait, ``synchronize`` does, at the end of a block of iterations.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,7 +45,7 @@ class Meter:
             self._charge()
             self._open.pop()
 
-    def synchronise(self) -> None:
+    def synchronize(self) -> None:
         """Wait for the device, so that its work is charged to the segment that is open."""
         if self.on_gpu:
             torch.cuda.synchronize(self.device)
@@ -66,11 +66,17 @@ class Meter:
         return Segment(wall=self.wall[name], device=self.device_seconds[name])
 
     def measurement(
-        self, *, warmup: Segment, iterations: int, examples: int, to_target: float | None, own_process: bool,
+        self,
+        *,
+        warmup: Segment,
+        iterations: int,
+        examples: int,
+        to_target: float | None,
+        own_process: bool,
         runs_at_once: int = 1,
-    ) -> Measurement:  # fmt: skip
+    ) -> Measurement:
         """Close the books."""
-        self.synchronise()
+        self.synchronize()
         segments = {name: self.reading(name) for name in SEGMENTS}
         train = segments["train"]
         steady = train.wall - warmup.wall

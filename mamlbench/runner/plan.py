@@ -11,10 +11,9 @@ from pydantic.fields import FieldInfo
 
 from mamlbench.api import Algorithm, Options
 from mamlbench.engine import make_engine
-from mamlbench.errors import ConfigError, Problem, did_you_mean
+from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.plugin import Plugins
-from mamlbench.runner.device import resolve_device
-from mamlbench.spec import (
+from mamlbench.run_spec import (
     Component,
     Preset,
     Protocol,
@@ -25,6 +24,7 @@ from mamlbench.spec import (
     choose_preset,
     explain,
 )
+from mamlbench.runner.device import resolve_device
 
 _PREFIXES = ("dataset", "backbone", "sampler")
 
@@ -61,7 +61,7 @@ def _collect(problems: list[str], action: Any, key: str = "") -> Any:
     try:
         return action()
     except ConfigError as error:
-        problems += [Problem(text, key) for text in error.problems]
+        problems += [ConfigProblem(text, key) for text in error.problems]
         return None
 
 
@@ -81,7 +81,9 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     shots = request.shots or (5 if regression else 1)
     if ways < 2 and not regression:
         problems.append(
-            Problem("A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).", "ways")
+            ConfigProblem(
+                "A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).", "ways"
+            )
         )
     setting = Setting(request.dataset, ways, shots)
     preset = _collect(problems, lambda: _preset(algorithm, name, request.preset, setting))
@@ -124,11 +126,11 @@ def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting
     names = sorted({each.name for each in algorithm.presets})
     if wanted in names:
         where = f"{setting.dataset} {setting.ways}-way {setting.shots}-shot"
-        raise ConfigError(Problem(f"Algorithm '{name}' has no preset '{wanted}' for {where}.", "preset"))
+        raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{wanted}' for {where}.", "preset"))
     if wanted == "quick":  # a plugin need not bring presets: its options have defaults
-        return Preset(name="quick", iterations=500, meta_batch=32, source="defaults of the harness")
+        return Preset(name="quick", iterations=500, meta_batch_size=32, source="defaults of the harness")
     near = did_you_mean(wanted, names or ["quick"])
-    raise ConfigError(Problem(f"Algorithm '{name}' has no preset '{wanted}'.{near}", "preset"))
+    raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{wanted}'.{near}", "preset"))
 
 
 def _protocol(request: RunRequest, preset: Preset, ways: int, shots: int, regression: bool) -> Protocol:
@@ -146,7 +148,7 @@ def _training(request: RunRequest, preset: Preset, protocol: Protocol) -> Traini
     queries = protocol.queries if preset.train_queries is None else preset.train_queries
     return Training(
         iterations=iterations,
-        meta_batch=request.meta_batch or preset.meta_batch,
+        meta_batch_size=request.meta_batch_size or preset.meta_batch_size,
         shots=preset.train_shots or protocol.shots,
         queries=queries,
         validate_every=max(1, -(-iterations // preset.validations)),
@@ -164,7 +166,7 @@ def _split_options(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
             given[prefix][rest] = value
         elif dot:
             near = did_you_mean(prefix, _PREFIXES)
-            raise ConfigError(Problem(f"option '{name}': a run has no part '{prefix}'.{near}", f"options.{name}"))
+            raise ConfigError(ConfigProblem(f"option '{name}': a run has no part '{prefix}'.{near}", f"options.{name}"))
         else:
             given["algorithm"][name] = value
     return given
@@ -186,7 +188,7 @@ def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any])
         prefix = "" if kind == "algorithm" else f"{kind}."
         subject = f"{kind} '{name}'"
         problems = explain(error, schema.model_fields, subject, what="option", prefix=prefix)
-        raise ConfigError(*(Problem(str(each), f"options.{each.key}") for each in problems)) from error
+        raise ConfigError(*(ConfigProblem(str(each), f"options.{each.key}") for each in problems)) from error
 
 
 def _typed(value: Any, field: FieldInfo | None) -> Any:

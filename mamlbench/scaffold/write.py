@@ -9,18 +9,22 @@ from string import Template
 
 from mamlbench import __version__
 from mamlbench.errors import ConfigError
-from mamlbench.scaffold.names import Names
+from mamlbench.scaffold.plugin_names import Names
 
 KINDS: dict[str, str] = {
-    "algorithm": "a method that learns an initialisation",
+    "algorithm": "a method that learns an initialization",
     "backbone": "a small convolutional network",
     "dataset": "patterns made on the spot",
     "sampler": "each training task several times over",
 }
 """What can be begun, and what the beginning is."""
 
-_FLAGS = {"algorithm": "--algo", "backbone": "--algo maml --backbone", "dataset": "--algo maml --dataset",
-          "sampler": "--algo maml --sampler"}  # fmt: skip
+_FLAGS = {
+    "algorithm": "--algo",
+    "backbone": "--algo maml --backbone",
+    "dataset": "--algo maml --dataset",
+    "sampler": "--algo maml --sampler",
+}
 _HOOK = '''
 
 @hookimpl
@@ -38,10 +42,13 @@ def single_file(kind: str, names: Names) -> dict[str, str]:
     """Text of the one file by its path."""
     hook = _HOOK.format(kind=kind, name=names.name, cls=names.cls, summary=KINDS[kind])
     text = _filled(
-        f"{kind}.py", kind, names, how=f"{_run(kind, names)} --plugin {names.module}.py",
+        f"{kind}.py",
+        kind,
+        names,
+        how=f"{_run(kind, names)} --plugin {names.module}.py",
         import_hookimpl="from mamlbench import hookimpl\n",
-        import_register="from mamlbench.plugin.spec import Register\n",
-    )  # fmt: skip
+        import_register="from mamlbench.plugin.hookspecs import Register\n",
+    )
     return {f"{names.module}.py": text + hook}
 
 
@@ -87,8 +94,14 @@ def _run(kind: str, names: Names) -> str:
 def _filled(template: str, kind: str, names: Names, **more: str) -> str:
     text = files("mamlbench.scaffold").joinpath("templates", f"{template}.txt").read_text(encoding="utf-8")
     values = {
-        "name": names.name, "module": names.module, "cls": names.cls, "kind": kind, "summary": KINDS[kind],
-        "run": _run(kind, names), "version": __version__, "subject": f"{kind.capitalize()}Subject",
+        "name": names.name,
+        "module": names.module,
+        "cls": names.cls,
+        "kind": kind,
+        "summary": KINDS[kind],
+        "run": _run(kind, names),
+        "version": __version__,
+        "subject": f"{kind.capitalize()}Subject",
         "names": ", ".join(["CHECKS", *sorted(["Check", f"{kind.capitalize()}Subject"])]),
-    }  # fmt: skip
+    }
     return Template(text).substitute(values | more)

@@ -2,7 +2,7 @@
 
 from mamlbench.suite.grid import Cell, Given, expand
 from mamlbench.suite.read import Suite, read_changes, read_suite
-from mamlbench.suite.schema import Conditions, Override, Settings, SuiteFile
+from mamlbench.suite.suite_file import Conditions, Override, Settings, SuiteFile
 
 __all__ = [
     "Cell",

@@ -9,7 +9,7 @@ from typing import Any
 
 from mamlbench.errors import ConfigError
 from mamlbench.suite.read import SET, Suite
-from mamlbench.suite.schema import Conditions, Settings
+from mamlbench.suite.suite_file import Conditions, Settings
 from mamlbench.suite.toml_lines import Path
 
 OPTION = "options."

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.suite import toml_lines
-from mamlbench.suite.schema import Conditions, Override, Settings, SuiteFile
+from mamlbench.suite.suite_file import Conditions, Override, Settings, SuiteFile
 
 SET = "--set"
 """First part of the place of a setting that came from the command line instead of the file."""

@@ -18,9 +18,9 @@ from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BACKBONE, BackboneSubject
-from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.common import COMMON, PRESETS
 from mamlbench.testing.datasets import DATASET, DatasetSubject
+from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.samplers import SAMPLER, SamplerSubject
 from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
 from mamlbench.testing.tiny import TinyNetwork, tiny_pools

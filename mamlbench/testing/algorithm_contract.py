@@ -6,11 +6,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from mamlbench.api import Algorithm, Direction, EpisodeBatch, Examples, Learner
-from mamlbench.spec import MODES
+from mamlbench.api import AdaptedTasks, Algorithm, EpisodeBatch, Examples, OuterUpdate
+from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
-from mamlbench.testing.check import Check, demand
-from mamlbench.testing.compare import changed, distance, global_seed, same, snapshot
+from mamlbench.testing.run_checks import Check, demand
+from mamlbench.testing.tensor_comparison import changed, distance, global_seed, same, snapshot
 from mamlbench.testing.tiny import QUERIES, WAYS
 
 TOLERANCE = 1e-8
@@ -21,8 +21,8 @@ def shapes_and_types(subject: AlgorithmSubject) -> None:
     """Directions have the shapes of the meta-parameters, predictions those of the problem, both the network's dtype."""
     algorithm = subject.build()
     batch = subject.training_batch(algorithm)
-    direction = algorithm.direction(batch)
-    demand(isinstance(direction, Direction), f"direction returned a {type(direction).__name__}, not a Direction")
+    direction = algorithm.compute_update(batch)
+    demand(isinstance(direction, OuterUpdate), f"direction returned a {type(direction).__name__}, not a Direction")
     demand(set(direction.sums) == set(algorithm.meta), "direction.sums and meta have different names")
     for name, value in algorithm.meta.items():
         _demand_like(direction.sums[name], value.shape, f"direction.sums['{name}']")
@@ -34,7 +34,7 @@ def shapes_and_types(subject: AlgorithmSubject) -> None:
     learners = list(algorithm.adaptation(episodes.support, episodes.keys))
     demand(bool(learners), "adaptation yielded no learner, not even the one before the first step")
     for learner, when in ((learners[0], "before the first step"), (learners[-1], "after the last step")):
-        demand(isinstance(learner, Learner), f"adaptation yielded a {type(learner).__name__}, not a Learner")
+        demand(isinstance(learner, AdaptedTasks), f"adaptation yielded a {type(learner).__name__}, not a Learner")
         for mode in MODES:
             shape = torch.Size([episodes.tasks, WAYS * QUERIES, WAYS])
             _demand_like(learner.predict(episodes.query.x, mode), shape, f"prediction ({mode}, {when})")
@@ -57,10 +57,10 @@ def direction_changes_nothing(subject: AlgorithmSubject) -> None:
     algorithm = subject.trained(subject.build(), 1)
     batch = subject.training_batch(algorithm)
     before = snapshot(algorithm.state())
-    first = algorithm.direction(batch)
+    first = algorithm.compute_update(batch)
     differing = changed(before, algorithm.state())
     demand(not differing, f"direction changed {', '.join(differing)}")
-    again = algorithm.direction(batch)
+    again = algorithm.compute_update(batch)
     differing = changed(first.sums, again.sums)
     demand(not differing, f"asked a second time direction gave other values for {', '.join(differing)}")
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mamlbench.api import Algorithm, Examples
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
-from mamlbench.testing.check import Check, demand
+from mamlbench.testing.run_checks import Check, demand
 from mamlbench.testing.tiny import QUERIES, SHOTS
 
 ITERATIONS = 120
@@ -23,11 +23,11 @@ def training_beats_the_untrained(subject: AlgorithmSubject) -> None:
     sampler = subject.sampler()
     for number in range(ITERATIONS):
         batch = (
-            sampler.labelled("train", number, LABELLED_BATCH)
-            if algorithm.feeds_on == "examples"
+            sampler.labeled("train", number, LABELLED_BATCH)
+            if algorithm.trains_on == "examples"
             else sampler.episodes("train", number * META_BATCH, META_BATCH, shots=SHOTS, queries=QUERIES)
         )
-        algorithm.apply(algorithm.direction(batch))
+        algorithm.apply(algorithm.compute_update(batch))
     finite = all(bool(value.isfinite().all()) for value in algorithm.meta.values())
     demand(finite, "a meta-parameter is no longer a finite number")
     trained = _scores(subject, algorithm)
@@ -41,7 +41,7 @@ def _scores(subject: AlgorithmSubject, algorithm: Algorithm) -> Tensor:
     """Transductive accuracy of each test episode."""
     batch = subject.sampler().episodes("test", 0, TEST_EPISODES, shots=SHOTS, queries=QUERIES)
     learner = algorithm.adapt(Examples(*batch.support), batch.keys)
-    return algorithm.problem.score(learner.predict(batch.query.x, "transductive"), batch.query.y)
+    return algorithm.objective.score(learner.predict(batch.query.x, "transductive"), batch.query.y)
 
 
 LEARNING = (

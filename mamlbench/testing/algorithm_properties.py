@@ -5,13 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mamlbench.api import Algorithm, Direction, Engine, Examples, Parameters
+from mamlbench.api import Algorithm, Engine, Examples, OuterUpdate, Parameters
 from mamlbench.engine import STRATEGIES, LoopEngine, make_engine
-from mamlbench.spec import MODES
+from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_contract import TOLERANCE
 from mamlbench.testing.algorithm_subject import AlgorithmSubject, half
-from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, demand
-from mamlbench.testing.compare import distance
+from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, demand
+from mamlbench.testing.tensor_comparison import distance
 from mamlbench.testing.tiny import WAYS
 
 STEP = 1e-5
@@ -24,10 +24,10 @@ DIRECTIONS = 4
 
 
 def declarations(subject: AlgorithmSubject) -> None:
-    """gradient_order is 2, 1 or None, feeds_on 'episodes' or 'examples'."""
-    order, feeds_on = subject.plugin.gradient_order, subject.plugin.feeds_on
+    """gradient_order is 2, 1 or None, trains_on 'episodes' or 'examples'."""
+    order, trains_on = subject.plugin.gradient_order, subject.plugin.trains_on
     demand(order in (None, 1, 2), f"gradient_order is {order!r}")
-    demand(feeds_on in ("episodes", "examples"), f"feeds_on is {feeds_on!r}")
+    demand(trains_on in ("episodes", "examples"), f"trains_on is {trains_on!r}")
 
 
 def order_of_the_gradient_is_true(subject: AlgorithmSubject) -> None:
@@ -48,7 +48,7 @@ def order_of_the_gradient_is_true(subject: AlgorithmSubject) -> None:
 def _error_of_gradient(subject: AlgorithmSubject, algorithm: Algorithm) -> float:
     """Direction against central differences of its loss, along itself and some random lines: a relative error."""
     batch = subject.training_batch(algorithm)
-    sums = algorithm.direction(batch).sums
+    sums = algorithm.compute_update(batch).sums
     generator = torch.Generator().manual_seed(7)
     lines = [sums] + [
         {name: torch.randn(value.shape, generator=generator, dtype=value.dtype) for name, value in sums.items()}
@@ -68,7 +68,7 @@ def _slope(algorithm: Algorithm, batch: object, unit: Parameters) -> float:
     losses = []
     for distance_along in (STEP, -STEP):
         _move(algorithm.meta, unit, distance_along)
-        losses.append(float(algorithm.direction(batch).loss))
+        losses.append(float(algorithm.compute_update(batch).loss))
         _move(algorithm.meta, unit, -distance_along)
     return (losses[0] - losses[1]) / (2 * STEP)
 
@@ -93,8 +93,8 @@ def every_engine_agrees(subject: AlgorithmSubject) -> None:
     for name in ("vmap[2]", *STRATEGIES):
         if name == "loop" or name.endswith("+compiled"):  # compiling takes minutes; the run that compiles compares too
             continue
-        if not subject.plugin.vectorised:
-            raise NotApplicable("declares vectorised = False: there is the loop alone")
+        if not subject.plugin.vectorized:
+            raise NotApplicable("declares vectorized = False: there is the loop alone")
         try:
             numbers = _numbers(subject, make_engine(name))
         except RuntimeError as error:
@@ -106,7 +106,7 @@ def every_engine_agrees(subject: AlgorithmSubject) -> None:
 
 def _numbers(subject: AlgorithmSubject, engine: Engine) -> dict[str, Tensor]:
     algorithm = subject.trained(subject.build(engine), 1)
-    direction = algorithm.direction(subject.training_batch(algorithm))
+    direction = algorithm.compute_update(subject.training_batch(algorithm))
     episodes = subject.episodes()
     numbers = {f"direction of {name}": value for name, value in direction.sums.items()} | {"loss": direction.loss}
     learner = algorithm.adapt(episodes.support, episodes.keys)
@@ -115,12 +115,12 @@ def _numbers(subject: AlgorithmSubject, engine: Engine) -> dict[str, Tensor]:
 
 def halves_add_up(subject: AlgorithmSubject) -> None:
     """The directions of two half batches add up to that of the whole batch."""
-    algorithm = subject.build(norm=subject.plugin.feeds_on == "episodes")
+    algorithm = subject.build(norm=subject.plugin.trains_on == "episodes")
     if not algorithm.additive:
         raise NotApplicable("declares additive = False")
     batch = subject.training_batch(algorithm)
-    whole = algorithm.direction(batch)
-    added: Direction = algorithm.direction(half(batch, 0)) + algorithm.direction(half(batch, 1))
+    whole = algorithm.compute_update(batch)
+    added: OuterUpdate = algorithm.compute_update(half(batch, 0)) + algorithm.compute_update(half(batch, 1))
     demand(added.count == whole.count, f"counts: {added.count} in two halves, {whole.count} at once")
     for name, value in whole.sums.items():
         moved = distance(added.sums[name], value)
@@ -144,7 +144,7 @@ def permuted_classes_permute_outputs(subject: AlgorithmSubject) -> None:
 
 
 PROPERTIES = (
-    Check(declarations, "Say gradient_order = 2, 1 or None, and feeds_on = 'episodes' or 'examples'."),
+    Check(declarations, "Say gradient_order = 2, 1 or None, and trains_on = 'episodes' or 'examples'."),
     Check(
         order_of_the_gradient_is_true,
         "Declare the order that direction computes. For 2 nothing in init, step or loss may be detached, and "
@@ -153,7 +153,7 @@ PROPERTIES = (
     Check(
         every_engine_agrees,
         "Write functions of one task's tensors without branches on their values or in-place changes, "
-        "or declare vectorised = False.",
+        "or declare vectorized = False.",
     ),
     Check(halves_add_up, "Return sums over tasks, not means; where tasks depend on each other, additive = False."),
     Check(permuted_classes_permute_outputs, "Start every class alike (a head of zeros), or equivariant = False."),

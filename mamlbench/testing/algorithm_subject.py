@@ -12,14 +12,14 @@ from mamlbench.api import (
     Engine,
     EpisodeBatch,
     Examples,
+    MethodContext,
     Model,
     Options,
     TaskSampler,
-    Workbench,
     tree_map,
 )
 from mamlbench.engine import LoopEngine, VmapEngine
-from mamlbench.spec import Setting, choose_preset
+from mamlbench.run_spec import Setting, choose_preset
 from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, TinyNetwork, tiny_pools
 
 TASKS = 4
@@ -41,7 +41,7 @@ class AlgorithmSubject:
     @property
     def engine(self) -> Engine:
         """The engine that most checks run on."""
-        return VmapEngine() if self.plugin.vectorised else LoopEngine()
+        return VmapEngine() if self.plugin.vectorized else LoopEngine()
 
     def build(
         self,
@@ -55,7 +55,7 @@ class AlgorithmSubject:
         """A new instance, always from the same initial network.
 
         Args:
-            engine: the engine; by default a vectorised one, if the class says that it can be vectorised.
+            engine: the engine; by default a vectorized one, if the class says that it can be vectorized.
             norm: whether the network has batch norm.
             dtype: of the network, and so of everything that the algorithm makes.
             iterations: planned meta-iterations.
@@ -68,10 +68,10 @@ class AlgorithmSubject:
                 torch.manual_seed(0)
                 return Model(backbone.build(SHAPE, outputs).to(dtype))
 
-        bench = Workbench(
+        bench = MethodContext(
             build=build,
-            problem=Classification(WAYS),
-            pooled_problem=tiny_pools()["train"].problem,
+            objective=Classification(WAYS),
+            pooled_objective=tiny_pools()["train"].objective,
             engine=engine or self.engine,
             iterations=iterations,
             shots=SHOTS,
@@ -93,15 +93,15 @@ class AlgorithmSubject:
         return EpisodeBatch(*as_float64(batch))
 
     def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:
-        """What the algorithm trains on, in float64: an EpisodeBatch or labelled Examples."""
-        if algorithm.feeds_on == "examples":
-            return as_float64(self.sampler().labelled("train", number, WAYS * SHOTS * size))
+        """What the algorithm trains on, in float64: an EpisodeBatch or labeled Examples."""
+        if algorithm.trains_on == "examples":
+            return as_float64(self.sampler().labeled("train", number, WAYS * SHOTS * size))
         return self.episodes("train", number * size, size)
 
     def trained(self, algorithm: Algorithm, steps: int = 3) -> Algorithm:
         """The algorithm after a few steps of training."""
         for number in range(steps):
-            algorithm.apply(algorithm.direction(self.training_batch(algorithm, number)))
+            algorithm.apply(algorithm.compute_update(self.training_batch(algorithm, number)))
         return algorithm
 
 

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call, grad, vmap
 
-from mamlbench.api import Backbone, Model, Network, Parameters, record_statistics, replay_statistics, training_noise
+from mamlbench.api import Backbone, Model, Network, Parameters, noise_key_scope, record_statistics, replay_statistics
 from mamlbench.errors import ConfigError
-from mamlbench.testing.check import BrokenPromiseError, Check, NotApplicable, demand
-from mamlbench.testing.compare import changed, distance, global_seed, same, snapshot
+from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, demand
+from mamlbench.testing.tensor_comparison import changed, distance, global_seed, same, snapshot
 
 OUTPUTS, EXAMPLES = 3, 4
 SHAPES = ((1, 28, 28), (3, 32, 32), (3, 84, 84), (1,))
@@ -150,9 +150,9 @@ def every_parameter_matters(subject: BackboneSubject) -> None:
     demand(not idle, f"no influence: {', '.join(idle)}")
 
 
-def tasks_can_be_vectorised(subject: BackboneSubject) -> None:
+def tasks_can_be_vectorized(subject: BackboneSubject) -> None:
     """vmap over the parameters of two tasks gives what one task after the other gives."""
-    _demand_vectorised(subject.build(), subject.x(2).view(2, EXAMPLES, *subject.shape))
+    _demand_vectorized(subject.build(), subject.x(2).view(2, EXAMPLES, *subject.shape))
 
 
 def noise_hangs_on_its_key(subject: BackboneSubject) -> None:
@@ -166,16 +166,16 @@ def noise_hangs_on_its_key(subject: BackboneSubject) -> None:
         demand(same(_noisy(network, x[0], 1), first), "the same input and key gave another output the second time")
         demand(not same(other, first), "another key gave the same noise")
         demand(same(network(x[0]), quiet), "there is noise outside training as well")
-    with training_noise(1):
-        _demand_vectorised(network, x)
+    with noise_key_scope(1):
+        _demand_vectorized(network, x)
 
 
 def _noisy(network: Network, x: Tensor, key: int) -> Tensor:
-    with training_noise(key):
+    with noise_key_scope(key):
         return network(x)  # type: ignore[no-any-return]
 
 
-def _demand_vectorised(network: Network, x: Tensor) -> None:
+def _demand_vectorized(network: Network, x: Tensor) -> None:
     """Demand that gradients of two tasks, x ``[2, n, *shape]``, are under vmap what they are alone."""
     one = snapshot(dict(network.named_parameters()))
     tasks = {name: torch.stack([value, 1.1 * value]) for name, value in one.items()}
@@ -234,14 +234,22 @@ def _loss(network: Network, parameters: Parameters, x: Tensor) -> Tensor:
 BACKBONE = (
     Check(shapes_and_types, "Return from features a module and the length of what it puts out; flatten at its end."),
     Check(other_shapes_are_refused_in_a_sentence, "Look at input_shape in features, and raise ConfigError with why."),
-    Check(seed_decides_the_parameters, "Initialise with torch.nn.init or torch's layers, from no other generator."),
+    Check(seed_decides_the_parameters, "Initialize with torch.nn.init or torch's layers, from no other generator."),
     Check(a_pass_leaves_no_trace, "Keep no running statistics and no counters: use mamlbench.api.BatchNorm."),
     Check(inductive_examples_do_not_mix, "Let only mamlbench.api.BatchNorm look across the examples of a batch."),
     Check(statistics_can_be_replayed, "Run each BatchNorm layer once per pass, always in the same order."),
     Check(every_parameter_matters, "Remove layers that forward does not use."),
-    Check(tasks_can_be_vectorised, "Use torch's functions without in-place changes or branches on values, and "
-          "mamlbench.api.Dropout, not torch's, which draws from the global random state."),
-    Check(noise_hangs_on_its_key, "Derive mamlbench.api.Noise from its key and positions, by mamlbench.api.chosen."),
-    Check(it_can_be_differentiated_twice, "Detach nothing; a custom autograd function needs a backward that can be "
-          "differentiated itself."),
-)  # fmt: skip
+    Check(
+        tasks_can_be_vectorized,
+        "Use torch's functions without in-place changes or branches on values, and "
+        "mamlbench.api.Dropout, not torch's, which draws from the global random state.",
+    ),
+    Check(
+        noise_hangs_on_its_key,
+        "Derive mamlbench.api.StochasticLayer from its key and positions, by mamlbench.api.bernoulli_mask.",
+    ),
+    Check(
+        it_can_be_differentiated_twice,
+        "Detach nothing; a custom autograd function needs a backward that can be differentiated itself.",
+    ),
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.testing.check import Check, NotApplicable, demand
+from mamlbench.testing.run_checks import Check, NotApplicable, demand
 
 
 def documented(subject: Any) -> None:
@@ -36,7 +36,7 @@ def defaults_are_valid(subject: Any) -> None:
 
 
 def unknown_options_are_refused(subject: Any) -> None:
-    """A misspelt option is an error, not a silence."""
+    """A misspelled option is an error, not a silence."""
     schema = subject.plugin.Options
     demand(schema.model_config.get("extra") == "forbid", "unknown options are let through")
 

@@ -17,17 +17,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamlbench.api import SPLITS, ClassPool, DataPlaces, EpisodeBatch, Keys, TaskPool, TaskSource, mix, seed_key
+from mamlbench.api import SPLITS, DataPaths, Dataset, EpisodeBatch, ImageSplit, Keys, TaskSplit, hash64, seed_key
 from mamlbench.errors import ConfigError, DataError
-from mamlbench.testing.check import Check, NotApplicable, demand
-from mamlbench.testing.compare import global_seed, same
+from mamlbench.testing.run_checks import Check, NotApplicable, demand
+from mamlbench.testing.tensor_comparison import global_seed, same
 
 SHOTS, QUERIES, TASKS = 1, 1, 4
 LARGEST = 100.0
 """Greatest input that a network should be given."""
 
 SHARED = 0.05
-"""Share of support and query examples of a class that may be equal: real collections hold some pictures twice."""
+"""Share of support and query examples of a class that may be equal: real collections hold some images twice."""
 
 
 class DatasetSubject:
@@ -39,19 +39,19 @@ class DatasetSubject:
         **given: options that differ from their defaults.
     """
 
-    def __init__(self, plugin: type[TaskSource], places: DataPlaces | None = None, **given: Any) -> None:
+    def __init__(self, plugin: type[Dataset], places: DataPaths | None = None, **given: Any) -> None:
         self.plugin = plugin
         self.given = given
         self._folder = Path(tempfile.mkdtemp(prefix="mamlbench-check-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self.places = places or DataPlaces((), self._folder / "cache")
+        self.places = places or DataPaths((), self._folder / "cache")
         self._missing: DataError | None = None
 
-    def load(self, places: DataPlaces) -> TaskSource:
+    def load(self, places: DataPaths) -> Dataset:
         """Load it from there."""
         return self.plugin(self.plugin.Options.model_validate(self.given), places)
 
-    def load_anew(self) -> TaskSource:
+    def load_anew(self) -> Dataset:
         """Load it as on a machine where it was never prepared; what was downloaded is found again."""
         kept = self.places.cache
         folders = (*self.places.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
@@ -59,7 +59,7 @@ class DatasetSubject:
         return self.load(replace(self.places, folders=folders, cache=anew, allow_download=False))
 
     @property
-    def source(self) -> TaskSource:
+    def source(self) -> Dataset:
         """The data set, loaded (or found missing) once. Raises DataError where it is missing."""
         if self._missing is not None:
             raise self._missing
@@ -70,7 +70,7 @@ class DatasetSubject:
             raise
 
     @cached_property
-    def _source(self) -> TaskSource:
+    def _source(self) -> Dataset:
         return self.load(self.places)
 
     @property
@@ -80,18 +80,18 @@ class DatasetSubject:
 
     def keys(self, count: int = TASKS) -> Keys:
         """Keys of ``count`` episodes: uint64 ``[count]``."""
-        return mix(seed_key("check"), np.arange(count))
+        return hash64(seed_key("check"), np.arange(count))
 
     def episodes(self, split: str, keys: Keys | None = None, queries: int = QUERIES) -> EpisodeBatch:
         """Episodes of a split, one per key: support x ``[T, ways * 2, *input_shape]``."""
         return self.source.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
 
 
-def licence_and_source_are_named(subject: DatasetSubject) -> None:
-    """info names title, licence and citation."""
+def license_and_source_are_named(subject: DatasetSubject) -> None:
+    """info names title, license and citation."""
     info = getattr(subject.plugin, "info", None)
     demand(info is not None, "there is no info")
-    empty = [name for name in ("title", "licence", "citation") if not getattr(info, name).strip()]
+    empty = [name for name in ("title", "license", "citation") if not getattr(info, name).strip()]
     demand(not empty, f"info leaves out {', '.join(empty)}")
 
 
@@ -107,23 +107,23 @@ def splits_are_complete(subject: DatasetSubject) -> None:
 
 
 def no_test_class_is_seen_in_training(subject: DatasetSubject) -> None:
-    """No class, and no picture, is in two splits."""
+    """No class, and no image, is in two splits."""
     names: dict[str, str] = {}
-    pictures: dict[bytes, str] = {}
+    images: dict[bytes, str] = {}
     for split in SPLITS:
         pool = subject.source.splits[split]
-        if not isinstance(pool, ClassPool):
+        if not isinstance(pool, ImageSplit):
             raise NotApplicable("its pools have no classes that could be listed")
         twice = [name for name in pool.class_names if name in names]
         demand(not twice, f"class '{twice[0] if twice else ''}' is in {split} and elsewhere")
         names |= dict.fromkeys(pool.class_names, split)
     for split in SPLITS:
         pool = subject.source.splits[split]
-        assert isinstance(pool, ClassPool)
+        assert isinstance(pool, ImageSplit)
         own = {row.tobytes() for row in pool.image_hashes}
-        also = [pictures[each] for each in own if each in pictures]
-        demand(len(also) <= SHARED * len(own), f"{len(also)} of {len(own)} pictures of {split} are in {also[:1]} too")
-        pictures |= dict.fromkeys(own, split)
+        also = [images[each] for each in own if each in images]
+        demand(len(also) <= SHARED * len(own), f"{len(also)} of {len(own)} images of {split} are in {also[:1]} too")
+        images |= dict.fromkeys(own, split)
 
 
 def hash_is_of_the_content_alone(subject: DatasetSubject) -> None:
@@ -132,8 +132,9 @@ def hash_is_of_the_content_alone(subject: DatasetSubject) -> None:
     with _listed_backwards(), global_seed(99):
         other = subject.load_anew()
     demand(other.content_hash == expected, "content_hash is another")
-    ours, theirs = (each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES)
-                    for each in (subject.source, other))  # fmt: skip
+    ours, theirs = (
+        each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES) for each in (subject.source, other)
+    )
     demand(_equal(ours, theirs), "the same key draws another episode")
 
 
@@ -152,7 +153,7 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
             expected = torch.arange(ways).repeat_interleave(each)
             rows = [bool(torch.equal(row.sort().values.cpu(), expected)) for row in part.y]
             demand(all(rows), f"{split}: labels are {part.y[0].tolist()}, not 0 to {ways - 1} in equal numbers")
-    outputs = subject.source.problem(ways).outputs
+    outputs = subject.source.objective(ways).outputs
     demand(regression or outputs == ways, f"problem({ways}) has {outputs} outputs")
 
 
@@ -188,21 +189,23 @@ def more_queries_keep_the_support(subject: DatasetSubject) -> None:
     demand(same(fewer.support.x, more.support.x), "with more queries the support set is another")
 
 
-def labelled_examples_are_well_formed(subject: DatasetSubject) -> None:
-    """For pretraining: labelled examples of the whole split, a pure function of their key."""
+def labeled_examples_are_well_formed(subject: DatasetSubject) -> None:
+    """For pretraining: labeled examples of the whole split, a pure function of their key."""
     pool = subject.source.splits["train"]
-    key = seed_key("check", "labelled")
-    first, again = pool.labelled(key, 6), pool.labelled(key, 6)
-    _demand_inputs(first.x, (6, *pool.input_shape), "labelled")
+    key = seed_key("check", "labeled")
+    first, again = pool.labeled(key, 6), pool.labeled(key, 6)
+    _demand_inputs(first.x, (6, *pool.input_shape), "labeled")
     demand(same(first.x, again.x) and same(first.y, again.y), "the same key draws others")
     if subject.plugin.kind == "classification":
-        inside = bool(((first.y >= 0) & (first.y < pool.problem.outputs)).all())
-        demand(inside and first.y.dtype == torch.int64, f"labels {first.y.tolist()} of {pool.problem.outputs} classes")
+        inside = bool(((first.y >= 0) & (first.y < pool.objective.outputs)).all())
+        demand(
+            inside and first.y.dtype == torch.int64, f"labels {first.y.tolist()} of {pool.objective.outputs} classes"
+        )
 
 
 def too_much_is_refused_in_a_sentence(subject: DatasetSubject) -> None:
     """More classes than there are is a ConfigError."""
-    pool: TaskPool = subject.source.splits["val"]
+    pool: TaskSplit = subject.source.splits["val"]
     try:
         pool.episodes(subject.keys(), pool.size + 1, SHOTS, QUERIES)
     except ConfigError:
@@ -262,16 +265,24 @@ def _map(part: Any, function: Any) -> Any:
 
 
 DATASET = (
-    Check(licence_and_source_are_named, "Set info = SourceInfo(title=..., licence=..., citation=...)."),
+    Check(license_and_source_are_named, "Set info = DatasetInfo(title=..., license=..., citation=...)."),
     Check(splits_are_complete, "Return {'train': ..., 'val': ..., 'test': ...} from load."),
-    Check(no_test_class_is_seen_in_training, "Split by class, not by picture; and look for copies."),
-    Check(hash_is_of_the_content_alone, "Sort what folders list, split by a hash of the class names "
-          "(mamlbench.api.seed_key), and draw from no random state."),
-    Check(episodes_are_well_formed, "ClassPool makes them so from uint8 pictures; scale others to about 1."),
-    Check(queries_are_other_examples_than_the_support, "Draw support and queries of a class together, without "
-          "replacement."),
-    Check(episodes_hang_on_their_keys_alone, "Draw with mamlbench.api.draw and uniform from the key; keep no state."),
+    Check(no_test_class_is_seen_in_training, "Split by class, not by image; and look for copies."),
+    Check(
+        hash_is_of_the_content_alone,
+        "Sort what folders list, split by a hash of the class names "
+        "(mamlbench.api.seed_key), and draw from no random state.",
+    ),
+    Check(episodes_are_well_formed, "ImageSplit makes them so from uint8 images; scale others to about 1."),
+    Check(
+        queries_are_other_examples_than_the_support,
+        "Draw support and queries of a class together, without replacement.",
+    ),
+    Check(
+        episodes_hang_on_their_keys_alone,
+        "Draw with mamlbench.api.sample_without_replacement and uniform from the key; keep no state.",
+    ),
     Check(more_queries_keep_the_support, "Draw classes first, then support, then queries, each by rank of hashes."),
-    Check(labelled_examples_are_well_formed, "labelled draws from the key alone, with labels 0 to size - 1."),
+    Check(labeled_examples_are_well_formed, "labeled draws from the key alone, with labels 0 to size - 1."),
     Check(too_much_is_refused_in_a_sentence, "Raise ConfigError where fewer classes or examples are there than asked."),
-)  # fmt: skip
+)

@@ -11,8 +11,8 @@ import pytest
 
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
-from mamlbench.project import KERNELS_VARIABLE, kernels_folder
 from mamlbench.record import RunRecord, read_record
+from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,11 @@ class Project:
 
 @pytest.fixture
 def project(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> Project:  # fmt: skip
+) -> Project:
     """An empty folder as the current one, with a cache of its own, and the command line ready to run in it."""
     monkeypatch.chdir(tmp_path)
     kernels = kernels_folder()  # compiled once, not for every test

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from mamlbench.api import SPLITS, ClassPool, EpisodeBatch, Examples, Keys, TaskSampler
-from mamlbench.testing.check import BrokenPromiseError, Check, demand
-from mamlbench.testing.compare import global_seed, same
+from mamlbench.api import SPLITS, EpisodeBatch, Examples, ImageSplit, Keys, TaskSampler
+from mamlbench.testing.run_checks import BrokenPromiseError, Check, demand
+from mamlbench.testing.tensor_comparison import global_seed, same
 from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, tiny_pools
 
 EPISODES = 12
@@ -30,9 +30,12 @@ class SamplerSubject:
     def build(self, pools: Any = None, *, training_seed: int = 0, episode_seed: int = 0) -> TaskSampler:
         """A new instance."""
         return self.plugin(
-            pools or tiny_pools(), WAYS, episode_seed=episode_seed, training_seed=training_seed,
+            pools or tiny_pools(),
+            WAYS,
+            episode_seed=episode_seed,
+            training_seed=training_seed,
             options=self.plugin.Options.model_validate(self.given),
-        )  # fmt: skip
+        )
 
 
 def draw(
@@ -94,21 +97,21 @@ def training_seeds_differ(subject: SamplerSubject) -> None:
 
 
 def no_test_class_is_seen_in_training(subject: SamplerSubject) -> None:
-    """Episodes and labelled examples of a split come from its own pool and no other."""
+    """Episodes and labeled examples of a split come from its own pool and no other."""
     for split in SPLITS:
         pools = {name: pool if name == split else Locked(split) for name, pool in tiny_pools().items()}
         sampler = subject.build(pools)
-        drawn = draw(sampler, split).support.x.flatten(0, 1), sampler.labelled(split, 0, 6).x
+        drawn = draw(sampler, split).support.x.flatten(0, 1), sampler.labeled(split, 0, 6).x
         for x in drawn:
             _demand_from(x, tiny_pools()[split], split)
 
 
-def labelled_minibatches_hang_on_their_number_alone(subject: SamplerSubject) -> None:
-    """Minibatch i of labelled examples is the same from a new sampler and in another order."""
+def labeled_minibatches_hang_on_their_number_alone(subject: SamplerSubject) -> None:
+    """Minibatch i of labeled examples is the same from a new sampler and in another order."""
     first, other = subject.build(), subject.build()
-    expected = [first.labelled("train", number, 6) for number in range(3)]
+    expected = [first.labeled("train", number, 6) for number in range(3)]
     for number in (2, 0, 1):
-        again = other.labelled("train", number, 6)
+        again = other.labeled("train", number, 6)
         equal = same(again.x, expected[number].x) and same(again.y, expected[number].y)
         demand(equal, f"minibatch {number} differs when drawn in another order")
 
@@ -126,26 +129,28 @@ class Locked:
         """Not for this split."""
         raise BrokenPromiseError(f"episodes of {self._split} came from another split")
 
-    def labelled(self, key: np.uint64, count: int) -> Examples:
+    def labeled(self, key: np.uint64, count: int) -> Examples:
         """Not for this split."""
-        raise BrokenPromiseError(f"labelled examples of {self._split} came from another split")
+        raise BrokenPromiseError(f"labeled examples of {self._split} came from another split")
 
 
 def _demand_from(x: Tensor, pool: Any, split: str) -> None:
-    """Every picture of ``x`` is one of the pool's."""
-    assert isinstance(pool, ClassPool)
+    """Every image of ``x`` is one of the pool's."""
+    assert isinstance(pool, ImageSplit)
     known = {one.numpy().tobytes() for one in pool.images}
     foreign = sum(one.numpy().tobytes() not in known for one in (x.cpu() * 255).round().byte())
-    demand(not foreign, f"{split}: {foreign} of {len(x)} pictures are not the split's own")
+    demand(not foreign, f"{split}: {foreign} of {len(x)} images are not the split's own")
 
 
 SAMPLER = (
     Check(episodes_are_well_formed, "Hand on ways, shots and queries to the pool as they came."),
-    Check(an_episode_hangs_on_its_number_alone, "Keep no counter and no random state: derive keys from "
-          "(seed, split, index), as key_index does."),
+    Check(
+        an_episode_hangs_on_its_number_alone,
+        "Keep no counter and no random state: derive keys from (seed, split, index), as key_index does.",
+    ),
     Check(more_queries_keep_the_support, "Do not let shots or queries into the key, or declare keeps_support = False."),
     Check(evaluation_episodes_are_shared, "Change key_index for the split 'train' only."),
     Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
     Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),
-    Check(labelled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),
-)  # fmt: skip
+    Check(labeled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BackboneSubject
 from mamlbench.testing.datasets import DatasetSubject
@@ -23,7 +23,7 @@ SUBJECTS: dict[str, type[Subject]] = {
 """What is handed to the checks of each kind of plugin."""
 
 
-def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], places: DataPlaces | None = None) -> Subject:
+def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], places: DataPaths | None = None) -> Subject:
     """A plugin of that kind with these options, ready to be checked; a data set is looked for at ``places``."""
     if kind == "dataset":
         return DatasetSubject(plugin, places, **given)

@@ -1,6 +1,6 @@
 """The tiny task: a data set and a network that train in a second, and on which training is worth its while.
 
-Classes differ in the upper rows of 8x8 pictures; the lower rows are a stronger noise without meaning. An untrained
+Classes differ in the upper rows of 8x8 images; the lower rows are a stronger noise without meaning. An untrained
 network is misled by the noise, and what training has to learn, for all classes alike, is to look away from it.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, ClassPool, Options, TaskPool
+from mamlbench.api import Backbone, BatchNorm, ImageSplit, Options, TaskSplit
 
 SHAPE = (1, 8, 8)
 WAYS, SHOTS, QUERIES = 3, 2, 3
@@ -28,22 +28,22 @@ WIDTH = 16
 
 
 @cache
-def tiny_pools() -> dict[str, TaskPool]:
-    """The splits, disjoint by class: uint8 pictures ``[classes * 8, 1, 8, 8]``, the same on every machine."""
+def tiny_pools() -> dict[str, TaskSplit]:
+    """The splits, disjoint by class: uint8 images ``[classes * 8, 1, 8, 8]``, the same on every machine."""
     generator = torch.Generator().manual_seed(20)
     return {split: _pool(split, classes, generator) for split, classes in CLASSES.items()}
 
 
-def _pool(split: str, classes: int, generator: torch.Generator) -> ClassPool:
+def _pool(split: str, classes: int, generator: torch.Generator) -> ImageSplit:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 
     rows, side = UPPER, SHAPE[1]
     upper = SIGNAL * normal(classes, 1, rows, side) + SPREAD * normal(classes, DRAWINGS, rows, side)
     lower = NOISE * normal(classes, DRAWINGS, side - rows, side)
-    pictures = (torch.cat([upper, lower], 2) + 0.5).clamp(0, 1)  # [classes, drawings, 8, 8]
-    return ClassPool(
-        (255 * pictures).to(torch.uint8).flatten(0, 1)[:, None],
+    images = (torch.cat([upper, lower], 2) + 0.5).clamp(0, 1)  # [classes, drawings, 8, 8]
+    return ImageSplit(
+        (255 * images).to(torch.uint8).flatten(0, 1)[:, None],
         np.arange(classes + 1, dtype=np.int64) * DRAWINGS,
         tuple(f"{split} {number}" for number in range(classes)),
     )

@@ -14,7 +14,7 @@ class LearnedRates(GradientBased):
     gradient_order = 2
 
     class Options(OuterOptions):
-        """What -o NAME=VALUE can set, beside the options of the outer optimiser."""
+        """What -o NAME=VALUE can set, beside the options of the outer optimizer."""
 
         first_rate: float = Field(0.4, gt=0, description="inner rate α of every tensor before training")
         train_steps: int = Field(1, ge=0, description="inner steps in training")
@@ -43,7 +43,7 @@ class LearnedRates(GradientBased):
 
     def loss(self, state, query):
         """The loss of a set of examples; on the query set it is what the outer step lowers."""
-        return self.problem.loss(self.model(self.parameters(state), query.x), query.y)
+        return self.objective.loss(self.model(self.parameters(state), query.x), query.y)
 
     def parameters(self, state):
         """The part of a state that the network takes."""

@@ -22,10 +22,19 @@ def seed_range(records):
 @mamlbench.hookimpl
 def mamlbench_report_columns(register):
     register(
-        "energy", energy, unit="Wh", lower_is_better=True, measures_machine=True,
+        "energy",
+        energy,
+        unit="Wh",
+        lower_is_better=True,
+        measures_machine=True,
         about=f"watt-hours of a run at {WATTS} W",
-    )  # fmt: skip
+    )
     register(
-        "seed_range", seed_range, of="records", heading="seed range", unit="%", lower_is_better=True,
+        "seed_range",
+        seed_range,
+        of="records",
+        heading="seed range",
+        unit="%",
+        lower_is_better=True,
         about="best minus worst training seed",
-    )  # fmt: skip
+    )

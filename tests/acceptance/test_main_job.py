@@ -31,9 +31,19 @@ def prepared(shared_data, tmp_path_factory):
 @pytest.mark.parametrize("algorithm", sorted(ITERATIONS))
 def test_paired_gain_on_omniglot(tmp_path, prepared, algorithm):
     command = [
-        COMMAND, "run", "--algo", algorithm, "--dataset", "omniglot", "--data-dir", str(prepared),
-        "--results-dir", str(tmp_path), "--iterations", str(ITERATIONS[algorithm]),
-    ]  # fmt: skip
+        COMMAND,
+        "run",
+        "--algo",
+        algorithm,
+        "--dataset",
+        "omniglot",
+        "--data-dir",
+        str(prepared),
+        "--results-dir",
+        str(tmp_path),
+        "--iterations",
+        str(ITERATIONS[algorithm]),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stderr
     print(done.stdout)

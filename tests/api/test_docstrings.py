@@ -12,7 +12,7 @@ from pydantic import BaseModel
 import mamlbench
 import mamlbench.api
 import mamlbench.testing
-from mamlbench import record, spec
+from mamlbench import record, run_spec
 
 MODULES = (mamlbench, mamlbench.api, mamlbench.testing)
 TENSORS = re.compile(r"\b(Tensor|Examples|EpisodeBatch|NDArray|Keys|Hashes|Pixels)\b")
@@ -43,9 +43,13 @@ def members(cls):
 CLASSES = dict(public(inspect.isclass))
 FUNCTIONS = {
     **{name: (value, inspect.getdoc(value) or "") for name, value in public(inspect.isroutine)},
-    **{f"{cls}.{name}": (function, told) for cls, value in CLASSES.items() for name, function, told in members(value)
-       if hasattr(function, "__code__") and function.__code__.co_filename != "<string>"},
-}  # fmt: skip
+    **{
+        f"{cls}.{name}": (function, told)
+        for cls, value in CLASSES.items()
+        for name, function, told in members(value)
+        if hasattr(function, "__code__") and function.__code__.co_filename != "<string>"
+    },
+}
 
 
 def without_shape(types, told):
@@ -120,7 +124,7 @@ def explained(module, name):
 
 MODELS = {
     model.__name__: model
-    for module in (spec, record)
+    for module in (run_spec, record)
     for model in (getattr(module, name) for name in module.__all__)
     if inspect.isclass(model) and issubclass(model, BaseModel)
 }

@@ -16,7 +16,7 @@ from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 from mamlbench.plugin.registry import Entry
-from mamlbench.spec import Folders
+from mamlbench.run_spec import Folders
 
 TINY = Setting("tiny", ("maml", "fomaml"), tasks=2, steps=2, shots=2, queries=2, shape=(1, 14, 14))
 
@@ -82,7 +82,7 @@ def rows(plugins, engines, peers, *, setting=TINY, base="loop"):
 
 
 def test_engines_and_peers_agree_and_a_wrong_one_is_seen(plugins):
-    found = rows(plugins, ["vmap", "loop", "vmap+recomputed"], ["by-hand", "wrong"])
+    found = rows(plugins, ["vmap", "loop", "vmap+remat"], ["by-hand", "wrong"])
     assert {(row.algorithm, row.who) for row in found} >= {("maml", "vmap"), ("fomaml", "by-hand")}
     for row in found:
         assert row.seconds.median > 0 and row.of_peak > 0
@@ -115,12 +115,21 @@ def test_every_setting_can_be_built(setting):
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting("r", ("reptile",), tasks=3, ways=3, shots=2, queries=0, steps=3, shape=(1, 14, 14),
-                options={"train_batch": 4, "inner_lr": 1e-3}),
+        Setting(
+            "r",
+            ("reptile",),
+            tasks=3,
+            ways=3,
+            shots=2,
+            queries=0,
+            steps=3,
+            shape=(1, 14, 14),
+            options={"inner_batch_size": 4, "inner_lr": 1e-3},
+        ),
         Setting("e", ("maml",), tasks=3, ways=3, shots=2, queries=2, steps=2, shape=(1, 14, 14), work="evaluation"),
     ],
     ids=["reptile", "evaluation"],
-)  # fmt: skip
+)
 def test_a_plain_loop_in_torch_computes_the_same(plugins, setting):
     (row,) = [row for row in rows(plugins, ["vmap", "plain"], [], setting=setting, base="plain") if row.speed]
     work = Work(setting, setting.algorithms[0], plugins.registry)
@@ -145,7 +154,7 @@ def test_peers_get_the_network_of_the_papers(plugins):
     work = Work(setting, "maml", plugins.registry)
     theirs = work.peers(Looks())()
     kinds = [type(module).__name__ for module in seen[0].modules()]
-    assert kinds.count("MaxPool2d") == kinds.count("RectifiedNorm") == 4
+    assert kinds.count("MaxPool2d") == kinds.count("BatchNormReLU") == 4
     norms = [module for module in seen[0].modules() if isinstance(module, BatchNorm)]
     assert len(norms) == 4 and all(module.large == math.inf for module in norms)
     assert relative(work.ours("loop")(), theirs) < 1e-3
@@ -192,12 +201,12 @@ class TestWholeTraining:
 
 
 def test_memory_is_set_against_first_order_maml():
-    setting = replace(TINY, memory=True, engines=("loop", "loop+recomputed"))
+    setting = replace(TINY, memory=True, engines=("loop", "loop+remat"))
     found = [
         row for cell in Bench([setting], (), [], rounds=1).rows(load_plugins(), lambda *told: None) for row in cell
     ]
     measured = {(row.algorithm, row.who): row for row in found}
-    first, recomputed = measured["fomaml", "loop"], measured["maml", "loop+recomputed"]
+    first, recomputed = measured["fomaml", "loop"], measured["maml", "loop+remat"]
     if first.memory is not None:
         assert first.of_first_order == 1.0
         assert recomputed.of_first_order == recomputed.memory / first.memory

@@ -17,9 +17,11 @@ SHAPES = {
     "dash": lambda draw, at: draw.line((20, at, 80, at), "black", 9),
     "ring": lambda draw, at: draw.ellipse((at - 22, at - 22, at + 22, at + 22), outline="black", width=9),
     "dot": lambda draw, at: draw.ellipse((at - 14, at - 14, at + 14, at + 14), "black"),
-    "cross": lambda draw, at: (draw.line((at - 25, 25, at + 25, 75), "black", 9),
-                               draw.line((at - 25, 75, at + 25, 25), "black", 9)),
-}  # fmt: skip
+    "cross": lambda draw, at: (
+        draw.line((at - 25, 25, at + 25, 75), "black", 9),
+        draw.line((at - 25, 75, at + 25, 25), "black", 9),
+    ),
+}
 
 
 def draw(path, shape, number, mode="L"):
@@ -29,12 +31,12 @@ def draw(path, shape, number, mode="L"):
     image.convert(mode).save(path)
 
 
-def draw_folder(folder, shapes=tuple(SHAPES), given=2, unlabelled=2):
+def draw_folder(folder, shapes=tuple(SHAPES), given=2, unlabeled=2):
     for shape in shapes:
         for number in range(given):
             draw(folder / shape / f"{number}.png", shape, number)
-        for number in range(unlabelled):
-            draw(folder / "unlabelled" / f"{shape}-{number}.jpg", shape, number + 3)
+        for number in range(unlabeled):
+            draw(folder / "unlabeled" / f"{shape}-{number}.jpg", shape, number + 3)
     return folder
 
 
@@ -46,8 +48,20 @@ def trained(tmp_path_factory):
         patch.chdir(folder)
         patch.setenv("MAMLBENCH_CACHE", str(folder / "cache"))
         for algorithm in ("fomaml", "reptile", "pretrain"):
-            arguments = ["run", "--algo", algorithm, "--iterations", "5", "--test-episodes", "4",
-                         "--validation-episodes", "4", "-q", "-o", "backbone.width=16"]  # fmt: skip
+            arguments = [
+                "run",
+                "--algo",
+                algorithm,
+                "--iterations",
+                "5",
+                "--test-episodes",
+                "4",
+                "--validation-episodes",
+                "4",
+                "-q",
+                "-o",
+                "backbone.width=16",
+            ]
             assert main(arguments) == ExitCode.OK
     paths = {path.name.split("-")[2]: path for path in (folder / "results").glob("*.json")}
     return {**paths, "cache": folder / "cache"}
@@ -72,24 +86,24 @@ def rows(path):
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
-def test_pictures_are_labelled_with_probabilities_and_shown(here, trained, capsys):
+def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
     folder = draw_folder(here / "shapes")
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "Written: " in err
     assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
     found = rows(folder / "predictions.csv")
-    assert [row["file"] for row in found] == sorted(f"unlabelled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
+    assert [row["file"] for row in found] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
     for row in found:
         shares = {name: float(row[f"p({name})"]) for name in SHAPES}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
-        assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabelled"
+        assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabeled"
     with Image.open(folder / "contact-sheet.png") as sheet:
         assert sheet.width > 900 and len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 20
 
 
 @pytest.mark.parametrize("algorithm", ["fomaml", "reptile"])
-def test_what_was_learned_is_labelled_right(here, trained, capsys, algorithm):
-    folder = draw_folder(here / "shapes", unlabelled=0)
+def test_what_was_learned_is_labeled_right(here, trained, capsys, algorithm):
+    folder = draw_folder(here / "shapes", unlabeled=0)
     for path in sorted(folder.rglob("*.png")):
         (folder / "test" / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / "test" / path.parent.name)
@@ -97,25 +111,25 @@ def test_what_was_learned_is_labelled_right(here, trained, capsys, algorithm):
     assert code == ExitCode.OK and "10 of 10 right: 100 %" in out
 
 
-def test_held_out_pictures_say_how_well_it_does(here, trained, capsys):
-    folder = draw_folder(here / "shapes", given=4, unlabelled=0)
+def test_held_out_images_say_how_well_it_does(here, trained, capsys):
+    folder = draw_folder(here / "shapes", given=4, unlabeled=0)
     code, out, _ = call(capsys, trained["pretrain"], folder, "--hold-out", "2", "--output", here / "out", "--json")
     found = json.loads(out)
     assert code == ExitCode.OK and not (folder / "predictions.csv").exists()
-    held = [picture for picture in found["pictures"] if picture["use"] == "held out"]
-    given = [picture for picture in found["pictures"] if picture["use"] == "given"]
+    held = [image for image in found["images"] if image["use"] == "held out"]
+    given = [image for image in found["images"] if image["use"] == "given"]
     assert len(held) == len(given) == 10 and not {p["file"] for p in held} & {p["file"] for p in given}
     score = found["held_out"]
-    assert score["pictures"] == 10 and score["right"] == sum(p["label"] == p["truth"] for p in held)
+    assert score["images"] == 10 and score["right"] == sum(p["label"] == p["truth"] for p in held)
     assert score["accuracy"]["low"] < score["accuracy"]["mean"] == score["right"] / 10 <= score["accuracy"]["high"]
     assert {row["use"] for row in rows(here / "out" / "predictions.csv")} == {"held out"}
     assert (here / "out" / "contact-sheet.png").is_file()
 
-    for picture in held:  # the same pictures in a folder of their own are the same test
-        (folder / "test" / picture["truth"]).mkdir(parents=True, exist_ok=True)
-        (folder / picture["file"]).rename(folder / "test" / picture["file"])
+    for image in held:  # the same images in a folder of their own are the same test
+        (folder / "test" / image["truth"]).mkdir(parents=True, exist_ok=True)
+        (folder / image["file"]).rename(folder / "test" / image["file"])
     code, out, _ = call(capsys, trained["pretrain"], folder)
-    assert code == ExitCode.OK and f"Of the pictures held out {score['right']} of 10 right" in out
+    assert code == ExitCode.OK and f"Of the images held out {score['right']} of 10 right" in out
     assert f"Untrained network, given the same adaptation: {score['untrained_right']} of 10; guessing: 20 %" in out
 
 
@@ -139,7 +153,7 @@ def test_inductive_labels_do_not_hang_on_each_other(here, trained, capsys):
     for mode in ("inductive", "transductive"):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
         labels[mode] = rows(folder / "predictions.csv")
-    for path in list((folder / "unlabelled").iterdir())[1:]:
+    for path in list((folder / "unlabeled").iterdir())[1:]:
         path.unlink()
     for mode, same in (("inductive", True), ("transductive", False)):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
@@ -160,8 +174,8 @@ def test_the_number_of_classes_may_differ_where_the_head_is_new(here, trained, c
     assert "--ways 3" in err
 
 
-def test_classes_may_have_unequal_numbers_and_spellings_of_unlabelled(here, trained, capsys):
-    folder = draw_folder(here / "shapes", given=1, unlabelled=0)
+def test_classes_may_have_unequal_numbers_and_spellings_of_unlabeled(here, trained, capsys):
+    folder = draw_folder(here / "shapes", given=1, unlabeled=0)
     draw(folder / "bar" / "another.png", "bar", 3)
     draw(folder / "unlabeled" / "deeper" / "x.png", "dot", 2)
     code, out, _ = call(capsys, trained["fomaml"], folder)
@@ -173,52 +187,80 @@ def test_classes_may_have_unequal_numbers_and_spellings_of_unlabelled(here, trai
 def test_from_python_nothing_is_written(here, trained):
     folder = draw_folder(here / "shapes")
     found = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
-    assert found.steps == 1 and found.held_out.pictures == 5 and len(found.used_as("unlabelled")) == 10
+    assert found.steps == 1 and found.held_out.images == 5 and len(found.used_as("unlabeled")) == 10
     assert not (folder / "predictions.csv").exists()
 
 
 # ---------------------------------------------------------------------------------------------------------- errors
 
 
-def test_every_damaged_picture_is_named(here, trained, capsys):
+def test_every_damaged_image_is_named(here, trained, capsys):
     folder = draw_folder(here / "shapes")
     for name in ("bar/0.png", "dot/1.png"):
-        (folder / name).write_bytes(b"no picture")
+        (folder / name).write_bytes(b"no image")
     code, _, err = call(capsys, trained["fomaml"], folder)
-    assert code == ExitCode.USAGE and "2 damaged picture(s)" in err and "bar/0.png" in err and "dot/1.png" in err
+    assert code == ExitCode.USAGE and "2 damaged image(s)" in err and "bar/0.png" in err and "dot/1.png" in err
 
 
 @pytest.mark.parametrize(
     ("change", "arguments", "code", "said"),
     [
-        (lambda folder: (folder / "bar" / "0.png").unlink(), [], ExitCode.USAGE, "no picture in bar"),
+        (lambda folder: (folder / "bar" / "0.png").unlink(), [], ExitCode.USAGE, "no image in bar"),
         (lambda folder: None, ["--hold-out", "1"], ExitCode.USAGE, "would have none left"),
-        (lambda folder: draw(folder / "test" / "bat" / "0.png", "bar", 0), [], ExitCode.USAGE,
-         "folders that are no class: bat"),
+        (
+            lambda folder: draw(folder / "test" / "bat" / "0.png", "bar", 0),
+            [],
+            ExitCode.USAGE,
+            "folders that are no class: bat",
+        ),
         (lambda folder: draw(folder / "test" / "x.png", "bar", 0), [], ExitCode.USAGE, "outside a class's folder"),
-        (lambda folder: draw(folder / "test" / "bar" / "0.png", "bar", 0), ["--hold-out", "1"], ExitCode.USAGE,
-         "leave out --hold-out"),
-        (lambda folder: (folder / "unlabelled").rename(folder.parent / "gone"), [], ExitCode.NOTHING,
-         "nothing to label"),
+        (
+            lambda folder: draw(folder / "test" / "bar" / "0.png", "bar", 0),
+            ["--hold-out", "1"],
+            ExitCode.USAGE,
+            "leave out --hold-out",
+        ),
+        (
+            lambda folder: (folder / "unlabeled").rename(folder.parent / "gone"),
+            [],
+            ExitCode.NOTHING,
+            "nothing to label",
+        ),
         (lambda folder: folder.rename(folder.parent / "elsewhere"), [], ExitCode.USAGE, "There is no folder"),
         (lambda folder: None, ["-o", "inner_rl=1"], ExitCode.USAGE, "Did you mean 'inner_lr'?"),
-        (lambda folder: (folder.parent / "taken").write_text(""), ["--output", "taken/below"], ExitCode.USAGE,
-         "choose another with --output"),
+        (
+            lambda folder: (folder.parent / "taken").write_text(""),
+            ["--output", "taken/below"],
+            ExitCode.USAGE,
+            "choose another with --output",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_the_folder_is_said(  # noqa: PLR0917
     here, trained, capsys, change, arguments, code, said
 ):
-    folder = draw_folder(here / "shapes", given=1, unlabelled=1)
+    folder = draw_folder(here / "shapes", given=1, unlabeled=1)
     change(folder)
     got, out, err = call(capsys, trained["fomaml"], folder, *arguments)
     assert got == code and said in err and out == ""
 
 
-def test_a_model_of_other_than_pictures(here, capsys):
-    arguments = ["run", "--algo", "fomaml", "--dataset", "sinusoid", "--iterations", "1", "--test-episodes", "2",
-                 "--validation-episodes", "2", "-q"]  # fmt: skip
+def test_a_model_of_other_than_images(here, capsys):
+    arguments = [
+        "run",
+        "--algo",
+        "fomaml",
+        "--dataset",
+        "sinusoid",
+        "--iterations",
+        "1",
+        "--test-episodes",
+        "2",
+        "--validation-episodes",
+        "2",
+        "-q",
+    ]
     assert main(arguments) == ExitCode.OK
     (record,) = (here / "results").glob("*.json")
     code, _, err = call(capsys, record, draw_folder(here / "shapes"))
-    assert code == ExitCode.USAGE and "trained on sinusoid, whose tasks are not made of pictures" in err
+    assert code == ExitCode.USAGE and "trained on sinusoid, whose tasks are not made of images" in err

@@ -14,9 +14,23 @@ from mamlbench.errors import ExitCode
 from mamlbench.record import read_record
 
 TINY = [
-    "--dataset", "toy", "--ways", "3", "--queries", "2", "--test-episodes", "40", "--validation-episodes", "20",
-    "--meta-batch", "4", "--iterations", "12", "-o", "backbone.width=8",
-]  # fmt: skip
+    "--dataset",
+    "toy",
+    "--ways",
+    "3",
+    "--queries",
+    "2",
+    "--test-episodes",
+    "40",
+    "--validation-episodes",
+    "20",
+    "--meta-batch-size",
+    "4",
+    "--iterations",
+    "12",
+    "-o",
+    "backbone.width=8",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -66,8 +80,11 @@ def test_several_algorithms_and_seeds_end_in_one_table(project, call):
     assert "4 records in results/" in err
     records = [read_record(path) for path in sorted((project / "results").glob("*.json"))]
     assert [(r.spec.algorithm.name, r.spec.seed) for r in records] == [
-        ("maml", 0), ("maml", 1), ("reptile", 0), ("reptile", 1),
-    ]  # fmt: skip
+        ("maml", 0),
+        ("maml", 1),
+        ("reptile", 0),
+        ("reptile", 1),
+    ]
     assert all(r.measurement.peak_memory_bytes for r in records)
 
 
@@ -108,9 +125,11 @@ INTERRUPTIBLE = (
 def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
     arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--engine", "vmap", "--seeds", seeds]
     process = subprocess.Popen(
-        [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     try:
         while "step" not in process.stderr.readline():
             assert process.poll() is None
@@ -131,14 +150,16 @@ def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
     [
         (["--algo", "mmal"], ["Unknown algorithm 'mmal'. Did you mean 'maml'?"]),
         (["--algo", "maml", "--dataset", "glyphss"], ["Unknown dataset 'glyphss'. Did you mean 'glyphs'?"]),
-        (["--algo", "maml", "-o", "inner_rl=1", "-o", "train_steps=-1"],
-         ["no option 'inner_rl'. Did you mean 'inner_lr'?", "'train_steps'"]),
+        (
+            ["--algo", "maml", "-o", "inner_rl=1", "-o", "train_steps=-1"],
+            ["no option 'inner_rl'. Did you mean 'inner_lr'?", "'train_steps'"],
+        ),
         (["--algo", "maml", "-o", "bakbone.width=3"], ["no part 'bakbone'. Did you mean 'backbone'?"]),
         (["--algo", "maml", "--ways", "99"], ["val split: 99 ways were asked for, and the split has 15 classes"]),
         (["--algo", "maml", "--shots", "11", "--queries", "2"], ["13 examples per class were asked for"]),
         (["--algo", "maml", "--device", "cuda:9"], ["use --device cpu"]),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_run_is_said_before_anything_is(project, call, arguments, said):
     code, out, err = call("run", *TINY, *arguments)
     assert code == ExitCode.USAGE and out == ""
@@ -203,7 +224,7 @@ def test_report_skips_what_is_no_record(project, call):
     assert code == ExitCode.NOTHING and "Skipped" in err and "stranger.json" in err
 
 
-def test_info_shows_options_presets_and_licence(call):
+def test_info_shows_options_presets_and_license(call):
     _, out, _ = call("info", "maml")
     assert "inner_lr" in out and "number > 0" in out and "preset" in out and "update θ" in out
     _, out, _ = call("info", "omniglot")

@@ -25,13 +25,14 @@ def project(tmp_path, monkeypatch, toy_plugin):
     (tmp_path / "mamlbench.toml").write_text(f'data_dir = "data"\nplugins = ["{toy_plugin}"]\n')
     for split, names in CLASSES.items():
         for number, name in enumerate(names[:3]):
-            for picture in range(EACH):
-                write_picture(tmp_path / "data" / "miniimagenet" / split / name / f"{name}_{picture}.png",
-                              (split, number, picture))  # fmt: skip
+            for image in range(EACH):
+                write_image(
+                    tmp_path / "data" / "miniimagenet" / split / name / f"{name}_{image}.png", (split, number, image)
+                )
     return tmp_path
 
 
-def write_picture(path, seed, side=84):
+def write_image(path, seed, side=84):
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng([ord(seed[0][1]), *seed[1:]]).integers(0, 256, (side, side, 3), np.uint8)
     Image.fromarray(pixels).save(path)
@@ -61,18 +62,18 @@ def folders(project):
 # --------------------------------------------------------------------------------------------------- list, where
 
 
-def test_list_says_what_is_found_how_much_of_it_and_under_which_licence(project, capsys):
+def test_list_says_what_is_found_how_much_of_it_and_under_which_license(project, capsys):
     code, listed = call_json(capsys, "list")
     found = {each["name"]: each for each in listed}
     assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared for it"
     mini = found["miniimagenet"]["finding"]
     assert mini["form"] == "class folders" and mini["where"] == str(folders(project))
-    assert mini["amount"] == "27 pictures of 9 classes" and not mini["prepared"]
+    assert mini["amount"] == "27 images of 9 classes" and not mini["prepared"]
     assert "train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in mini["subset"]
     assert found["omniglot"]["finding"] is None
     assert found["sinusoid"]["finding"]["subset"] is None
     assert found["toy"]["finding"]["form"] == "not looked for"
-    assert "ImageNet's terms" in found["miniimagenet"]["info"]["licence"]
+    assert "ImageNet's terms" in found["miniimagenet"]["info"]["license"]
 
     code, out, _ = call(capsys, "list")
     assert code == ExitCode.OK and "subset" in out and "38,400" in out and "yes" in out
@@ -100,8 +101,10 @@ def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch
     code, found = call_json(capsys, "where", "--data-dir", "here")
     assert code == ExitCode.OK
     assert [(each["path"], each["there"]) for each in found["searched"]] == [
-        ("here", True), ("/elsewhere", False), (str(project / "data"), True),
-    ]  # fmt: skip
+        ("here", True),
+        ("/elsewhere", False),
+        (str(project / "data"), True),
+    ]
     assert found["cache"] == str(project / "cache")
     (kept,) = found["kept"]
     assert "miniimagenet-" in kept["path"] and kept["bytes"] > 27 * 84 * 84 * 3
@@ -127,13 +130,13 @@ def info(capsys, *arguments):
 
 def info_json(capsys, *arguments):
     (found,) = json.loads(info(capsys, *arguments, "--json"))
-    return found, found["at_hand"]
+    return found, found["dataset_status"]
 
 
 def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
     found, there = info_json(capsys, "miniimagenet")
     assert there["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in there["said"]
-    assert there["finding"]["amount"] == "27 pictures of 9 classes" and there["splits"] == {}
+    assert there["finding"]["amount"] == "27 images of 9 classes" and there["splits"] == {}
     assert not (project / "cache").exists()
 
     _, prepared = call_json(capsys, "prepare", "miniimagenet")
@@ -142,17 +145,25 @@ def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
     assert there["shape"] == [3, 84, 84] and "train 9 of 38,400" in there["finding"]["subset"]
     assert {split: each["images"] for split, each in there["splits"].items()} == {"train": 9, "val": 9, "test": 9}
     assert all(tuple(there["splits"][split]["classes"]) == CLASSES[split][:3] for split in CLASSES)
-    assert "ImageNet's terms" in found["licence"] and "Vinyals" in found["citation"]
+    assert "ImageNet's terms" in found["license"] and "Vinyals" in found["citation"]
 
     out = info(capsys, "miniimagenet")
-    for said in ("ready", "class folders", "no, a subset", "84 x 84, colour", prepared["content_hash"],
-                 "ImageNet's terms", "Vinyals", CLASSES["test"][2]):  # fmt: skip
+    for said in (
+        "ready",
+        "class folders",
+        "no, a subset",
+        "84 x 84, color",
+        prepared["content_hash"],
+        "ImageNet's terms",
+        "Vinyals",
+        CLASSES["test"][2],
+    ):
         assert said in out
 
 
 def test_info_elides_class_names_unless_all_are_asked_for(project, capsys):
     for name in CLASSES["train"][3:8]:
-        write_picture(folders(project) / "train" / name / "1.png", ("train", 9, 9))
+        write_image(folders(project) / "train" / name / "1.png", ("train", 9, 9))
     call(capsys, "prepare", "miniimagenet")
     last = CLASSES["train"][7]
     out = info(capsys, "miniimagenet")
@@ -196,11 +207,11 @@ def test_info_of_what_is_computed_or_not_looked_for(capsys):
 
 
 def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
-    code, out, err = call(capsys, "prepare", "miniimagenet", "-o", "dataset.normalise=channels")
+    code, out, err = call(capsys, "prepare", "miniimagenet", "-o", "dataset.normalize=channels")
     assert code == ExitCode.OK and "Preparing miniImageNet: 27 of 27" in err
     assert (
         "no, a subset: images: train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in out
-        and "9 pictures of 3 classes" in out
+        and "9 images of 3 classes" in out
     )
     code, out, err = call(capsys, "prepare", "miniimagenet", "--json")
     assert code == ExitCode.OK and err == "", "it is prepared already"
@@ -208,8 +219,23 @@ def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
 
 
 def test_a_run_tells_the_progress_of_the_preparation_too(capsys):
-    arguments = ["run", "--algo", "pretrain", "--dataset", "miniimagenet", "--ways", "2", "--iterations", "0",
-                 "--test-episodes", "2", "--validation-episodes", "2", "-o", "backbone.width=2"]  # fmt: skip
+    arguments = [
+        "run",
+        "--algo",
+        "pretrain",
+        "--dataset",
+        "miniimagenet",
+        "--ways",
+        "2",
+        "--iterations",
+        "0",
+        "--test-episodes",
+        "2",
+        "--validation-episodes",
+        "2",
+        "-o",
+        "backbone.width=2",
+    ]
     assert main(arguments) == ExitCode.OK
     assert "Preparing miniImageNet: 27 of 27" in capsys.readouterr().err
     assert main(arguments) == ExitCode.OK
@@ -221,7 +247,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
     monkeypatch.setattr(type(out), "is_terminal", True)
     shown = Preparation(out)
     for done in (1, 20, 40):
-        shown("pictures", done, 40)
+        shown("images", done, 40)
     shown.close()
     assert "40/40" in capsys.readouterr().err
 
@@ -231,7 +257,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
     ("arguments", "said"),
     [
         (["miniimagnet"], "Unknown dataset 'miniimagnet'. Did you mean 'miniimagenet'?"),
-        (["miniimagenet", "-o", "normalize=channels"], "no option 'normalize'. Did you mean 'normalise'?"),
+        (["miniimagenet", "-o", "normalize=channels"], "no option 'normalize'. Did you mean 'normalize'?"),
         (["miniimagenet", "-o", "jitter"], "-o takes NAME=VALUE"),
     ],
 )
@@ -248,7 +274,7 @@ def test_a_sound_set_passes_and_is_prepared(project, capsys):
     assert code == ExitCode.OK and not found["broken"] and found["origin"] == "class folders"
     assert checks["class-disjoint splits"]["ok"] and "train 3, val 3, test 3" in checks["class-disjoint splits"]["said"]
     assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["said"]
-    assert checks["pictures in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "0"
+    assert checks["images in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "0"
     (kept,) = (project / "cache").iterdir()
     assert kept.suffix == ".safetensors" and checks["prepared copy"]["ok"] is None
     code, _, checks = verify(capsys)
@@ -257,7 +283,7 @@ def test_a_sound_set_passes_and_is_prepared(project, capsys):
     assert code == ExitCode.OK and "BROKEN" not in out and "class-disjoint" in out
 
 
-def test_every_damaged_picture_is_named(project, capsys):
+def test_every_damaged_image_is_named(project, capsys):
     damaged = sorted(folders(project).rglob("*.png"))[:15]
     call(capsys, "prepare", "miniimagenet")
     for path in damaged:
@@ -269,19 +295,19 @@ def test_every_damaged_picture_is_named(project, capsys):
     assert code == ExitCode.REGRESSION and out.count("Damaged: ") == 15
 
 
-def test_pictures_in_two_splits_are_counted_and_named(project, capsys):
+def test_images_in_two_splits_are_counted_and_named(project, capsys):
     train, test = CLASSES["train"][0], CLASSES["test"][0]
     copied = folders(project) / "train" / train / f"{train}_0.png"
     for number in range(2):
         shutil.copy(copied, folders(project) / "test" / test / f"copy_{number}.png")
     code, _, checks = verify(capsys)
     assert code == ExitCode.OK, "real copies of miniImageNet have a few"
-    assert checks["pictures in two splits"]["said"] == f"1: {train} (train) = {test} (test)"
+    assert checks["images in two splits"]["said"] == f"1: {train} (train) = {test} (test)"
     shutil.copy(copied, copied.with_name("copy.png"))
     (folders(project) / "test" / test / "copy_0.png").unlink()
     (folders(project) / "test" / test / "copy_1.png").unlink()
     _, _, checks = verify(capsys)
-    assert checks["pictures in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "1"
+    assert checks["images in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "1"
 
 
 def test_a_class_in_the_wrong_split_is_broken(project, capsys):

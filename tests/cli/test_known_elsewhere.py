@@ -17,10 +17,16 @@ def without_the_package(monkeypatch):
     monkeypatch.setattr(metadata, "entry_points", lambda **given: points)
 
 
-@pytest.mark.parametrize("words", [
-    ("info", "l2l-maml"), ("check", "l2l-tasks"), ("run", "--algo", "l2l-reptile"),
-    ("run", "--algo", "maml", "--sampler", "l2l-tasks"),
-], ids=" ".join)  # fmt: skip
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("info", "l2l-maml"),
+        ("check", "l2l-tasks"),
+        ("run", "--algo", "l2l-reptile"),
+        ("run", "--algo", "maml", "--sampler", "l2l-tasks"),
+    ],
+    ids=" ".join,
+)
 def test_it_is_said_how_to_install_it(capsys, words):
     assert main(words) == ExitCode.USAGE
     err = capsys.readouterr().err

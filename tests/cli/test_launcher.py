@@ -32,8 +32,24 @@ class Backwards(Launcher):
 def mamlbench_register_launchers(register):
     register("backwards", Backwards, summary="the last one first, in this process")
 """
-SMALL = ["--dataset", "toy", "--ways", "3", "--queries", "2", "--test-episodes", "10", "--validation-episodes", "10",
-         "--meta-batch", "2", "--iterations", "2", "-o", "backbone.width=4"]  # fmt: skip
+SMALL = [
+    "--dataset",
+    "toy",
+    "--ways",
+    "3",
+    "--queries",
+    "2",
+    "--test-episodes",
+    "10",
+    "--validation-episodes",
+    "10",
+    "--meta-batch-size",
+    "2",
+    "--iterations",
+    "2",
+    "-o",
+    "backbone.width=4",
+]
 SUITE = """
 algorithm = "fomaml"
 dataset = "toy"
@@ -41,7 +57,7 @@ ways = 3
 queries = 2
 test_episodes = 10
 validation_episodes = 10
-meta_batch = 2
+meta_batch_size = 2
 iterations = 14
 seeds = 2
 options.backbone.width = 4
@@ -88,13 +104,13 @@ def test_a_suite_goes_through_it_and_is_taken_up_by_another(project):
     assert "2/2 interrupts on toy, seed 1: interrupted" in done.err and "1 more run(s) were not started" in done.err
     done = project.run(*suite, "--launcher", "backwards")
     assert "2/2 fomaml on toy, seed 1: finished in" in done.err and "1/2 fomaml on toy, seed 0: finished in" in done.err
-    assert "2 cells (2 finished)" in project.run(*suite, "-o", "launcher.at_once=2").err
+    assert "2 cells (2 finished)" in project.run(*suite, "-o", "launcher.max_parallel=2").err
     done = project.run(*suite, "--launcher", "backwards", "--set", "ways=99", expect=ExitCode.RUN_FAILED)
     assert done.err.count("not started: ") == 3, "each cell as it ends, and both once more below the table"
 
 
 def test_runs_at_the_same_time_say_so_in_record_and_table(project):
-    done = project.run("run", "--algo", "fomaml", *SMALL, "--seeds", "2", "-o", "launcher.at_once=2")
+    done = project.run("run", "--algo", "fomaml", *SMALL, "--seeds", "2", "-o", "launcher.max_parallel=2")
     records = project.records()
     assert [record.measurement.runs_at_once for record in records] == [2, 2]
     assert all(record.measurement.peak_memory_bytes > 10_000_000 for record in records)
@@ -119,9 +135,15 @@ def test_it_is_listed_and_explained(project):
     [
         (["run", "--algo", "fomaml", "--launcher", "backward"], "launcher 'backward'. Did you mean 'backwards'?"),
         (["run", "--algo", "fomaml", "-o", "launcher.atonce=2"], "launcher 'processes' has no option 'atonce'."),
-        (["suite", "study.toml", "-o", "launcher.at_once=0"], "option 'launcher.at_once': input should be greater"),
+        (
+            ["suite", "study.toml", "-o", "launcher.max_parallel=0"],
+            "option 'launcher.max_parallel': input should be greater",
+        ),
         (["suite", "study.toml", "-o", "backbone.width=3"], "set what the cells have with --set options.NAME=VALUE"),
-        (["suite", "study.toml", "-o", "launcher"], "takes NAME=VALUE, as in -o launcher.at_once=2, not 'launcher'."),
+        (
+            ["suite", "study.toml", "-o", "launcher"],
+            "takes NAME=VALUE, as in -o launcher.max_parallel=2, not 'launcher'.",
+        ),
     ],
 )
 def test_mistakes_are_told_before_anything_is_run(project, arguments, said):

@@ -155,9 +155,12 @@ def test_a_broken_plugin_stops_nothing_and_is_named(tmp_path, monkeypatch, capsy
 def completed(words, shell="bash"):
     environment = {"_MAMLBENCH_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "mamlbench.cli"], capture_output=True, text=True, check=True,
+        [sys.executable, "-P", "-m", "mamlbench.cli"],
+        capture_output=True,
+        text=True,
+        check=True,
         env={**os.environ, **environment},
-    )  # fmt: skip
+    )
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
 
 
@@ -167,8 +170,14 @@ def test_the_shell_completes_real_names(tmp_path, monkeypatch):
     (tmp_path / "results" / "omniglot-maml.json").write_text("{}")
     assert completed("mamlbench run --algo fo") == ["fomaml"]
     assert completed("mamlbench run --algo maml --dataset ") == [
-        "cifar-fs", "fc100", "folder", "glyphs", "miniimagenet", "omniglot", "sinusoid",
-    ]  # fmt: skip
+        "cifar-fs",
+        "fc100",
+        "folder",
+        "glyphs",
+        "miniimagenet",
+        "omniglot",
+        "sinusoid",
+    ]
     assert completed("mamlbench run --algo maml --backbone conv4-p") == ["conv4-pooled"]
     assert completed("mamlbench info fix") == ["fixed-pool"]
     assert completed("mamlbench run --launcher pro") == completed("mamlbench suite --launcher pro") == ["processes"]

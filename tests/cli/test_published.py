@@ -69,7 +69,7 @@ def test_a_plugin_brings_its_own(project, plugin):
         (GOOD.replace("shots = 1", "shot = 1"), "ours/omniglot-5w1s-mine"),
         (GOOD.replace("ours/omniglot-5w1s-mine", "finn2017/omniglot-5w1s-maml"), "is published twice"),
     ],
-    ids=["no TOML", "empty", "misspelt", "impossible", "unknown field", "twice"],
+    ids=["no TOML", "empty", "misspelled", "impossible", "unknown field", "twice"],
 )
 def test_a_file_that_is_wrong_costs_a_warning(project, plugin, text, told):
     done = project.run("published", "finn2017", *plugin(text))

@@ -17,7 +17,7 @@ def recorded(tmp_path, monkeypatch, toy_plugin):
     """A project with one finished run."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mamlbench.toml").write_text(f'plugins = ["{toy_plugin}"]\n')
-    tiny = "--dataset toy --ways 3 --test-episodes 10 --validation-episodes 10 --meta-batch 2 --iterations 4 -q"
+    tiny = "--dataset toy --ways 3 --test-episodes 10 --validation-episodes 10 --meta-batch-size 2 --iterations 4 -q"
     assert main(["run", "--algo", "fomaml", *tiny.split(), "-o", "backbone.width=8"]) == ExitCode.OK
     return tmp_path
 

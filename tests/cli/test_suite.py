@@ -14,7 +14,7 @@ ways = 3
 queries = 2
 test_episodes = 10
 validation_episodes = 10
-meta_batch = 2
+meta_batch_size = 2
 iterations = 14
 plugins = ["toy.py"]
 options.backbone.width = 4
@@ -120,11 +120,17 @@ def test_a_suite_that_is_no_file_is_a_broken_plugin(project, call):
     ("edit", "said"),
     [
         ("shot = 1", ["Error: suite.toml:12: shot: there is no such key. Did you mean 'shots'?"]),
-        ("options.inner_rl = 3\nsampler = 'frsh'",
-         ["suite.toml:12: options.inner_rl: algorithm", "Did you mean 'inner_lr'?", "suite.toml:13: sampler: Unknown"]),
+        (
+            "options.inner_rl = 3\nsampler = 'frsh'",
+            [
+                "suite.toml:12: options.inner_rl: algorithm",
+                "Did you mean 'inner_lr'?",
+                "suite.toml:13: sampler: Unknown",
+            ],
+        ),
         ("ways = 3", ["suite.toml", "not valid TOML"]),
     ],
-)  # fmt: skip
+)
 def test_mistakes_end_in_lines_and_exit_code_4(project, call, edit, said):
     with (project / "suite.toml").open("a") as file:
         file.write(edit)

@@ -10,10 +10,11 @@ from mamlbench.cli import progress
 from mamlbench.cli.suite_display import SuiteDisplay, duration, show_plan
 from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore
-from mamlbench.runner import SuiteCell, SuitePlan, plan
-from mamlbench.runner.history import History
-from mamlbench.runner.surroundings import surroundings
-from mamlbench.spec import RunRequest
+from mamlbench.run_spec import RunRequest
+from mamlbench.runner.environment import run_environment
+from mamlbench.runner.plan import plan
+from mamlbench.runner.suites.completed_runs import History
+from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
 
 
 @pytest.fixture
@@ -21,7 +22,7 @@ def planned(tmp_path):
     plugins = load_plugins()
     specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
     cells = [SuiteCell(spec, "to do", given={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
-    return SuitePlan("mine", cells, History(ResultStore(tmp_path)), {"cpu": surroundings("cpu", plugins)})
+    return SuitePlan("mine", cells, History(ResultStore(tmp_path)), {"cpu": run_environment("cpu", plugins)})
 
 
 def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):

@@ -16,8 +16,23 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "how-to").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
-TINY = ["--ways", "3", "--queries", "2", "--test-episodes", "20", "--validation-episodes", "10", "--meta-batch", "4",
-        "--iterations", "3", "-o", "backbone.width=4", "-q"]  # fmt: skip
+TINY = [
+    "--ways",
+    "3",
+    "--queries",
+    "2",
+    "--test-episodes",
+    "20",
+    "--validation-episodes",
+    "10",
+    "--meta-batch-size",
+    "4",
+    "--iterations",
+    "3",
+    "-o",
+    "backbone.width=4",
+    "-q",
+]
 """Added to each run; of an option given twice the last counts."""
 
 
@@ -40,7 +55,7 @@ def tiny(command, toy_plugin):
 
 
 def birds(folder):
-    """Thirty classes of six small pictures: more than three in each split."""
+    """Thirty classes of six small images: more than three in each split."""
     random = np.random.default_rng(0)
     for name in (f"species {number}" for number in range(30)):
         (folder / "data" / "birds" / name).mkdir(parents=True)
@@ -68,8 +83,11 @@ def test_a_page_does_what_it_shows(project, toy_plugin, page):
     for test in (name for name in files if name.startswith("test_")):
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
-            cwd=project.path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            cwd=project.path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -10,7 +10,7 @@ import pytest
 from mamlbench.cli.main import COMMANDS, cli
 from mamlbench.cli.session import Session
 from mamlbench.plugin import PROJECT
-from mamlbench.plugin import spec as hooks
+from mamlbench.plugin import hookspecs as hooks
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")

@@ -51,9 +51,11 @@ def test_every_page_is_there(site):
 def test_every_public_class_and_function_is_in_the_python_reference(site):
     page = (site / "python.html").read_text(encoding="utf-8")
     named = {f"mamlbench.{name}" for name in ("run", "evaluate", "adapt", "load_records")} | {
-        f"mamlbench.api.{name}" for name in mamlbench.api.__all__ if callable(getattr(mamlbench.api, name))
+        f"mamlbench.api.{name}"
+        for name in mamlbench.api.__all__
+        if callable(getattr(mamlbench.api, name))
         and getattr(getattr(mamlbench.api, name), "__module__", "").startswith("mamlbench")
-    }  # fmt: skip
+    }
     assert len(named) > 50
     assert not [name for name in sorted(named) if f'id="{name}"' not in page]
 
@@ -81,11 +83,26 @@ def test_no_page_is_wider_than_a_phone_or_a_desk(site, chromium, tmp_path):
     file = site / "frames-of-the-test.html"
     file.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(frames)}<script>{LOOK}</script>", "utf-8")
     done = subprocess.run(
-        [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-         "--hide-scrollbars", "--allow-file-access-from-files", "--virtual-time-budget=20000",
-         f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1400,1000", "--dump-dom", file.as_uri()],
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--no-first-run",
+            "--hide-scrollbars",
+            "--allow-file-access-from-files",
+            "--virtual-time-budget=20000",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=1400,1000",
+            "--dump-dom",
+            file.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
     (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [pytest.fail(done.stdout[-500:] + done.stderr[-2000:])]
     seen = json.loads(unquote(found))
     assert len(seen) == len(PAGES) * len(WIDTHS)

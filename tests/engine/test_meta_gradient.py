@@ -11,11 +11,11 @@ from mamlbench_plugins.backbones.conv4 import PooledConv4, StridedConv4
 
 ENGINES = [
     LoopEngine(),
-    LoopEngine("recomputed"),
+    LoopEngine("remat"),
     VmapEngine(),
     VmapEngine(chunk=3),
-    VmapEngine(differentiation="recomputed"),
-    VmapEngine(chunk=3, differentiation="recomputed"),
+    VmapEngine(differentiation="remat"),
+    VmapEngine(chunk=3, differentiation="remat"),
 ]
 
 
@@ -64,7 +64,7 @@ def plain_autograd(algorithm, batch, steps, *, second_order):
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
 def test_equals_a_plain_autograd_loop(make_algorithm, make_batch, engine, steps, name):
     algorithm = make_algorithm(name, engine, inner_lr=0.3, train_steps=steps)
-    direction = algorithm.direction(make_batch())
+    direction = algorithm.compute_update(make_batch())
     reference, loss = plain_autograd(algorithm, make_batch(), steps, second_order=name == "maml")
     assert relative(direction.sums, reference) < 1e-10
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
@@ -77,7 +77,7 @@ def test_batch_norm_parameters_are_adapted_where_that_is_asked_for(make_algorith
     backbone = StridedConv4(StridedConv4.Options(width=4, scale=scale))
     algorithm = make_algorithm("maml", engine, backbone=backbone, inner_lr=0.3, train_steps=2, adapt_norm=True)
     reference, loss = plain_autograd(algorithm, make_batch(), 2, second_order=True)
-    direction = algorithm.direction(make_batch())
+    direction = algorithm.compute_update(make_batch())
     assert relative(direction.sums, reference) < 1e-10
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 
@@ -88,18 +88,20 @@ def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
     make_algorithm, make_batch, engine, name, monkeypatch
 ):
     shape, given = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
-    late = PooledConv4(PooledConv4.Options(width=4, pooling="late"))
+    late = PooledConv4(PooledConv4.Options(width=4, pool_order="late"))
     textbook = make_algorithm(name, backbone=late, shape=shape, **given)
     reference, loss = plain_autograd(textbook, make_batch(shape=shape), 2, second_order=name == "maml")
     monkeypatch.setattr(BatchNorm, "large", 0)
     early = PooledConv4(PooledConv4.Options(width=4))
-    direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).direction(make_batch(shape=shape))
+    direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).compute_update(
+        make_batch(shape=shape)
+    )
     assert direction.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
     assert relative(direction.sums, reference) < 1e-9
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
 
 
-@pytest.mark.parametrize("engine", [LoopEngine("recomputed"), VmapEngine(differentiation="recomputed")])
+@pytest.mark.parametrize("engine", [LoopEngine("remat"), VmapEngine(differentiation="remat")])
 def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batch, engine, monkeypatch):
     algorithm, calls = make_algorithm("maml", engine, train_steps=3), []
     loss = algorithm.loss
@@ -109,7 +111,7 @@ def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batc
         return loss(state, examples)
 
     monkeypatch.setattr(algorithm, "loss", counted)
-    algorithm.direction(make_batch(tasks=1))
+    algorithm.compute_update(make_batch(tasks=1))
     assert len(calls) == 3 + 1 + 3  # inner steps, query set, Hessian-vector products
 
 
@@ -117,7 +119,7 @@ def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batc
 def test_second_order_equals_central_differences(make_algorithm, make_batch, steps):
     algorithm = make_algorithm("maml", backbone=Smooth(Options()), shape=(1, 3, 3), inner_lr=0.5, train_steps=steps)
     batch = make_batch(shape=(1, 3, 3))
-    ours = algorithm.direction(batch).sums
+    ours = algorithm.compute_update(batch).sums
     reference = {name: torch.zeros_like(value) for name, value in algorithm.meta.items()}
     h = 1e-5
     for name, value in algorithm.meta.items():
@@ -126,7 +128,7 @@ def test_second_order_equals_central_differences(make_algorithm, make_batch, ste
             losses = []
             for sign in (1, -1):
                 value.view(-1)[place] = kept + sign * h
-                losses.append(float(algorithm.direction(batch).loss))
+                losses.append(float(algorithm.compute_update(batch).loss))
             value.view(-1)[place] = kept
             reference[name].view(-1)[place] = (losses[0] - losses[1]) / (2 * h)
     assert relative(ours, reference) < 1e-6
@@ -141,17 +143,17 @@ def test_first_order_is_the_query_gradient_at_the_adapted_parameters(make_algori
     at = {name: value.clone().requires_grad_() for name, value in adapted.items()}
     loss = nn.functional.cross_entropy(functional_call(algorithm.model.network, at, (query.x,)), query.y)
     reference = dict(zip(at, torch.autograd.grad(loss, list(at.values())), strict=True))
-    assert relative(algorithm.direction(batch).sums, reference) < 1e-12
+    assert relative(algorithm.compute_update(batch).sums, reference) < 1e-12
 
 
 def test_the_two_orders_differ(make_algorithm, make_batch):
     """Were they equal, one of the two would not be what it says."""
-    first = make_algorithm("fomaml", inner_lr=0.3).direction(make_batch()).sums
-    second = make_algorithm("maml", inner_lr=0.3).direction(make_batch()).sums
+    first = make_algorithm("fomaml", inner_lr=0.3).compute_update(make_batch()).sums
+    second = make_algorithm("maml", inner_lr=0.3).compute_update(make_batch()).sums
     assert relative(first, second) > 0.01
 
 
 def test_without_inner_steps_it_is_joint_training(make_algorithm, make_batch):
-    first = make_algorithm("fomaml", train_steps=0).direction(make_batch()).sums
-    second = make_algorithm("maml", train_steps=0).direction(make_batch()).sums
+    first = make_algorithm("fomaml", train_steps=0).compute_update(make_batch()).sums
+    second = make_algorithm("maml", train_steps=0).compute_update(make_batch()).sums
     assert relative(first, second) < 1e-12

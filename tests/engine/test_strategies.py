@@ -9,7 +9,7 @@ MODES = ["transductive", "inductive", "support+query"]
 OPTIONS = {
     "maml": {"test_steps": 2},
     "fomaml": {"test_steps": 2},
-    "reptile": {"test_steps": 4, "test_batch": 4},
+    "reptile": {"test_steps": 4, "test_batch_size": 4},
     "pretrain": {"test_steps": 3, "finetune": "all"},
     "anil": {"test_steps": 2},
     "meta-sgd": {"test_steps": 2},
@@ -37,7 +37,7 @@ def test_adaptation_and_prediction_agree_with_the_loop(make_algorithm, make_batc
 
 
 DIRECTIONS = {
-    "reptile": {"train_steps": 4, "train_batch": 4},
+    "reptile": {"train_steps": 4, "inner_batch_size": 4},
     "anil": {"train_steps": 2},
     "meta-sgd": {"train_steps": 2},
     "maml++": {"train_steps": 3},
@@ -50,7 +50,7 @@ DIRECTIONS = {
 def test_directions_agree_with_the_loop(make_algorithm, make_batch, name):
     batch = make_batch(tasks=3)
     ours, chunked, reference = (
-        make_algorithm(name, engine, **DIRECTIONS[name]).direction(batch)
+        make_algorithm(name, engine, **DIRECTIONS[name]).compute_update(batch)
         for engine in (VmapEngine(), VmapEngine(chunk=2), LoopEngine())
     )
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-9)

@@ -41,11 +41,13 @@ def install(monkeypatch):
 
         points = [
             SimpleNamespace(
-                name=name, value=name, dist=SimpleNamespace(name=f"{name}-dist", version="1.2"),
+                name=name,
+                value=name,
+                dist=SimpleNamespace(name=f"{name}-dist", version="1.2"),
                 load=lambda value=value: load(value),
             )
             for name, value in plugins.items()
-        ]  # fmt: skip
+        ]
         monkeypatch.setattr(metadata, "entry_points", lambda *, group: points if group == PROJECT else [])
         loaded = load_plugins()
         return loaded, {report.name: report for report in loaded.reports}
@@ -78,8 +80,12 @@ def test_every_kind_comes_in_by_an_entry_point(install, kind):
 def test_a_working_plugin_is_reported_with_what_it_brings(install):
     loaded, reports = install(good=GOOD)
     assert vars(reports["good"]) == {
-        "name": "good", "origin": "good-dist", "version": "1.2", "error": "", "provides": ["algorithm good"],
-    }  # fmt: skip
+        "name": "good",
+        "origin": "good-dist",
+        "version": "1.2",
+        "error": "",
+        "provides": ["algorithm good"],
+    }
     assert loaded.registry.entry("algorithm", "good").summary == "about good"
     assert loaded.registry.entry("algorithm", "good").origin == "good-dist"
 
@@ -101,7 +107,7 @@ BROKEN = {
     "import exits": (SystemExit(1), "SystemExit: 1"),
     "no message": (ValueError(), "ValueError"),
     "hook raises": (module(mamlbench_register_samplers=raising(KeyError("x"))), "KeyError: 'x'"),
-    "hook misspelt": (
+    "hook misspelled": (
         module(**registering("dataset", "orphan"), mamlbench_register_algoritms=lambda register: None),
         "ValueError: unknown hook 'mamlbench_register_algoritms'. Did you mean 'mamlbench_register_algorithms'?",
     ),
@@ -231,7 +237,7 @@ def test_a_local_file_is_found_from_its_relative_path(install, tmp_path, monkeyp
         (LOCAL.format(name="x").replace("_samplers", "_sampler"), "Did you mean 'mamlbench_register_samplers'"),
         (None, "There is no plugin file"),
     ],
-    ids=["syntax", "raises", "exits", "taken", "misspelt", "missing"],
+    ids=["syntax", "raises", "exits", "taken", "misspelled", "missing"],
 )
 def test_a_broken_local_file_is_a_configuration_error(install, tmp_path, text, problem):
     install(good=module(**registering("sampler", "good")))

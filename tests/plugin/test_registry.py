@@ -21,8 +21,11 @@ def test_names_and_entries_come_sorted_kind_by_kind():
     registry = registry_with(entry("b"), entry("z", kind="sampler"), entry("a"), entry("m", kind="dataset"))
     assert registry.names("algorithm") == ["a", "b"]
     assert [(each.kind, each.name) for each in registry.entries()] == [
-        ("algorithm", "a"), ("algorithm", "b"), ("dataset", "m"), ("sampler", "z"),
-    ]  # fmt: skip
+        ("algorithm", "a"),
+        ("algorithm", "b"),
+        ("dataset", "m"),
+        ("sampler", "z"),
+    ]
     assert [each.name for each in registry.entries("dataset")] == ["m"]
 
 
@@ -85,7 +88,7 @@ def test_a_class_itself_may_be_registered():
         ("no_such_module_anywhere:X", "algorithm", "ModuleNotFoundError: No module named 'no_such_module_anywhere'"),
         ("mamlbench.api:NoSuchClass", "algorithm", "AttributeError: .*NoSuchClass"),
         ("mamlbench.api:TaskSampler", "algorithm", r"is not a subclass of mamlbench\.api\.Algorithm"),
-        ("mamlbench.api:draw", "dataset", r"is not a subclass of mamlbench\.api\.TaskSource"),
+        ("mamlbench.api:uniform", "dataset", r"is not a subclass of mamlbench\.api\.Dataset"),
         (Options, "backbone", r"is not a subclass of mamlbench\.api\.Backbone"),
     ],
 )

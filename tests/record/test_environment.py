@@ -36,8 +36,10 @@ def test_an_edited_line_changes_the_code_hash(tmp_path):
         code = "from mamlbench.record import current_environment; print(current_environment().code_hash)"
         done = subprocess.run(
             [sys.executable, "-P", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {code}"],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         return done.stdout.strip()
 
     copy = tmp_path / "mamlbench"

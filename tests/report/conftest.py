@@ -13,17 +13,28 @@ from mamlbench.record import (
     RunRecord,
     Segment,
 )
-from mamlbench.spec import Component, Protocol, RunSpec, Training
+from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
 ENVIRONMENT = Environment(
-    python="3.11.7", platform="Linux x86_64", cpu="Test CPU", cores=2, threads=2, packages={"torch": "2.14.1"},
+    python="3.11.7",
+    platform="Linux x86_64",
+    cpu="Test CPU",
+    cores=2,
+    threads=2,
+    packages={"torch": "2.14.1"},
     code_hash="0123456789abcdef",
-)  # fmt: skip
+)
 MEASURED = Measurement(
-    segments={"train": Segment(wall=100.0, device=190.0)}, warmup=Segment(), wall_seconds=125.0, device_seconds=230.0,
-    device_clock="cpu", peak_memory_bytes=512 * 1024**2, iterations=500, iterations_per_second=4.0,
+    segments={"train": Segment(wall=100.0, device=190.0)},
+    warmup=Segment(),
+    wall_seconds=125.0,
+    device_seconds=230.0,
+    device_clock="cpu",
+    peak_memory_bytes=512 * 1024**2,
+    iterations=500,
+    iterations_per_second=4.0,
     examples_seen=80_000,
-)  # fmt: skip
+)
 
 
 def interval(mean, half):
@@ -35,41 +46,81 @@ def make_record():
     """Build a record: ``make_record("maml", score=0.93, seed=1, queries=15, episodes=[0.8, 1.0], ...)``."""
 
     def make(
-        algorithm="maml", *, score=0.93, seed=0, status="finished", reason="", options=None, preset="quick",
-        split_hash="split", subset=None, environment=None, regression=False, name="", dataset="omniglot",
-        episodes=None, seconds=230.0, iterations=500, validate_every=100, **protocol,
-    ):  # fmt: skip
+        algorithm="maml",
+        *,
+        score=0.93,
+        seed=0,
+        status="finished",
+        reason="",
+        options=None,
+        preset="quick",
+        split_hash="split",
+        subset=None,
+        environment=None,
+        regression=False,
+        name="",
+        dataset="omniglot",
+        episodes=None,
+        seconds=230.0,
+        iterations=500,
+        validate_every=100,
+        **protocol,
+    ):
         if episodes is not None:  # scores of the test episodes, of which `score` is the mean
             episodes = [float(each) for each in episodes]
             score, protocol["test_episodes"] = sum(episodes) / len(episodes), len(episodes)
         protocol = Protocol(**protocol)
         spec = RunSpec(
             algorithm=Component(name=algorithm, options=options or {"inner_lr": 0.4}),
-            dataset=Component(name=dataset), backbone=Component(name="conv4-strided"),
-            sampler=Component(name="fresh"), protocol=protocol, preset=preset, seed=seed,
+            dataset=Component(name=dataset),
+            backbone=Component(name="conv4-strided"),
+            sampler=Component(name="fresh"),
+            protocol=protocol,
+            preset=preset,
+            seed=seed,
             training=Training(
-                iterations=iterations, meta_batch=32, shots=1, queries=1, validate_every=validate_every
+                iterations=iterations, meta_batch_size=32, shots=1, queries=1, validate_every=validate_every
             ),
-        )  # fmt: skip
+        )
         result = ModeResult(
-            score=interval(score, 0.01), untrained=interval(0.57, 0.02), gain=interval(score - 0.57, 0.02),
+            score=interval(score, 0.01),
+            untrained=interval(0.57, 0.02),
+            gain=interval(score - 0.57, 0.02),
             episode_scores=episodes or [score, score],
-        )  # fmt: skip
+        )
         test = Evaluation(
-            split="test", protocol=protocol, adaptation_steps=3,
-            metric="mean squared error" if regression else "accuracy", unit="" if regression else "%",
-            higher_is_better=not regression, modes=dict.fromkeys(protocol.modes, result),
-            score_after_step=[0.2, 0.8, 0.9, score], steps_reported=[0, 1, 2, 3],
-        )  # fmt: skip
+            split="test",
+            protocol=protocol,
+            adaptation_steps=3,
+            metric="mean squared error" if regression else "accuracy",
+            unit="" if regression else "%",
+            higher_is_better=not regression,
+            modes=dict.fromkeys(protocol.modes, result),
+            score_after_step=[0.2, 0.8, 0.9, score],
+            steps_reported=[0, 1, 2, 3],
+        )
         return RunRecord(
-            name=name or f"{algorithm}-{seed}", spec=spec, spec_hash=spec.hash, fingerprint="f", attempt=1,
-            status=status, reason=reason, started=f"2026-01-01T00:00:{seed:02d}+00:00",
+            name=name or f"{algorithm}-{seed}",
+            spec=spec,
+            spec_hash=spec.hash,
+            fingerprint="f",
+            attempt=1,
+            status=status,
+            reason=reason,
+            started=f"2026-01-01T00:00:{seed:02d}+00:00",
             environment=ENVIRONMENT.model_copy(update=environment or {}),
-            data=DataFacts(content_hash="data", split_hashes={"test": split_hash}, split_sizes={}, licence="MIT",
-                           publishable=True, subset=subset),
-            parameters=111_749, measurement=MEASURED.model_copy(update={"device_seconds": seconds}),
+            data=DataFacts(
+                content_hash="data",
+                split_hashes={"test": split_hash},
+                split_sizes={},
+                license="MIT",
+                publishable=True,
+                subset=subset,
+            ),
+            parameters=111_749,
+            measurement=MEASURED.model_copy(update={"device_seconds": seconds}),
             test=test if status == "finished" else None,
-        )  # fmt: skip
+        )
 
     return make
 
@@ -81,10 +132,14 @@ def make_run(make_record):
     def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **given):
         record = make_record(algorithm, score=score, seed=seed, **given)
         curve = [
-            CurvePoint(iteration=at, wall_seconds=at / 5 / speed, device_seconds=at / 3 / speed,
-                       validation=score * (1 - 2 ** (-at / 100)))
+            CurvePoint(
+                iteration=at,
+                wall_seconds=at / 5 / speed,
+                device_seconds=at / 3 / speed,
+                validation=score * (1 - 2 ** (-at / 100)),
+            )
             for at in range(50, 501, 50)
-        ]  # fmt: skip
+        ]
         segments = {
             name: Segment(wall=wall / speed, device=wall / speed)
             for name, wall in (("data", 5.0), ("train", 100.0), ("evaluate", 15.0), ("checkpoint", 1.0), ("other", 4.0))

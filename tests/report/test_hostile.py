@@ -10,18 +10,44 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mamlbench.errors import ConfigError, ExitCode
-from mamlbench.report import Reading, build_tables, read_records, records
+from mamlbench.report import Reading, build_tables, loading, read_records
 from mamlbench.report.gate import compare_records, parse_thresholds
 from mamlbench.report.gate.render import RENDERERS as GATE_RENDERERS
 from mamlbench.report.gate.render import to_text
 from mamlbench.report.render import RENDERERS
 
 GOOD = (Path(__file__).parents[1] / "record" / "data" / "schema-1-finished.json").read_text()
-VALUES = st.sampled_from([
-    None, True, -1, 0, 1, 2**63, 10**400, -(10**30), 1e308, -1e-308, 1e-400, "NaN", "Infinity", "-Infinity", "", [], {},
-    [[[]]], "<script>alert(1)</script>", "</td>|`${x}`\\x", "\x1b[2J\u202e\x00", "=cmd()", "x" * 10_000, ["a"] * 1000,
-    {"a": {"b": {}}}, "../../etc/passwd", "é\ud7ff\U0010ffff",
-])  # fmt: skip
+VALUES = st.sampled_from(
+    [
+        None,
+        True,
+        -1,
+        0,
+        1,
+        2**63,
+        10**400,
+        -(10**30),
+        1e308,
+        -1e-308,
+        1e-400,
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "",
+        [],
+        {},
+        [[[]]],
+        "<script>alert(1)</script>",
+        "</td>|`${x}`\\x",
+        "\x1b[2J\u202e\x00",
+        "=cmd()",
+        "x" * 10_000,
+        ["a"] * 1000,
+        {"a": {"b": {}}},
+        "../../etc/passwd",
+        "é\ud7ff\U0010ffff",
+    ]
+)
 slow = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
@@ -91,18 +117,37 @@ def test_bytes_are_named(tmp_path, content):
 
 @pytest.mark.parametrize(
     "content",
-    ["[" * 1_000_000, '{"a":' * 1_000_000, '{"schema_version": 1' + "0" * 5000 + "}", '{"schema_version": NaN}',
-     '{"schema_version": 1e400}', '{"schema_version": -1}', '{"schema_version": 1, "schema_version": 99}',
-     GOOD.replace('"schema_version": 1', '"schema_version": 0'), "null", "\0"],
-    ids=["deep list", "deep object", "huge version", "NaN", "infinite", "negative", "twice", "version 0", "null",
-         "zero byte"],
-)  # fmt: skip
+    [
+        "[" * 1_000_000,
+        '{"a":' * 1_000_000,
+        '{"schema_version": 1' + "0" * 5000 + "}",
+        '{"schema_version": NaN}',
+        '{"schema_version": 1e400}',
+        '{"schema_version": -1}',
+        '{"schema_version": 1, "schema_version": 99}',
+        GOOD.replace('"schema_version": 1', '"schema_version": 0'),
+        "null",
+        "\0",
+    ],
+    ids=[
+        "deep list",
+        "deep object",
+        "huge version",
+        "NaN",
+        "infinite",
+        "negative",
+        "twice",
+        "version 0",
+        "null",
+        "zero byte",
+    ],
+)
 def test_documents_that_mean_harm_are_named(tmp_path, content):
     assert read(tmp_path, content).problems
 
 
 def test_a_huge_file_is_named_and_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "LARGEST_BYTES", 10_000)
+    monkeypatch.setattr(loading, "LARGEST_BYTES", 10_000)
     assert "no run record: it has 0 MiB" in read(tmp_path, GOOD + " " * 10_000).problems[0]
 
 

@@ -10,12 +10,14 @@ import mamlbench
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
-from mamlbench.runner import evaluate_model, launch, plan
-from mamlbench.runner.loop import Loop
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.evaluate import evaluate_model
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan
+from mamlbench.runner.train import Loop
 
 SMALL = {"backbone.width": 8}
-TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 40, "validation_episodes": 20, "meta_batch": 4}
+TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 40, "validation_episodes": 20, "meta_batch_size": 4}
 
 
 @pytest.fixture
@@ -120,9 +122,12 @@ def test_evaluate_repeats_the_test_and_takes_other_protocols(run, tmp_path, toy_
     for target in (path.with_suffix(""), path.with_suffix("") / "model.safetensors"):
         assert evaluate_model(target, plugins, folders) == again
     other = evaluate_model(
-        path, plugins, folders,
-        protocol={"queries": 1, "modes": ("support+query",), "test_episodes": 30}, options={"test_steps": 1},
-    )  # fmt: skip
+        path,
+        plugins,
+        folders,
+        protocol={"queries": 1, "modes": ("support+query",), "test_episodes": 30},
+        options={"test_steps": 1},
+    )
     assert list(other.modes) == ["support+query"]
     assert len(other.modes["support+query"].episode_scores) == 30
     assert other.adaptation_steps == 1
@@ -192,8 +197,8 @@ def test_a_listener_that_fails_is_named_in_the_record_and_costs_nothing(run, tmp
     assert read_record(tmp_path / "results" / f"{record.name}.json").listener_errors == record.listener_errors
 
 
-def test_what_cannot_be_vectorised_runs_in_a_loop_and_says_so(run):
-    (record,) = run("unvectorisable", iterations=4)
+def test_what_cannot_be_vectorized_runs_in_a_loop_and_says_so(run):
+    (record,) = run("unvectorizable", iterations=4)
     assert record.status == "finished"
     assert record.engine["name"] == "loop"
     assert record.engine["reason"].startswith("vmap: ")
@@ -221,9 +226,14 @@ def test_time_to_a_target(run):
 
 def test_from_python(tmp_path, toy_plugin, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    record = mamlbench.run("fomaml", "toy", plugins=[toy_plugin], options=SMALL, iterations=6, **{
-        key: value for key, value in TINY.items() if key != "dataset"
-    })  # fmt: skip
+    record = mamlbench.run(
+        "fomaml",
+        "toy",
+        plugins=[toy_plugin],
+        options=SMALL,
+        iterations=6,
+        **{key: value for key, value in TINY.items() if key != "dataset"},
+    )
     assert record.status == "finished"
     assert record.measurement.peak_memory_bytes is None  # this process ran other things before
     evaluation = mamlbench.evaluate(f"results/{record.name}.json", plugins=[toy_plugin], test_episodes=20)

@@ -12,10 +12,10 @@ from mamlbench.api import Job, Launcher
 from mamlbench.errors import ConfigError, DataError, RunFailedError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore, RunRecord, read_record
-from mamlbench.runner import launch, make_launcher, plan
-from mamlbench.runner.launch import launched
-from mamlbench.runner.surroundings import surroundings
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.environment import run_environment
+from mamlbench.runner.launch import launch, launched, make_launcher
+from mamlbench.runner.plan import plan
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,18 @@ def recorded(plugins, folders):
     """Write the record of a job as if it had been run."""
 
     def recorded(job, status="finished"):
-        environment = surroundings("cpu", plugins)
+        environment = run_environment("cpu", plugins)
         stem, attempt = ResultStore(folders.results).reserve(job.spec, environment.fingerprint)
         record = RunRecord(
-            name=stem, spec=job.spec, spec_hash=job.spec.hash, fingerprint=environment.fingerprint, attempt=attempt,
-            status=status, started="2026-01-01", environment=environment,
-        )  # fmt: skip
+            name=stem,
+            spec=job.spec,
+            spec_hash=job.spec.hash,
+            fingerprint=environment.fingerprint,
+            attempt=attempt,
+            status=status,
+            started="2026-01-01",
+            environment=environment,
+        )
         ResultStore(folders.results).write(stem, record)
         return record
 
@@ -172,16 +178,18 @@ def test_a_launcher_may_leave_an_interrupt_to_others(specs, plugins, folders, be
 
 
 def test_names_and_options_are_checked(plugins):
-    assert make_launcher("processes", {"at_once": "3"}, plugins).options.at_once == 3
+    assert make_launcher("processes", {"max_parallel": "3"}, plugins).options.max_parallel == 3
     with pytest.raises(ConfigError, match=r"Unknown launcher 'proceses'\. Did you mean 'processes'"):
         make_launcher("proceses", {}, plugins)
-    with pytest.raises(ConfigError, match=r"launcher 'processes': option 'launcher\.at_once': .* equal to 1, not 0"):
-        make_launcher("processes", {"at_once": 0}, plugins)
+    with pytest.raises(
+        ConfigError, match=r"launcher 'processes': option 'launcher\.max_parallel': .* equal to 1, not 0"
+    ):
+        make_launcher("processes", {"max_parallel": 0}, plugins)
     with pytest.raises(ConfigError, match=r"launcher 'processes' has no option 'atonce'\. Did you mean 'at_once'"):
         make_launcher("processes", {"atonce": 2}, plugins)
 
 
-TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch": 4}
+TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch_size": 4}
 
 
 @pytest.fixture

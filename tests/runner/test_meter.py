@@ -75,7 +75,7 @@ def test_device_seconds_come_from_events():
         x = torch.randn(2000, 2000, device="cuda")
         for _ in range(50):
             x = x @ x / 2000
-        meter.synchronise()
+        meter.synchronize()
     measured = close(meter)
     assert measured.device_clock == "cuda-events"
     assert 0 < measured.segments["train"].device <= measured.wall_seconds

@@ -4,9 +4,8 @@ import pytest
 
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
-from mamlbench.runner import plan
-from mamlbench.runner.plan import validated_options
-from mamlbench.spec import RunRequest
+from mamlbench.run_spec import RunRequest
+from mamlbench.runner.plan import plan, validated_options
 from mamlbench_plugins.datasets.glyphs import Glyphs
 
 
@@ -43,19 +42,23 @@ def test_every_option_stands_in_the_spec(plugins):
 
 
 def test_what_is_asked_for_wins_over_the_preset(plugins):
-    planned = spec(plugins, iterations=7, meta_batch=3, options={"inner_lr": "0.25", "backbone.width": "8"}, shots=2)
-    assert (planned.training.iterations, planned.training.meta_batch) == (7, 3)
+    planned = spec(
+        plugins, iterations=7, meta_batch_size=3, options={"inner_lr": "0.25", "backbone.width": "8"}, shots=2
+    )
+    assert (planned.training.iterations, planned.training.meta_batch_size) == (7, 3)
     assert planned.algorithm.options["inner_lr"] == 0.25
     assert planned.backbone.options["width"] == 8
     assert planned.training.shots == planned.protocol.shots == 2
 
 
-@pytest.mark.parametrize(("ways", "meta_batch", "inner_lr", "steps"), [(5, 32, 0.4, (1, 3)), (20, 16, 0.1, (5, 5))])
-def test_the_paper_preset_has_the_published_settings(plugins, ways, meta_batch, inner_lr, steps):
+@pytest.mark.parametrize(
+    ("ways", "meta_batch_size", "inner_lr", "steps"), [(5, 32, 0.4, (1, 3)), (20, 16, 0.1, (5, 5))]
+)
+def test_the_paper_preset_has_the_published_settings(plugins, ways, meta_batch_size, inner_lr, steps):
     planned = spec(plugins, dataset="omniglot", preset="paper", ways=ways)
     options = planned.algorithm.options
     assert planned.training.iterations == 60_000
-    assert planned.training.meta_batch == meta_batch
+    assert planned.training.meta_batch_size == meta_batch_size
     assert (options["inner_lr"], options["train_steps"], options["test_steps"]) == (inner_lr, *steps)
     assert options["loss_reduction"] == "per-shot" and options["outer_lr"] == 1e-3
 

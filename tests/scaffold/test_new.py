@@ -12,11 +12,29 @@ from mamlbench.errors import ExitCode
 from mamlbench.scaffold import KINDS
 
 ROOT = Path(__file__).parents[2]
-RUN = {"algorithm": ["--algo", "mine"], "backbone": ["--algo", "fomaml", "--backbone", "mine"],
-       "dataset": ["--algo", "fomaml", "--dataset", "mine"],
-       "sampler": ["--algo", "fomaml", "--sampler", "mine"]}  # fmt: skip
-TINY = ["--ways", "3", "--queries", "2", "--test-episodes", "20", "--validation-episodes", "10", "--meta-batch", "4",
-        "--iterations", "5", "-o", "backbone.width=8", "-q"]  # fmt: skip
+RUN = {
+    "algorithm": ["--algo", "mine"],
+    "backbone": ["--algo", "fomaml", "--backbone", "mine"],
+    "dataset": ["--algo", "fomaml", "--dataset", "mine"],
+    "sampler": ["--algo", "fomaml", "--sampler", "mine"],
+}
+TINY = [
+    "--ways",
+    "3",
+    "--queries",
+    "2",
+    "--test-episodes",
+    "20",
+    "--validation-episodes",
+    "10",
+    "--meta-batch-size",
+    "4",
+    "--iterations",
+    "5",
+    "-o",
+    "backbone.width=8",
+    "-q",
+]
 LONGEST = "a-name-that-is-as-long-as-can"
 
 
@@ -59,10 +77,21 @@ def test_it_type_checks_as_it_stands(project):
         project.run("new", kind, f"packed-{kind}", "--package")
         files += [f"my_{kind}.py", f"packed-{kind}/src/packed_{kind}"]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", "--config-file", ROOT / "pyproject.toml", "--cache-dir", ROOT / ".mypy_cache",
-         *(project.path / file for file in files)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file",
+            ROOT / "pyproject.toml",
+            "--cache-dir",
+            ROOT / ".mypy_cache",
+            *(project.path / file for file in files),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -75,9 +104,13 @@ def test_a_package_is_found_and_its_own_tests_pass(project, kind):
     install(folder, pyproject["project"])
     path = os.pathsep.join([str(folder / "src"), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"], cwd=folder, capture_output=True, text=True,
-        check=False, env={**os.environ, "PYTHONPATH": path},
-    )  # fmt: skip
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "failed" not in done.stdout
 

@@ -56,12 +56,12 @@ def test_seeds_may_be_named(write):
 @pytest.mark.parametrize(
     "options",
     [
-        'options.inner_lr = 0.1\noptions.backbone.width = [8, 16]',
+        "options.inner_lr = 0.1\noptions.backbone.width = [8, 16]",
         '[options]\ninner_lr = 0.1\n"backbone.width" = [8, 16]',
-        '[options.algorithm]\ninner_lr = 0.1\n[options.backbone]\nwidth = [8, 16]',
+        "[options.algorithm]\ninner_lr = 0.1\n[options.backbone]\nwidth = [8, 16]",
         '[options]\nbackbone = { width = [8, 16] }\n"algorithm.inner_lr" = 0.1',
     ],
-)  # fmt: skip
+)
 def test_options_in_every_way_toml_has_of_writing_them(write, options):
     found = cells(write(f'algorithm = "maml"\n{options}'))
     assert found == [{"algorithm": "maml", "options.inner_lr": 0.1, "options.backbone.width": w} for w in (8, 16)]
@@ -97,16 +97,19 @@ algorithm = ["reptile", "pretrain"]
 
 def test_include_override_and_exclude(write):
     assert [(c["algorithm"], c["shots"], c["iterations"], c["options.inner_lr"]) for c in cells(write(FULL))] == [
-        ("maml", 1, 100, 0.4), ("reptile", 1, 300, 0.001), ("reptile", 1, 600, 0.001),
-        ("maml", 5, 100, 0.4), ("pretrain", 1, 100, 0.4),
-    ]  # fmt: skip
+        ("maml", 1, 100, 0.4),
+        ("reptile", 1, 300, 0.001),
+        ("reptile", 1, 600, 0.001),
+        ("maml", 5, 100, 0.4),
+        ("pretrain", 1, 100, 0.4),
+    ]
 
 
 def test_a_later_override_wins_and_sees_what_an_earlier_one_did(write):
     path = write(
         'algorithm = "maml"\niterations = 1\n[[override]]\nwhen.iterations = 1\niterations = 2\n'
-        '[[override]]\nwhen.iterations = 2\niterations = 3\n'
-    )  # fmt: skip
+        "[[override]]\nwhen.iterations = 2\niterations = 3\n"
+    )
     assert [c["iterations"] for c in cells(path)] == [3]
 
 
@@ -188,14 +191,14 @@ seeds = 2
         ("[[include]]\nshots = 1", "suite.toml:1: include: 'algorithm' is missing"),
         ('algorithm = "maml"\nseed = 1\nseeds = 3', "suite.toml:3: seeds: 'seed' and 'seeds' say the same thing"),
         ('algorithm = "maml"\n[[exclude]]', "suite.toml:2: exclude: no condition: this would leave out everything"),
-        ('algorithm = []', "suite.toml:1: algorithm: a list needs at least one value, not []"),
+        ("algorithm = []", "suite.toml:1: algorithm: a list needs at least one value, not []"),
         ('algorithm = "maml"\nmodes = ["induktive"]', "suite.toml:2: modes: input should be 'transductive', 'indu"),
         ('algorithm = "maml', "suite.toml: not valid TOML: "),
         ("algorithm = 1\nalgorithm = 2\n", "suite.toml:2: not valid TOML: Cannot overwrite a value"),
-        ('include = 3', "suite.toml:1: include: input should be a valid tuple, not 3"),
+        ("include = 3", "suite.toml:1: include: input should be a valid tuple, not 3"),
         ('algorithm = "maml"\noptions = 3', "suite.toml:2: options: input should be a valid dictionary, not 3"),
     ],
-)  # fmt: skip
+)
 def test_other_mistakes(problems, text, said):
     assert said in "\n".join(problems(text))
 

@@ -36,9 +36,9 @@ name = "Hammer"
 name = "Nail"
   [products.dimensions]
   length = 7
-  [[products.colours]]
+  [[products.colors]]
   rgb = [1, 2]
-  [[products.colours]]
+  [[products.colors]]
 '''
 
 LINES = {
@@ -58,8 +58,8 @@ LINES = {
     ("products", 0, "name"): 23,
     ("products", 1, "name"): 26,
     ("products", 1, "dimensions", "length"): 28,
-    ("products", 1, "colours", 0, "rgb", 1): 30,
-    ("products", 1, "colours", 1): 31,
+    ("products", 1, "colors", 0, "rgb", 1): 30,
+    ("products", 1, "colors", 1): 31,
 }
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import torch
 
 import mamlbench
-from mamlbench.api import ClassPool, SourceInfo, TaskSource
+from mamlbench.api import Dataset, DatasetInfo, ImageSplit
 from mamlbench_plugins.algorithms.fomaml import FOMAML
 
 DRAWINGS = 12
 
 
-class Toy(TaskSource):
+class Toy(Dataset):
     """Classes are random 14x14 patterns; each drawing is a noisy copy."""
 
-    info = SourceInfo("toy patterns", "none", "none")
+    info = DatasetInfo("toy patterns", "none", "none")
 
     def load(self):
         generator = torch.Generator().manual_seed(0)
@@ -26,7 +26,7 @@ class Toy(TaskSource):
             noise = torch.rand(classes, DRAWINGS, 1, 14, 14, generator=generator)
             images = ((0.35 * patterns + 0.65 * noise) * 255).to(torch.uint8).flatten(0, 1)
             offsets = np.arange(0, classes * DRAWINGS + 1, DRAWINGS)
-            return ClassPool(images, offsets, tuple(f"{split}/{number}" for number in range(classes)))
+            return ImageSplit(images, offsets, tuple(f"{split}/{number}" for number in range(classes)))
 
         return {"train": pool("train", 40), "val": pool("val", 15), "test": pool("test", 15)}
 
@@ -65,7 +65,7 @@ class Dies(FOMAML):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class Unvectorisable(FOMAML):
+class Unvectorizable(FOMAML):
     """Branches on a value of the data, which vmap refuses."""
 
     def loss(self, state, query):
@@ -84,4 +84,4 @@ def mamlbench_register_algorithms(register):
     register("raises", Raises)
     register("interrupts", Interrupts)
     register("dies", Dies)
-    register("unvectorisable", Unvectorisable)
+    register("unvectorizable", Unvectorizable)

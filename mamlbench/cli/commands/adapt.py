@@ -1,4 +1,4 @@
-"""``mamlbench adapt``: a trained model on your own pictures."""
+"""``mamlbench adapt``: a trained model on your own images."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError
-from mamlbench.spec import MODES
+from mamlbench.run_spec import MODES
 
 if TYPE_CHECKING:
     from mamlbench.record import Adaptation
@@ -20,10 +20,10 @@ SHOWN = 20
 
 EPILOG = """\b
 The folder:
-  FOLDER/cat/*.jpg         a few pictures of each class, in a folder with its name
+  FOLDER/cat/*.jpg         a few images of each class, in a folder with its name
   FOLDER/dog/*.jpg
-  FOLDER/unlabelled/*.jpg  those to be labelled
-  FOLDER/test/cat/*.jpg    optional: labelled pictures held out, to say how well it does
+  FOLDER/unlabeled/*.jpg  those to be labeled
+  FOLDER/test/cat/*.jpg    optional: labeled images held out, to say how well it does
 
 \b
 Examples:
@@ -35,13 +35,26 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--hold-out", default=0, type=click.IntRange(min=0), metavar="N",
-              help="Hold N pictures of each class out, and say how many of them are labelled right.")  # fmt: skip
+@click.option(
+    "--hold-out",
+    default=0,
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Hold N images of each class out, and say how many of them are labeled right.",
+)
 @shared.steps
-@click.option("--mode", type=click.Choice(MODES), default="inductive", show_default=True,
-              help="How batch norm sees the pictures; transductive lets them see each other.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False),
-              help="Where predictions.csv and contact-sheet.png go.  [default: FOLDER]")  # fmt: skip
+@click.option(
+    "--mode",
+    type=click.Choice(MODES),
+    default="inductive",
+    show_default=True,
+    help="How batch norm sees the images; transductive lets them see each other.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where predictions.csv and contact-sheet.png go.  [default: FOLDER]",
+)
 @shared.algorithm_options
 @shared.device
 @shared.data_dir
@@ -50,13 +63,22 @@ Examples:
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, model: Path, folder: Path, steps: int | None, options: tuple[str, ...],
-    output: Path | None, data_dir: Path | None, as_json: bool, **given: Any,
-) -> None:  # fmt: skip
-    """Fine-tune MODEL on the few labelled pictures of FOLDER, and label those in FOLDER/unlabelled.
+    context: click.Context,
+    /,
+    *,
+    model: Path,
+    folder: Path,
+    steps: int | None,
+    options: tuple[str, ...],
+    output: Path | None,
+    data_dir: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Fine-tune MODEL on the few labeled images of FOLDER, and label those in FOLDER/unlabeled.
 
-    MODEL is a run's record, its folder, or its model.json. Pictures are brought to the size, channels, ink and
-    normalisation of the data set it was trained on, which must be at hand. The labels go into predictions.csv, with
+    MODEL is a run's record, its folder, or its model.json. Images are brought to the size, channels, ink and
+    normalization of the data set it was trained on, which must be at hand. The labels go into predictions.csv, with
     the probability of each class, and onto contact-sheet.png.
     """
     changed = shared.with_steps(options, steps)
@@ -64,8 +86,8 @@ def command(
     plugins = session.plugins
 
     from mamlbench.cli.show import working
-    from mamlbench.project import folders
-    from mamlbench.runner import adapt_model
+    from mamlbench.runner.adapt.adapt_model import adapt_model
+    from mamlbench.user_config import folders
 
     places = folders(session.project, data_dir=data_dir)
     with working(f"Adapting {model}"):
@@ -79,8 +101,8 @@ def command(
 
 
 def _write(adaptation: Adaptation, folder: Path) -> tuple[Path, Path]:
-    from mamlbench.report.adaptation import predictions_csv
-    from mamlbench.report.contact_sheet import contact_sheet
+    from mamlbench.report.adaptation.contact_sheet import contact_sheet
+    from mamlbench.report.adaptation.predictions import predictions_csv
 
     table, sheet = folder / "predictions.csv", folder / "contact-sheet.png"
     drawn = contact_sheet(adaptation)
@@ -97,15 +119,15 @@ def _show(adaptation: Adaptation) -> None:
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
-    from mamlbench.report.adaptation import in_words
+    from mamlbench.report.adaptation.predictions import in_words
 
-    rows = table("picture", "label", "probability")
-    labelled = adaptation.used_as("unlabelled")
-    for picture in labelled[:SHOWN]:
-        rows.add_row(escape(picture.file), escape(str(picture.label)), f"{100 * picture.probability:.0f} %")
-    if labelled:
+    rows = table("image", "label", "probability")
+    labeled = adaptation.used_as("unlabeled")
+    for image in labeled[:SHOWN]:
+        rows.add_row(escape(image.file), escape(str(image.label)), f"{100 * image.probability:.0f} %")
+    if labeled:
         console().print(rows)
-    if len(labelled) > SHOWN:
-        click.echo(f"{len(labelled) - SHOWN} more are in predictions.csv.")
+    if len(labeled) > SHOWN:
+        click.echo(f"{len(labeled) - SHOWN} more are in predictions.csv.")
     for line in in_words(adaptation):
         click.echo(line)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli import growth
-from mamlbench.cli import options as shared
+from mamlbench.cli import growth_display
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
 
@@ -29,52 +29,75 @@ Examples:
   mamlbench bench --backbones --rounds 3 --output growth.svg       time and memory as the network grows
 
 \b
-Every competitor computes the same work on the same random pictures, once per round, in turn: compare times within one
+Every competitor computes the same work on the same random images, once per round, in turn: compare times within one
 run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the network as the papers draw it.
 ± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
 
 
 @click.command(epilog=EPILOG)
 @click.option("--setting", "settings", multiple=True, help="Shapes of work; repeat for several.  [default: all]")
-@click.option("--engine", "engines", multiple=True,
-              help="Engine, or plain; repeat for several.  [default: each setting's]")  # fmt: skip
+@click.option(
+    "--engine", "engines", multiple=True, help="Engine, or plain; repeat for several.  [default: each setting's]"
+)
 @click.option("--peer", "peers", multiple=True, type=shared.Registered("peer"), help="Other library; may be repeated.")
 @click.option(
     "--base", default="", help="Whom ratios are relative to: an engine, a peer, plain.  [default: loop or plain]"
 )
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
 @click.option("--memory", is_flag=True, help="Measure peak memory too, each in a process of its own (slow).")
-@click.option("--backbones", is_flag=True, help="Instead: time and memory of MAML, FOMAML and Reptile as the network "
-              "grows; --setting then names networks, --engine is one (default: loop).")  # fmt: skip
-@click.option("--cell-limit", default=600.0, show_default=True, type=click.FloatRange(min=1),
-              help="With --backbones: seconds after which one network and algorithm is skipped.")  # fmt: skip
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False),
-              help="With --backbones: a picture to write, ending in .png, .svg or .pdf.")  # fmt: skip
+@click.option(
+    "--backbones",
+    is_flag=True,
+    help="Instead: time and memory of MAML, FOMAML and Reptile as the network "
+    "grows; --setting then names networks, --engine is one (default: loop).",
+)
+@click.option(
+    "--cell-limit",
+    default=600.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="With --backbones: seconds after which one network and algorithm is skipped.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --backbones: an image to write, ending in .png, .svg or .pdf.",
+)
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, *, settings: tuple[str, ...], engines: tuple[str, ...], peers: tuple[str, ...], base: str,
-    rounds: int, memory: bool, backbones: bool, cell_limit: float, output: Path | None, data_dir: Path | None,
+    context: click.Context,
+    *,
+    settings: tuple[str, ...],
+    engines: tuple[str, ...],
+    peers: tuple[str, ...],
+    base: str,
+    rounds: int,
+    memory: bool,
+    backbones: bool,
+    cell_limit: float,
+    output: Path | None,
+    data_dir: Path | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
     session = session_of(context)
     plugins = session.plugins
     if backbones:
         if peers:
             raise ConfigError("--backbones times no peers: leave out --peer or --backbones.")
-        growth.run(plugins, settings, engines, rounds=rounds, limit=cell_limit, output=output, as_json=as_json)
+        growth_display.run(plugins, settings, engines, rounds=rounds, limit=cell_limit, output=output, as_json=as_json)
         return
     if output is not None:
-        raise ConfigError("--output names a picture of --backbones; a table goes into a file with '> FILE'.")
+        raise ConfigError("--output names an image of --backbones; a table goes into a file with '> FILE'.")
 
     from mamlbench.bench import PLAIN, SETTINGS, Bench, about_peers
     from mamlbench.engine import make_engine
-    from mamlbench.project import folders
     from mamlbench.record import current_environment
+    from mamlbench.user_config import folders
 
     unknown = [f"Unknown setting '{name}'.{did_you_mean(name, SETTINGS)}" for name in settings if name not in SETTINGS]
     if unknown:

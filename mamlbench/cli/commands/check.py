@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode, NothingToDoError
 from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
     from mamlbench.cli.session import Session
-    from mamlbench.testing.report import Report
+    from mamlbench.testing.check_report import Report
 
 EPILOG = """\b
 Examples:
@@ -33,17 +33,28 @@ SHOWN = {"passed": "passed", "failed": "[bold red]FAILED[/]", "skipped": "[dim]s
 @click.command(epilog=EPILOG)
 @click.argument("target", required=False, metavar="[NAME|FILE.py]", type=shared.Registered())
 @click.option("--all", "everything", is_flag=True, help="Check all that is registered.")
-@click.option("-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
-              help="An option of what is checked; may be repeated.")  # fmt: skip
+@click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of what is checked; may be repeated.",
+)
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, *, target: str | None, everything: bool, options: tuple[str, ...], data_dir: Path | None,
+    context: click.Context,
+    *,
+    target: str | None,
+    everything: bool,
+    options: tuple[str, ...],
+    data_dir: Path | None,
     as_json: bool,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Hold an algorithm, data set, backbone or sampler to its contract, on a task that takes seconds.
 
     Exits with 1 where a promise is not kept, and with 5 where a data set is not here to be checked.
@@ -56,16 +67,16 @@ def command(
     session = session_of(context)
     entries = _entries(session, target)
 
-    from mamlbench.api import DataPlaces
-    from mamlbench.project import folders
+    from mamlbench.api import DataPaths
     from mamlbench.testing import CHECKS
-    from mamlbench.testing.report import check_entry
+    from mamlbench.testing.check_report import check_entry
+    from mamlbench.user_config import folders
 
     entries = [entry for entry in entries if entry.kind in CHECKS]
     if not entries:
         raise NothingToDoError(f"There are no checks for what '{target}' is.")
     where = folders(session.project, data_dir=data_dir)
-    places = DataPlaces(folders=where.data, cache=where.cache, allow_download=not everything)
+    places = DataPaths(folders=where.data, cache=where.cache, allow_download=not everything)
     reports = []
     for entry in entries:
         report = check_entry(entry, CHECKS[entry.kind], _own(wanted, entry.kind), places)

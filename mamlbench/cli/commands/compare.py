@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode
 
@@ -31,12 +31,20 @@ Exit codes: 0 everything watched is shown to be no worse than its threshold allo
 @click.command(epilog=EPILOG)
 @click.argument("base", metavar="BASE")
 @click.argument("head", metavar="HEAD")
-@click.option("--fail", "fail", multiple=True, metavar="METRIC:CHANGE",
-              help="Fail where a metric is worse by more than this, as accuracy:-1pp or device_seconds:+10%; repeat "
-              "for several.  [default: fail in [compare] of mamlbench.toml]")  # fmt: skip
-@click.option("--rerun-base", is_flag=True,
-              help="Run the cells of both sides again on this machine, by turns, BASE's with the code of its git "
-              "revision, and judge those runs: so times and memory can be compared.")  # fmt: skip
+@click.option(
+    "--fail",
+    "fail",
+    multiple=True,
+    metavar="METRIC:CHANGE",
+    help="Fail where a metric is worse by more than this, as accuracy:-1pp or device_seconds:+10%; repeat "
+    "for several.  [default: fail in [compare] of mamlbench.toml]",
+)
+@click.option(
+    "--rerun-base",
+    is_flag=True,
+    help="Run the cells of both sides again on this machine, by turns, BASE's with the code of its git "
+    "revision, and judge those runs: so times and memory can be compared.",
+)
 @click.option(
     "--base-revision",
     metavar="REVISION",
@@ -54,18 +62,34 @@ Exit codes: 0 everything watched is shown to be no worse than its threshold allo
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the records of --rerun-base here, in base/ and head/; what is there counts as well.",
 )
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True,
-              help="Output; benchmark is JSON for github-action-benchmark (customSmallerIsBetter).")  # fmt: skip
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Output; benchmark is JSON for github-action-benchmark (customSmallerIsBetter).",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 @shared.data_dir
 @shared.plugin_files
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, base: str, head: str, fail: tuple[str, ...], rerun_base: bool,
-    base_revision: str | None, repeats: int, rerun_dir: Path | None, data_dir: Path | None, format_: str,
+    context: click.Context,
+    /,
+    *,
+    base: str,
+    head: str,
+    fail: tuple[str, ...],
+    rerun_base: bool,
+    base_revision: str | None,
+    repeats: int,
+    rerun_dir: Path | None,
+    data_dir: Path | None,
+    format_: str,
     output: Path | None,
-) -> ExitCode:  # fmt: skip
+) -> ExitCode:
     """Judge the records of HEAD against those of BASE: files, folders, or a git revision (its results folder).
 
     For every cell (algorithm, data set, protocol, preset) and metric: better, worse, same, inconclusive (with what
@@ -83,14 +107,12 @@ def command(
     results = project.results_dir or Path("results")
     before, after = read_side(base, results, may_lack=rerun_base), read_side(head, results)
     if rerun_base:
-        from mamlbench.cli.rerun import rerun_sides, revision_of
-        from mamlbench.project import folders
+        from mamlbench.cli.rerun_display import rerun_sides, revision_of
+        from mamlbench.user_config import folders
 
         revision = base_revision or (revision_of(before.records) if Path(base).exists() else base)
         places = folders(project, data_dir=data_dir, results_dir=results)
-        before, after = rerun_sides(
-            before, after, revision, session.plugins, places, repeats=repeats, folder=rerun_dir
-        )  # fmt: skip
+        before, after = rerun_sides(before, after, revision, session.plugins, places, repeats=repeats, folder=rerun_dir)
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
     outcome = compare_records(before, after, thresholds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 
 EPILOG = """\b
 Examples:

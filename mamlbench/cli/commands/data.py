@@ -10,28 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mamlbench.api import Finding
+    from mamlbench.api import LocalCopy
     from mamlbench.plugin import Plugins
-    from mamlbench.runner.data import Listed, Prepared
-    from mamlbench.runner.verify import Verification
-    from mamlbench.spec import Folders
+    from mamlbench.run_spec import Folders
+    from mamlbench.runner.datasets.open_dataset import Listed, Prepared
+    from mamlbench.runner.datasets.verify import Verification
 
 EPILOG = """\b
 Examples:
   mamlbench data list
   mamlbench data prepare miniimagenet --data-dir ~/data
-  mamlbench data prepare folder --data-dir ~/data -o path=flowers -o side=64
+  mamlbench data prepare folder --data-dir ~/data -o path=flowers -o image_size=64
   mamlbench data verify omniglot"""
 
 options = click.option(
-    "-o", "--option", "options", multiple=True, metavar="NAME=VALUE",
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
     help="An option of the data set ('mamlbench info NAME' lists them). May be repeated.",
-)  # fmt: skip
+)
 name_argument = click.argument("name", type=shared.Registered("dataset"))
 
 
@@ -55,21 +59,21 @@ def command() -> None:
 @shared.debug
 @click.pass_context
 def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> None:
-    """List every data set: whether it is found, in which form, how complete, under which licence.
+    """List every data set: whether it is found, in which form, how complete, under which license.
 
     Nothing is decoded or downloaded for it.
     """
     plugins, places = _surroundings(context, data_dir)
 
     from mamlbench.cli.show import working
-    from mamlbench.runner.data import list_sources
+    from mamlbench.runner.datasets.open_dataset import list_sources
 
     with working("Looking"):
         listed = list_sources(plugins, places)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in listed], indent=1))
         return
-    _show_rows(("data set", "found", "how much", "complete", "prepared", "licence"), map(_listed, listed))
+    _show_rows(("data set", "found", "how much", "complete", "prepared", "license"), map(_listed, listed))
 
 
 @command.command()
@@ -82,7 +86,7 @@ def prepare(
     given = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
-    from mamlbench.runner.data import prepare_source
+    from mamlbench.runner.datasets.open_dataset import prepare_source
 
     with preparation() as progress:
         prepared = prepare_source(name, given, plugins, places, progress)
@@ -99,14 +103,14 @@ def verify(
 ) -> ExitCode:
     """Decode a data set again and check it; exit code 1 where something is broken.
 
-    All damaged pictures are named, the splits must share no class and have the published classes, the prepared copy
-    must be what the files decode to. Pictures that occur twice are counted.
+    All damaged images are named, the splits must share no class and have the published classes, the prepared copy
+    must be what the files decode to. Images that occur twice are counted.
     """
     plugins, places = _surroundings(context, data_dir)
     given = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
-    from mamlbench.runner.verify import verify_source
+    from mamlbench.runner.datasets.verify import verify_source
 
     with preparation() as progress:
         found = verify_source(name, given, plugins, places, progress)
@@ -124,7 +128,7 @@ def verify(
 @click.pass_context
 def where(context: click.Context, *, data_dir: Path | None, as_json: bool) -> None:
     """Show the folders that are searched for data sets, in this order, and what the cache folder holds."""
-    from mamlbench.project import folders
+    from mamlbench.user_config import folders
 
     places = folders(session_of(context).project, data_dir=data_dir)
     files = _kept(places.cache)
@@ -134,17 +138,24 @@ def where(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
         click.echo(json.dumps({"searched": searched, "cache": str(places.cache), "kept": kept}, indent=1))
         return
     total = sum(size for _, size in files)
-    _show_rows(("folder", "why", "state"), (
-        *((path, reason, "there" if path.is_dir() else "not there") for reason, path in places.data),
-        (places.cache, "cache (MAMLBENCH_CACHE sets another)", f"{len(files)} files, {total / 1e6:,.1f} MB"),
-        *((path, "prepared or downloaded", f"{size / 1e6:,.1f} MB") for path, size in files if path.suffix != ".json"),
-    ))  # fmt: skip
+    _show_rows(
+        ("folder", "why", "state"),
+        (
+            *((path, reason, "there" if path.is_dir() else "not there") for reason, path in places.data),
+            (places.cache, "cache (MAMLBENCH_CACHE sets another)", f"{len(files)} files, {total / 1e6:,.1f} MB"),
+            *(
+                (path, "prepared or downloaded", f"{size / 1e6:,.1f} MB")
+                for path, size in files
+                if path.suffix != ".json"
+            ),
+        ),
+    )
     if not places.data:
         click.echo("No folder is searched: name one with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml.")
 
 
 def _surroundings(context: click.Context, data_dir: Path | None) -> tuple[Plugins, Folders]:
-    from mamlbench.project import folders
+    from mamlbench.user_config import folders
 
     session = session_of(context)
     return session.plugins, folders(session.project, data_dir=data_dir)
@@ -167,20 +178,26 @@ def _show_rows(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> 
 
 
 def _listed(each: Listed) -> tuple[str, ...]:
-    licence = each.info.licence if each.info else ""
+    license = each.info.license if each.info else ""
     if each.error:
-        return (each.name, f"broken: {each.error}", "", "", "", licence)
+        return (each.name, f"broken: {each.error}", "", "", "", license)
     if each.finding is None:
-        return (each.name, "no", "", "", "", licence)
-    return (each.name, _where(each.finding), each.finding.amount, _complete(each.finding),
-            "yes" if each.finding.prepared else "no", licence)  # fmt: skip
+        return (each.name, "no", "", "", "", license)
+    return (
+        each.name,
+        _where(each.finding),
+        each.finding.amount,
+        _complete(each.finding),
+        "yes" if each.finding.prepared else "no",
+        license,
+    )
 
 
-def _where(finding: Finding) -> str:
+def _where(finding: LocalCopy) -> str:
     return f"{finding.form}, in '{finding.where}'" if finding.where else finding.form
 
 
-def _complete(finding: Finding) -> str:
+def _complete(finding: LocalCopy) -> str:
     return f"subset ({finding.subset})" if finding.subset else "yes" if finding.amount else ""
 
 
@@ -189,7 +206,7 @@ def _prepared(prepared: Prepared, places: Folders) -> Iterable[tuple[Any, ...]]:
     yield "form", prepared.origin
     yield "complete", f"no, a subset: {prepared.subset}" if prepared.subset else "yes, as far as is known"
     for split, count in prepared.images.items():
-        yield split, f"{count:,} pictures of {prepared.classes[split]:,} classes"
+        yield split, f"{count:,} images of {prepared.classes[split]:,} classes"
     yield "content hash", prepared.content_hash
     yield "cache", places.cache
     yield "took", f"{prepared.seconds:.1f} s"

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 
 
@@ -20,13 +20,13 @@ def command(context: click.Context, *, as_json: bool) -> None:
     """Describe this machine, its software, and the folders in use; paste it into a bug report."""
     session = session_of(context)
 
-    from mamlbench.project import folders
     from mamlbench.runner.device import resolve_device
-    from mamlbench.runner.surroundings import surroundings
+    from mamlbench.runner.environment import run_environment
+    from mamlbench.user_config import folders
 
     device = resolve_device("auto")
     places = folders(session.project)
-    environment = surroundings(str(device), session.plugins_with_errors())
+    environment = run_environment(str(device), session.plugins_with_errors())
     found: dict[str, Any] = {
         **environment.model_dump(exclude={"threads", "allocator"}),
         "device": str(device),

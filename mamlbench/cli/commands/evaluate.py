@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from mamlbench.cli import options as shared
 from mamlbench.cli import protocol_options
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 
 EPILOG = """\b
@@ -34,9 +34,18 @@ Examples:
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, model: Path, options: tuple[str, ...], steps: int | None, modes: tuple[Any, ...],
-    device: str, data_dir: Path | None, as_json: bool, **protocol: Any,
-) -> None:  # fmt: skip
+    context: click.Context,
+    /,
+    *,
+    model: Path,
+    options: tuple[str, ...],
+    steps: int | None,
+    modes: tuple[Any, ...],
+    device: str,
+    data_dir: Path | None,
+    as_json: bool,
+    **protocol: Any,
+) -> None:
     """Test MODEL (a run's record, its folder, or its model.json) under another protocol; nothing is retrained.
 
     What is not given stays as it was when the model was tested at the end of its run. The ways are those of training.
@@ -46,13 +55,17 @@ def command(
     plugins = session.plugins
 
     from mamlbench.cli.show import show_evaluation, working
-    from mamlbench.project import folders
-    from mamlbench.runner import evaluate_model
+    from mamlbench.runner.evaluate import evaluate_model
+    from mamlbench.user_config import folders
 
     protocol = {name: value for name, value in {**protocol, "modes": modes or None}.items() if value is not None}
     with working(f"Testing {model}"):
         evaluation = evaluate_model(
-            model, plugins, folders(session.project, data_dir=data_dir),
-            protocol=protocol, options=changed, device=device,
-        )  # fmt: skip
+            model,
+            plugins,
+            folders(session.project, data_dir=data_dir),
+            protocol=protocol,
+            options=changed,
+            device=device,
+        )
     show_evaluation(evaluation, as_json=as_json)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.commands.published import known_numbers, numbers_table, remarks
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, some
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mamlbench.cli.session import Session
-    from mamlbench.spec import Published
+    from mamlbench.record import PublishedNumber
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
@@ -69,7 +69,7 @@ def command(
     described = [describe(entry) for entry in entries]
     for each in described:
         if each["kind"] == "dataset":
-            each["at_hand"] = _at_hand(session, name, given, data_dir)
+            each["dataset_status"] = _at_hand(session, name, given, data_dir)
     numbers = [number for number in known_numbers(plugins) if name in {number.algorithm, number.dataset}]
     if numbers:
         plain = [number.model_dump(mode="json") for number in numbers]
@@ -83,10 +83,10 @@ def command(
 
 
 def _at_hand(session: Session, name: str, options: Mapping[str, str], data_dir: Path | None) -> dict[str, Any]:
-    from mamlbench.project import folders
-    from mamlbench.runner.at_hand import at_hand
+    from mamlbench.runner.datasets.dataset_status import dataset_status
+    from mamlbench.user_config import folders
 
-    return asdict(at_hand(name, options, session.plugins, folders(session.project, data_dir=data_dir)))
+    return asdict(dataset_status(name, options, session.plugins, folders(session.project, data_dir=data_dir)))
 
 
 def describe(entry: Entry) -> dict[str, Any]:
@@ -103,10 +103,10 @@ def describe(entry: Entry) -> dict[str, Any]:
     if entry.kind == "algorithm":
         order = {1: "first", 2: "second", None: "none"}[plugin.gradient_order]
         presets = [preset.model_dump(mode="json", exclude_defaults=True) for preset in plugin.presets]
-        found |= {"meta_gradient": order, "feeds_on": plugin.feeds_on, "presets": presets}
+        found |= {"meta_gradient": order, "trains_on": plugin.trains_on, "presets": presets}
     if entry.kind == "dataset":
         info = plugin.info
-        found |= {"title": info.title, "licence": info.licence, "citation": info.citation, "homepage": info.homepage}
+        found |= {"title": info.title, "license": info.license, "citation": info.citation, "homepage": info.homepage}
     return found
 
 
@@ -143,11 +143,11 @@ def _show(found: dict[str, Any], *, all_classes: bool) -> None:
     out = console()
     out.print(f"[bold]{found['name']}[/] ({found['kind']}, from {found['origin']}): {escape(found['summary'])}")
     out.print(f"\n{escape(found['description'])}\n", highlight=False)
-    for key in ("title", "licence", "citation", "homepage", "meta_gradient", "feeds_on"):
+    for key in ("title", "license", "citation", "homepage", "meta_gradient", "trains_on"):
         if found.get(key):
             out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(found[key]))}", highlight=False)
-    if "at_hand" in found:
-        _show_at_hand(out, found["at_hand"], all_classes=all_classes)
+    if "dataset_status" in found:
+        _show_at_hand(out, found["dataset_status"], all_classes=all_classes)
     prefix = "" if found["kind"] == "algorithm" else f"{found['kind']}."
     if found["options"]:
         rows = table("option", "default", "type", "what it does")
@@ -184,13 +184,13 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
             )
     if len(found["shape"]) == 3:
         channels, height, width = found["shape"]
-        lines.append(("pictures", f"{height} x {width}, {'grey' if channels == 1 else 'colour'}"))
+        lines.append(("images", f"{height} x {width}, {'gray' if channels == 1 else 'color'}"))
     if found["content_hash"]:
         lines.append(("content hash", found["content_hash"]))
     for key, value in lines:
         out.print(f"[bold]{key}[/]: {escape(str(value))}", highlight=False)
     if any(split["classes"] for split in found["splits"].values()):
-        rows = table("split", "classes", "pictures", "hash", "class names")
+        rows = table("split", "classes", "images", "hash", "class names")
         for name, split in found["splits"].items():
             names = some(split["classes"], len(split["classes"]) if all_classes else NAMES_SHOWN)
             counts = (f"{len(split['classes']):,}", f"{split['images']:,}")
@@ -198,7 +198,7 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
         out.print(rows)
 
 
-def _show_numbers(numbers: list[Published]) -> None:
+def _show_numbers(numbers: list[PublishedNumber]) -> None:
     from mamlbench.cli.show import console
 
     if numbers:

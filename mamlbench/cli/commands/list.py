@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.plugin import KINDS, SUITE

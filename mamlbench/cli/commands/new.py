@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError
 from mamlbench.scaffold import KINDS, names_of, single_file, whole_package, write
@@ -22,8 +22,13 @@ Examples:
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("name")
 @click.option("--package", is_flag=True, help="A distribution with pyproject.toml, entry point, tests and a CI file.")
-@click.option("--output", type=click.Path(path_type=Path, file_okay=False), default=Path(), metavar="DIR",
-              help="Folder to write into.  [default: the current one]")  # fmt: skip
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    metavar="DIR",
+    help="Folder to write into.  [default: the current one]",
+)
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 @shared.plugin_files
 @shared.debug

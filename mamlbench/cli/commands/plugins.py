@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import NothingToDoError, did_you_mean
-from mamlbench.plugin.published import read_published
+from mamlbench.plugin.published_numbers import read_published
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from mamlbench.plugin import Plugins
-    from mamlbench.spec import Published
+    from mamlbench.record import PublishedNumber
 
 EPILOG = """\b
 Examples:
@@ -57,7 +57,7 @@ def command(context: click.Context, *, words: tuple[str, ...], as_json: bool) ->
         out.print(line, markup=False, highlight=False)
 
 
-def known_numbers(plugins: Plugins) -> list[Published]:
+def known_numbers(plugins: Plugins) -> list[PublishedNumber]:
     """Every number that can be read; a file that cannot is named on stderr."""
     numbers, problems = read_published(plugins.registry.published)
     for problem in problems:
@@ -65,12 +65,12 @@ def known_numbers(plugins: Plugins) -> list[Published]:
     return numbers
 
 
-def names_of(number: Published) -> set[str]:
+def names_of(number: PublishedNumber) -> set[str]:
     """What a user may ask for it by."""
     return {number.id, number.id.partition("/")[0], number.algorithm, number.dataset}
 
 
-def numbers_table(numbers: Iterable[Published]) -> Table:
+def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
     """One row for each number; the last column leads to ``remarks``."""
     from rich.markup import escape
 
@@ -82,14 +82,20 @@ def numbers_table(numbers: Iterable[Published]) -> Table:
     for number in numbers:
         marks = ",".join(str(notes.index(note) + 1) for note in _notes([number]))
         cells = (
-            number.id, number.algorithm, _score(number), number.mode or "", _said(number.queries),
-            _said(number.test_episodes), _said(number.steps), marks,
-        )  # fmt: skip
+            number.id,
+            number.algorithm,
+            _score(number),
+            number.mode or "",
+            _said(number.queries),
+            _said(number.test_episodes),
+            _said(number.steps),
+            marks,
+        )
         rows.add_row(*map(escape, cells))
     return rows
 
 
-def remarks(numbers: Iterable[Published]) -> list[str]:
+def remarks(numbers: Iterable[PublishedNumber]) -> list[str]:
     """The sources and notes that the table's last column leads to."""
     return [
         *(f"{place}  {note}" for place, note in enumerate(_notes(numbers), 1)),
@@ -97,7 +103,7 @@ def remarks(numbers: Iterable[Published]) -> list[str]:
     ]
 
 
-def _notes(numbers: Iterable[Published]) -> list[str]:
+def _notes(numbers: Iterable[PublishedNumber]) -> list[str]:
     """Every source, whether second hand, and its notes, each once, in the order in which they are first met."""
     return list(
         dict.fromkeys(
@@ -108,7 +114,7 @@ def _notes(numbers: Iterable[Published]) -> list[str]:
     )
 
 
-def _score(number: Published) -> str:
+def _score(number: PublishedNumber) -> str:
     values = [number.score, *([] if number.interval is None else [number.interval])]
     digits = max(len(repr(value).partition(".")[2]) for value in values)
     return f"{' ± '.join(f'{value:.{digits}f}' for value in values)} {number.unit}".strip()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
@@ -37,21 +37,28 @@ Examples:
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
 @click.option("--figure", type=click.Choice(FIGURES), help="One figure, as png, pdf or svg, in place of the tables.")
+@click.option("--private", is_flag=True, help="Show images in the page that the data set's license forbids to publish.")
 @click.option(
-    "--private", is_flag=True, help="Show pictures in the page that the data set's licence forbids to publish."
-)
-@click.option(
-    "--columns", multiple=True,
+    "--columns",
+    multiple=True,
     help="A column to show, 'default' for those shown without this, or 'all'; repeat or separate by commas.",
-)  # fmt: skip
+)
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @shared.plugin_files
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, paths: tuple[Path, ...], format_: str, output: Path | None,
-    figure: str | None, private: bool, columns: tuple[str, ...], sort: str | None,
-) -> ExitCode:  # fmt: skip
+    context: click.Context,
+    /,
+    *,
+    paths: tuple[Path, ...],
+    format_: str,
+    output: Path | None,
+    figure: str | None,
+    private: bool,
+    columns: tuple[str, ...],
+    sort: str | None,
+) -> ExitCode:
     """Show recorded runs (files, folders; the results folder where none are named) as comparison tables.
 
     Runs are grouped by what must be equal before their scores may be compared; a row is an algorithm, its seeds
@@ -110,7 +117,7 @@ def _columns(session: Session, given: Sequence[str], sort: str | None) -> tuple[
     Plugins are loaded only where they may be meant: some import torch, which no table needs. The columns of a file
     that was named with ``--plugin`` are shown unasked.
     """
-    from mamlbench.report.columns import built_in_names
+    from mamlbench.report.table.columns import built_in_names
 
     names = [name.strip() for each in given for name in each.split(",") if name.strip()]
     known = built_in_names()
@@ -141,12 +148,12 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
     if format_ in ("png", "pdf") and output is None:
         raise ConfigError(f"The format '{format_}' is no text: name a file with --output.")
     if private and format_ != "html":
-        raise ConfigError("--private is about the pictures in a page: it goes with --format html.")
+        raise ConfigError("--private is about the images in a page: it goes with --format html.")
 
 
 def _figure(name: str, records: Sequence[RunRecord], format_: str) -> bytes:
     from mamlbench.report.figures.export import save_figure
-    from mamlbench.report.groups import group_records
+    from mamlbench.report.table.groups import group_records
 
     return save_figure(name, group_records(records), format_)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from mamlbench.cli import options as shared
 from mamlbench.cli import protocol_options
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
 
@@ -23,16 +23,27 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.option("--algo", "algorithms", multiple=True, required=True, type=shared.Registered("algorithm"),
-              help="Algorithm; repeat for several.")  # fmt: skip
+@click.option(
+    "--algo",
+    "algorithms",
+    multiple=True,
+    required=True,
+    type=shared.Registered("algorithm"),
+    help="Algorithm; repeat for several.",
+)
 @click.option("--dataset", default="glyphs", show_default=True, type=shared.Registered("dataset"), help="Data set.")
 @click.option("--backbone", type=shared.Registered("backbone"), help="Network.  [default: the data set's]")
-@click.option("--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"),
-              help="Which tasks to train on.")  # fmt: skip
-@click.option("--preset", default="quick", show_default=True,
-              help="Settings by name: quick (a laptop's few minutes), paper (as published).")  # fmt: skip
+@click.option(
+    "--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"), help="Which tasks to train on."
+)
+@click.option(
+    "--preset",
+    default="quick",
+    show_default=True,
+    help="Settings by name: quick (a laptop's few minutes), paper (as published).",
+)
 @click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
-@click.option("--meta-batch", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
+@click.option("--meta-batch-size", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
 @click.option("--ways", type=click.IntRange(min=1), help="Classes per episode.  [default: 5]")
 @protocol_options.shots()
 @protocol_options.queries()
@@ -43,17 +54,31 @@ Examples:
 @protocol_options.episode_seed()
 @protocol_options.modes()
 @shared.plugin_options
-@click.option("--target", "target_score", type=float,
-              help="Time how long it takes until validation reaches this score (0.9 for 90 %).")  # fmt: skip
-@click.option("--checkpoint-every", type=click.IntRange(min=0),
-              help="Iterations between checkpoints.  [default: at validations]")  # fmt: skip
-@click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
-              help="Send curves to tensorboard or mlflow as well (an extra each); repeat for several.")  # fmt: skip
+@click.option(
+    "--target",
+    "target_score",
+    type=float,
+    help="Time how long it takes until validation reaches this score (0.9 for 90 %).",
+)
+@click.option(
+    "--checkpoint-every", type=click.IntRange(min=0), help="Iterations between checkpoints.  [default: at validations]"
+)
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    type=shared.Registered("tracker"),
+    help="Send curves to tensorboard or mlflow as well (an extra each); repeat for several.",
+)
 @shared.launcher
 @shared.device
-@click.option("--engine", default="auto", show_default=True,
-              help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
-              "vmap+recomputed, vmap+compiled, ...")  # fmt: skip
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
+    "vmap+remat, vmap+compiled, ...",
+)
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files
@@ -62,13 +87,22 @@ Examples:
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, options: tuple[str, ...], data_dir: Path | None, results_dir: Path | None,
-    trackers: tuple[str, ...], launcher: str | None, as_json: bool, quiet: bool, **given: Any,
-) -> ExitCode:  # fmt: skip
+    context: click.Context,
+    /,
+    *,
+    options: tuple[str, ...],
+    data_dir: Path | None,
+    results_dir: Path | None,
+    trackers: tuple[str, ...],
+    launcher: str | None,
+    as_json: bool,
+    quiet: bool,
+    **given: Any,
+) -> ExitCode:
     """Meta-train, select on validation episodes, meta-test, record, and print a table.
 
     Several algorithms and seeds run one after the other, each in a process of its own, unless --launcher or its options
-    say otherwise (-o launcher.at_once=2), and end in one table.
+    say otherwise (-o launcher.max_parallel=2), and end in one table.
     """
     wanted, of_launcher = shared.without_launcher(shared.parse_options(options))
     session = session_of(context)
@@ -77,8 +111,9 @@ def command(
         plugins.registry.entry(kind, name)  # a slip is told before torch is imported, which takes seconds
 
     from mamlbench.cli.progress import progress
-    from mamlbench.project import folders
-    from mamlbench.runner import launch, plan, request
+    from mamlbench.runner.launch import launch
+    from mamlbench.runner.plan import plan, request
+    from mamlbench.user_config import folders
 
     given["modes"] = given["modes"] or None
     chosen = shared.chosen_launcher(launcher, of_launcher, plugins)

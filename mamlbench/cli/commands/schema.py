@@ -6,7 +6,7 @@ import json
 
 import click
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 
 EPILOG = """\b
@@ -28,7 +28,7 @@ def command(context: click.Context, *, what: str) -> None:
     """
     plugins = session_of(context).plugins_with_errors()
 
-    from mamlbench.runner.schema import record_schema, run_schema, suite_schema
+    from mamlbench.runner.json_schemas import record_schema, run_schema, suite_schema
 
     problems: list[str] = []
     if what == "record":

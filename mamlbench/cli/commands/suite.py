@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.shell_completion import CompletionItem
 
-from mamlbench.cli import options as shared
+from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.cli.session import Session
 from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
@@ -16,8 +16,8 @@ from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
 if TYPE_CHECKING:
     from mamlbench.api import Launcher
     from mamlbench.plugin import Plugins
-    from mamlbench.runner import SuitePlan
-    from mamlbench.spec import Folders
+    from mamlbench.run_spec import Folders
+    from mamlbench.runner.suites.run_suite import SuitePlan
     from mamlbench.suite import Suite
 
 EPILOG = """\b
@@ -54,11 +54,21 @@ class _SuiteName(click.Path):
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option("--fresh", is_flag=True, help="Run finished cells again, too.")
-@click.option("--set", "changes", multiple=True, metavar="NAME=VALUE",
-              help="A setting for every cell in place of the file's, as a suite file has it: iterations=10, "
-              "shots=[1,5], options.backbone.width=8. May be repeated.")  # fmt: skip
-@click.option("--track", "trackers", multiple=True, type=shared.Registered("tracker"),
-              help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.")  # fmt: skip
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting for every cell in place of the file's, as a suite file has it: iterations=10, "
+    "shots=[1,5], options.backbone.width=8. May be repeated.",
+)
+@click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    type=shared.Registered("tracker"),
+    help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.",
+)
 @shared.launcher
 @shared.launcher_options
 @shared.data_dir
@@ -69,13 +79,25 @@ class _SuiteName(click.Path):
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, /, *, suite: str, dry_run: bool, retry_failed: bool, fresh: bool, changes: tuple[str, ...],
-    trackers: tuple[str, ...], launcher: str | None, options: tuple[str, ...], data_dir: Path | None,
-    results_dir: Path | None, as_json: bool, quiet: bool,
-) -> ExitCode:  # fmt: skip
+    context: click.Context,
+    /,
+    *,
+    suite: str,
+    dry_run: bool,
+    retry_failed: bool,
+    fresh: bool,
+    changes: tuple[str, ...],
+    trackers: tuple[str, ...],
+    launcher: str | None,
+    options: tuple[str, ...],
+    data_dir: Path | None,
+    results_dir: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> ExitCode:
     """Run every cell of a suite, each in a process of its own, and print the table of its records.
 
-    They run one after the other unless --launcher or its options say otherwise (-o launcher.at_once=2).
+    They run one after the other unless --launcher or its options say otherwise (-o launcher.max_parallel=2).
 
     A cell is finished when there is a record of the same settings, code and environment; it is not run again. One
     that failed is run again with --retry-failed. After an interrupt the same command goes on where it was.
@@ -86,15 +108,13 @@ def command(
     read, plugins = _find(suite, session)
 
     from mamlbench.cli.suite_display import plan_as_json, show_plan
-    from mamlbench.project import folders
-    from mamlbench.runner import plan_suite
+    from mamlbench.runner.suites.run_suite import plan_suite
     from mamlbench.suite import read_changes
+    from mamlbench.user_config import folders
 
     chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
-    planned = plan_suite(
-        read, plugins, places, changes=read_changes(given), retry_failed=retry_failed, fresh=fresh
-    )  # fmt: skip
+    planned = plan_suite(read, plugins, places, changes=read_changes(given), retry_failed=retry_failed, fresh=fresh)
     for problem in planned.history.problems:
         click.echo(f"Skipped: {problem}", err=True)
     if not quiet:
@@ -124,14 +144,14 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
         return read, session.plugins
 
     from mamlbench.plugin import load_plugins
-    from mamlbench.project import plugin_files
+    from mamlbench.user_config import plugin_files
 
     return read, load_plugins(plugin_files(session.project, (*session.given_plugins, *read.plugins)))
 
 
 def _of_launcher(options: tuple[str, ...]) -> dict[str, str]:
     """Options of the launcher. Raises ConfigError for others: those of the cells are the suite's."""
-    others, found = shared.without_launcher(shared.parse_options(options, example="launcher.at_once=2"))
+    others, found = shared.without_launcher(shared.parse_options(options, example="launcher.max_parallel=2"))
     if others:
         raise ConfigError(
             f"-o is for options of the launcher, and {', '.join(map(repr, others))} is none: set what the cells have "
@@ -144,7 +164,7 @@ def _run(planned: SuitePlan, plugins: Plugins, places: Folders, launcher: Launch
     """Run what is waiting; True where that was interrupted."""
     from mamlbench.cli.progress import progress
     from mamlbench.cli.suite_display import SuiteDisplay
-    from mamlbench.runner import run_suite
+    from mamlbench.runner.suites.run_suite import run_suite
 
     if quiet:
         cells = list(run_suite(planned, plugins, places, launcher))

@@ -1,4 +1,4 @@
-"""Figures as files: inline SVG that follows a page's colours, and single PNG, PDF or SVG files."""
+"""Figures as files: inline SVG that follows a page's colors, and single PNG, PDF or SVG files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from mamlbench.errors import ConfigError
-from mamlbench.report import notes
 from mamlbench.report.figures.panels import FIGURES, Panel
 from mamlbench.report.figures.style import INK, RULE, settings
 from mamlbench.report.figures.view import View, elided, view_of
-from mamlbench.report.groups import Group
-from mamlbench.report.text import printable
+from mamlbench.report.formatting import printable
+from mamlbench.report.table import notes
+from mamlbench.report.table.groups import Group
 
 WIDTH = 4.2
 """Of a panel, in inches."""
@@ -23,14 +23,14 @@ MOST_GROUPS = 6
 """Groups in one file."""
 DOTS_PER_INCH = 200
 
-# Colours that no style uses stand for the page's own until the SVG is written.
+# Colors that no style uses stand for the page's own until the SVG is written.
 _PAGE_INK, _PAGE_RULE = "#010203", "#010204"
 
 
 def inline_svg(panel: Panel, view: View) -> str:
     """Draw one panel as an ``<svg>`` element; empty where there is nothing to draw.
 
-    Text takes the page's font, text and axes its colours (``currentColor`` and ``--rule``).
+    Text takes the page's font, text and axes its colors (``currentColor`` and ``--rule``).
     """
     with drawing(_PAGE_INK, _PAGE_RULE):
         figure = empty_figure(WIDTH, panel.height(view))
@@ -72,7 +72,7 @@ def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
         from matplotlib.lines import Line2D
 
         handles = [
-            Line2D([], [], color=style.colour, linestyle=style.line, marker=style.marker, label=elided(label, 40))
+            Line2D([], [], color=style.color, linestyle=style.line, marker=style.marker, label=elided(label, 40))
             for label, style in zip(view.labels, view.styles, strict=True)
         ]
         part.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from mamlbench.report.estimates import estimate
 from mamlbench.report.figures import series
 from mamlbench.report.figures.style import SEGMENTS, Style
 from mamlbench.report.figures.view import View, device_seconds, elided, is_usable, measured_elsewhere, score_of
-from mamlbench.report.groups import Row
-from mamlbench.report.text import number
+from mamlbench.report.formatting import number
+from mamlbench.report.statistics.estimates import estimate
+from mamlbench.report.table.groups import Row
 
 _EDGE: dict[str, Any] = {"edgecolor": "white", "linewidth": 0}
 
@@ -47,8 +47,8 @@ def _learning(clock: str, name: str, axes: Any, view: View) -> bool:
         if curve.complete:
             _draw_curve(axes, curve, style)
         else:
-            axes.plot(curve.x, curve.mean, color=style.colour, linewidth=0.8, linestyle=style.line)
-            axes.plot(curve.x[-1:], curve.mean[-1:], "x", color=style.colour, markersize=7)
+            axes.plot(curve.x, curve.mean, color=style.color, linewidth=0.8, linestyle=style.line)
+            axes.plot(curve.x[-1:], curve.mean[-1:], "x", color=style.color, markersize=7)
     axes.set_xlim(left=0)
     axes.set_xlabel(name)
     axes.set_ylabel(f"validation {view.metric}")
@@ -57,9 +57,9 @@ def _learning(clock: str, name: str, axes: Any, view: View) -> bool:
 
 def _draw_curve(axes: Any, curve: series.Curve, style: Style) -> None:
     stride = max(len(curve.x) // 8, 1)
-    axes.plot(curve.x, curve.mean, color=style.colour, linestyle=style.line, marker=style.marker, markevery=stride)
+    axes.plot(curve.x, curve.mean, color=style.color, linestyle=style.line, marker=style.marker, markevery=stride)
     if curve.low != curve.high:
-        axes.fill_between(curve.x, curve.low, curve.high, color=style.colour, alpha=0.15, linewidth=0)
+        axes.fill_between(curve.x, curve.low, curve.high, color=style.color, alpha=0.15, linewidth=0)
 
 
 def _steps(axes: Any, view: View) -> bool:
@@ -94,9 +94,17 @@ def _pareto(axes: Any, view: View) -> bool:
         seconds_seen.append(seconds)
         half = view.scale * found.half_width if is_usable(found.half_width) else 0.0
         axes.errorbar(
-            [seconds], [view.scale * score], yerr=[half], color=style.colour, marker=style.marker, markersize=7,
-            capsize=2.5, elinewidth=1, linestyle="none", fillstyle="none" if other else "full",
-        )  # fmt: skip
+            [seconds],
+            [view.scale * score],
+            yerr=[half],
+            color=style.color,
+            marker=style.marker,
+            markersize=7,
+            capsize=2.5,
+            elinewidth=1,
+            linestyle="none",
+            fillstyle="none" if other else "full",
+        )
         if not other:
             points.append((seconds, view.scale * score))
     front = [points[place] for place in series.pareto_front(points, higher_is_better=view.higher_is_better)]
@@ -118,9 +126,9 @@ def _distribution(axes: Any, view: View) -> bool:
         base = place + 0.62
         for sign, shares in ((-1, spread.trained), (1, spread.untrained)):
             heights = [sign * 0.36 * share / highest for share in shares]
-            looks = {"color": style.colour} if sign < 0 else {"facecolor": "none", "edgecolor": style.colour}
+            looks = {"color": style.color} if sign < 0 else {"facecolor": "none", "edgecolor": style.color}
             axes.bar(middles, heights, 0.86 * width, bottom=base, linewidth=0.8, **looks)
-        axes.plot([spread.mean, spread.mean], [base - 0.4, base], color=style.colour, linewidth=1)
+        axes.plot([spread.mean, spread.mean], [base - 0.4, base], color=style.color, linewidth=1)
     axes.set_xlabel(f"{view.metric}, of one episode")
     return _lanes(axes, view, drawn=any(each is not None for each in found))
 
@@ -136,11 +144,11 @@ def _seeds(axes: Any, view: View) -> bool:
         for number_, score in enumerate(scores):
             y = base + 0.3 * ((number_ + 0.5) / len(scores) - 0.5)
             ends = [view.scale * value for value in (score.low, score.high) if is_usable(value)]
-            axes.plot(ends, [y] * len(ends), color=style.colour, linewidth=0.7)
-            axes.plot([view.scale * score.mean], [y], style.marker, color=style.colour)
+            axes.plot(ends, [y] * len(ends), color=style.color, linewidth=0.7)
+            axes.plot([view.scale * score.mean], [y], style.marker, color=style.color)
         if len(scores) > 1:
             mean = view.scale * sum(score.mean for score in scores) / len(scores)
-            axes.plot([mean, mean], [base - 0.27, base + 0.27], color=style.colour, linewidth=2)
+            axes.plot([mean, mean], [base - 0.27, base + 0.27], color=style.color, linewidth=2)
     axes.set_xlabel(f"test {view.metric}")
     return _lanes(axes, view, drawn=drawn)
 
@@ -152,18 +160,26 @@ def _time(axes: Any, view: View) -> bool:
     longest = max((sum(each.values()) for each in found), default=0.0)
     for place, seconds in enumerate(found):
         left = 0.0
-        for name, (colour, hatch) in SEGMENTS.items():
+        for name, (color, hatch) in SEGMENTS.items():
             width = seconds.get(name, 0.0)
             if width:
-                axes.barh(place + 0.65, width, 0.42, left=left, facecolor=colour, hatch=hatch, **_EDGE)
+                axes.barh(place + 0.65, width, 0.42, left=left, facecolor=color, hatch=hatch, **_EDGE)
             left += width
         if seconds:
             axes.text(left + 0.01 * longest, place + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
     axes.set_xlabel("wall seconds, per run")
-    patches = [Patch(facecolor=colour, hatch=hatch, label=name, **_EDGE) for name, (colour, hatch) in SEGMENTS.items()]
-    axes.legend(handles=patches, ncols=len(patches), loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=7.5,
-                handlelength=1.2, columnspacing=0.9, handletextpad=0.4)  # fmt: skip
+    patches = [Patch(facecolor=color, hatch=hatch, label=name, **_EDGE) for name, (color, hatch) in SEGMENTS.items()]
+    axes.legend(
+        handles=patches,
+        ncols=len(patches),
+        loc="lower center",
+        bbox_to_anchor=(0.5, 1.0),
+        fontsize=7.5,
+        handlelength=1.2,
+        columnspacing=0.9,
+        handletextpad=0.4,
+    )
     return _lanes(axes, view, drawn=longest > 0)
 
 
@@ -192,24 +208,42 @@ FIGURES: dict[str, tuple[Panel, ...]] = {
     "pareto": (
         Panel(
             "Score against cost",
-            "Grey line: the Pareto front, which no other row beats in both. A hollow marker was measured on another "
+            "Gray line: the Pareto front, which no other row beats in both. A hollow marker was measured on another "
             "machine or with other software, and counts for no front. Bars: 95 % interval.",
             _pareto,
         ),
     ),
-    "steps": (Panel("After each adaptation step", "The trained network on the test episodes, in the first mode. "
-                    "Band: lowest to highest seed.", _steps),),
+    "steps": (
+        Panel(
+            "After each adaptation step",
+            "The trained network on the test episodes, in the first mode. Band: lowest to highest seed.",
+            _steps,
+        ),
+    ),
     "distribution": (
-        Panel("Episode by episode", "Share of the test episodes with each score. Filled, upwards: trained; "
-              "outlined, downwards: the untrained network given the same adaptation. Tick: mean.", _distribution, True),
+        Panel(
+            "Episode by episode",
+            "Share of the test episodes with each score. Filled, upwards: trained; "
+            "outlined, downwards: the untrained network given the same adaptation. Tick: mean.",
+            _distribution,
+            True,
+        ),
     ),
     "seeds": (
-        Panel("Training seeds", "A marker per seed with its 95 % interval over episodes; thick bar: their mean.",
-              _seeds, True),
+        Panel(
+            "Training seeds",
+            "A marker per seed with its 95 % interval over episodes; thick bar: their mean.",
+            _seeds,
+            True,
+        ),
     ),
     "time": (
-        Panel("Where the time goes", "Mean wall seconds per run. Evaluation and checkpoints are no part of training.",
-              _time, True),
+        Panel(
+            "Where the time goes",
+            "Mean wall seconds per run. Evaluation and checkpoints are no part of training.",
+            _time,
+            True,
+        ),
     ),
-}  # fmt: skip
+}
 """By the name that ``mamlbench report --figure`` takes."""

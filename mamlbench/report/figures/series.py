@@ -11,7 +11,7 @@ from typing import TypeVar
 from mamlbench.record import Measurement, RunRecord
 from mamlbench.report.figures.style import SEGMENTS
 from mamlbench.report.figures.view import is_usable
-from mamlbench.report.groups import Row
+from mamlbench.report.table.groups import Row
 
 MOST_POINTS = 200
 """Points of one curve; more cannot be seen at the size of a figure."""
@@ -70,9 +70,12 @@ def _curve(points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = 
     kept = _thinned([each for each in points if len(each) == most])
     ys = [[y for _, y in each] for each in kept]
     return Curve(
-        [fmean(x for x, _ in each) for each in kept], [fmean(y) for y in ys], [min(y) for y in ys],
-        [max(y) for y in ys], complete,
-    )  # fmt: skip
+        [fmean(x for x, _ in each) for each in kept],
+        [fmean(y) for y in ys],
+        [min(y) for y in ys],
+        [max(y) for y in ys],
+        complete,
+    )
 
 
 def _thinned(points: Sequence[_T]) -> list[_T]:

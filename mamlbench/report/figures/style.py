@@ -1,4 +1,4 @@
-"""How rows are told apart: by colour, by line and by marker, so that any one of the three is enough."""
+"""How rows are told apart: by color, by line and by marker, so that any one of the three is enough."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 class Style(NamedTuple):
     """One row's looks: for matplotlib, and as SVG for the legend of a page."""
 
-    colour: str
+    color: str
     line: Any
     marker: str
     hatch: str
@@ -24,14 +24,25 @@ STYLES = (
     Style("#009E73", "-.", "^", "....", "7 2 1.5 2", "M0-4.5L4.5 3.5h-9z"),
     Style("#CC79A7", ":", "D", "xxxx", "1.5 2", "M0-4.8L4.8 0L0 4.8L-4.8 0z"),
     Style("#56B4E9", (0, (5, 1)), "v", "----", "5 1", "M0 4.5L4.5-3.5h-9z"),
-    Style("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "\\\\\\\\", "3 1 1 1 1 1",
-          "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z"),
-    Style("#808080", (0, (1, 1)), "X", "++++", "1 1",
-          "M-4.5-2.5l2-2L0-2l2.5-2.5l2 2L2 0l2.5 2.5l-2 2L0 2l-2.5 2.5l-2-2L-2 0z"),
-    Style("#A0522D", (0, (8, 2)), "*", "oooo", "8 2",
-          "M0-5l1.3 3.4l3.6.1l-2.9 2.2l1 3.5L0 2.1l-3 2.1l1-3.5l-2.9-2.2l3.6-.1z"),
-)  # fmt: skip
-"""Okabe and Ito's colours without yellow and black, which white and dark paper swallow, and with grey and brown."""
+    Style("#E69F00", (0, (3, 1, 1, 1, 1, 1)), "P", "\\\\\\\\", "3 1 1 1 1 1", "M-1.5-4.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z"),
+    Style(
+        "#808080",
+        (0, (1, 1)),
+        "X",
+        "++++",
+        "1 1",
+        "M-4.5-2.5l2-2L0-2l2.5-2.5l2 2L2 0l2.5 2.5l-2 2L0 2l-2.5 2.5l-2-2L-2 0z",
+    ),
+    Style(
+        "#A0522D",
+        (0, (8, 2)),
+        "*",
+        "oooo",
+        "8 2",
+        "M0-5l1.3 3.4l3.6.1l-2.9 2.2l1 3.5L0 2.1l-3 2.1l1-3.5l-2.9-2.2l3.6-.1z",
+    ),
+)
+"""Okabe and Ito's colors without yellow and black, which white and dark paper swallow, and with gray and brown."""
 
 SEGMENTS = {
     "data": ("#56B4E9", "\\\\\\\\"),
@@ -40,13 +51,13 @@ SEGMENTS = {
     "checkpoint": ("#CC79A7", "||||"),
     "other": ("#B0B0B0", ""),
 }
-"""Colour and hatch of each kind of work in a time breakdown."""
+"""Color and hatch of each kind of work in a time breakdown."""
 
 INK, RULE = "#333333", "#d5d5d5"
 
 
 def settings(ink: str = INK, rule: str = RULE) -> Any:
-    """matplotlib's settings, a mapping of its own type; ``ink`` colours text and axes, ``rule`` the grid."""
+    """matplotlib's settings, a mapping of its own type; ``ink`` colors text and axes, ``rule`` the grid."""
     return {
         "font.size": 8.5,
         "font.family": ["sans-serif"],

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 
-from mamlbench.report import settings
-from mamlbench.report.estimates import average, estimate
 from mamlbench.report.figures.style import STYLES, Style
-from mamlbench.report.groups import Group, Row
-from mamlbench.report.text import printable
+from mamlbench.report.formatting import printable
+from mamlbench.report.statistics.estimates import average, estimate
+from mamlbench.report.table import row_settings
+from mamlbench.report.table.groups import Group, Row
 
 MOST_ROWS = len(STYLES)
 """More rows than this cannot be told apart in one figure."""
@@ -92,7 +92,7 @@ def device_seconds(row: Row) -> float | None:
 
 def measured_elsewhere(rows: list[Row]) -> list[bool]:
     """Which rows were measured on another machine, or with other software, than most: their times do not compare."""
-    machines = [repr(settings.machine(row)) if row.measurements else "" for row in rows]
+    machines = [repr(row_settings.machine(row)) if row.measurements else "" for row in rows]
     usual = Counter(filter(None, machines)).most_common(1)
     return [bool(machine) and machine != usual[0][0] for machine in machines]
 

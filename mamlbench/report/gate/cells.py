@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mamlbench.record import RunRecord
-from mamlbench.report import settings
-from mamlbench.report.groups import Conditions, Row, conditions_of, is_complete, settings_of
+from mamlbench.report.table import row_settings
+from mamlbench.report.table.groups import Conditions, Row, conditions_of, is_complete, settings_of
 
 NOT_COMPARED = ("mamlbench",)
 """Packages that may differ between two sides whose times are compared: their difference is what is looked for."""
@@ -41,12 +41,12 @@ class Cell:
     @property
     def conditions(self) -> Conditions:
         """What its scores were measured under."""
-        return conditions_of(settings.first(self.row))
+        return conditions_of(row_settings.first(self.row))
 
     @property
     def machine(self) -> dict[str, str]:
         """What must be equal before times and memory may be compared."""
-        found = settings.machine(self.row)
+        found = row_settings.machine(self.row)
         return {name: value for name, value in found.items() if name not in NOT_COMPARED}
 
 
@@ -137,5 +137,5 @@ def _method(cell: Cell | None) -> dict[str, Any]:
     """Settings and protocol, without the code and the machine."""
     if cell is None:
         return {}
-    run = settings.first(cell.row)
+    run = row_settings.first(cell.row)
     return settings_of(run, surroundings=False) | run.spec.protocol.model_dump()

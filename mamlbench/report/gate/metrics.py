@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mamlbench.record import Measurement
-from mamlbench.spec import MODES
+from mamlbench.run_spec import MODES
 
 
 def _milliseconds(measured: Measurement) -> float | None:
@@ -40,11 +40,15 @@ MACHINE = {
             "iterations_per_second", "1/s", lambda measured: measured.iterations_per_second, lower_is_better=False
         ),
         MachineMetric(
-            "peak_memory", "MiB", lambda measured: measured.peak_memory_bytes, scale=1 / 1024**2, margin=0.05,
+            "peak_memory",
+            "MiB",
+            lambda measured: measured.peak_memory_bytes,
+            scale=1 / 1024**2,
+            margin=0.05,
             shown=True,
         ),
     )
-}  # fmt: skip
+}
 SHARE_MARGIN = 0.01
 """Difference between two accuracies that matters, where no threshold says: one percentage point."""
 SCORE_MARGIN = 0.10

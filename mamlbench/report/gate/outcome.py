@@ -10,7 +10,7 @@ from mamlbench.report.gate.cells import pair_cells
 from mamlbench.report.gate.metrics import MACHINE
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdicts import Verdict, judge
-from mamlbench.report.records import Reading
+from mamlbench.report.loading import Reading
 
 
 @dataclass(frozen=True)

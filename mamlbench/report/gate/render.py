@@ -11,11 +11,11 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from mamlbench.errors import ExitCode
+from mamlbench.report.formatting import number, printable
 from mamlbench.report.gate.metrics import MACHINE
 from mamlbench.report.gate.outcome import Outcome
 from mamlbench.report.gate.verdicts import Verdict
 from mamlbench.report.render.markdown import escape
-from mamlbench.report.text import number, printable
 
 HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "why")
 _STYLES = {"worse": "bold red", "better": "bold green", "same": "green", "inconclusive": "yellow"}
@@ -109,7 +109,7 @@ RENDERERS: dict[str, Callable[[Outcome], str]] = {
 
 
 def to_text(outcome: Outcome) -> str:
-    """What a terminal of 120 columns shows, without colour."""
+    """What a terminal of 120 columns shows, without color."""
     from rich.console import Console
 
     out = io.StringIO()
@@ -189,9 +189,11 @@ def _change(verdict: Verdict) -> str:
     else:
         scale, unit = 1.0, ""
     digits = 1 if scale == 100.0 else 3
-    ends = "" if verdict.low is None or verdict.high is None else (
-        f" [{verdict.low * scale:+.{digits}f}, {verdict.high * scale:+.{digits}f}]"
-    )  # fmt: skip
+    ends = (
+        ""
+        if verdict.low is None or verdict.high is None
+        else (f" [{verdict.low * scale:+.{digits}f}, {verdict.high * scale:+.{digits}f}]")
+    )
     return f"{verdict.change * scale:+.{digits}f}{unit}{ends}"
 
 

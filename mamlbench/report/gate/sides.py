@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from mamlbench.errors import ConfigError
-from mamlbench.report.records import Reading, read_records
+from mamlbench.report.loading import Reading, read_records
 
 LARGEST_ARCHIVE = 1024**3
 """Bytes of a revision's results that are taken in."""
@@ -66,7 +66,7 @@ def _read_archive(archive: bytes, revision: str) -> Reading:
             path = (folder / member.name).resolve()
             content = members.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
             if content is None or not path.is_relative_to(folder):
-                continue  # links and artefacts are no records
+                continue  # links and artifacts are no records
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.read())
         reading = read_records([folder])

@@ -15,14 +15,14 @@ from typing import Literal
 import numpy as np
 
 from mamlbench.errors import ConfigError
-from mamlbench.report.cochran import Array
-from mamlbench.report.episodes import episode_scores
-from mamlbench.report.estimates import estimate, over_seeds
 from mamlbench.report.gate.cells import Cell, Pair
 from mamlbench.report.gate.metrics import MACHINE, SCORE_MARGIN, SHARE_MARGIN, MachineMetric
 from mamlbench.report.gate.thresholds import Threshold
-from mamlbench.report.marks import REPEATS
-from mamlbench.report.statistics import LEVEL, SEEDS_IN_ALL, Comparison, compare, holm, quantile
+from mamlbench.report.statistics.cochran_cox import Array
+from mamlbench.report.statistics.comparison import LEVEL, SEEDS_IN_ALL, Comparison, compare, holm, quantile
+from mamlbench.report.statistics.episode_scores import episode_scores
+from mamlbench.report.statistics.estimates import estimate, over_seeds
+from mamlbench.report.statistics.significance import REPEATS
 
 Word = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
 MOST = 1000
@@ -126,18 +126,38 @@ def _score(pair: Pair, mode: str, threshold: Threshold | None, empty: Verdict) -
     if base is None or head is None or base.shape[-1] != head.shape[-1]:
         return _Judged(replace(empty, detail="the scores of the single episodes are missing or no numbers"))
     own = estimate(pair.head.row, mode, "score")
-    values = replace(empty, base=float(base.mean()), head=float(head.mean()), word="inconclusive",
-                     head_half_width=own.half_width if own else None)  # fmt: skip
+    values = replace(
+        empty,
+        base=float(base.mean()),
+        head=float(head.mean()),
+        word="inconclusive",
+        head_half_width=own.half_width if own else None,
+    )
     values = replace(values, margin=_score_margin(threshold, values))
     alike = [run.spec.seed for run in pair.base.row.seeds] == [run.spec.seed for run in pair.head.row.seeds]
     if alike and np.array_equal(base, head):
-        return _Judged(replace(values, word="same", passes=True, change=0.0, low=0.0, high=0.0, p_value=1.0,
-                               detail="equal in every episode"))  # fmt: skip
+        return _Judged(
+            replace(
+                values,
+                word="same",
+                passes=True,
+                change=0.0,
+                low=0.0,
+                high=0.0,
+                p_value=1.0,
+                detail="equal in every episode",
+            )
+        )
     seeds = len(base), len(head)
     if sum(seeds) < SEEDS_IN_ALL and not alike:
         more = SEEDS_IN_ALL - sum(seeds)
-        return _Judged(replace(values, detail=f"other training seeds on either side: {more} more would tell whether "
-                               "they or the code make the difference"))  # fmt: skip
+        return _Judged(
+            replace(
+                values,
+                detail=f"other training seeds on either side: {more} more would tell whether "
+                "they or the code make the difference",
+            )
+        )
     sign = 1.0 if empty.lower_is_better else -1.0
     return _Judged(values, compare(sign * head, sign * base, same_spread=True), (*seeds, base.shape[-1]))
 
@@ -165,9 +185,15 @@ def _machine(pair: Pair, thresholds: Sequence[Threshold]) -> list[_Judged]:
         if not metric.shown and threshold is None:
             continue
         empty = Verdict(
-            pair.name, metric.name, metric.unit, metric.scale, metric.lower_is_better, "missing",
-            gated=threshold is not None, changed=pair.changed,
-        )  # fmt: skip
+            pair.name,
+            metric.name,
+            metric.unit,
+            metric.scale,
+            metric.lower_is_better,
+            "missing",
+            gated=threshold is not None,
+            changed=pair.changed,
+        )
         judged.append(_measured(pair, metric, threshold, empty))
     return judged
 
@@ -193,11 +219,19 @@ def _measured(pair: Pair, metric: MachineMetric, threshold: Threshold | None, em
     values = replace(
         values, word="inconclusive", margin=margin, head_half_width=(own.high - own.low) / 2 if own else None
     )
-    lacking = [f"{REPEATS - size} more of {side}" for side, size in (("BASE", base.size), ("HEAD", head.size))
-               if size < REPEATS]  # fmt: skip
+    lacking = [
+        f"{REPEATS - size} more of {side}"
+        for side, size in (("BASE", base.size), ("HEAD", head.size))
+        if size < REPEATS
+    ]
     if lacking:
-        return _Judged(replace(values, change=values.head / values.base - 1 if values.head and values.base else None,
-                               detail=f"needs {REPEATS} runs on either side: {' and '.join(lacking)}"))  # fmt: skip
+        return _Judged(
+            replace(
+                values,
+                change=values.head / values.base - 1 if values.head and values.base else None,
+                detail=f"needs {REPEATS} runs on either side: {' and '.join(lacking)}",
+            )
+        )
     sign = 1.0 if metric.lower_is_better else -1.0
     logs = [np.repeat(sign * np.log(each)[:, None], 2, axis=1) for each in (head, base)]  # there are no episodes
     return _Judged(values, compare(*logs, same_spread=True), (base.size, head.size, 0))
@@ -227,8 +261,18 @@ def _absent(pair: Pair) -> str:
 def _missing(pair: Pair, mode: str, thresholds: Sequence[Threshold]) -> Verdict:
     """Nothing was tested on either side, so that nobody knows the metric: every threshold on scores counts."""
     gated = any(threshold.metric not in MACHINE for threshold in thresholds)
-    return Verdict(pair.name, mode, "", 1.0, False, "missing", _absent(pair), gated=gated, passes=pair.base is None,
-                   changed=pair.changed)  # fmt: skip
+    return Verdict(
+        pair.name,
+        mode,
+        "",
+        1.0,
+        False,
+        "missing",
+        _absent(pair),
+        gated=gated,
+        passes=pair.base is None,
+        changed=pair.changed,
+    )
 
 
 def _threshold(thresholds: Sequence[Threshold], metric: str, name: str) -> Threshold | None:
@@ -259,11 +303,18 @@ def _decide(judged: _Judged, p_value: float) -> Verdict:
     if word == "inconclusive" and passes:
         detail = "not worse by more than the margin; whether it is better is open"
     return replace(
-        verdict, word=word, passes=passes, change=_change(worse_by, verdict), low=ends[0], high=ends[1],
-        p_value=p_value, claim="runs" if machine else found.claim, detail=detail,
+        verdict,
+        word=word,
+        passes=passes,
+        change=_change(worse_by, verdict),
+        low=ends[0],
+        high=ends[1],
+        p_value=p_value,
+        claim="runs" if machine else found.claim,
+        detail=detail,
         effect_size=float(found.effect_size) * (1.0 if verdict.lower_is_better else -1.0),
         detectable=_change(float(found.detectable), verdict),
-    )  # fmt: skip
+    )
 
 
 def _margin_of_logs(verdict: Verdict) -> float:

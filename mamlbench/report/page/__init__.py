@@ -9,26 +9,32 @@ from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
+from mamlbench.report.formatting import printable
 from mamlbench.report.page.sections import make_sections
-from mamlbench.report.table import NO_PLUGINS
-from mamlbench.report.text import printable
+from mamlbench.report.table.table import NO_PLUGINS
 
 if TYPE_CHECKING:
     import jinja2
 
 
 def render_page(
-    records: Sequence[RunRecord], files: Sequence[Path] = (), *, columns: Sequence[str] = (), sort: str | None = None,
-    private: bool = False, problems: Sequence[str] = (), plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
-) -> str:  # fmt: skip
+    records: Sequence[RunRecord],
+    files: Sequence[Path] = (),
+    *,
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+    private: bool = False,
+    problems: Sequence[str] = (),
+    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
+) -> str:
     """Write the page of ``records`` as HTML.
 
     Args:
         records: finished or not.
-        files: the file of each record, beside which its artefacts lie; without them there are no sample episodes.
+        files: the file of each record, beside which its artifacts lie; without them there are no sample episodes.
         columns: of the tables; the default ones where empty.
         sort: column to sort the tables by.
-        private: show pictures even of data sets whose licence forbids it.
+        private: show images even of data sets whose license forbids it.
         problems: a sentence for each file that was skipped.
         plugged: columns that plugins bring, by name.
 
@@ -38,11 +44,21 @@ def render_page(
 
     sections, environments = make_sections(records, files, columns=columns, sort=sort, private=private, plugged=plugged)
     started = sorted(record.started[:10] for record in records)
-    return _environment().get_template("page.html").render(
-        sections=sections, environments=environments, records=records, problems=problems, private=private,
-        first=started[0], last=started[-1], version=__version__,
-        finished=sum(record.status == "finished" for record in records),
-    )  # fmt: skip
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            sections=sections,
+            environments=environments,
+            records=records,
+            problems=problems,
+            private=private,
+            first=started[0],
+            last=started[-1],
+            version=__version__,
+            finished=sum(record.status == "finished" for record in records),
+        )
+    )
 
 
 @cache
@@ -50,9 +66,13 @@ def _environment() -> jinja2.Environment:
     import jinja2
 
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("mamlbench.report.page"), autoescape=True, finalize=_visible,
-        undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+        loader=jinja2.PackageLoader("mamlbench.report.page"),
+        autoescape=True,
+        finalize=_visible,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def _visible(value: Any) -> Any:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import Environment, RunRecord
-from mamlbench.report import notes, settings
 from mamlbench.report.figures.panels import FIGURES
 from mamlbench.report.figures.style import Style
 from mamlbench.report.figures.view import MOST_ROWS, View, labels_of, view_of
-from mamlbench.report.groups import Group, Row, group_records
-from mamlbench.report.page.samples import Gallery, gallery
-from mamlbench.report.render.grid import notes as all_notes
-from mamlbench.report.table import NO_PLUGINS, Table, build_tables
+from mamlbench.report.page.episode_images import Gallery, gallery
+from mamlbench.report.render.cell_grid import notes as all_notes
+from mamlbench.report.table import notes, row_settings
+from mamlbench.report.table.groups import Group, Row, group_records
+from mamlbench.report.table.table import NO_PLUGINS, Table, build_tables
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -138,7 +138,7 @@ def _section(
 
 def _badges(group: Group) -> list[str]:
     said = ["quick preset"] if any(row.runs[0].spec.preset == "quick" for row in group.rows) else []
-    said += ["subset of the data"] if any(settings.subsets(row) for row in group.rows) else []
+    said += ["subset of the data"] if any(row_settings.subsets(row) for row in group.rows) else []
     unfinished = sum(len(row.unfinished) for row in group.rows)
     return said + ([f"{unfinished} not finished"] if unfinished else [])
 
@@ -157,7 +157,7 @@ def _drawings(view: View) -> list[Drawing]:
 
 
 def _details(row: Row, label: str, environments: _Environments) -> RowDetails:
-    spec, run = row.runs[0].spec, settings.first(row)
+    spec, run = row.runs[0].spec, row_settings.first(row)
     described: dict[str, Any] = {"preset": spec.preset}
     for kind in ("algorithm", "dataset", "backbone", "sampler"):
         component = getattr(spec, kind)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from mamlbench.report.render.data import to_csv, to_json
+from mamlbench.report.render.csv_json import to_csv, to_json
 from mamlbench.report.render.latex import to_latex
 from mamlbench.report.render.markdown import to_markdown
-from mamlbench.report.table import Table
+from mamlbench.report.table.table import Table
 
 
 def to_svg(tables: Sequence[Table]) -> str:
-    """The terminal's picture as SVG, for a page that shows what a user sees."""
+    """The terminal's image as SVG, for a page that shows what a user sees."""
     from mamlbench.report.render.terminal import to_svg as draw  # rich: the other formats do without it
 
     return draw(tables)

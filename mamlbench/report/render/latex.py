@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mamlbench.report.render.grid import cells, headings, label, notes
-from mamlbench.report.table import Table, TableRow
-from mamlbench.report.text import printable
+from mamlbench.report.formatting import printable
+from mamlbench.report.render.cell_grid import cells, headings, label, notes
+from mamlbench.report.table.table import Table, TableRow
 
 _ESCAPES = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "†": r"$\dagger$", "<": "$<$", ">": "$>$",
-    "θ": r"$\theta$", "−": "$-$", "|": "$|$", '"': "''", "'": "'",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "†": r"$\dagger$",
+    "<": "$<$",
+    ">": "$>$",
+    "θ": r"$\theta$",
+    "−": "$-$",
+    "|": "$|$",
+    '"': "''",
+    "'": "'",
+}
 
 
 LONG = 24

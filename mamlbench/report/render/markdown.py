@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from mamlbench.report.render.grid import cells, headings, notes
-from mamlbench.report.table import Table, TableRow
-from mamlbench.report.text import printable
+from mamlbench.report.formatting import printable
+from mamlbench.report.render.cell_grid import cells, headings, notes
+from mamlbench.report.table.table import Table, TableRow
 
 _SPECIAL = "\\`*_[]<>|~"
 

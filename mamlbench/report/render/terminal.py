@@ -12,13 +12,13 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from mamlbench.report.columns import Cell
-from mamlbench.report.render.grid import label, notes
-from mamlbench.report.table import Table
-from mamlbench.report.text import printable
+from mamlbench.report.formatting import printable
+from mamlbench.report.render.cell_grid import label, notes
+from mamlbench.report.table.columns import Cell
+from mamlbench.report.table.table import Table
 
 BEST = "*"
-"""Stands behind the best cells, for those who see no colour."""
+"""Stands behind the best cells, for those who see no color."""
 GAP = "  "
 """Between two columns."""
 EDGE = " "
@@ -28,7 +28,7 @@ NARROWEST = 9
 
 
 def to_svg(tables: Sequence[Table]) -> str:
-    """The terminal's picture as SVG, for a page that shows what a user sees."""
+    """The terminal's image as SVG, for a page that shows what a user sees."""
     console = Console(record=True, width=100, file=io.StringIO())
     print_tables(tables, console)
     return console.export_svg(title="mamlbench")

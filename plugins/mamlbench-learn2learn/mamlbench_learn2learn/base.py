@@ -10,7 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mamlbench.api import Algorithm, Examples, Learner, Mode, Parameters, Workbench, copy_into, prefixed, unprefixed
+from mamlbench.api import (
+    AdaptedTasks,
+    Algorithm,
+    Examples,
+    MethodContext,
+    Mode,
+    Parameters,
+    copy_into,
+    prefixed,
+    unprefixed,
+)
 
 
 class Learn2Learn(Algorithm):
@@ -24,9 +34,9 @@ class Learn2Learn(Algorithm):
         meta: the same storage without gradients, by name.
     """
 
-    def __init__(self, bench: Workbench, options: Any) -> None:
-        super().__init__(bench, options)
-        self.model = bench.build(bench.problem.outputs)
+    def __init__(self, context: MethodContext, options: Any) -> None:
+        super().__init__(context, options)
+        self.model = context.build(context.objective.outputs)
         self.network: nn.Module = copy.deepcopy(self.model.network).requires_grad_(True)
         self.leaves = {**dict(self.network.named_parameters()), **self.extra_leaves()}
         self.meta: Parameters = {name: leaf.detach() for name, leaf in self.leaves.items()}
@@ -39,14 +49,14 @@ class Learn2Learn(Algorithm):
     def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
         """Yield the network's parameters of ONE task after 1, 2, ... test-time steps; gradients are enabled."""
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
-        yield Learner(self, None, support)
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+        yield AdaptedTasks(self, None, support)
         tasks = [self.adapted(Examples(x, y), key) for x, y, key in zip(*support, keys, strict=True)]
         for _ in range(self.options.test_steps):
             with torch.enable_grad():
                 each = [next(task) for task in tasks]
             states = {name: torch.stack([one[name].detach() for one in each]) for name in each[0]}
-            yield Learner(self, states, support)
+            yield AdaptedTasks(self, states, support)
 
     def initial_state(self, support: Examples) -> Parameters:
         return {name: self.meta[name] for name, _ in self.network.named_parameters()}

@@ -11,14 +11,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mamlbench.api import (
-    Direction,
     EpisodeBatch,
     Examples,
+    MethodContext,
     OuterOptimizer,
     OuterOptions,
+    OuterUpdate,
     Parameters,
     Preset,
-    Workbench,
     prefixed,
     unprefixed,
 )
@@ -30,7 +30,7 @@ SOURCE = "the quick preset of mamlbench's own method, so that the two can be com
 
 def _quick(iterations: int) -> tuple[Preset, ...]:
     options = {"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}
-    return (Preset(name="quick", source=SOURCE, iterations=iterations, meta_batch=32, options=options),)
+    return (Preset(name="quick", source=SOURCE, iterations=iterations, meta_batch_size=32, options=options),)
 
 
 class GradientOptions(OuterOptions):
@@ -51,9 +51,9 @@ class MAML(Learn2Learn):
     presets: ClassVar[tuple[Preset, ...]] = _quick(700)
     gradient_order: ClassVar[int | None] = 2
 
-    def __init__(self, bench: Workbench, options: GradientOptions) -> None:
-        super().__init__(bench, options)
-        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+    def __init__(self, context: MethodContext, options: GradientOptions) -> None:
+        super().__init__(context, options)
+        self.outer = OuterOptimizer(self.meta, options, context.iterations)
 
     def wrapped(self) -> Any:
         """The learn2learn object that is cloned for each task."""
@@ -71,10 +71,10 @@ class MAML(Learn2Learn):
         """Query loss of ONE task after ``train_steps`` steps, with its graph: learn2learn's fast adaptation."""
         learner, seen = self.wrapped().clone(), self.inputs(support.x)
         for _ in range(self.options.train_steps):
-            _adapt(learner, self.problem.loss(learner(seen), support.y))
-        return self.problem.loss(learner(self.inputs(query.x)), query.y)
+            _adapt(learner, self.objective.loss(learner(seen), support.y))
+        return self.objective.loss(learner(self.inputs(query.x)), query.y)
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """Gradients of the query losses, summed over the tasks by backward()."""
         total = batch.support.x.new_zeros(())
         for leaf in self.leaves.values():
@@ -87,15 +87,15 @@ class MAML(Learn2Learn):
         sums = {name: leaf.grad for name, leaf in self.leaves.items() if leaf.grad is not None}
         for leaf in self.leaves.values():
             leaf.grad = None
-        return Direction(sums, total, batch.tasks)
+        return OuterUpdate(sums, total, batch.tasks)
 
-    def apply(self, direction: Direction) -> None:
-        self.outer.step(direction.mean)
+    def apply(self, update: OuterUpdate) -> None:
+        self.outer.step(update.mean)
 
     def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
         learner, seen = self.wrapped().clone(), self.inputs(support.x)
         while True:
-            _adapt(learner, self.problem.loss(learner(seen), support.y), first_order=True)
+            _adapt(learner, self.objective.loss(learner(seen), support.y), first_order=True)
             yield self.parameters(learner)
 
     def outer_state(self) -> dict[str, Tensor]:
@@ -129,7 +129,7 @@ class ANIL(MAML):
     """ANIL as in learn2learn's example: learn2learn.algorithms.MAML around the head, on the features of the body.
 
     The example takes support and query features in one pass, so that batch norm sees both. Here each set is
-    normalised by itself, as the protocol says.
+    normalized by itself, as the protocol says.
     """
 
     def wrapped(self) -> Any:

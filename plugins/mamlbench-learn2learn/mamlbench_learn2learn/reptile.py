@@ -10,14 +10,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from mamlbench.api import (
-    Direction,
     EpisodeBatch,
     Examples,
+    MethodContext,
     Options,
+    OuterUpdate,
     Parameters,
     Preset,
     Schedule,
-    Workbench,
     minibatch_order,
     scheduled,
 )
@@ -30,10 +30,10 @@ class ReptileOptions(Options):
 
     inner_lr: float = Field(1e-3, gt=0, description="rate of the inner Adam (whose beta1 is 0)")
     train_steps: int = Field(5, ge=1, description="inner minibatch steps in training")
-    train_batch: int = Field(10, ge=1, description="examples in each inner minibatch in training")
+    inner_batch_size: int = Field(10, ge=1, description="examples in each inner minibatch in training")
     test_steps: int = Field(50, ge=0, description="inner minibatch steps in validation and test")
-    test_batch: int = Field(5, ge=1, description="examples in each inner minibatch in validation and test")
-    outer_step: float = Field(1.0, gt=0, description="interpolation towards the adapted parameters at the start")
+    test_batch_size: int = Field(5, ge=1, description="examples in each inner minibatch in validation and test")
+    outer_lr: float = Field(1.0, gt=0, description="interpolation towards the adapted parameters at the start")
     outer_schedule: Schedule = Field("linear", description="how the interpolation falls to 0 over the run")
 
 
@@ -46,15 +46,15 @@ class Reptile(Learn2Learn):
             name="quick",
             source="the quick preset of mamlbench's own Reptile, so that the two can be compared",
             iterations=1500,
-            meta_batch=5,
+            meta_batch_size=5,
             train_shots=10,
             train_queries=0,
             options={"inner_lr": 1e-3, "test_steps": 10},
         ),
     )
 
-    def __init__(self, bench: Workbench, options: ReptileOptions) -> None:
-        super().__init__(bench, options)
+    def __init__(self, context: MethodContext, options: ReptileOptions) -> None:
+        super().__init__(context, options)
         self.done = 0
 
     def training(self, support: Examples, key: Tensor, size: int) -> Iterator[tuple[nn.Module, Tensor]]:
@@ -70,33 +70,33 @@ class Reptile(Learn2Learn):
                 order = minibatch_order(key[None], examples, size, step)[0]
                 seen = Examples(support.x[order], support.y[order])
             optimizer.zero_grad()
-            loss = self.problem.loss(learner(seen.x), seen.y)
+            loss = self.objective.loss(learner(seen.x), seen.y)
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             step += 1
             yield learner, loss.detach()
 
     def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
-        for learner, _ in self.training(support, key, self.options.test_batch):
-            # a copy: the optimiser goes on in place
+        for learner, _ in self.training(support, key, self.options.test_batch_size):
+            # a copy: the optimizer goes on in place
             yield {name: value.detach().clone() for name, value in learner.named_parameters()}
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """Adapted minus shared parameters, summed over the tasks."""
         sums = {name: torch.zeros_like(value) for name, value in self.meta.items()}
         total: Any = batch.support.x.new_zeros(())
         for x, y, key in zip(*batch.support, batch.keys, strict=True):
             with torch.enable_grad():
-                steps = self.training(Examples(x, y), key, self.options.train_batch)
+                steps = self.training(Examples(x, y), key, self.options.inner_batch_size)
                 *_, (learner, loss) = (next(steps) for _ in range(self.options.train_steps))
             for name, value in learner.named_parameters():
                 sums[name] += value.detach() - self.meta[name]
             total = total + loss
-        return Direction(sums, total, batch.tasks)
+        return OuterUpdate(sums, total, batch.tasks)
 
-    def apply(self, direction: Direction) -> None:
-        step = self.options.outer_step * scheduled(self.options.outer_schedule, self.done, self.bench.iterations)
-        for name, move in direction.mean.items():
+    def apply(self, update: OuterUpdate) -> None:
+        step = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.context.iterations)
+        for name, move in update.mean.items():
             self.meta[name] += step * move
         self.done += 1
 

@@ -1,4 +1,4 @@
-"""learn2learn's task sets as a sampler: its MetaDataset, its transforms and its Taskset, over mamlbench's pictures."""
+"""learn2learn's task sets as a sampler: its MetaDataset, its transforms and its Taskset, over mamlbench's images."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from mamlbench.api import ClassPool, EpisodeBatch, Examples, TaskSampler, mix
+from mamlbench.api import EpisodeBatch, Examples, ImageSplit, TaskSampler, hash64
 from mamlbench.errors import ConfigError
 from mamlbench_learn2learn.library import learn2learn
 
 TURNS = [0.0, 90.0, 180.0, 270.0]
 
 
-class Pictures(Dataset[tuple[Tensor, int]]):
-    """A pool as learn2learn wants it: picture i and the number of its class. The pictures lie in memory, decoded."""
+class Images(Dataset[tuple[Tensor, int]]):
+    """A pool as learn2learn wants it: image i and the number of its class. The images lie in memory, decoded."""
 
-    def __init__(self, pool: ClassPool) -> None:
+    def __init__(self, pool: ImageSplit) -> None:
         self.pool = pool
-        classes = np.repeat(np.arange(len(pool.class_names)), pool.sizes)  # [pictures]
+        classes = np.repeat(np.arange(len(pool.class_names)), pool.sizes)  # [images]
         turns = 4 if pool.rotations == "classes" else 1
         # the classes turned once come after all classes as they are, as in the pool
         self.labels = np.concatenate([classes + turn * len(pool.class_names) for turn in range(turns)]).tolist()
@@ -35,8 +35,8 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         turn, place = divmod(index, len(self.pool.rows))
-        picture = self.pool.images[self.pool.rows[place]]  # [C, H, W] uint8
-        return self.pool.shown(picture.rot90(turn, (1, 2))[None])[0], self.labels[index]
+        image = self.pool.images[self.pool.rows[place]]  # [C, H, W] uint8
+        return self.pool.shown(image.rot90(turn, (1, 2))[None])[0], self.labels[index]
 
 
 class TaskSets(TaskSampler):
@@ -64,15 +64,15 @@ class TaskSets(TaskSampler):
             Examples(x[:, :, part].flatten(1, 2), y[:, :, part].flatten(1, 2).to(x.device))
             for part in (slice(shots), slice(shots, None))
         )
-        return EpisodeBatch(support, query, torch.from_numpy(mix(keys, 3).view(np.int64)))
+        return EpisodeBatch(support, query, torch.from_numpy(hash64(keys, 3).view(np.int64)))
 
     def _taskset(self, shots: int, queries: int) -> Any:
         pool = self.pools["train"]
-        if not isinstance(pool, ClassPool):
-            raise ConfigError("l2l-tasks draws from pictures sorted by class: this data set has none; try fresh.")
+        if not isinstance(pool, ImageSplit):
+            raise ConfigError("l2l-tasks draws from images sorted by class: this data set has none; try fresh.")
         pool.episodes(self.keys("train", 0, 1), self.ways, shots, queries)  # says what the pool is too small for
-        pictures = Pictures(pool)
-        data = learn2learn.data.MetaDataset(pictures, indices_to_labels=dict(enumerate(pictures.labels)))
+        images = Images(pool)
+        data = learn2learn.data.MetaDataset(images, indices_to_labels=dict(enumerate(images.labels)))
         make = learn2learn.data.transforms
         transforms = [
             make.FusedNWaysKShots(data, n=self.ways, k=shots + queries),

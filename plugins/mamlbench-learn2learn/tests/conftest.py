@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from mamlbench.api import Classification, EpisodeBatch, Examples, Model, Workbench
+from mamlbench.api import Classification, EpisodeBatch, Examples, MethodContext, Model
 from mamlbench.engine import VmapEngine
 from mamlbench.errors import MissingDependencyError
 from mamlbench.plugin import load_plugins
@@ -37,10 +37,14 @@ def make_algorithm():
                 torch.manual_seed(0)
                 return Model(conv4(conv4.Options(width=4, scale=True)).build((1, 14, 14), outputs).to(dtype))
 
-        bench = Workbench(
-            build=build, problem=Classification(3), pooled_problem=Classification(7), engine=VmapEngine(),
-            iterations=iterations, shots=2,
-        )  # fmt: skip
+        bench = MethodContext(
+            build=build,
+            objective=Classification(3),
+            pooled_objective=Classification(7),
+            engine=VmapEngine(),
+            iterations=iterations,
+            shots=2,
+        )
         return plugin(bench, plugin.Options(**given))
 
     return make
@@ -48,7 +52,7 @@ def make_algorithm():
 
 @pytest.fixture
 def make_batch():
-    """Random episodes: 3-way 2-shot 2-query tasks of 1x14x14 pictures."""
+    """Random episodes: 3-way 2-shot 2-query tasks of 1x14x14 images."""
 
     def make(tasks=4, dtype=torch.float64, seed=1):
         generator = torch.Generator().manual_seed(seed)

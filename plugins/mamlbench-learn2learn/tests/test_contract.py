@@ -25,7 +25,7 @@ def test_mamlbench_knows_of_every_name_where_the_package_is_missing():
 def test_direction_and_adaptation_change_nothing(make_algorithm, make_batch, name):
     algorithm, batch = make_algorithm(name), make_batch()
     before = {key: value.clone() for key, value in algorithm.state().items()}
-    algorithm.direction(batch)
+    algorithm.compute_update(batch)
     algorithm.adapt(batch.support, batch.keys)
     after = algorithm.state()
     assert before.keys() == after.keys() and all(torch.equal(before[key], after[key]) for key in before)
@@ -35,18 +35,18 @@ def test_direction_and_adaptation_change_nothing(make_algorithm, make_batch, nam
 def test_state_round_trips_bit_for_bit(make_algorithm, make_batch, name):
     first, second = make_algorithm(name), make_algorithm(name)
     for _ in range(2):
-        first.apply(first.direction(make_batch()))
+        first.apply(first.compute_update(make_batch()))
     assert any(not torch.equal(value, second.meta[key]) for key, value in first.meta.items())
     second.load_state({key: value.clone() for key, value in first.state().items()})
     for algorithm in (first, second):
-        algorithm.apply(algorithm.direction(make_batch(seed=2)))
+        algorithm.apply(algorithm.compute_update(make_batch(seed=2)))
     ours, theirs = first.state(), second.state()
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_command_line_trains_and_tests_it(tmp_path, name):
-    tiny = ["--dataset", "glyphs", "--iterations", "3", "--meta-batch", "2", "--test-episodes", "20"]
+    tiny = ["--dataset", "glyphs", "--iterations", "3", "--meta-batch-size", "2", "--test-episodes", "20"]
     small = ["--validation-episodes", "10", "-o", "backbone.width=4", "-o", "test_steps=2", "-q"]
     assert main(["run", "--algo", name, "--results-dir", str(tmp_path), *tiny, *small]) == 0
     (path,) = tmp_path.glob("*.json")

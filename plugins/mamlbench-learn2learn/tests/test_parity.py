@@ -25,7 +25,7 @@ def pair(make_algorithm, key, **given):
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("key", PAIRS)
 def test_the_meta_gradient_is_the_same(make_algorithm, make_batch, key, steps):
-    theirs, ours = (each.direction(make_batch()) for each in pair(make_algorithm, key, train_steps=steps))
+    theirs, ours = (each.compute_update(make_batch()) for each in pair(make_algorithm, key, train_steps=steps))
     assert float(theirs.loss) == pytest.approx(float(ours.loss), rel=1e-9)
     assert {ours_name(name) for name in theirs.sums} == set(ours.sums) and theirs.count == ours.count
     for name, value in theirs.sums.items():
@@ -34,8 +34,8 @@ def test_the_meta_gradient_is_the_same(make_algorithm, make_batch, key, steps):
 
 
 def test_reptile_moves_to_the_same_place(make_algorithm, make_batch):
-    given = {"train_steps": 4, "train_batch": 4, "inner_lr": 0.01}
-    theirs, ours = (make_algorithm(name, **given).direction(make_batch()) for name in ("l2l-reptile", "reptile"))
+    given = {"train_steps": 4, "inner_batch_size": 4, "inner_lr": 0.01}
+    theirs, ours = (make_algorithm(name, **given).compute_update(make_batch()) for name in ("l2l-reptile", "reptile"))
     assert float(theirs.loss) == pytest.approx(float(ours.loss), rel=1e-9)
     for name, value in theirs.sums.items():
         torch.testing.assert_close(value, ours.sums[name], rtol=1e-8, atol=1e-10)
@@ -52,7 +52,7 @@ def test_fifty_training_steps_end_at_the_same_parameters(make_algorithm, make_ba
     first = {name: value.clone() for name, value in ours.meta.items()}
     for number in range(50):
         for algorithm in (theirs, ours):
-            algorithm.apply(algorithm.direction(make_batch(dtype=dtype, seed=number)))
+            algorithm.apply(algorithm.compute_update(make_batch(dtype=dtype, seed=number)))
     way = torch.cat([(value - first[name]).flatten() for name, value in ours.meta.items()]).norm()
     apart = torch.cat([(value - theirs.meta[name]).flatten() for name, value in ours.meta.items()]).norm()
     assert float(way) > 0.1
@@ -64,7 +64,7 @@ def test_fifty_training_steps_end_at_the_same_parameters(make_algorithm, make_ba
 def test_adaptation_and_prediction_are_the_same(make_algorithm, make_batch, key, mode):
     batch = make_batch(tasks=2)
     if key == "reptile":
-        given = {"test_steps": 3, "test_batch": 4, "inner_lr": 0.01}
+        given = {"test_steps": 3, "test_batch_size": 4, "inner_lr": 0.01}
         learners = [make_algorithm(name, **given) for name in ("l2l-reptile", "reptile")]
     else:
         learners = pair(make_algorithm, key, test_steps=3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbench.api import ClassPool
+from mamlbench.api import ImageSplit
 from mamlbench.cli.main import main
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
@@ -19,12 +19,12 @@ CLASSES, EACH = 6, 4
 
 @pytest.fixture
 def make_sampler():
-    """``make_sampler(rotations="none")``: a sampler over pictures 2x2 whose first pixel is their row."""
+    """``make_sampler(rotations="none")``: a sampler over images 2x2 whose first pixel is their row."""
 
     def make(rotations="none", ways=3):
         images = torch.arange(CLASSES * EACH, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 2, 2)
         images[..., 1, 1] = 200  # what a turn moves
-        pool = ClassPool(images, np.arange(CLASSES + 1) * EACH, tuple("abcdef"), rotations, scale=1.0)
+        pool = ImageSplit(images, np.arange(CLASSES + 1) * EACH, tuple("abcdef"), rotations, scale=1.0)
         plugin = load_plugins().registry.load("sampler", "l2l-tasks")
         return plugin({"train": pool}, ways, episode_seed=0, training_seed=0, options=plugin.Options())
 
@@ -38,7 +38,7 @@ def test_it_keeps_the_contract(check):
     assert found.status == "passed", found
 
 
-def test_an_episode_has_distinct_pictures_under_the_label_of_their_class(make_sampler):
+def test_an_episode_has_distinct_images_under_the_label_of_their_class(make_sampler):
     batch = make_sampler().episodes("train", 0, 20, shots=1, queries=2)
     assert batch.support.x.shape == (20, 3, 1, 2, 2) and batch.query.x.shape == (20, 6, 1, 2, 2)
     classes_met = set()
@@ -62,7 +62,7 @@ def test_turned_classes_are_classes_of_their_own(make_sampler):
 
 
 def test_turns_of_an_episode_are_learn2learns_own(make_sampler):
-    """In 0.2.0 all pictures of a task are turned alike (its lambda sees the last class's turn): so it is measured."""
+    """In 0.2.0 all images of a task are turned alike (its lambda sees the last class's turn): so it is measured."""
     x = make_sampler("episode").episodes("train", 0, 20, shots=2, queries=0).support.x
     corners = (x == 200).flatten(2).float().argmax(2)  # [20, 6]
     assert len(corners.unique()) == 4
@@ -83,7 +83,7 @@ def test_a_pool_that_is_too_small_is_said_to_be(make_sampler):
 
 
 def test_a_whole_run_with_learn2learns_method_and_tasks(tmp_path):
-    tiny = ["--dataset", "glyphs", "--iterations", "3", "--meta-batch", "2", "--test-episodes", "20"]
+    tiny = ["--dataset", "glyphs", "--iterations", "3", "--meta-batch-size", "2", "--test-episodes", "20"]
     small = ["--validation-episodes", "10", "-o", "backbone.width=4", "-o", "test_steps=1", "-q"]
     place = ["--sampler", "l2l-tasks", "--results-dir", str(tmp_path)]
     assert main(["run", "--algo", "l2l-maml", *place, *tiny, *small]) == 0
@@ -93,7 +93,22 @@ def test_a_whole_run_with_learn2learns_method_and_tasks(tmp_path):
     assert record.measurement.segments["data"].wall > 0
 
 
-def test_regression_has_no_pictures_to_draw_from(tmp_path, capsys):
-    assert main(["run", "--algo", "maml", "--dataset", "sinusoid", "--sampler", "l2l-tasks", "-q",
-                 "--results-dir", str(tmp_path)]) == 4  # fmt: skip
-    assert "l2l-tasks draws from pictures sorted by class" in " ".join(capsys.readouterr().err.split())
+def test_regression_has_no_images_to_draw_from(tmp_path, capsys):
+    assert (
+        main(
+            [
+                "run",
+                "--algo",
+                "maml",
+                "--dataset",
+                "sinusoid",
+                "--sampler",
+                "l2l-tasks",
+                "-q",
+                "--results-dir",
+                str(tmp_path),
+            ]
+        )
+        == 4
+    )
+    assert "l2l-tasks draws from images sorted by class" in " ".join(capsys.readouterr().err.split())

@@ -1,7 +1,7 @@
 """Built-in algorithms."""
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import Register
+from mamlbench.plugin.hookspecs import Register
 
 
 @hookimpl
@@ -14,7 +14,7 @@ def mamlbench_register_algorithms(register: Register) -> None:
     register("pretrain", f"{here}.pretrain:Pretrain", summary="pretraining, then fine-tuning (Chen et al. 2019)")
     register("anil", f"{here}.anil:ANIL", summary="MAML that adapts the head alone (Raghu et al. 2020)")
     register("meta-sgd", f"{here}.meta_sgd:MetaSGD", summary="MAML with a learned rate per weight (Li et al. 2017)")
-    register("maml++", f"{here}.maml_plus_plus:MAMLPlusPlus", summary="MAML, stabilised (Antoniou et al. 2019)")
+    register("maml++", f"{here}.maml_plus_plus:MAMLPlusPlus", summary="MAML, stabilized (Antoniou et al. 2019)")
     register("imaml", f"{here}.imaml:IMAML", summary="MAML with implicit gradients (Rajeswaran et al. 2019)")
     register("protonet", f"{here}.protonet:ProtoNet", summary="prototypical networks (Snell et al. 2017)")
     register("baseline++", f"{here}.baseline_plus_plus:BaselinePlusPlus", summary="cosine heads (Chen et al. 2019)")

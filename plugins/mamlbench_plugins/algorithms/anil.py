@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from mamlbench.api import Examples, Learner, Parameters, grad, with_fixed_features
+from mamlbench.api import AdaptedTasks, Examples, Parameters, grad, share_query_features
 from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
 from mamlbench_plugins.algorithms.presets import ANIL_PRESETS
 
@@ -52,8 +52,8 @@ class ANIL(MAML):
             head={name: value - self.options.inner_lr * gradient[name] for name, value in state.head.items()}
         )
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
-        return with_fixed_features(self, super().adaptation(support, keys), support)
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+        return share_query_features(self, super().adaptation(support, keys), support)
 
     def parameters(self, state: State) -> Parameters:
         return {**self.meta, **state.body, **state.head}

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, Model, Network, Workbench
+from mamlbench.api import Classification, MethodContext, Model, Network
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import BASELINE_PLUS_PLUS_PRESETS
 from mamlbench_plugins.algorithms.pretrain import Pretrain, PretrainOptions
@@ -41,20 +41,20 @@ class CosineHead(nn.Module):
 class BaselinePlusPlus(Pretrain):
     """Baseline whose heads classify by the cosine between features and one weight vector for each class.
 
-    Training stage:     minimise the loss of features and a cosine head over all training classes.
+    Training stage:     minimize the loss of features and a cosine head over all training classes.
     Fine-tuning stage:  a new cosine head for each task, trained on the support set by SGD; its first weights are
                         random, the same for every task (zeros, as Baseline has them, have no direction).
 
-    The cosine is the paper's. Its code learns a length for each weight vector besides (weight normalisation).
+    The cosine is the paper's. Its code learns a length for each weight vector besides (weight normalization).
     """
 
     Options = BaselinePlusPlusOptions
     presets = BASELINE_PLUS_PLUS_PRESETS
 
-    def __init__(self, bench: Workbench, options: BaselinePlusPlusOptions) -> None:
-        if not isinstance(bench.problem, Classification):
+    def __init__(self, context: MethodContext, options: BaselinePlusPlusOptions) -> None:
+        if not isinstance(context.objective, Classification):
             raise ConfigError("baseline++ tells classes apart: it cannot be run on regression; try pretrain.")
-        super().__init__(replace(bench, build=lambda outputs: with_cosines(bench.build(outputs), options)), options)
+        super().__init__(replace(context, build=lambda outputs: with_cosines(context.build(outputs), options)), options)
         self.new_head = {"head.weight": self.task_model.initial_parameters()["head.weight"]}
 
 

@@ -10,15 +10,15 @@ from torch import Tensor
 from torch.func import vjp
 
 from mamlbench.api import (
-    Direction,
     EpisodeBatch,
     Examples,
+    MetaOptimized,
+    MethodContext,
     Model,
     OuterOptimizer,
     OuterOptions,
-    OuterStep,
+    OuterUpdate,
     Parameters,
-    Workbench,
     grad,
     grad_and_value,
 )
@@ -31,18 +31,18 @@ class IMAMLOptions(OuterOptions):
     inner_lr: float = Field(0.1, gt=0, description="rate of the inner gradient descent")
     train_steps: int = Field(16, ge=1, description="inner steps in training")
     test_steps: int = Field(16, ge=0, description="inner steps in validation and test")
-    strength: float = Field(2.0, gt=0, description="λ: how strongly a task is held to the initialisation")
+    prox_strength: float = Field(2.0, gt=0, description="λ: how strongly a task is held to the initialization")
     cg_steps: int = Field(5, ge=1, description="conjugate-gradient iterations for the meta-gradient, a fixed number")
 
 
-class IMAML(OuterStep):
-    """Solves each task near the initialisation θ, and differentiates the solution, not the way there.
+class IMAML(MetaOptimized):
+    """Solves each task near the initialization θ, and differentiates the solution, not the way there.
 
     Algorithm 1:
     2: while not converged do
     3:   sample a batch of tasks                                 (the task sampler)
-    4:   for each task: g_i = Implicit-Meta-Gradient(task, θ, λ)  ``task_direction``, mapped by the engine
-    6:   θ ← θ − η (mean of g_i)                                 the outer optimiser
+    4:   for each task: g_i = Implicit-Meta-Gradient(task, θ, λ)  ``task_update``, mapped by the engine
+    6:   θ ← θ − η (mean of g_i)                                 the outer optimizer
     Algorithm 2, Implicit-Meta-Gradient:
     2:   φ ≈ argmin L̂(φ) + λ/2 ‖φ − θ‖²  (L̂: support set)        ``step``, a fixed number of times
     3:   v = ∇L(φ)                       (L: query set)
@@ -55,11 +55,11 @@ class IMAML(OuterStep):
     Options = IMAMLOptions
     presets = IMAML_PRESETS
 
-    def __init__(self, bench: Workbench, options: IMAMLOptions) -> None:
-        super().__init__(bench, options)
-        self._model = bench.build(bench.problem.outputs)
+    def __init__(self, context: MethodContext, options: IMAMLOptions) -> None:
+        super().__init__(context, options)
+        self._model = context.build(context.objective.outputs)
         self.meta = self._model.initial_parameters()
-        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+        self.outer = OuterOptimizer(self.meta, options, context.iterations)
         self.test_steps = options.test_steps
 
     @property
@@ -76,14 +76,14 @@ class IMAML(OuterStep):
     def step(self, state: Parameters, support: Examples) -> Parameters:
         """Line 2 of Algorithm 2: one step down L̂(φ) + λ/2 ‖φ − θ‖²."""
         slope = grad(self.loss)(state, support)
-        pull = {name: self.options.strength * (state[name] - self.meta[name]) for name in state}
+        pull = {name: self.options.prox_strength * (state[name] - self.meta[name]) for name in state}
         return {name: state[name] - self.options.inner_lr * (slope[name] + pull[name]) for name in state}
 
     def loss(self, phi: Parameters, examples: Examples) -> Tensor:
         """Mean loss of a set under φ: a scalar."""
-        return self.problem.loss(self.model(phi, examples.x), examples.y)
+        return self.objective.loss(self.model(phi, examples.x), examples.y)
 
-    def task_direction(self, support: Examples, query: Examples) -> tuple[Parameters, Tensor]:
+    def task_update(self, support: Examples, query: Examples) -> tuple[Parameters, Tensor]:
         """Algorithm 2 for ONE task: g, and the query loss at φ."""
         phi = self.init(self.meta, support)
         for _ in range(self.options.train_steps):
@@ -93,14 +93,14 @@ class IMAML(OuterStep):
 
         def matrix(p: Parameters) -> Parameters:
             curved = hessian(p)[0]
-            return {name: p[name] + curved[name] / self.options.strength for name in p}
+            return {name: p[name] + curved[name] / self.options.prox_strength for name in p}
 
         return conjugate_gradient(matrix, v, self.options.cg_steps), loss
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """Line 4 of Algorithm 1: g_i, summed over the tasks."""
-        gradients, losses = self.engine.map(self.task_direction, batch.support, batch.query)  # each [T, ...]
-        return Direction({name: g.sum(0) for name, g in gradients.items()}, losses.sum(), batch.tasks)
+        gradients, losses = self.engine.map(self.task_update, batch.support, batch.query)  # each [T, ...]
+        return OuterUpdate({name: g.sum(0) for name, g in gradients.items()}, losses.sum(), batch.tasks)
 
 
 def conjugate_gradient(matrix: Callable[[Parameters], Parameters], b: Parameters, steps: int) -> Parameters:

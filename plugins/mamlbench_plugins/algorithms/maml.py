@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, Preset, Workbench, inner_gradient
+from mamlbench.api import Examples, GradientBased, MethodContext, OuterOptions, Parameters, Preset, inner_gradient
 from mamlbench_plugins.algorithms.presets import MAML_PRESETS
 
 
@@ -31,9 +31,9 @@ class MAMLOptions(InnerOptions):
 
 
 class MAML(GradientBased):
-    """Learns an initialisation θ from which one or a few gradient steps solve a task.
+    """Learns an initialization θ from which one or a few gradient steps solve a task.
 
-    1: randomly initialise θ                                     (the harness builds the network)
+    1: randomly initialize θ                                     (the harness builds the network)
     2: while not done do
     3:   sample a batch of tasks                                 (the task sampler)
     4:   for all tasks do                                        (the engine)
@@ -49,8 +49,8 @@ class MAML(GradientBased):
     presets: ClassVar[tuple[Preset, ...]] = MAML_PRESETS
     gradient_order = 2
 
-    def __init__(self, bench: Workbench, options: Any) -> None:
-        super().__init__(bench, options)
+    def __init__(self, context: MethodContext, options: Any) -> None:
+        super().__init__(context, options)
         self.train_steps, self.test_steps = options.train_steps, options.test_steps
 
     @property
@@ -74,5 +74,5 @@ class MAML(GradientBased):
 
     def reduced(self, outputs: Tensor, y: Tensor) -> Tensor:
         """The loss of a set, from outputs ``[n, outputs]`` and its targets."""
-        losses = self.problem.losses(outputs, y)  # [n]
-        return losses.mean() if self.options.loss_reduction == "mean" else losses.sum() / self.bench.shots
+        losses = self.objective.losses(outputs, y)  # [n]
+        return losses.mean() if self.options.loss_reduction == "mean" else losses.sum() / self.context.shots

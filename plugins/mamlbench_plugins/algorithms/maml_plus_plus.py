@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Direction, EpisodeBatch, Examples, Parameters, Schedule, grad, tree_map
+from mamlbench.api import EpisodeBatch, Examples, OuterUpdate, Parameters, Schedule, grad, tree_map
 from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
 from mamlbench_plugins.algorithms.presets import MAML_PLUS_PLUS_PRESETS
 
@@ -22,10 +22,10 @@ class MAMLPlusPlusOptions(InnerOptions):
     test_steps: int = Field(5, ge=0, description="inner steps in validation and test; the last rates serve for more")
     learned_rates: bool = Field(True, description="LSLR: learn the inner rate of each tensor and step")
     per_step_norm: bool = Field(True, description="BNWB: batch-norm parameters of their own for each inner step")
-    multi_step: float = Field(
+    multi_step_fraction: float = Field(
         0.1, ge=0, le=1, description="MSL: part of the run in which the query loss after every inner step counts"
     )
-    first_order: float = Field(0.0, ge=0, le=1, description="DA: part of the run that begins with first order")
+    first_order_fraction: float = Field(0.0, ge=0, le=1, description="DA: part of the run that begins with first order")
     outer_schedule: Schedule = Field("cosine", description="CA: how the outer rate falls to 0 over the run")
 
 
@@ -47,8 +47,8 @@ class MAMLPlusPlus(MAML):
     LSLR  θ_i = θ_{i−1} − α_i ∇L(support), with a learned rate for each tensor and step         ``step``
     CA    the outer rate follows a cosine                                                      ``outer_schedule``
 
-    Left out: BNRS, running statistics for each step. Batch norm here always normalises by the current batch (or, in
-    the inductive mode, by the support set); the code published with the paper keeps such statistics, but normalises by
+    Left out: BNRS, running statistics for each step. Batch norm here always normalizes by the current batch (or, in
+    the inductive mode, by the support set); the code published with the paper keeps such statistics, but normalizes by
     the batch too. Left out as well: the published score is that of an ensemble of five checkpoints.
     """
 
@@ -94,13 +94,13 @@ class MAMLPlusPlus(MAML):
         """BNWB: queries meet the batch norm of the step just taken."""
         return self._network(state, state.number - 1)
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """The outer gradient, with MSL and DA as they stand at this point of the run."""
-        done = self.outer.done / max(self.bench.iterations, 1)
-        v = weights(self.train_steps, done, self.options.multi_step)
-        episode = Episode(self, v, first_order=done < self.options.first_order)
+        done = self.outer.done / max(self.context.iterations, 1)
+        v = weights(self.train_steps, done, self.options.multi_step_fraction)
+        episode = Episode(self, v, first_order=done < self.options.first_order_fraction)
         sums, loss = self.engine.meta_gradient(episode, self.meta, batch, self.train_steps)
-        return Direction(sums, loss, batch.tasks)
+        return OuterUpdate(sums, loss, batch.tasks)
 
     def _network(self, state: State, number: Tensor) -> Parameters:
         return {**state.theta, **{name: self._at(value, number) for name, value in state.norm.items()}}
@@ -133,9 +133,11 @@ class Episode:
         return torch.stack(losses).sum()
 
 
-def weights(steps: int, done: float, multi_step: float) -> list[float]:
-    """v_i after a part ``done`` of the run: equal at first, all on the last step from ``multi_step`` on."""
-    if done >= multi_step:
+def weights(steps: int, done: float, multi_step_fraction: float) -> list[float]:
+    """v_i after a part ``done`` of the run: equal at first, all on the last step from ``multi_step_fraction`` on."""
+    if done >= multi_step_fraction:
         return [0.0] * (steps - 1) + [1.0]
-    early = max(1 - done / multi_step, 0.03) / steps  # the published code leaves the earlier steps 3 % of their weight
+    early = (
+        max(1 - done / multi_step_fraction, 0.03) / steps
+    )  # the published code leaves the earlier steps 3 % of their weight
     return [early] * (steps - 1) + [1 - (steps - 1) * early]

@@ -29,14 +29,14 @@ class State(NamedTuple):
 class MetaSGD(MAML):
     """Learns where the inner step starts, θ, and its direction and length for each single weight, α.
 
-    1: initialise θ, α                                           ``initial_meta``
+    1: initialize θ, α                                           ``initial_meta``
     2: while not done do
     3:   sample a batch of tasks                                 (the task sampler)
     4:   for all tasks do                                        (the engine)
     5:     L_train(θ) ← loss on the support set                   ``step``
     6:     θ' ← θ − α ∘ ∇L_train(θ)                               ``step``
     7:     L_test(θ') ← loss on the query set                     ``loss``
-    9:   (θ, α) ← (θ, α) − β ∇(θ, α) Σ L_test(θ')                 by the engine and the outer optimiser
+    9:   (θ, α) ← (θ, α) − β ∇(θ, α) Σ L_test(θ')                 by the engine and the outer optimizer
 
     The rates are not kept positive: a negative one turns a weight's direction round, as in the paper. The paper draws
     them at random at first; here all start at ``inner_lr``. Batch-norm parameters have none and are not adapted, as

@@ -36,148 +36,443 @@ MAML_PLUS_PLUS_PAPER = (
 )
 IMAML_CODE = (
     "examples/README.md of aravindr93/imaml_dev, the code of Rajeswaran et al. 2019 (arXiv 1909.04630), but for its "
-    "damping of the conjugate gradients, and that it tests without the pull to the initialisation"
+    "damping of the conjugate gradients, and that it tests without the pull to the initialization"
 )
 IMAML_20_WAY = f"{IMAML_CODE}; 25 inner steps for 20 ways from the paper's table 2, from memory, not checked in it"
 QUICK = "chosen on validation episodes for a few minutes on two CPU cores"
 IMAML_QUICK = (
     "one conjugate-gradient step because more of them do not learn in a short run: gain on 300 validation episodes of "
     "glyphs after 150 iterations, 16 wide, one seed: 12.6 ± 3.1 with 1, -0.7 ± 2.9 with 3; 3.1 ± 2.8 with 3 and "
-    "strength 2, 0.1 ± 2.6 with the paper's settings; the rest by analogy with MAML's"
+    "prox_strength 2, 0.1 ± 2.6 with the paper's settings; the rest by analogy with MAML's"
 )
 UNTUNED = "by analogy with MAML's and pretrain's quick presets; not tuned"
 
 _MAML_OMNIGLOT = {"outer_lr": 1e-3, "loss_reduction": "per-shot"}
 _MAML_MINIIMAGENET = {
-    "inner_lr": 0.01, "train_steps": 5, "test_steps": 10, "outer_lr": 1e-3, "loss_reduction": "per-shot", "clip": 10.0,
-}  # fmt: skip
+    "inner_lr": 0.01,
+    "train_steps": 5,
+    "test_steps": 10,
+    "outer_lr": 1e-3,
+    "loss_reduction": "per-shot",
+    "clip": 10.0,
+}
 
 _SINUSOID_NETWORK: dict[str, Any] = {"hidden": (40, 40), "norm": False}
 
 MAML_PRESETS: tuple[Preset, ...] = (
-    Preset(name="quick", source=QUICK, iterations=700, meta_batch=32,
-           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
-    Preset(name="quick", dataset="sinusoid", source=QUICK, iterations=20_000, meta_batch=25, train_queries=10,
-           backbone_options=_SINUSOID_NETWORK, protocol={"queries": 100},
-           options={"inner_lr": 0.01, "outer_lr": 1e-3, "outer_schedule": "cosine", "test_steps": 10}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=400, meta_batch=4, train_queries=15,
-           validations=4, options={"inner_lr": 0.03, "train_steps": 2, "test_steps": 5, "outer_lr": 1e-3,
-                                   "outer_schedule": "cosine"}),
-    Preset(name="paper", dataset="omniglot", source=MAML_PAPER, iterations=60_000, meta_batch=32, validations=60,
-           options={"inner_lr": 0.4, "train_steps": 1, "test_steps": 3, **_MAML_OMNIGLOT}),
-    Preset(name="paper", dataset="omniglot", ways=20, source=MAML_PAPER, iterations=60_000, meta_batch=16,
-           validations=60, options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, **_MAML_OMNIGLOT}),
-    Preset(name="paper", dataset="miniimagenet", source=MAML_PAPER, iterations=60_000, meta_batch=4, train_queries=15,
-           validations=60, options=_MAML_MINIIMAGENET),
-    Preset(name="paper", dataset="miniimagenet", shots=5, source=MAML_PAPER, iterations=60_000, meta_batch=2,
-           train_queries=15, validations=60, options=_MAML_MINIIMAGENET, protocol={"queries": 5}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=QUICK,
+        iterations=700,
+        meta_batch_size=32,
+        options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"},
+    ),
+    Preset(
+        name="quick",
+        dataset="sinusoid",
+        source=QUICK,
+        iterations=20_000,
+        meta_batch_size=25,
+        train_queries=10,
+        backbone_options=_SINUSOID_NETWORK,
+        protocol={"queries": 100},
+        options={"inner_lr": 0.01, "outer_lr": 1e-3, "outer_schedule": "cosine", "test_steps": 10},
+    ),
+    Preset(
+        name="quick",
+        dataset="miniimagenet",
+        source=QUICK,
+        iterations=400,
+        meta_batch_size=4,
+        train_queries=15,
+        validations=4,
+        options={"inner_lr": 0.03, "train_steps": 2, "test_steps": 5, "outer_lr": 1e-3, "outer_schedule": "cosine"},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=MAML_PAPER,
+        iterations=60_000,
+        meta_batch_size=32,
+        validations=60,
+        options={"inner_lr": 0.4, "train_steps": 1, "test_steps": 3, **_MAML_OMNIGLOT},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        ways=20,
+        source=MAML_PAPER,
+        iterations=60_000,
+        meta_batch_size=16,
+        validations=60,
+        options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, **_MAML_OMNIGLOT},
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        source=MAML_PAPER,
+        iterations=60_000,
+        meta_batch_size=4,
+        train_queries=15,
+        validations=60,
+        options=_MAML_MINIIMAGENET,
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        shots=5,
+        source=MAML_PAPER,
+        iterations=60_000,
+        meta_batch_size=2,
+        train_queries=15,
+        validations=60,
+        options=_MAML_MINIIMAGENET,
+        protocol={"queries": 5},
+    ),
+)
 
 FOMAML_PRESETS: tuple[Preset, ...] = (
-    Preset(name="quick", source=QUICK, iterations=1000, meta_batch=32,
-           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(
+        name="quick",
+        source=QUICK,
+        iterations=1000,
+        meta_batch_size=32,
+        options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"},
+    ),
     *(preset for preset in MAML_PRESETS if preset.dataset is not None),
-)  # fmt: skip
+)
 
 _REPTILE_MINIIMAGENET = {
-    "inner_lr": 1e-3, "train_steps": 8, "train_batch": 10, "test_steps": 50, "test_batch": 5,
+    "inner_lr": 1e-3,
+    "train_steps": 8,
+    "inner_batch_size": 10,
+    "test_steps": 50,
+    "test_batch_size": 5,
     "inner_optimizer_state": "persistent",
-}  # fmt: skip
+}
 
 REPTILE_PRESETS = (
-    Preset(name="quick", source=QUICK, iterations=1500, meta_batch=5, train_shots=10, train_queries=0,
-           options={"inner_lr": 1e-3, "test_steps": 10}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=500, meta_batch=5, train_shots=15,
-           train_queries=0, validations=4, options={"inner_lr": 1e-3, "test_steps": 10}),
-    Preset(name="paper", dataset="omniglot", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
-           train_shots=10, train_queries=0, validations=50,
-           dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
-           options={"inner_lr": 1e-3, "train_steps": 5, "train_batch": 10, "test_steps": 50, "test_batch": 5,
-                    "inner_optimizer_state": "persistent"}, protocol={"test_episodes": 10_000}),
-    Preset(name="paper", dataset="omniglot", ways=20, source=REPTILE_PAPER, iterations=200_000, meta_batch=5,
-           train_shots=10, train_queries=0, validations=50,
-           dataset_options={"rotations": "classes", "ink": 0}, backbone_options={"readout": "flatten"},
-           options={"inner_lr": 5e-4, "train_steps": 10, "train_batch": 20, "test_steps": 50, "test_batch": 10,
-                    "inner_optimizer_state": "persistent"}, protocol={"test_episodes": 10_000}),
-    Preset(name="paper", dataset="miniimagenet", source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
-           train_shots=15, train_queries=0, validations=50, backbone_options={"readout": "flatten"},
-           options=_REPTILE_MINIIMAGENET, protocol={"test_episodes": 10_000}),
-    Preset(name="paper", dataset="miniimagenet", shots=5, source=REPTILE_PAPER, iterations=100_000, meta_batch=5,
-           train_shots=15, train_queries=0, validations=50, backbone_options={"readout": "flatten"},
-           options={**_REPTILE_MINIIMAGENET, "test_batch": 15}, protocol={"test_episodes": 10_000}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=QUICK,
+        iterations=1500,
+        meta_batch_size=5,
+        train_shots=10,
+        train_queries=0,
+        options={"inner_lr": 1e-3, "test_steps": 10},
+    ),
+    Preset(
+        name="quick",
+        dataset="miniimagenet",
+        source=QUICK,
+        iterations=500,
+        meta_batch_size=5,
+        train_shots=15,
+        train_queries=0,
+        validations=4,
+        options={"inner_lr": 1e-3, "test_steps": 10},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=REPTILE_PAPER,
+        iterations=100_000,
+        meta_batch_size=5,
+        train_shots=10,
+        train_queries=0,
+        validations=50,
+        dataset_options={"rotations": "classes", "polarity": 0},
+        backbone_options={"pooling": "flatten"},
+        options={
+            "inner_lr": 1e-3,
+            "train_steps": 5,
+            "inner_batch_size": 10,
+            "test_steps": 50,
+            "test_batch_size": 5,
+            "inner_optimizer_state": "persistent",
+        },
+        protocol={"test_episodes": 10_000},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        ways=20,
+        source=REPTILE_PAPER,
+        iterations=200_000,
+        meta_batch_size=5,
+        train_shots=10,
+        train_queries=0,
+        validations=50,
+        dataset_options={"rotations": "classes", "polarity": 0},
+        backbone_options={"pooling": "flatten"},
+        options={
+            "inner_lr": 5e-4,
+            "train_steps": 10,
+            "inner_batch_size": 20,
+            "test_steps": 50,
+            "test_batch_size": 10,
+            "inner_optimizer_state": "persistent",
+        },
+        protocol={"test_episodes": 10_000},
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        source=REPTILE_PAPER,
+        iterations=100_000,
+        meta_batch_size=5,
+        train_shots=15,
+        train_queries=0,
+        validations=50,
+        backbone_options={"pooling": "flatten"},
+        options=_REPTILE_MINIIMAGENET,
+        protocol={"test_episodes": 10_000},
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        shots=5,
+        source=REPTILE_PAPER,
+        iterations=100_000,
+        meta_batch_size=5,
+        train_shots=15,
+        train_queries=0,
+        validations=50,
+        backbone_options={"pooling": "flatten"},
+        options={**_REPTILE_MINIIMAGENET, "test_batch_size": 15},
+        protocol={"test_episodes": 10_000},
+    ),
+)
 
 _BASELINE_FINETUNING = {
-    "outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3,
-}  # fmt: skip
-_BASELINE_MINIIMAGENET: dict[str, Any] = {  # 400 epochs of 38,400 pictures; 100 epochs of the support set at test
-    "iterations": 960_000, "meta_batch": 16, "validations": 40,
-    "dataset_options": {"crop": 0.08, "flip": True, "jitter": 0.4, "normalise": "channels"},
-    "backbone": "conv4-pooled", "backbone_options": {"width": 64, "readout": "flatten", "scale": True},
+    "outer_lr": 1e-3,
+    "finetune_lr": 0.01,
+    "finetune_batch": 4,
+    "momentum": 0.9,
+    "dampening": 0.9,
+    "weight_decay": 1e-3,
+}
+_BASELINE_MINIIMAGENET: dict[str, Any] = {  # 400 epochs of 38,400 images; 100 epochs of the support set at test
+    "iterations": 960_000,
+    "meta_batch_size": 16,
+    "validations": 40,
+    "dataset_options": {"crop": 0.08, "flip": True, "jitter": 0.4, "normalize": "channels"},
+    "backbone": "conv4-pooled",
+    "backbone_options": {"width": 64, "pooling": "flatten", "scale": True},
     "protocol": {"queries": 16},
-}  # fmt: skip
+}
 
 PRETRAIN_PRESETS = (
-    Preset(name="quick", source=QUICK, iterations=2000, meta_batch=64,
-           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
-    Preset(name="quick", dataset="miniimagenet", source=QUICK, iterations=1200, meta_batch=64, validations=4,
-           options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50}),
-    Preset(name="quick", dataset="sinusoid", source=UNTUNED, iterations=20_000, meta_batch=64,
-           backbone_options=_SINUSOID_NETWORK, protocol={"queries": 100},
-           options={"outer_lr": 1e-3, "outer_schedule": "cosine", "finetune": "all", "finetune_lr": 0.01,
-                    "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "test_steps": 10}),
-    Preset(name="paper", dataset="omniglot", source=BASELINE_PAPER, iterations=55_000, meta_batch=16, validations=20,
-           options={"outer_lr": 1e-3, "finetune_lr": 0.01, "finetune_batch": 4, "test_steps": 200,
-                    "momentum": 0.9, "dampening": 0.9, "weight_decay": 1e-3}),
-    Preset(name="paper", dataset="miniimagenet", source=BASELINE_PAPER, **_BASELINE_MINIIMAGENET,
-           options={**_BASELINE_FINETUNING, "test_steps": 200}),
-    Preset(name="paper", dataset="miniimagenet", shots=5, source=BASELINE_PAPER, **_BASELINE_MINIIMAGENET,
-           options={**_BASELINE_FINETUNING, "test_steps": 700}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=QUICK,
+        iterations=2000,
+        meta_batch_size=64,
+        options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50},
+    ),
+    Preset(
+        name="quick",
+        dataset="miniimagenet",
+        source=QUICK,
+        iterations=1200,
+        meta_batch_size=64,
+        validations=4,
+        options={"outer_lr": 3e-3, "outer_schedule": "cosine", "finetune_lr": 0.5, "test_steps": 50},
+    ),
+    Preset(
+        name="quick",
+        dataset="sinusoid",
+        source=UNTUNED,
+        iterations=20_000,
+        meta_batch_size=64,
+        backbone_options=_SINUSOID_NETWORK,
+        protocol={"queries": 100},
+        options={
+            "outer_lr": 1e-3,
+            "outer_schedule": "cosine",
+            "finetune": "all",
+            "finetune_lr": 0.01,
+            "momentum": 0.0,
+            "dampening": 0.0,
+            "weight_decay": 0.0,
+            "test_steps": 10,
+        },
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=BASELINE_PAPER,
+        iterations=55_000,
+        meta_batch_size=16,
+        validations=20,
+        options={
+            "outer_lr": 1e-3,
+            "finetune_lr": 0.01,
+            "finetune_batch": 4,
+            "test_steps": 200,
+            "momentum": 0.9,
+            "dampening": 0.9,
+            "weight_decay": 1e-3,
+        },
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        source=BASELINE_PAPER,
+        **_BASELINE_MINIIMAGENET,
+        options={**_BASELINE_FINETUNING, "test_steps": 200},
+    ),
+    Preset(
+        name="paper",
+        dataset="miniimagenet",
+        shots=5,
+        source=BASELINE_PAPER,
+        **_BASELINE_MINIIMAGENET,
+        options={**_BASELINE_FINETUNING, "test_steps": 700},
+    ),
+)
 
 ANIL_PRESETS = (
-    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
-           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
+    Preset(
+        name="quick",
+        source=UNTUNED,
+        iterations=700,
+        meta_batch_size=32,
+        options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"},
+    ),
     *(preset.model_copy(update={"source": ANIL_PAPER}) for preset in MAML_PRESETS if preset.name == "paper"),
-)  # fmt: skip
+)
 
 META_SGD_PRESETS = (
-    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
-           options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"}),
-    Preset(name="paper", dataset="omniglot", source=META_SGD_PAPER, iterations=60_000, meta_batch=32, validations=60,
-           options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1}),
-    Preset(name="paper", dataset="omniglot", ways=20, source=META_SGD_PAPER, iterations=60_000, meta_batch=16,
-           validations=60, options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=UNTUNED,
+        iterations=700,
+        meta_batch_size=32,
+        options={"inner_lr": 0.4, "outer_lr": 0.003, "outer_schedule": "cosine"},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=META_SGD_PAPER,
+        iterations=60_000,
+        meta_batch_size=32,
+        validations=60,
+        options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        ways=20,
+        source=META_SGD_PAPER,
+        iterations=60_000,
+        meta_batch_size=16,
+        validations=60,
+        options={"inner_lr": 0.05, "train_steps": 1, "test_steps": 1},
+    ),
+)
 
 PROTONET_PRESETS = (
-    Preset(name="quick", source=UNTUNED, iterations=700, meta_batch=32,
-           options={"outer_lr": 0.003, "outer_schedule": "cosine"}),
-    Preset(name="paper", dataset="omniglot", source=PROTONET_PAPER, iterations=20_000, meta_batch=1, train_queries=5,
-           validations=60, backbone="conv4-pooled", backbone_options={"width": 64, "readout": "flatten", "scale": True},
-           options={"outer_lr": 1e-3, "outer_schedule": "linear"}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=UNTUNED,
+        iterations=700,
+        meta_batch_size=32,
+        options={"outer_lr": 0.003, "outer_schedule": "cosine"},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=PROTONET_PAPER,
+        iterations=20_000,
+        meta_batch_size=1,
+        train_queries=5,
+        validations=60,
+        backbone="conv4-pooled",
+        backbone_options={"width": 64, "pooling": "flatten", "scale": True},
+        options={"outer_lr": 1e-3, "outer_schedule": "linear"},
+    ),
+)
 
 MAML_PLUS_PLUS_PRESETS = (
-    Preset(name="quick", source=UNTUNED, iterations=500, meta_batch=16,
-           options={"inner_lr": 0.4, "train_steps": 2, "test_steps": 2, "outer_lr": 0.003}),
-    Preset(name="paper", dataset="omniglot", source=MAML_PLUS_PLUS_PAPER, iterations=50_000, meta_batch=8,
-           validations=100, backbone="conv4-pooled", backbone_options={"width": 64, "scale": True},
-           options={"inner_lr": 0.1, "train_steps": 5, "test_steps": 5, "multi_step": 0.1, "first_order": 0.0,
-                    "outer_lr": 1e-3, "outer_schedule": "cosine"}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=UNTUNED,
+        iterations=500,
+        meta_batch_size=16,
+        options={"inner_lr": 0.4, "train_steps": 2, "test_steps": 2, "outer_lr": 0.003},
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=MAML_PLUS_PLUS_PAPER,
+        iterations=50_000,
+        meta_batch_size=8,
+        validations=100,
+        backbone="conv4-pooled",
+        backbone_options={"width": 64, "scale": True},
+        options={
+            "inner_lr": 0.1,
+            "train_steps": 5,
+            "test_steps": 5,
+            "multi_step": 0.1,
+            "first_order": 0.0,
+            "outer_lr": 1e-3,
+            "outer_schedule": "cosine",
+        },
+    ),
+)
 
 IMAML_PRESETS = (
-    Preset(name="quick", source=IMAML_QUICK, iterations=400, meta_batch=16,
-           options={"inner_lr": 0.4, "strength": 0.5, "train_steps": 5, "test_steps": 5, "cg_steps": 1,
-                    "outer_lr": 0.003, "outer_schedule": "cosine"}),
-    Preset(name="paper", dataset="omniglot", source=IMAML_CODE, iterations=20_000, meta_batch=32, validations=40,
-           options={"inner_lr": 0.1, "strength": 2.0, "train_steps": 16, "test_steps": 16, "cg_steps": 5,
-                    "outer_lr": 1e-3}),
-    Preset(name="paper", dataset="omniglot", ways=20, source=IMAML_20_WAY, iterations=20_000, meta_batch=32,
-           validations=40, options={"inner_lr": 0.1, "strength": 2.0, "train_steps": 25, "test_steps": 25,
-                                    "cg_steps": 5, "outer_lr": 1e-3}),
-)  # fmt: skip
+    Preset(
+        name="quick",
+        source=IMAML_QUICK,
+        iterations=400,
+        meta_batch_size=16,
+        options={
+            "inner_lr": 0.4,
+            "prox_strength": 0.5,
+            "train_steps": 5,
+            "test_steps": 5,
+            "cg_steps": 1,
+            "outer_lr": 0.003,
+            "outer_schedule": "cosine",
+        },
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        source=IMAML_CODE,
+        iterations=20_000,
+        meta_batch_size=32,
+        validations=40,
+        options={
+            "inner_lr": 0.1,
+            "prox_strength": 2.0,
+            "train_steps": 16,
+            "test_steps": 16,
+            "cg_steps": 5,
+            "outer_lr": 1e-3,
+        },
+    ),
+    Preset(
+        name="paper",
+        dataset="omniglot",
+        ways=20,
+        source=IMAML_20_WAY,
+        iterations=20_000,
+        meta_batch_size=32,
+        validations=40,
+        options={
+            "inner_lr": 0.1,
+            "prox_strength": 2.0,
+            "train_steps": 25,
+            "test_steps": 25,
+            "cg_steps": 5,
+            "outer_lr": 1e-3,
+        },
+    ),
+)
 
 BASELINE_PLUS_PLUS_PRESETS = tuple(
     preset.model_copy(update={"source": UNTUNED}) if preset.name == "quick" else preset for preset in PRETRAIN_PRESETS

@@ -10,23 +10,23 @@ from pydantic import Field
 from torch import Tensor
 
 from mamlbench.api import (
+    AdaptedTasks,
     Classification,
-    Direction,
     Examples,
-    Learner,
+    MetaOptimized,
+    MethodContext,
     Model,
     Options,
     OuterOptimizer,
     OuterOptions,
-    OuterStep,
+    OuterUpdate,
     Parameters,
     Preset,
-    Workbench,
+    gather,
     grad,
     grad_and_value,
     minibatch_order,
-    take,
-    with_fixed_features,
+    share_query_features,
 )
 from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
 
@@ -51,10 +51,10 @@ class State(NamedTuple):
     steps: Tensor  # [] float32
 
 
-class Pretrain(OuterStep):
+class Pretrain(MetaOptimized):
     """Supervised training on all training classes at once; at test a new head on the support set.
 
-    Training stage:     minimise the loss of one network on minibatches of all training classes.
+    Training stage:     minimize the loss of one network on minibatches of all training classes.
     Fine-tuning stage:  for each task a new linear head (all zeros), trained on the support set by SGD, with the
                         features fixed ('head') or trained along ('all').
 
@@ -63,35 +63,35 @@ class Pretrain(OuterStep):
 
     Options: ClassVar[type[Options]] = PretrainOptions
     presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
-    feeds_on = "examples"
+    trains_on = "examples"
 
-    def __init__(self, bench: Workbench, options: PretrainOptions) -> None:
-        super().__init__(bench, options)
-        self.pooled_model = bench.build(bench.pooled_problem.outputs)
-        self.task_model = bench.build(bench.problem.outputs)
+    def __init__(self, context: MethodContext, options: PretrainOptions) -> None:
+        super().__init__(context, options)
+        self.pooled_model = context.build(context.pooled_objective.outputs)
+        self.task_model = context.build(context.objective.outputs)
         self.meta = self.pooled_model.initial_parameters()
-        self.outer = OuterOptimizer(self.meta, options, bench.iterations)
+        self.outer = OuterOptimizer(self.meta, options, context.iterations)
         self.test_steps = options.test_steps
-        self.tunes_head_only = options.finetune == "head" and isinstance(bench.problem, Classification)
+        self.tunes_head_only = options.finetune == "head" and isinstance(context.objective, Classification)
         self.new_head = {  # what a task's head starts from; none for regression, which keeps the pooled one
             name: torch.zeros_like(value)
             for name, value in self.task_model.initial_parameters().items()
-            if name.startswith("head.") and isinstance(bench.problem, Classification)
+            if name.startswith("head.") and isinstance(context.objective, Classification)
         }
 
     @property
     def model(self) -> Model:
         return self.task_model
 
-    def direction(self, batch: Examples) -> Direction:
+    def compute_update(self, batch: Examples) -> OuterUpdate:
         """Training stage: gradient of the pooled loss, summed over the minibatch."""
 
         def total(meta: Parameters) -> Tensor:
-            return self.bench.pooled_problem.losses(self.pooled_model(meta, batch.x), batch.y).sum()
+            return self.context.pooled_objective.losses(self.pooled_model(meta, batch.x), batch.y).sum()
 
         with torch.no_grad():  # nothing differentiates the gradient
             gradient, loss = grad_and_value(total)(self.meta)
-        return Direction(gradient, loss, batch.x.shape[0])
+        return OuterUpdate(gradient, loss, batch.x.shape[0])
 
     def init(self, meta: Parameters, support: Examples) -> State:
         """Fine-tuning stage: the pretrained features under a new head."""
@@ -116,13 +116,13 @@ class Pretrain(OuterStep):
 
     def _loss(self, parameters: Parameters, support: Examples) -> Tensor:
         run = self.model.head if self.tunes_head_only else self.model
-        return self.problem.loss(run(parameters, support.x), support.y)
+        return self.objective.loss(run(parameters, support.x), support.y)
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[Learner]:
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
         learners = super().adaptation(support, keys)
-        return with_fixed_features(self, learners, support) if self.tunes_head_only else learners
+        return share_query_features(self, learners, support) if self.tunes_head_only else learners
 
-    def prepared(self, support: Examples) -> Examples:
+    def prepare_support(self, support: Examples) -> Examples:
         """Where only the head is tuned its inputs do not change: compute the support features once."""
         if not self.tunes_head_only:
             return support
@@ -132,4 +132,4 @@ class Pretrain(OuterStep):
         """The next few examples of the shuffled support set, or all of it."""
         examples = support.y.shape[1]
         size = min(self.options.finetune_batch or examples, examples)
-        return support if size == examples else take(support, minibatch_order(keys, examples, size, step))
+        return support if size == examples else gather(support, minibatch_order(keys, examples, size, step))

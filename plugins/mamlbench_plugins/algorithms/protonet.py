@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, Examples, GradientBased, OuterOptions, Parameters, Workbench
+from mamlbench.api import Classification, Examples, GradientBased, MethodContext, OuterOptions, Parameters
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import PROTONET_PRESETS
 
@@ -18,7 +18,7 @@ class ProtoNet(GradientBased):
     With fφ the features (Algorithm 1 of arXiv 1703.05175):
       for each class k:   c_k ← mean of fφ(x) over its support examples       (1), ``init``
       p(y = k | x)        ∝ exp(−‖fφ(x) − c_k‖²)                              (2), ``loss`` and ``predict``
-      update φ by the gradient of −log p over the query set                   by the engine and the outer optimiser
+      update φ by the gradient of −log p over the query set                   by the engine and the outer optimizer
 
     By section 2.4 the squared distance is a linear head with weights 2 c_k and biases −‖c_k‖², but for ‖fφ(x)‖², which
     all classes share; so the prototypes become the network's head, and every mode of evaluation works as ever.
@@ -30,10 +30,10 @@ class ProtoNet(GradientBased):
     gradient_order: ClassVar[int | None] = None  # type: ignore[assignment]
     train_steps = test_steps = 0
 
-    def __init__(self, bench: Workbench, options: OuterOptions) -> None:
-        if not isinstance(bench.problem, Classification):
+    def __init__(self, context: MethodContext, options: OuterOptions) -> None:
+        if not isinstance(context.objective, Classification):
             raise ConfigError("protonet tells classes apart: it cannot be run on regression; try maml.")
-        super().__init__(bench, options)
+        super().__init__(context, options)
         if type(self.model.network.head) is not nn.Linear:
             raise ConfigError("protonet needs a backbone whose head is one linear layer: it puts the prototypes there.")
 
@@ -44,7 +44,7 @@ class ProtoNet(GradientBased):
     def init(self, meta: Parameters, support: Examples) -> Parameters:
         """(1): the prototypes, written as the head of section 2.4."""
         features = self.model.features(meta, support.x)  # [N*K, d]
-        classes = torch.arange(self.problem.outputs, device=support.y.device)
+        classes = torch.arange(self.objective.outputs, device=support.y.device)
         members = (classes[:, None] == support.y).to(features)  # [N, N*K]
         prototypes = members @ features / members.sum(1, keepdim=True)  # [N, d]
         return {**meta, "head.weight": 2 * prototypes, "head.bias": -prototypes.square().sum(1)}
@@ -55,4 +55,4 @@ class ProtoNet(GradientBased):
 
     def loss(self, state: Parameters, query: Examples) -> Tensor:
         """(2): −log p, the mean over the query set."""
-        return self.problem.loss(self.model(state, query.x), query.y)
+        return self.objective.loss(self.model(state, query.x), query.y)

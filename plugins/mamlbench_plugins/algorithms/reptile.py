@@ -11,21 +11,21 @@ from pydantic import Field
 from torch import Tensor
 
 from mamlbench.api import (
-    Direction,
     EpisodeBatch,
     Examples,
     InnerLoop,
+    MethodContext,
     Model,
     Options,
+    OuterUpdate,
     Parameters,
     Schedule,
-    Workbench,
     copy_into,
+    gather,
     grad_and_value,
     minibatch_order,
     prefixed,
     scheduled,
-    take,
     tree_map,
     unprefixed,
 )
@@ -39,14 +39,14 @@ class ReptileOptions(Options):
 
     inner_lr: float = Field(1e-3, gt=0, description="rate of the inner Adam (whose beta1 is 0)")
     train_steps: int = Field(5, ge=1, description="inner minibatch steps k in training")
-    train_batch: int = Field(10, ge=1, description="examples in each inner minibatch in training")
+    inner_batch_size: int = Field(10, ge=1, description="examples in each inner minibatch in training")
     test_steps: int = Field(50, ge=0, description="inner minibatch steps in validation and test")
-    test_batch: int = Field(5, ge=1, description="examples in each inner minibatch in validation and test")
-    outer_step: float = Field(1.0, gt=0, description="interpolation ε towards the adapted parameters at the start")
+    test_batch_size: int = Field(5, ge=1, description="examples in each inner minibatch in validation and test")
+    outer_lr: float = Field(1.0, gt=0, description="interpolation ε towards the adapted parameters at the start")
     outer_schedule: Schedule = Field("linear", description="how ε falls to 0 over the run")
     inner_optimizer_state: Literal["fresh", "persistent"] = Field(
         "fresh",
-        description="Adam's moments: fresh for each task (vectorised), or run on from task to task as in the original",
+        description="Adam's moments: fresh for each task (vectorized), or run on from task to task as in the original",
     )
 
 
@@ -66,9 +66,9 @@ class State(NamedTuple):
 
 
 class Reptile(InnerLoop):
-    """Moves the initialisation φ towards where a few steps of ordinary training on a task lead.
+    """Moves the initialization φ towards where a few steps of ordinary training on a task lead.
 
-    1: initialise φ                                              (the harness builds the network)
+    1: initialize φ                                              (the harness builds the network)
     2: for iteration = 1, 2, ... do
     3:   sample tasks τ                                          (the task sampler)
     4:   compute φ~ = U^k_τ(φ): k steps of Adam with beta1 = 0   ``step``
@@ -78,9 +78,9 @@ class Reptile(InnerLoop):
     Options = ReptileOptions
     presets = REPTILE_PRESETS
 
-    def __init__(self, bench: Workbench, options: ReptileOptions) -> None:
-        super().__init__(bench, options)
-        self._model = bench.build(bench.problem.outputs)
+    def __init__(self, context: MethodContext, options: ReptileOptions) -> None:
+        super().__init__(context, options)
+        self._model = context.build(context.objective.outputs)
         self.meta = self._model.initial_parameters()
         self.moments = self._fresh_moments()
         self.done = 0
@@ -103,7 +103,7 @@ class Reptile(InnerLoop):
     def step(self, state: State, support: Examples) -> State:
         """Line 4, one step of Adam (Kingma & Ba 2015, Algorithm 1) with beta1 = 0 on one minibatch."""
         phi, (second, steps), _ = state
-        gradient, loss = grad_and_value(lambda phi: self.problem.loss(self.model(phi, support.x), support.y))(phi)
+        gradient, loss = grad_and_value(lambda phi: self.objective.loss(self.model(phi, support.x), support.y))(phi)
         steps = steps + 1
         second = {name: BETA2 * second[name] + (1 - BETA2) * g.square() for name, g in gradient.items()}
         correction = (1 - BETA2**steps).sqrt()
@@ -116,27 +116,27 @@ class Reptile(InnerLoop):
     def minibatch(self, support: Examples, keys: Tensor, step: int, *, training: bool) -> Examples:
         """The next few examples of the shuffled support set."""
         examples = support.y.shape[1]
-        size = min(self.options.train_batch if training else self.options.test_batch, examples)
-        return support if size == examples else take(support, minibatch_order(keys, examples, size, step))
+        size = min(self.options.inner_batch_size if training else self.options.test_batch_size, examples)
+        return support if size == examples else gather(support, minibatch_order(keys, examples, size, step))
 
-    def direction(self, batch: EpisodeBatch) -> Direction:
+    def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """Line 5: φ~ − φ, summed over the tasks."""
         if self.options.inner_optimizer_state == "persistent":
             return self._sequential(batch)
         steps = self.inner_loop(batch.support, batch.keys, self.options.train_steps, training=True)
         (states,) = deque(steps, maxlen=1)  # a list would hold the parameters of T tasks once for every step
         sums = {name: states.phi[name].sum(0) - batch.tasks * value for name, value in self.meta.items()}
-        return Direction(sums, states.loss.sum(), batch.tasks)
+        return OuterUpdate(sums, states.loss.sum(), batch.tasks)
 
-    def apply(self, direction: Direction) -> None:
+    def apply(self, update: OuterUpdate) -> None:
         """Line 5: φ ← φ + ε (φ~ − φ)."""
-        epsilon = self.options.outer_step * scheduled(self.options.outer_schedule, self.done, self.bench.iterations)
-        for name, move in direction.mean.items():
+        epsilon = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.context.iterations)
+        for name, move in update.mean.items():
             self.meta[name] += epsilon * move
-        self.moments = direction.carry or self.moments
+        self.moments = update.carry or self.moments
         self.done += 1
 
-    def _sequential(self, batch: EpisodeBatch) -> Direction:
+    def _sequential(self, batch: EpisodeBatch) -> OuterUpdate:
         """The original code: only φ is restored between tasks; Adam's moments and step count run on."""
         moments, directions = self.moments, []
         for task in self._one_by_one(batch):
@@ -146,7 +146,7 @@ class Reptile(InnerLoop):
                 state = self.step(state, Examples(seen.x[0], seen.y[0]))
             sums = {name: state.phi[name] - value for name, value in self.meta.items()}
             moments = state.moments
-            directions.append(Direction(sums, state.loss, 1, moments))
+            directions.append(OuterUpdate(sums, state.loss, 1, moments))
         return sum(directions[1:], directions[0])
 
     def _one_by_one(self, batch: EpisodeBatch) -> Iterator[Any]:

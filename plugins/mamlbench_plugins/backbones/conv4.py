@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, ConvBlocks, Convolution, Options, PooledNorm, RectifiedNorm
+from mamlbench.api import Backbone, BatchNorm, BatchNormMaxPool, BatchNormReLU, ConvBlocks, Convolution, Options
 from mamlbench.errors import ConfigError
 
 BLOCKS = 4
@@ -17,7 +17,7 @@ class Conv4Options(Options):
     """Options of both networks."""
 
     width: int = Field(64, ge=1, description="filters of each convolution")
-    readout: Literal["mean", "flatten"] = Field(
+    pooling: Literal["mean", "flatten"] = Field(
         "mean", description="features from the last maps: their mean over height and width, or all of them"
     )
     scale: bool = Field(False, description="batch norm learns a scale besides its bias (the MAML networks have none)")
@@ -27,11 +27,11 @@ class PooledOptions(Conv4Options):
     """Options of the max-pooled network."""
 
     width: int = Field(32, ge=1, description="filters of each convolution")
-    readout: Literal["mean", "flatten"] = Field(
+    pooling: Literal["mean", "flatten"] = Field(
         "flatten", description="features from the last maps: their mean over height and width, or all of them"
     )
 
-    pooling: Literal["early", "late"] = Field(
+    pool_order: Literal["early", "late"] = Field(
         "early",
         description="max-pool before bias and ReLU, with the channels last in memory, or as in the papers' figures: "
         "the same outputs, early with less work (with a learned scale, which may be negative, always late)",
@@ -60,23 +60,23 @@ class StridedConv4(Backbone):
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         options: Conv4Options = self.options
-        channels, side = picture(input_shape)
+        channels, side = square_image(input_shape)
         layers: list[nn.Module] = []
         for _ in range(BLOCKS):
             layers += self._block(channels, options)
             channels = options.width
             side = (side + 1) // 2 if self.strided else side // 2
         if side < 1:
-            raise ConfigError(f"pictures of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
-        layers.append(SpatialMean() if options.readout == "mean" else nn.Flatten())
-        return ConvBlocks(*layers), channels * (1 if options.readout == "mean" else side * side)
+            raise ConfigError(f"images of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
+        layers.append(SpatialMean() if options.pooling == "mean" else nn.Flatten())
+        return ConvBlocks(*layers), channels * (1 if options.pooling == "mean" else side * side)
 
     def _block(self, channels: int, options: Any) -> list[nn.Module]:
         convolution = self._convolution(Convolution, channels, options)
         if options.scale:
             return [convolution, BatchNorm(options.width, scale=True), nn.ReLU()]
         # nothing is done last, so that parameters have the same names in both
-        return [convolution, RectifiedNorm(options.width), nn.Identity()]
+        return [convolution, BatchNormReLU(options.width), nn.Identity()]
 
     def _convolution(self, kind: type[nn.Conv2d], channels: int, options: Conv4Options) -> nn.Conv2d:
         # no bias in the convolution: the batch norm behind it takes it out again
@@ -92,15 +92,15 @@ class PooledConv4(StridedConv4):
     strided = False
 
     def _block(self, channels: int, options: Any) -> list[nn.Module]:
-        if options.pooling == "late" or options.scale:
+        if options.pool_order == "late" or options.scale:
             return [*super()._block(channels, options), nn.MaxPool2d(2)]
         convolution = self._convolution(ChannelsLast, channels, options)
         # nothing is done last, so that parameters have the same names in both
-        return [convolution, PooledNorm(options.width), nn.ReLU(), nn.Identity()]
+        return [convolution, BatchNormMaxPool(options.width), nn.ReLU(), nn.Identity()]
 
 
-def picture(input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """Channels and side of a square picture. Raises ConfigError for anything else."""
+def square_image(input_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Channels and side of a square image. Raises ConfigError for anything else."""
     if len(input_shape) != 3 or input_shape[1] != input_shape[2]:
-        raise ConfigError(f"a convolutional backbone takes square pictures, not {list(input_shape)}: use mlp.")
+        raise ConfigError(f"a convolutional backbone takes square images, not {list(input_shape)}: use mlp.")
     return input_shape[0], input_shape[1]

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, DropBlock, Dropout, Noise, Options
+from mamlbench.api import Backbone, BatchNorm, DropBlock, Dropout, Options, StochasticLayer
 from mamlbench.errors import ConfigError
-from mamlbench_plugins.backbones.conv4 import SpatialMean, picture
+from mamlbench_plugins.backbones.conv4 import SpatialMean, square_image
 
 GROWTH = (1, 2.5, 5, 10)  # widths of the four blocks: 64, 160, 320 and 640
 SLOPE = 0.1  # of the leaky ReLU
@@ -29,7 +29,7 @@ class ResNet12Options(Options):
 class Residual(nn.Module):
     """3 x (3x3 convolution, batch norm, leaky ReLU) beside a 1x1 convolution, then 2x2 max-pooling, then noise."""
 
-    def __init__(self, channels: int, width: int, noise: Sequence[Noise]) -> None:
+    def __init__(self, channels: int, width: int, noise: Sequence[StochasticLayer]) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before in (channels, width, width):
@@ -49,7 +49,7 @@ class ResNet12(Backbone):
     stages DropBlock (Ghiasi et al. 2018), after that of the first two dropout of single values at the same rate. Three
     things differ from that code. It raises DropBlock's rate to its value over 40,000 passes; here it is constant. It
     scales what is kept by the ones in the whole batch; here by those in the example. And the masks are those of
-    ``mamlbench.api.training_noise``: one for each layer and meta-iteration, shared by its tasks and inner steps:
+    ``mamlbench.api.noise_key_scope``: one for each layer and meta-iteration, shared by its tasks and inner steps:
     every engine computes the same.
     """
 
@@ -57,9 +57,9 @@ class ResNet12(Backbone):
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         options: ResNet12Options = self.options
-        channels, side = picture(input_shape)
+        channels, side = square_image(input_shape)
         if side < 2 ** len(GROWTH):
-            raise ConfigError(f"pictures of {input_shape[1:]} are too small for {len(GROWTH)} poolings: use resnet18.")
+            raise ConfigError(f"images of {input_shape[1:]} are too small for {len(GROWTH)} poolings: use resnet18.")
         blocks = []
         for number, growth in enumerate(GROWTH):
             width = int(options.width * growth)
@@ -67,7 +67,7 @@ class ResNet12(Backbone):
             channels = width
         return nn.Sequential(*blocks, SpatialMean()), channels
 
-    def _noise(self, block: int) -> list[Noise]:
+    def _noise(self, block: int) -> list[StochasticLayer]:
         rate, size = self.options.drop_block, self.options.drop_block_size
         if not rate:
             return []

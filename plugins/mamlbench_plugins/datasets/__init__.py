@@ -1,7 +1,7 @@
 """Built-in data sets."""
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import Register
+from mamlbench.plugin.hookspecs import Register
 
 
 @hookimpl
@@ -15,5 +15,5 @@ def mamlbench_register_datasets(register: Register) -> None:
     register("miniimagenet", f"{here}.miniimagenet:MiniImageNet", summary="photographs of 100 classes, 84 x 84")
     register("cifar-fs", f"{here}.cifar:CIFARFS", summary="CIFAR-100 split at random by class, 32 x 32")
     register("fc100", f"{here}.cifar:FC100", summary="CIFAR-100 split by superclass, 32 x 32")
-    register("folder", f"{here}.folder:Folder", summary="your own pictures, a folder for each class")
+    register("folder", f"{here}.folder:Folder", summary="your own images, a folder for each class")
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")

@@ -1,4 +1,4 @@
-"""CIFAR-FS and FC100: two few-shot splits of CIFAR-100, 100 classes with 600 pictures each."""
+"""CIFAR-FS and FC100: two few-shot splits of CIFAR-100, 100 classes with 600 images each."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 
 from mamlbench.api import (
     SPLITS,
-    DataPlaces,
-    Finding,
-    PackedImages,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    packed_images,
-    prepared_images,
+    CachedImages,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
+    LocalCopy,
+    TaskSplit,
+    cached_images,
+    load_cached_images,
 )
 from mamlbench.errors import MissingDataError, some
 from mamlbench_plugins.datasets import cifar_split
+from mamlbench_plugins.datasets.archives import FolderStore, Store
 from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
 from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
-from mamlbench_plugins.datasets.listing import amount
-from mamlbench_plugins.datasets.picture_options import PictureOptions
-from mamlbench_plugins.datasets.stores import FolderStore, Store
+from mamlbench_plugins.datasets.image_listing import amount
+from mamlbench_plugins.datasets.image_options import ImageOptions
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
 
-LICENCE = "none stated by its authors; they ask to cite the report"
+LICENSE = "none stated by its authors; they ask to cite the report"
 SOURCE = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009"
 HOMEPAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
 OBTAIN = (
@@ -41,41 +41,41 @@ OBTAIN = (
 )
 
 
-class CIFARFS(TaskSource):
-    """32 x 32 colour photographs of CIFAR-100: 64 classes to train on, 16 to validate, 20 to test, drawn at random."""
+class CIFARFS(Dataset):
+    """32 x 32 color photographs of CIFAR-100: 64 classes to train on, 16 to validate, 20 to test, drawn at random."""
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="CIFAR-FS",
-        licence=LICENCE,
+        license=LICENSE,
         citation=f"{SOURCE}; split of Bertinetto et al., Meta-learning with differentiable closed-form solvers, "
         "ICLR 2019",
         publishable=False,
         homepage=HOMEPAGE,
         obtain=OBTAIN,
     )
-    Options: ClassVar[type[PictureOptions]] = PictureOptions
+    Options: ClassVar[type[ImageOptions]] = ImageOptions
     default_backbone: ClassVar[str] = "conv4-pooled"
     classes: ClassVar[Mapping[str, Sequence[str]]] = cifar_split.CIFAR_FS
-    options: PictureOptions
+    options: ImageOptions
 
     @classmethod
-    def look(cls, options: PictureOptions, places: DataPlaces) -> Finding | None:
+    def look(cls, options: ImageOptions, places: DataPaths) -> LocalCopy | None:
         store = find_files(places)
         if store is None:
             return None
-        prepared = prepared_images(_prepared_at(places, store))
+        prepared = load_cached_images(_prepared_at(places, store))
         if prepared is None:
-            return Finding(_form(store), str(store.path), "counted when it is prepared")
-        return Finding(_form(store), str(store.path), amount(prepared), cls._what_is_missing(prepared), True)
+            return LocalCopy(_form(store), str(store.path), "counted when it is prepared")
+        return LocalCopy(_form(store), str(store.path), amount(prepared), cls._what_is_missing(prepared), True)
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         """Find CIFAR-100 (or download it), prepare it once for both splits, and take the classes of this one.
 
         Raises DataError, with what to do, where files are missing or damaged.
         """
         store = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
         self.origin = _form(store)
-        packed = packed_images(_prepared_at(self.places, store), lambda: stream(store, self.places.progress))
+        packed = cached_images(_prepared_at(self.places, store), lambda: stream(store, self.places.progress))
         self.subset = self._what_is_missing(packed)
         number = {name: c for c, name in enumerate(packed.class_names)}
         chosen = {split: [number[name] for name in self.classes[split] if name in number] for split in SPLITS}
@@ -85,7 +85,7 @@ class CIFARFS(TaskSource):
         return self.classes
 
     @classmethod
-    def _what_is_missing(cls, packed: PackedImages) -> str | None:
+    def _what_is_missing(cls, packed: CachedImages) -> str | None:
         """How the set differs from the complete one; None where it does not."""
         found = []
         sizes = dict(zip(packed.class_names, np.diff(packed.offsets).tolist(), strict=True))
@@ -98,14 +98,14 @@ class CIFARFS(TaskSource):
 
 
 class FC100(CIFARFS):
-    """32 x 32 colour photographs of CIFAR-100: 12 of its 20 superclasses to train on, 4 to validate, 4 to test.
+    """32 x 32 color photographs of CIFAR-100: 12 of its 20 superclasses to train on, 4 to validate, 4 to test.
 
     60, 20 and 20 classes. No superclass is in two splits, so that test classes resemble none that was trained on.
     """
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="Fewshot-CIFAR100 (FC100)",
-        licence=LICENCE,
+        license=LICENSE,
         citation=f"{SOURCE}; split of Oreshkin et al., TADAM: Task dependent adaptive metric for improved few-shot "
         "learning, NeurIPS 2018",
         publishable=False,
@@ -119,12 +119,12 @@ def _form(store: Store) -> str:
     return "CIFAR-100 in a folder" if isinstance(store, FolderStore) else "CIFAR-100 in an archive"
 
 
-def _prepared_at(places: DataPlaces, store: Store) -> Path:
+def _prepared_at(places: DataPaths, store: Store) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
     return places.cache / f"cifar100-{key}.safetensors"
 
 
-def _missing(places: DataPlaces, why: str) -> MissingDataError:
+def _missing(places: DataPaths, why: str) -> MissingDataError:
     looked = some([f"'{path}' ({reason})" for reason, path in places_to_look(places)])
     return MissingDataError(
         f"CIFAR-100 was not found in {looked}, and {why}: name the folder that holds cifar-100-python or "

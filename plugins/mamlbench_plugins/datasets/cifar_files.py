@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlbench.api import DataPlaces, ImageStream, Progress, tell
+from mamlbench.api import DataPaths, ImageStream, ProgressCallback, with_progress
 from mamlbench.errors import DataError
+from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
 from mamlbench_plugins.datasets.downloads import impatient, places_to_look
-from mamlbench_plugins.datasets.plain_pickle import load_plain_pickle
-from mamlbench_plugins.datasets.stores import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+from mamlbench_plugins.datasets.safe_unpickle import load_plain_pickle
 
 NAME = "cifar-100-python"
 FILES = ("train", "test", "meta")
@@ -26,13 +26,13 @@ SIDE = 32
 
 
 class Half(NamedTuple):
-    """One of the two files of pictures: ``pixels`` uint8 ``[n, 3, 32, 32]`` and fine labels int64 ``[n]``."""
+    """One of the two files of images: ``pixels`` uint8 ``[n, 3, 32, 32]`` and fine labels int64 ``[n]``."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
 
-def find_files(places: DataPlaces) -> Store | None:
+def find_files(places: DataPaths) -> Store | None:
     """The first folder or archive that holds the set: as named by the user, or below a folder called after it."""
     for _, folder in places_to_look(places):
         for candidate in (folder, folder / NAME, folder / "cifar100", folder / "cifar100" / NAME):
@@ -45,8 +45,8 @@ def find_files(places: DataPlaces) -> Store | None:
     return None
 
 
-def stream(store: Store, progress: Progress) -> ImageStream:
-    """All pictures by class, classes by name; of a class, those of the file train come before those of test.
+def stream(store: Store, progress: ProgressCallback) -> ImageStream:
+    """All images by class, classes by name; of a class, those of the file train come before those of test.
 
     No code of the pickles is run. Raises DataError where one is damaged, missing or holds something else.
     """
@@ -62,14 +62,14 @@ def stream(store: Store, progress: Progress) -> ImageStream:
         np.cumsum([0, *(int((labels == label).sum()) for label in by_name)], dtype=np.int64),
         tuple(names[label] for label in by_name),
         {},
-        _pictures(pixels, order, progress),
+        _images(pixels, order, progress),
     )
 
 
-def _pictures(
-    pixels: NDArray[np.uint8], order: NDArray[np.int64], progress: Progress
+def _images(
+    pixels: NDArray[np.uint8], order: NDArray[np.int64], progress: ProgressCallback
 ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    for row, image in tell(enumerate(order), "CIFAR-100", len(order), progress):
+    for row, image in with_progress(enumerate(order), "CIFAR-100", len(order), progress):
         yield row, pixels[image]
 
 
@@ -106,9 +106,9 @@ def _class_names(meta: dict[str, Any], file: str) -> list[str]:
 def _half(content: dict[str, Any], classes: int, file: str) -> Half:
     pixels, labels = content.get("data"), content.get("fine_labels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3 * SIDE * SIDE,):
-        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'data', uint8 [pictures, {3 * SIDE * SIDE}].")
+        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'data', uint8 [images, {3 * SIDE * SIDE}].")
     if not isinstance(labels, list) or len(labels) != len(pixels) or not all(isinstance(each, int) for each in labels):
-        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_labels', a number for each picture.")
+        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_labels', a number for each image.")
     numbers = np.array(labels, np.int64)
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < classes):
         raise DataError(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zipfile import BadZipFile
 
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 from mamlbench.errors import MissingDataError
 
 Found = TypeVar("Found")
@@ -22,21 +22,21 @@ FAILURES = (OSError, RuntimeError, HTTPException, BadZipFile)
 """What torchvision raises: no network, no answer, a wrong checksum, a full disk."""
 
 
-def downloads_folder(places: DataPlaces) -> Path:
+def downloads_folder(places: DataPaths) -> Path:
     """Where downloaded archives are kept."""
     return places.cache / "downloads"
 
 
-def places_to_look(places: DataPlaces) -> list[tuple[str, Path]]:
+def places_to_look(places: DataPaths) -> list[tuple[str, Path]]:
     """The folders to search with the reason for each: the user's, then earlier downloads."""
     return [*places.folders, ("earlier downloads", downloads_folder(places))]
 
 
 def downloaded(
-    places: DataPlaces,
+    places: DataPaths,
     download: Callable[[Path], None],
-    find: Callable[[DataPlaces], Found | None],
-    missing: Callable[[DataPlaces, str], MissingDataError],
+    find: Callable[[DataPaths], Found | None],
+    missing: Callable[[DataPaths, str], MissingDataError],
 ) -> Found:
     """Fetch a set where that is allowed, and find it; raise what ``missing`` makes where it is not allowed or fails."""
     if not places.allow_download:

@@ -1,4 +1,4 @@
-"""Your own pictures: a folder for each class, of any size and number."""
+"""Your own images: a folder for each class, of any size and number."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import ClassVar
 from pydantic import Field
 
 from mamlbench.api import (
-    DataPlaces,
-    Finding,
+    CachedImages,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
     Fit,
-    PackedImages,
-    PictureFormat,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    ignore,
-    packed_images,
-    prepared_images,
+    ImageFormat,
+    LocalCopy,
+    TaskSplit,
+    cached_images,
+    load_cached_images,
+    no_progress,
 )
 from mamlbench.errors import DataError, MissingDataError, some
+from mamlbench_plugins.datasets.archives import Store
 from mamlbench_plugins.datasets.folder_files import (
     HELP,
     find_table,
@@ -32,21 +33,20 @@ from mamlbench_plugins.datasets.folder_files import (
     split_by_seed,
     split_by_table,
 )
-from mamlbench_plugins.datasets.listing import SPLIT_OF_CLASS, UNSPLIT, Listing, amount, classes_by_split
-from mamlbench_plugins.datasets.picture_options import PictureOptions
-from mamlbench_plugins.datasets.stores import Store
+from mamlbench_plugins.datasets.image_listing import SPLIT_OF_CLASS, UNSPLIT, Listing, amount, classes_by_split
+from mamlbench_plugins.datasets.image_options import ImageOptions
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
 
 
-class FolderOptions(PictureOptions):
-    """Where the pictures lie, how their classes are split, and what they are made into."""
+class FolderOptions(ImageOptions):
+    """Where the images lie, how their classes are split, and what they are made into."""
 
     path: str = Field("", description="the tree (a folder, zip or tar) below the data folder; empty: the data folder")
-    side: int = Field(84, ge=8, le=512, description="height and width that pictures are resized to")
-    colour: bool = Field(True, description="colour, or grey")
-    fit: Fit = Field("stretch", description="pictures that are not square: stretched, or their middle cut out")
+    image_size: int = Field(84, ge=8, le=512, description="height and width that images are resized to")
+    color: bool = Field(True, description="color, or gray")
+    fit: Fit = Field("stretch", description="images that are not square: stretched, or their middle cut out")
     split_file: str = Field(
         "", description="class trees: table with the columns class and split; empty: split.csv in the tree, if there"
     )
@@ -55,36 +55,36 @@ class FolderOptions(PictureOptions):
     test: float = Field(0.2, gt=0, lt=1, description="share of the classes that a seeded split tests on")
 
 
-class Folder(TaskSource):
-    """Pictures as SPLIT/CLASS/PICTURE, SPLIT being train, val (valid, validation) or test; or as CLASS/PICTURE.
+class Folder(Dataset):
+    """Images as SPLIT/CLASS/IMAGE, SPLIT being train, val (valid, validation) or test; or as CLASS/IMAGE.
 
     A tree of classes is split by its table split.csv (columns class and split), or else by a hash of the class names
     and a seed: the same on every machine.
     """
 
-    info = SourceInfo(
-        title="A folder of pictures",
-        licence="that of your pictures",
-        citation="none (your own pictures)",
+    info = DatasetInfo(
+        title="A folder of images",
+        license="that of your images",
+        citation="none (your own images)",
         publishable=False,
         obtain="name the folder with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml, and what lies below it "
         f"with -o path=NAME. {HELP}",
     )
-    Options: ClassVar[type[PictureOptions]] = FolderOptions
+    Options: ClassVar[type[ImageOptions]] = FolderOptions
     default_backbone: ClassVar[str] = "conv4-pooled"
     options: FolderOptions
 
     @classmethod
-    def look(cls, options: FolderOptions, places: DataPlaces) -> Finding | None:
+    def look(cls, options: FolderOptions, places: DataPaths) -> LocalCopy | None:
         """Without a path only a data folder that has train, val and test itself is taken for a tree."""
         store = _find(options, places)
         if store is None or not (options.path or looks_split(store.path)):
             return None
-        prepared = prepared_images(_prepared_at(places, options, store))
-        found = prepared or _listing(options, store).stream(ignore)
-        return Finding(_form(found.facts[SPLIT_OF_CLASS]), str(store.path), amount(found), None, prepared is not None)
+        prepared = load_cached_images(_prepared_at(places, options, store))
+        found = prepared or _listing(options, store).stream(no_progress)
+        return LocalCopy(_form(found.facts[SPLIT_OF_CLASS]), str(store.path), amount(found), None, prepared is not None)
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         """Find the tree, prepare it once, and split its classes.
 
         Raises DataError, with what to do, where it is not found or damaged, or cannot be split.
@@ -92,17 +92,17 @@ class Folder(TaskSource):
         store = _find(self.options, self.places)
         if store is None:
             raise _not_found(self.options, self.places)
-        packed = packed_images(
+        packed = cached_images(
             _prepared_at(self.places, self.options, store),
             lambda: _listing(self.options, store).stream(self.places.progress),
         )
         self.origin, classes = self._split(packed, store)
         return self.options.pools(packed, classes)
 
-    def picture_format(self) -> PictureFormat:
+    def image_format(self) -> ImageFormat:
         return _format(self.options)
 
-    def _split(self, packed: PackedImages, store: Store) -> tuple[str, Mapping[str, list[int]]]:
+    def _split(self, packed: CachedImages, store: Store) -> tuple[str, Mapping[str, list[int]]]:
         """How the classes are split, in words, and the classes of each split."""
         form, options = _form(packed.facts[SPLIT_OF_CLASS]), self.options
         if UNSPLIT not in packed.facts[SPLIT_OF_CLASS]:
@@ -120,27 +120,27 @@ def _form(split_of_class: str) -> str:
     return "class folders" if UNSPLIT in split_of_class else "folders of splits"
 
 
-def _find(options: FolderOptions, places: DataPlaces) -> Store | None:
+def _find(options: FolderOptions, places: DataPaths) -> Store | None:
     found = (open_tree(folder / Path(options.path).expanduser()) for _, folder in places.folders)
     return next((store for store in found if store is not None), None)
 
 
-def _format(options: FolderOptions) -> PictureFormat:
-    return PictureFormat(options.side, 3 if options.colour else 1, options.fit)
+def _format(options: FolderOptions) -> ImageFormat:
+    return ImageFormat(options.image_size, 3 if options.color else 1, options.fit)
 
 
 def _listing(options: FolderOptions, store: Store) -> Listing:
     return Listing("", read_tree(store), _format(options), store.path.name)
 
 
-def _prepared_at(places: DataPlaces, options: FolderOptions, store: Store) -> Path:
-    """The split plays no part: another one needs no other pictures."""
+def _prepared_at(places: DataPaths, options: FolderOptions, store: Store) -> Path:
+    """The split plays no part: another one needs no other images."""
     known = (PREPARATION_VERSION, store.fingerprint(), _format(options))
     return places.cache / f"folder-{hashlib.sha256(repr(known).encode()).hexdigest()[:16]}.safetensors"
 
 
-def _not_found(options: FolderOptions, places: DataPlaces) -> MissingDataError:
-    wanted = f"'{options.path}'" if options.path else "A folder of pictures"
+def _not_found(options: FolderOptions, places: DataPaths) -> MissingDataError:
+    wanted = f"'{options.path}'" if options.path else "A folder of images"
     looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
     return MissingDataError(
         f"{wanted} was not found in {looked}. Name the folder with --data-dir, MAMLBENCH_DATA or data_dir in "

@@ -1,4 +1,4 @@
-"""A tree of pictures in a folder or an archive: ``split/class/picture``, or ``class/picture`` and a table of splits."""
+"""A tree of images in a folder or an archive: ``split/class/image``, or ``class/image`` and a table of splits."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mamlbench.api import SPLITS, is_picture
+from mamlbench.api import SPLITS, is_image
 from mamlbench.errors import DataError, some
-from mamlbench_plugins.datasets.listing import UNSPLIT, Member, in_order
-from mamlbench_plugins.datasets.stores import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+from mamlbench_plugins.datasets.image_listing import UNSPLIT, Member, in_order
 
 SPELLINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
 """Names of folders that are splits, whatever their case."""
@@ -19,7 +19,7 @@ SPELLINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val"
 TABLE = "split.csv"
 """Table of the split that is taken without being asked for, where it lies in the tree."""
 
-HELP = "Needed is a tree SPLIT/CLASS/PICTURE (SPLIT: train, val, test), or CLASS/PICTURE."
+HELP = "Needed is a tree SPLIT/CLASS/IMAGE (SPLIT: train, val, test), or CLASS/IMAGE."
 
 
 def open_tree(path: Path) -> Store | None:
@@ -32,15 +32,15 @@ def open_tree(path: Path) -> Store | None:
 
 
 def read_tree(store: Store) -> tuple[Member, ...]:
-    """All pictures with their classes and, where top folders are called so, their splits (else UNSPLIT).
+    """All images with their classes and, where top folders are called so, their splits (else UNSPLIT).
 
-    A class is everything between the split and the file's name ('birds/finch'). Folders that all pictures share, such
+    A class is everything between the split and the file's name ('birds/finch'). Folders that all images share, such
     as the one that an archive is packed in, play no part.
-    Raises DataError where there is no picture, where one lies outside a class, or where splits and classes are mixed.
+    Raises DataError where there is no image, where one lies outside a class, or where splits and classes are mixed.
     """
-    paths = {name: name.split("/") for name in store.names() if is_picture(name) and not _hidden(name)}
+    paths = {name: name.split("/") for name in store.names() if is_image(name) and not _hidden(name)}
     if not paths:
-        raise DataError(f"'{store.path}' holds no picture. {HELP}")
+        raise DataError(f"'{store.path}' holds no image. {HELP}")
     paths = _without_shared_folders(paths)
     split = [name for name, parts in paths.items() if len(parts) > 1 and parts[0].lower() in SPELLINGS]
     has_splits = any(len(paths[name]) > 2 for name in split)
@@ -50,7 +50,7 @@ def read_tree(store: Store) -> tuple[Member, ...]:
     depth = 1 if has_splits else 0
     homeless = sorted(name for name, parts in paths.items() if len(parts) < depth + 2)
     if homeless:
-        raise DataError(f"'{store.path}' has pictures outside a class's folder: {some(homeless)}. {HELP}")
+        raise DataError(f"'{store.path}' has images outside a class's folder: {some(homeless)}. {HELP}")
     return in_order(
         Member(
             SPELLINGS[parts[0].lower()] if has_splits else UNSPLIT,

@@ -1,7 +1,7 @@
 """Which letters are one class: those that a reader could not tell apart once their size is gone.
 
 Accented forms are left out (Unicode decomposes them): at 28 pixels an accent that was distorted is a speck. The rest
-are compared as pictures, because Unicode keeps Latin A, Greek Alpha and Cyrillic A apart, and O and o.
+are compared as images, because Unicode keeps Latin A, Greek Alpha and Cyrillic A apart, and O and o.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
-from mamlbench.api import Progress, ignore, tell
+from mamlbench.api import ProgressCallback, no_progress, with_progress
 from mamlbench_plugins.datasets.glyph_drawing import Face, Outline, draw_plain
 
 LONGER_SIDE = 24
@@ -41,7 +41,7 @@ class Alphabet:
     outlines: tuple[Mapping[str, Outline], ...]
 
 
-def read_alphabet(fonts: Sequence[Path], progress: Progress = ignore) -> Alphabet:
+def read_alphabet(fonts: Sequence[Path], progress: ProgressCallback = no_progress) -> Alphabet:
     """Read the letters that all ``fonts`` have, and find the classes; about three seconds for twelve fonts."""
     faces = [Face(path) for path in fonts]
     letters = common_letters(faces)
@@ -67,12 +67,14 @@ def class_name(char: str) -> str:
     return f"{script.title()}/{' '.join(word.lower() for word in rest if word != 'LETTER')}"
 
 
-def merge_look_alikes(letters: str, outlines: Sequence[Sequence[Outline]], progress: Progress = ignore) -> list[str]:
+def merge_look_alikes(
+    letters: str, outlines: Sequence[Sequence[Outline]], progress: ProgressCallback = no_progress
+) -> list[str]:
     """Partition ``letters`` into classes, each sorted; ``outlines[face][letter]`` are their shapes.
 
     Likeness is passed on: where a resembles b and b resembles c, all three are one class.
     """
-    told = tell(outlines, "glyphs, faces compared", len(outlines), progress)
+    told = with_progress(outlines, "glyphs, faces compared", len(outlines), progress)
     unmatched = np.mean([_unmatched(of_face) for of_face in told], 0)  # [L, L]
     lower = np.array([char.lower() for char in letters])
     alike = unmatched <= np.where(lower[:, None] == lower, SAME_LETTER, LOOK_ALIKE)
@@ -86,7 +88,7 @@ def merge_look_alikes(letters: str, outlines: Sequence[Sequence[Outline]], progr
 def _unmatched(outlines: Sequence[Outline]) -> Matrix:
     """The larger share of ink, of either letter, far from the other's: ``[L]`` outlines to ``[L, L]``."""
     ink = draw_plain([_squarer(each) for each in outlines], LONGER_SIDE) >= 128  # [L, H, W]
-    far = np.stack([distance_transform_edt(~picture) > NEAR for picture in ink])
+    far = np.stack([distance_transform_edt(~image) > NEAR for image in ink])
     counts = ink.reshape(len(ink), -1).astype(np.float32) @ far.reshape(len(far), -1).T.astype(np.float32)  # exact
     share = counts / ink.sum((1, 2), dtype=np.float32)[:, None]
     larger: Matrix = np.maximum(share, share.T)

@@ -1,6 +1,6 @@
 """Letters as outlines: read from fonts, distorted as curves, filled as pixels.
 
-Everything here is integer font units and float64 arithmetic, and no rasteriser is called: the pictures depend on the
+Everything here is integer font units and float64 arithmetic, and no rasteriser is called: the images depend on the
 font files alone, so two machines with different versions of FreeType, Pillow or matplotlib agree on every pixel.
 """
 
@@ -17,10 +17,10 @@ import numpy as np
 from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
 
-from mamlbench.api import Keys, Progress, ignore, mix, uniform
+from mamlbench.api import Keys, ProgressCallback, hash64, no_progress, uniform
 
 SIDE = 28
-"""Height and width of a picture, in pixels."""
+"""Height and width of an image, in pixels."""
 
 LARGEST = SIDE - 2
 """Longer side that a drawing may have, in pixels."""
@@ -42,7 +42,7 @@ Integers = NDArray[np.int64]
 class Outline:
     """Closed polygons: point i is joined to point ``following[i]``; y grows downwards.
 
-    ``points`` float64 ``[P, 2]`` (x, y), the bounding box centred on 0 with its longer side from -1 to 1.
+    ``points`` float64 ``[P, 2]`` (x, y), the bounding box centered on 0 with its longer side from -1 to 1.
     """
 
     points: Floats
@@ -89,7 +89,7 @@ class Face:
 def _flatten(points: Floats, on: NDArray[np.bool_]) -> Floats:
     """Turn a closed TrueType contour of on-curve points and quadratic controls into a polygon ``[P, 2]``.
 
-    A point midway between two neighbours of the same kind changes nothing: between controls it is the implied
+    A point midway between two neighbors of the same kind changes nothing: between controls it is the implied
     on-curve point, between on-curve points it is the control of a straight line. After that the two kinds alternate.
     """
     next_points, next_on = _from_second(points), _from_second(on)
@@ -126,7 +126,7 @@ class Distortion:
     """How far a drawing strays from its letter; each is the half-width of a uniform range.
 
     ``rotation`` in radians; ``shear``, and ``stretch`` (a logarithm) of one axis against the other; ``elastic`` and
-    ``weight`` (the outline moved in or out) in halves of the letter's longer side; ``shift`` off the centre in pixels,
+    ``weight`` (the outline moved in or out) in halves of the letter's longer side; ``shift`` off the center in pixels,
     and ``size`` of the longer side in pixels about ``mean_size``.
     """
 
@@ -146,26 +146,26 @@ class Distortion:
 
 
 def draw_distorted(
-    outlines: Sequence[Outline], keys: Keys, distortion: Distortion, progress: Progress = ignore
+    outlines: Sequence[Outline], keys: Keys, distortion: Distortion, progress: ProgressCallback = no_progress
 ) -> NDArray[np.uint8]:
     """Draw ``outlines`` ``[D]`` each distorted by its own key ``[D]``: uint8 ``[D, SIDE, SIDE]``, ink 255 on 0.
 
     A drawing is a pure function of its outline, its key and the distortion, and is never cut off by the border.
     """
-    pictures = []
+    images = []
     for part in _parts(len(outlines), at_once=500):
-        pictures.append(fill(*_placed(outlines[part], keys[part], distortion)))
+        images.append(fill(*_placed(outlines[part], keys[part], distortion)))
         progress("glyphs", part.stop, len(outlines))
-    return np.concatenate(pictures)
+    return np.concatenate(images)
 
 
 def draw_plain(outlines: Sequence[Outline], longer_side: float) -> NDArray[np.uint8]:
-    """Draw ``outlines`` ``[D]`` undistorted and centred, ``longer_side`` in pixels: uint8 ``[D, SIDE, SIDE]``."""
-    pictures = []
+    """Draw ``outlines`` ``[D]`` undistorted and centered, ``longer_side`` in pixels: uint8 ``[D, SIDE, SIDE]``."""
+    images = []
     for part in _parts(len(outlines), at_once=500):
         points, following, owner = _joined(outlines[part])
-        pictures.append(fill(points * (longer_side / 2) + SIDE / 2, following, owner, len(outlines[part])))
-    return np.concatenate(pictures)
+        images.append(fill(points * (longer_side / 2) + SIDE / 2, following, owner, len(outlines[part])))
+    return np.concatenate(images)
 
 
 def _parts(count: int, at_once: int) -> Iterator[slice]:
@@ -186,7 +186,7 @@ def _placed(outlines: Sequence[Outline], keys: Keys, how: Distortion) -> tuple[F
     points, following, owner = _joined(outlines)
     spread = 2 * uniform(keys[:, None], np.arange(7)) - 1  # [D, 7]
     points = points + np.concatenate([each.outwards for each in outlines]) * (how.weight * spread[:, 0])[owner, None]
-    points = points + how.elastic * _elastic(points, mix(keys, 100), owner)
+    points = points + how.elastic * _elastic(points, hash64(keys, 100), owner)
     points = np.einsum("pij,pj->pi", _affine(spread[:, 1:4], how)[owner], points)
     low, high = np.full((len(outlines), 2), np.inf), np.full((len(outlines), 2), -np.inf)
     np.minimum.at(low, owner, points)
@@ -194,8 +194,8 @@ def _placed(outlines: Sequence[Outline], keys: Keys, how: Distortion) -> tuple[F
     longer_side = np.clip(how.mean_size + how.size * spread[:, 4], 1, LARGEST)
     scale = longer_side / (high - low).max(-1)  # [D]
     room = SIDE / 2 - 1 - (high - low) / 2 * scale[:, None]  # [D, 2]; a pixel stays free on every side
-    centre = SIDE / 2 + np.clip(how.shift * spread[:, 5:7], -room, room)  # [D, 2]
-    return (points - ((low + high) / 2)[owner]) * scale[owner, None] + centre[owner], following, owner, len(outlines)
+    center = SIDE / 2 + np.clip(how.shift * spread[:, 5:7], -room, room)  # [D, 2]
+    return (points - ((low + high) / 2)[owner]) * scale[owner, None] + center[owner], following, owner, len(outlines)
 
 
 def _affine(spread: Floats, how: Distortion) -> Floats:
@@ -224,7 +224,7 @@ def _elastic(points: Floats, keys: Keys, owner: Integers) -> Floats:
 
 
 def fill(points: Floats, following: Integers, owner: Integers, count: int) -> NDArray[np.uint8]:
-    """Fill polygons: points in pixels ``[P, 2]`` to pictures uint8 ``[count, SIDE, SIDE]``.
+    """Fill polygons: points in pixels ``[P, 2]`` to images uint8 ``[count, SIDE, SIDE]``.
 
     Scan conversion by accumulation: where an edge crosses a scanline, the winding number to its right changes by one.
     Overlapping polygons of one letter count as ink once.

@@ -14,20 +14,20 @@ from pydantic import Field
 
 from mamlbench.api import (
     SPLITS,
-    ClassPool,
-    DataPlaces,
-    Finding,
-    PackedImages,
-    PictureFormat,
-    Progress,
+    CachedImages,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
+    ImageFormat,
+    ImageSplit,
+    LocalCopy,
+    ProgressCallback,
     Rotations,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    ignore,
-    mix,
-    packed_images,
-    prepared_images,
+    TaskSplit,
+    cached_images,
+    hash64,
+    load_cached_images,
+    no_progress,
     seed_key,
 )
 from mamlbench.api import Options as BaseOptions
@@ -36,7 +36,7 @@ from mamlbench_plugins.datasets.glyph_classes import Alphabet, read_alphabet
 from mamlbench_plugins.datasets.glyph_drawing import SIDE, Distortion, Outline, draw_distorted
 
 GENERATOR_VERSION = 1
-"""Raise it with every change to the pictures: sets kept on disk are then made anew."""
+"""Raise it with every change to the images: sets kept on disk are then made anew."""
 
 FACES = tuple(
     f"DejaVu{family}{style}.ttf"
@@ -51,12 +51,12 @@ TRAIN, VAL = 0.65, 0.10
 """Shares of the classes; the rest is for testing."""
 
 
-class Glyphs(TaskSource):
+class Glyphs(Dataset):
     """Letters of the DejaVu fonts that matplotlib ships, each drawing distorted in its own way."""
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="Glyphs: Latin, Greek, Cyrillic, Armenian and Georgian letters in twelve faces, distorted",
-        licence="made on the spot from the DejaVu fonts (Bitstream Vera licence, free)",
+        license="made on the spot from the DejaVu fonts (Bitstream Vera license, free)",
         citation="DejaVu fonts 2.37; elastic distortion after Simard, Steinkraus and Platt, ICDAR 2003",
         homepage="https://dejavu-fonts.github.io",
     )
@@ -73,12 +73,12 @@ class Glyphs(TaskSource):
     default_backbone: ClassVar[str] = "conv4-strided"
 
     @classmethod
-    def look(cls, options: Glyphs.Options, places: DataPlaces) -> Finding:
-        prepared = prepared_images(_prepared_at(places, options, _font_files()))
+    def look(cls, options: Glyphs.Options, places: DataPaths) -> LocalCopy:
+        prepared = load_cached_images(_prepared_at(places, options, _font_files()))
         amount = f"{options.drawings} drawings of each character"
-        return Finding("drawn on the spot", amount=amount, prepared=prepared is not None)
+        return LocalCopy("drawn on the spot", amount=amount, prepared=prepared is not None)
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         """Draw the set, or find it drawn; split it by class name.
 
         Raises DataError where matplotlib's fonts are not where they belong, or the cache cannot be written.
@@ -87,15 +87,15 @@ class Glyphs(TaskSource):
         self.origin = f"drawn with seed {self.options.seed} from the fonts of matplotlib {matplotlib.__version__}"
         path = _prepared_at(self.places, self.options, fonts)
         told = self.places.progress
-        packed = packed_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts, told), told))
+        packed = cached_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts, told), told))
         return {split: self._pool(packed, split) for split in SPLITS}
 
-    def picture_format(self) -> PictureFormat:
-        return PictureFormat(SIDE, 1, ink=1)
+    def image_format(self) -> ImageFormat:
+        return ImageFormat(SIDE, 1, polarity=1)
 
-    def _pool(self, packed: PackedImages, split: str) -> ClassPool:
+    def _pool(self, packed: CachedImages, split: str) -> ImageSplit:
         chosen = packed.select([c for c, name in enumerate(packed.class_names) if split_of(name) == split])
-        return ClassPool.of(chosen, self.options.rotations)
+        return ImageSplit.of(chosen, self.options.rotations)
 
 
 def split_of(name: str) -> str:
@@ -105,7 +105,7 @@ def split_of(name: str) -> str:
     return "train" if place < TRAIN else "val" if place < TRAIN + VAL else "test"
 
 
-def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet, progress: Progress = ignore) -> PackedImages:
+def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet, progress: ProgressCallback = no_progress) -> CachedImages:
     """Draw every class: uint8 ``[classes * drawings, 1, 28, 28]``, ink 255 on 0.
 
     A drawing is a pure function of fonts, seed, distortion, class name and number: more drawings keep the first ones.
@@ -113,13 +113,16 @@ def draw_glyphs(options: Glyphs.Options, alphabet: Alphabet, progress: Progress 
     chosen: list[Outline] = []
     keys = []
     for name, members in alphabet.classes.items():
-        key = mix(seed_key("glyphs", options.seed, name), np.arange(options.drawings))
-        of_face, of_letter = mix(key, 0) % np.uint64(len(alphabet.outlines)), mix(key, 1) % np.uint64(len(members))
+        key = hash64(seed_key("glyphs", options.seed, name), np.arange(options.drawings))
+        of_face, of_letter = (
+            hash64(key, 0) % np.uint64(len(alphabet.outlines)),
+            hash64(key, 1) % np.uint64(len(members)),
+        )
         chosen += [alphabet.outlines[f][members[c]] for f, c in zip(of_face, of_letter, strict=True)]
-        keys.append(mix(key, 2))
-    pictures = draw_distorted(chosen, np.concatenate(keys), DISTORTION.scaled(options.distortion), progress)
-    return PackedImages(
-        torch.from_numpy(pictures).view(-1, 1, SIDE, SIDE),
+        keys.append(hash64(key, 2))
+    images = draw_distorted(chosen, np.concatenate(keys), DISTORTION.scaled(options.distortion), progress)
+    return CachedImages(
+        torch.from_numpy(images).view(-1, 1, SIDE, SIDE),
         np.arange(len(alphabet.classes) + 1, dtype=np.int64) * options.drawings,
         tuple(alphabet.classes),
         {f"letters of {name}": members for name, members in alphabet.classes.items()},
@@ -138,12 +141,12 @@ def _font_files() -> list[Path]:
     return [folder / name for name in FACES]
 
 
-def _prepared_at(places: DataPlaces, options: Glyphs.Options, fonts: list[Path]) -> Path:
+def _prepared_at(places: DataPaths, options: Glyphs.Options, fonts: list[Path]) -> Path:
     return places.cache / f"glyphs-{_cache_key(options, fonts)}.safetensors"
 
 
 def _cache_key(options: Glyphs.Options, fonts: list[Path]) -> str:
-    """Everything that the pictures depend on."""
+    """Everything that the images depend on."""
     digest = hashlib.sha256(options.model_dump_json(exclude={"rotations"}).encode())
     digest.update(repr((GENERATOR_VERSION, DISTORTION)).encode())
     for path in fonts:

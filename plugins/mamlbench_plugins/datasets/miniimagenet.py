@@ -1,4 +1,4 @@
-"""miniImageNet: 100 classes of ImageNet with 600 pictures each, as Ravi and Larochelle split them."""
+"""miniImageNet: 100 classes of ImageNet with 600 images each, as Ravi and Larochelle split them."""
 
 from __future__ import annotations
 
@@ -12,59 +12,59 @@ import numpy as np
 
 from mamlbench.api import (
     SPLITS,
-    DataPlaces,
-    Finding,
+    CachedImages,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
     ImageStream,
-    PackedImages,
-    Progress,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    ignore,
-    packed_images,
-    prepared_images,
+    LocalCopy,
+    ProgressCallback,
+    TaskSplit,
+    cached_images,
+    load_cached_images,
+    no_progress,
 )
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.listing import ORIGIN, amount, classes_by_split
+from mamlbench_plugins.datasets.image_listing import ORIGIN, amount, classes_by_split
+from mamlbench_plugins.datasets.image_options import ImageOptions
 from mamlbench_plugins.datasets.miniimagenet_files import OBTAIN, Place, not_found, places_to_try
 from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
-from mamlbench_plugins.datasets.picture_options import PictureOptions
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
 
 
-class MiniImageNet(TaskSource):
-    """84 x 84 colour photographs, from folders, archives or pickles; a part of the set will do."""
+class MiniImageNet(Dataset):
+    """84 x 84 color photographs, from folders, archives or pickles; a part of the set will do."""
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="miniImageNet",
-        licence="ImageNet's terms: non-commercial research and teaching only, no redistribution",
+        license="ImageNet's terms: non-commercial research and teaching only, no redistribution",
         citation="Vinyals et al., Matching Networks for One Shot Learning, NeurIPS 2016; split of Ravi and Larochelle, "
         "Optimization as a Model for Few-Shot Learning, ICLR 2017",
         publishable=False,
         homepage="https://www.image-net.org",
         obtain=OBTAIN,
     )
-    Options: ClassVar[type[PictureOptions]] = PictureOptions
+    Options: ClassVar[type[ImageOptions]] = ImageOptions
     default_backbone: ClassVar[str] = "conv4-pooled"
-    options: PictureOptions
+    options: ImageOptions
 
     @classmethod
-    def look(cls, options: PictureOptions, places: DataPlaces) -> Finding | None:
+    def look(cls, options: ImageOptions, places: DataPaths) -> LocalCopy | None:
         for place in places_to_try(places):
-            prepared = prepared_images(_prepared_at(places, place))
+            prepared = load_cached_images(_prepared_at(places, place))
             listing = None if prepared else place.listing()
-            found = prepared or (listing.stream(ignore) if listing else None)
+            found = prepared or (listing.stream(no_progress) if listing else None)
             if found is not None:
                 missing = what_is_missing(found, classes_by_split(found))
-                return Finding(found.facts[ORIGIN], str(place.folder), amount(found), missing, prepared is not None)
+                return LocalCopy(found.facts[ORIGIN], str(place.folder), amount(found), missing, prepared is not None)
             if has_pickles(place.pickles):
-                return Finding("pickles", str(place.folder), "counted when they are prepared")
+                return LocalCopy("pickles", str(place.folder), "counted when they are prepared")
         return None
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         """Find the set, prepare it once, and split it as its files do.
 
         Raises DataError, with what to do, where it is not found or damaged, or where splits share a class.
@@ -78,17 +78,17 @@ class MiniImageNet(TaskSource):
     def published_classes(self) -> Mapping[str, Sequence[str]]:
         return CLASSES
 
-    def _packed(self) -> PackedImages:
+    def _packed(self) -> CachedImages:
         for place in places_to_try(self.places):
             build = partial(_stream, place, self.places.progress)
             try:
-                return packed_images(_prepared_at(self.places, place), build)
+                return cached_images(_prepared_at(self.places, place), build)
             except NotHereError:
                 continue
         raise not_found(self.places)
 
 
-def _prepared_at(places: DataPlaces, place: Place) -> Path:
+def _prepared_at(places: DataPaths, place: Place) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
     return places.cache / f"miniimagenet-{key}.safetensors"
 
@@ -97,14 +97,14 @@ class NotHereError(DataError):
     """A place that holds something else."""
 
 
-def _stream(place: Place, progress: Progress) -> ImageStream:
+def _stream(place: Place, progress: ProgressCallback) -> ImageStream:
     form = place.listing() or read_pickles(place.pickles)
     if form is None:
         raise NotHereError(f"'{place.folder}' does not hold miniImageNet.")
     return form.stream(progress)
 
 
-def what_is_missing(packed: PackedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
+def what_is_missing(packed: CachedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
     """How the set differs from the complete one, counts and classes; None where it does not."""
     sizes = np.diff(packed.offsets)
     found, parts = [], []

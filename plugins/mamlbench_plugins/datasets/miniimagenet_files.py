@@ -9,22 +9,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamlbench.api import SPLITS, DataPlaces, PictureFormat, is_picture
+from mamlbench.api import SPLITS, DataPaths, ImageFormat, is_image
 from mamlbench.errors import DataError, MissingDataError, some
-from mamlbench_plugins.datasets.listing import Listing, Member, in_order
+from mamlbench_plugins.datasets.archives import FileStore, FolderStore, Store, archives_in
+from mamlbench_plugins.datasets.image_listing import Listing, Member, in_order
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
-from mamlbench_plugins.datasets.stores import FileStore, FolderStore, Store, archives_in
 
-FORMAT = PictureFormat(84)
-"""As MAML's published script makes them: 84 x 84, colour, stretched by LANCZOS where they are larger."""
+FORMAT = ImageFormat(84)
+"""As MAML's published script makes them: 84 x 84, color, stretched by LANCZOS where they are larger."""
 
 OBTAIN = (
-    "It cannot be downloaded (its pictures are ImageNet's). Name the folder that holds it with --data-dir, "
+    "It cannot be downloaded (its images are ImageNet's). Name the folder that holds it with --data-dir, "
     "MAMLBENCH_DATA or data_dir in mamlbench.toml: folders train, val and test with a folder for each class; or images "
     "with train.csv, val.csv and test.csv; or archives (tar, zip) of either; or the pickles "
     "mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl"
 )
-"""Where it comes from, and which forms are recognised."""
+"""Where it comes from, and which forms are recognized."""
 
 KNOWN = frozenset(name for names in CLASSES.values() for name in names)
 
@@ -45,21 +45,21 @@ class Place:
         return hashlib.sha256("\n\n".join(store.fingerprint() for store in stores).encode()).hexdigest()
 
     def listing(self) -> Listing | None:
-        """Recognise loose files, else archives; None where neither holds all three splits of known classes."""
+        """Recognize loose files, else archives; None where neither holds all three splits of known classes."""
         for kind, stores in (("", self.loose), (" in archives", self.archives)):
             names = [(store, name) for store in stores for name in store.names()]
-            pictures = [(store, name) for store, name in names if is_picture(name)]
+            images = [(store, name) for store, name in names if is_image(name)]
             tables = [*((store, store.path.name) for store in self.tables), *names]
             for form, members in (
-                ("class folders", _from_class_folders(pictures)),
-                ("images with tables of the split", _from_tables(pictures, tables)),
+                ("class folders", _from_class_folders(images)),
+                ("images with tables of the split", _from_tables(images, tables)),
             ):
                 if _is_miniimagenet(members):
                     return Listing(f"{form}{kind}", in_order(members), FORMAT, "miniImageNet")
         return None
 
 
-def places_to_try(places: DataPlaces) -> Iterator[Place]:
+def places_to_try(places: DataPaths) -> Iterator[Place]:
     """The folders that the user named, and those below them that are called miniImageNet in some spelling."""
     for _, folder in places.folders:
         if folder.is_dir():
@@ -84,19 +84,19 @@ def _look_into(folder: Path) -> Place:
     return Place(folder, loose, tables, tuple(archives_in(folder)), tuple(pickles))
 
 
-def _from_class_folders(pictures: Sequence[tuple[Store, str]]) -> list[Member]:
-    """Pictures below ``train|val|test/<class>/``; a loose folder is itself the split."""
+def _from_class_folders(images: Sequence[tuple[Store, str]]) -> list[Member]:
+    """Images below ``train|val|test/<class>/``; a loose folder is itself the split."""
     found = []
-    for store, name in pictures:
+    for store, name in images:
         parts = (*((store.path.name,) if isinstance(store, FolderStore) else ()), *name.split("/"))
         if len(parts) >= 3 and parts[-3] in SPLITS:
             found.append(Member(parts[-3], parts[-2], parts[-1], store, name))
     return found
 
 
-def _from_tables(pictures: Sequence[tuple[Store, str]], names: Sequence[tuple[Store, str]]) -> list[Member]:
-    """Pictures anywhere, found by file name in ``train.csv``, ``val.csv`` and ``test.csv`` (filename,label)."""
-    where = {name.rpartition("/")[2]: (store, name) for store, name in reversed(pictures)}
+def _from_tables(images: Sequence[tuple[Store, str]], names: Sequence[tuple[Store, str]]) -> list[Member]:
+    """Images anywhere, found by file name in ``train.csv``, ``val.csv`` and ``test.csv`` (filename,label)."""
+    where = {name.rpartition("/")[2]: (store, name) for store, name in reversed(images)}
     found = []
     for split in SPLITS:
         tables = [(store, name) for store, name in names if name.rpartition("/")[2] == f"{split}.csv"]
@@ -121,7 +121,7 @@ def _is_miniimagenet(members: Sequence[Member]) -> bool:
     return {m.split for m in members} == set(SPLITS) and any(m.class_name in KNOWN for m in members)
 
 
-def not_found(places: DataPlaces) -> MissingDataError:
-    """Say where it was looked for, and which forms would have been recognised."""
+def not_found(places: DataPaths) -> MissingDataError:
+    """Say where it was looked for, and which forms would have been recognized."""
     looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
     return MissingDataError(f"miniImageNet was not found in {looked}. {OBTAIN}.")

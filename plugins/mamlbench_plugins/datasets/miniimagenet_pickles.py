@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mamlbench.api import SPLITS, ImageStream, Progress
+from mamlbench.api import SPLITS, ImageStream, ProgressCallback
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.listing import ORIGIN, SPLIT_OF_CLASS
+from mamlbench_plugins.datasets.image_listing import ORIGIN, SPLIT_OF_CLASS
 from mamlbench_plugins.datasets.miniimagenet_files import FORMAT, KNOWN
-from mamlbench_plugins.datasets.plain_pickle import read_plain_pickle
+from mamlbench_plugins.datasets.safe_unpickle import read_plain_pickle
 
 
 class PickledClass(NamedTuple):
@@ -34,17 +34,17 @@ class Pickled:
     classes: tuple[PickledClass, ...]
     origin: str = "pickles"
 
-    def stream(self, progress: Progress) -> ImageStream:
+    def stream(self, progress: ProgressCallback) -> ImageStream:
         """Hand out the pixels, resized where they are not 84 x 84."""
         return ImageStream(
             FORMAT.shape,
             np.cumsum([0, *(len(each.rows) for each in self.classes)], dtype=np.int64),
             tuple(each.name for each in self.classes),
             {ORIGIN: self.origin, SPLIT_OF_CLASS: " ".join(each.split for each in self.classes)},
-            enumerate(self._pictures(progress)),
+            enumerate(self._images(progress)),
         )
 
-    def _pictures(self, progress: Progress) -> Iterator[NDArray[np.uint8]]:
+    def _images(self, progress: ProgressCallback) -> Iterator[NDArray[np.uint8]]:
         for number, each in enumerate(self.classes, 1):
             for row in each.rows:
                 yield FORMAT.convert(Image.fromarray(each.pixels[row]))

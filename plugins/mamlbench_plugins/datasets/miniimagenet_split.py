@@ -1,6 +1,6 @@
 """The classes of miniImageNet as Ravi and Larochelle split them ("Optimization as a Model for Few-Shot Learning").
 
-WordNet numbers as ImageNet has them; 600 pictures of each make the full set.
+WordNet numbers as ImageNet has them; 600 images of each make the full set.
 """
 
 IMAGES_PER_CLASS = 600

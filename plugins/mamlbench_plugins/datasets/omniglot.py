@@ -15,27 +15,27 @@ from pydantic import Field
 
 from mamlbench.api import (
     SPLITS,
-    ClassPool,
-    DataPlaces,
-    Finding,
-    PackedImages,
-    PictureFormat,
+    CachedImages,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
+    ImageFormat,
+    ImageSplit,
+    LocalCopy,
     Rotations,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    packed_images,
-    prepared_images,
+    TaskSplit,
+    cached_images,
+    load_cached_images,
 )
 from mamlbench.api import Options as BaseOptions
 from mamlbench.errors import DataError, MissingDataError
 from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
 from mamlbench_plugins.datasets.omniglot_download import download
 from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
-from mamlbench_plugins.datasets.omniglot_pictures import CONTENT_HASH, EVALUATION, SIDE, prepare
+from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared pictures: sets kept on disk are then made anew."""
+"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
 
 CHARACTERS, DRAWINGS = 1623, 20
 """Of the complete set."""
@@ -50,12 +50,12 @@ Classes = Mapping[str, Sequence[int]]
 """Indices of the classes of each split."""
 
 
-class Omniglot(TaskSource):
-    """28 x 28 pictures of ink on paper, from the published zip archives or folders."""
+class Omniglot(Dataset):
+    """28 x 28 images of ink on paper, from the published zip archives or folders."""
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="Omniglot",
-        licence="MIT",
+        license="MIT",
         citation="Lake, Salakhutdinov and Tenenbaum, Human-level concept learning through probabilistic program "
         "induction, Science 350(6266):1332-1338, 2015",
         homepage="https://github.com/brendenlake/omniglot",
@@ -77,57 +77,57 @@ class Omniglot(TaskSource):
             description="multiples of 90 degrees: none; per class and episode, in all splits (MAML); "
             "or as classes of their own in training only (Reptile)",
         )
-        ink: Literal[0, 1] = Field(1, description="value of ink; the paper has the other (Reptile's code has ink 0)")
+        polarity: Literal[0, 1] = Field(1, description="value of ink; the paper has the other (Reptile's code has 0)")
 
     options: Options
     drawings_hash: str
     """SHA-256 over class names, file names and pixels as published: equal for archives and folders."""
 
     @classmethod
-    def look(cls, options: Omniglot.Options, places: DataPlaces) -> Finding | None:
+    def look(cls, options: Omniglot.Options, places: DataPaths) -> LocalCopy | None:
         files = find_files(places)
         if files is None:
             return None
         sizes = list(Counter(name.rpartition("/")[0] for half in files.halves for name in half.drawings()).values())
-        return Finding(
+        return LocalCopy(
             files.origin,
             str(files.background.path.parent),
             f"{sum(sizes):,} drawings of {len(sizes):,} characters",
             what_is_missing(sizes),
-            prepared_images(_prepared_at(places, files)) is not None,
+            load_cached_images(_prepared_at(places, files)) is not None,
         )
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         """Find the files (or download them), prepare them once, and split the characters.
 
         Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
         """
         files = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
         self.origin = files.origin
-        packed = packed_images(_prepared_at(self.places, files), lambda: prepare(files, self.places.progress))
+        packed = cached_images(_prepared_at(self.places, files), lambda: prepare(files, self.places.progress))
         self.subset = what_is_missing(np.diff(packed.offsets).tolist())
         self.drawings_hash = packed.facts[CONTENT_HASH]
-        if self.options.ink == 0:
+        if self.options.polarity == 0:
             packed = replace(packed, images=255 - packed.images, hashes=None, mapped=None)
         classes = self._split(packed)
         return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
 
-    def picture_format(self) -> PictureFormat:
-        return PictureFormat(SIDE, 1, ink=self.options.ink)
+    def image_format(self) -> ImageFormat:
+        return ImageFormat(SIDE, 1, polarity=self.options.polarity)
 
-    def _split(self, packed: PackedImages) -> Classes:
+    def _split(self, packed: CachedImages) -> Classes:
         if self.options.split == "random":
             return split_randomly(packed.class_names)
         return split_by_alphabet(packed.class_names, json.loads(packed.facts[EVALUATION]))
 
-    def _pool(self, packed: PackedImages, split: str) -> ClassPool:
+    def _pool(self, packed: CachedImages, split: str) -> ImageSplit:
         rotations = self.options.rotations
         if rotations == "classes" and split != "train":
             rotations = "none"
-        return ClassPool.of(packed, rotations)
+        return ImageSplit.of(packed, rotations)
 
 
-def _prepared_at(places: DataPlaces, files: OmniglotFiles) -> Path:
+def _prepared_at(places: DataPaths, files: OmniglotFiles) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
     return places.cache / f"omniglot-{key}.safetensors"
 
@@ -181,7 +181,7 @@ def what_is_missing(sizes: Sequence[int]) -> str | None:
     return ", ".join(found) or None
 
 
-def _missing(places: DataPlaces, why: str) -> MissingDataError:
+def _missing(places: DataPaths, why: str) -> MissingDataError:
     looked = ", ".join(f"'{path}' ({reason})" for reason, path in places_to_look(places))
     return MissingDataError(
         f"Omniglot was not found in {looked}, and {why}: name the folder that holds images_background.zip and "

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 from mamlbench.errors import DataError, some
 from mamlbench_plugins.datasets.downloads import places_to_look
 
@@ -173,7 +173,7 @@ class OmniglotFiles:
         return hashlib.sha256("\n\n".join(half.fingerprint() for half in self.halves).encode()).hexdigest()
 
 
-def find_files(places: DataPlaces) -> OmniglotFiles | None:
+def find_files(places: DataPaths) -> OmniglotFiles | None:
     """Return both halves from the first place that has them, or None.
 
     Raises DataError where a place has one half only, or may not be read.

@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 
 from mamlbench.api import (
     SPLITS,
-    DataPlaces,
+    DataPaths,
+    Dataset,
+    DatasetInfo,
     EpisodeBatch,
     Examples,
-    Finding,
     Keys,
-    Problem,
+    LocalCopy,
+    Objective,
     Regression,
-    SourceInfo,
-    TaskPool,
-    TaskSource,
-    mix,
+    TaskSplit,
+    hash64,
     uniform,
 )
 from mamlbench.errors import ConfigError
@@ -49,7 +49,7 @@ def _between(ends: tuple[float, float], chance: Floats) -> Floats:
     return ends[0] + (ends[1] - ends[0]) * chance
 
 
-class WavePool(TaskPool):
+class WavePool(TaskSplit):
     """One split: all waves of a family. Splits meet different waves because their episodes have different keys."""
 
     def __init__(self, waves: Waves, split: str, device: torch.device | None = None) -> None:
@@ -66,19 +66,19 @@ class WavePool(TaskPool):
         """
         if ways != 1:
             raise ConfigError(f"{ways} ways were asked for, and a regression task has no classes: use 1.")
-        x = _between(self.waves.x, uniform(mix(keys, 1)[:, None], np.arange(shots + queries)))  # [T, K + Q]
-        examples = self._examples(x, self.waves.y(x, mix(keys, 0)[:, None]))
+        x = _between(self.waves.x, uniform(hash64(keys, 1)[:, None], np.arange(shots + queries)))  # [T, K + Q]
+        examples = self._examples(x, self.waves.y(x, hash64(keys, 0)[:, None]))
         return EpisodeBatch(
             support=Examples(examples.x[:, :shots], examples.y[:, :shots]),
             query=Examples(examples.x[:, shots:], examples.y[:, shots:]),
-            keys=torch.from_numpy(mix(keys, 3).view(np.int64)),
+            keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
         )
 
-    def labelled(self, key: np.uint64, count: int) -> Examples:
+    def labeled(self, key: np.uint64, count: int) -> Examples:
         """Points of ``count`` waves, one of each: x and y float32 ``[count, 1]``."""
-        draws = mix(key, np.arange(count))  # [count]
-        x = _between(self.waves.x, uniform(mix(draws, 1), 0))
-        return self._examples(x, self.waves.y(x, mix(draws, 0)))
+        draws = hash64(key, np.arange(count))  # [count]
+        x = _between(self.waves.x, uniform(hash64(draws, 1), 0))
+        return self._examples(x, self.waves.y(x, hash64(draws, 0)))
 
     def to(self, device: torch.device) -> WavePool:
         return WavePool(self.waves, self.split, device)
@@ -88,7 +88,7 @@ class WavePool(TaskPool):
         return (1,)
 
     @property
-    def problem(self) -> Problem:
+    def objective(self) -> Objective:
         """The value at x, whatever the wave: the best answer is the mean over the family."""
         return Regression(1)
 
@@ -100,12 +100,12 @@ class WavePool(TaskPool):
         )
 
 
-class Sinusoid(TaskSource):
+class Sinusoid(Dataset):
     """Sine waves of random amplitude and phase; needs no files."""
 
-    info = SourceInfo(
+    info = DatasetInfo(
         title="Sinusoid regression",
-        licence="made on the spot (no data)",
+        license="made on the spot (no data)",
         citation="Finn, Abbeel and Levine, Model-Agnostic Meta-Learning, ICML 2017, section 5.1",
         homepage="https://arxiv.org/abs/1703.03400",
     )
@@ -113,13 +113,13 @@ class Sinusoid(TaskSource):
     kind: ClassVar[Literal["classification", "regression"]] = "regression"
 
     @classmethod
-    def look(cls, options: Any, places: DataPlaces) -> Finding:
-        return Finding("computed", amount="any number of waves", prepared=True)
+    def look(cls, options: Any, places: DataPaths) -> LocalCopy:
+        return LocalCopy("computed", amount="any number of waves", prepared=True)
 
-    def load(self) -> Mapping[str, TaskPool]:
+    def load(self) -> Mapping[str, TaskSplit]:
         self.origin = "computed"
         return {split: WavePool(Waves(), split) for split in SPLITS}
 
-    def problem(self, ways: int) -> Problem:
+    def objective(self, ways: int) -> Objective:
         """Mean squared error of one value, whatever ``ways`` says."""
         return Regression(1)

@@ -1,7 +1,7 @@
 """Built-in launchers."""
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import Register
+from mamlbench.plugin.hookspecs import Register
 
 
 @hookimpl

@@ -37,17 +37,17 @@ class Processes(Launcher):
     class Options(Options):
         """Options of the processes."""
 
-        at_once: int = Field(
+        max_parallel: int = Field(
             1, ge=1, description="runs at a time; more than one share the machine, and their records say so"
         )
 
     def launch(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, Outcome]]:
-        at_once = min(self.options.at_once, len(jobs))
+        max_parallel = min(self.options.max_parallel, len(jobs))
         waiting, running = deque(jobs), dict[Connection, _Worker]()
         try:
             while waiting or running:
-                while waiting and len(running) < at_once:
-                    worker = _Worker.start(waiting.popleft(), at_once)
+                while waiting and len(running) < max_parallel:
+                    worker = _Worker.start(waiting.popleft(), max_parallel)
                     running[worker.connection] = worker
                 for job, outcome in _listen(running, emit):
                     yield job, outcome
@@ -75,11 +75,11 @@ class _Worker:
     connection: Connection
 
     @classmethod
-    def start(cls, job: Job, at_once: int) -> _Worker:
+    def start(cls, job: Job, max_parallel: int) -> _Worker:
         context = multiprocessing.get_context("spawn")  # a forked torch would share its thread pools
         ours, theirs = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
-        process = context.Process(target=_work, args=(job, at_once, theirs), name=name)
+        process = context.Process(target=_work, args=(job, max_parallel, theirs), name=name)
         process.start()
         theirs.close()
         return cls(job, process, ours)
@@ -107,7 +107,7 @@ class _Worker:
 
 def _listen(
     running: dict[Connection, _Worker], emit: Emit, seconds: float | None = None
-) -> Iterator[tuple[Job, Outcome]]:  # fmt: skip
+) -> Iterator[tuple[Job, Outcome]]:
     """Wait until some worker says something, no longer than ``seconds``; yield the jobs that have ended by that."""
     for ready in wait(list(running), seconds):
         connection = cast(Connection, ready)
@@ -121,7 +121,7 @@ def _listen(
 
 def _listen_until_all_ended(
     running: dict[Connection, _Worker], emit: Emit, seconds: float
-) -> Iterator[tuple[Job, Outcome]]:  # fmt: skip
+) -> Iterator[tuple[Job, Outcome]]:
     end = time.monotonic() + seconds
     while running and (left := end - time.monotonic()) > 0:
         yield from _listen(running, emit, left)
@@ -141,7 +141,7 @@ def _interrupt(running: dict[Connection, _Worker], emit: Emit) -> Iterator[tuple
         yield worker.job, KeyboardInterrupt()
 
 
-def _work(job: Job, at_once: int, connection: Connection) -> None:
+def _work(job: Job, max_parallel: int, connection: Connection) -> None:
     """Do one job in this fresh process; only plain data crosses the border."""
 
     def emit(hook: str, **arguments: Any) -> None:
@@ -149,7 +149,7 @@ def _work(job: Job, at_once: int, connection: Connection) -> None:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the record has been sent
     try:
-        connection.send(("record", perform(job, emit, own_process=True, runs_at_once=at_once)))
+        connection.send(("record", perform(job, emit, own_process=True, runs_at_once=max_parallel)))
     except (MamlbenchError, KeyboardInterrupt) as error:
         connection.send(("error", error))
     finally:

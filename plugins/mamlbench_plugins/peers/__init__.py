@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import KnownElsewhere, Register
+from mamlbench.plugin.hookspecs import KnownElsewhere, Register
 
 PEERS = "mamlbench_plugins.peers"
 LEARN2LEARN = "l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile", "l2l-tasks"

@@ -11,7 +11,7 @@ from mamlbench.api import Peer, PeerWork
 
 
 class Higher(Peer):
-    """The loop of its MAML example: a differentiable optimiser in a context, one task after the other."""
+    """The loop of its MAML example: a differentiable optimizer in a context, one task after the other."""
 
     package = "higher"
     call = "innerloop_ctx with torch.optim.SGD, backward() for each task"

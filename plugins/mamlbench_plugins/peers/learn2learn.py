@@ -30,7 +30,7 @@ class Learn2Learn(Peer):
         return iteration
 
     def training(self, work: PeerTraining) -> Callable[[], None]:
-        """Its Omniglot example, with the transforms of its benchmark and pictures that are in memory already."""
+        """Its Omniglot example, with the transforms of its benchmark and images that are in memory already."""
         maml, tasks, each = self._maml(work), self._tasks(work), work.shots + work.queries
         outer = torch.optim.Adam(maml.parameters(), work.outer_lr)
         adaptation = (torch.arange(work.ways)[:, None] * each + torch.arange(work.shots)).flatten()
@@ -49,17 +49,17 @@ class Learn2Learn(Peer):
 
     def _tasks(self, work: PeerTraining) -> Any:
         data = importlib.import_module("learn2learn.data")
-        pictures = data.MetaDataset(TensorDataset(work.x, work.y))
+        images = data.MetaDataset(TensorDataset(work.x, work.y))
         transforms = [
-            data.transforms.FusedNWaysKShots(pictures, n=work.ways, k=work.shots + work.queries),
-            data.transforms.LoadData(pictures),
-            data.transforms.RemapLabels(pictures),
-            data.transforms.ConsecutiveLabels(pictures),
+            data.transforms.FusedNWaysKShots(images, n=work.ways, k=work.shots + work.queries),
+            data.transforms.LoadData(images),
+            data.transforms.RemapLabels(images),
+            data.transforms.ConsecutiveLabels(images),
         ]
         if work.rotations:
             turns = importlib.import_module("learn2learn.vision.transforms")
-            transforms.append(turns.RandomClassRotation(pictures, [0.0, 90.0, 180.0, 270.0]))
-        return data.Taskset(pictures, task_transforms=transforms)
+            transforms.append(turns.RandomClassRotation(images, [0.0, 90.0, 180.0, 270.0]))
+        return data.Taskset(images, task_transforms=transforms)
 
     def _maml(self, work: PeerWork | PeerTraining) -> Any:
         algorithms = importlib.import_module("learn2learn.algorithms")

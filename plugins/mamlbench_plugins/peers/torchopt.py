@@ -22,13 +22,13 @@ class TorchOpt(Peer):
 
         def iteration() -> None:
             work.network.zero_grad()
-            network, optimiser = (torchopt.extract_state_dict(each, by="reference") for each in (work.network, inner))
+            network, optimizer = (torchopt.extract_state_dict(each, by="reference") for each in (work.network, inner))
             for task in range(work.batch.tasks):
                 support, query = ((part.x[task], part.y[task]) for part in (work.batch.support, work.batch.query))
                 for _ in range(work.steps):
                     inner.step(work.loss(work.network(support[0]), support[1]))
                 work.loss(work.network(query[0]), query[1]).backward()  # type: ignore[no-untyped-call]
                 torchopt.recover_state_dict(work.network, network)
-                torchopt.recover_state_dict(inner, optimiser)
+                torchopt.recover_state_dict(inner, optimizer)
 
         return iteration

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from mamlbench import hookimpl
-from mamlbench.plugin.spec import RegisterPublished
+from mamlbench.plugin.hookspecs import RegisterPublished
 
 
 @hookimpl

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from mamlbench.api import Options, TaskSampler, draw, seed_key
+from mamlbench.api import Options, TaskSampler, sample_without_replacement, seed_key
 
 
 class FixedPool(TaskSampler):
@@ -22,5 +22,8 @@ class FixedPool(TaskSampler):
         if split != "train":
             return index
         tasks = self.options.tasks
-        orders = {int(r): draw(np.asarray(seed_key("round", r)), tasks, tasks) for r in np.unique(index // tasks)}
+        orders = {
+            int(r): sample_without_replacement(np.asarray(seed_key("round", r)), tasks, tasks)
+            for r in np.unique(index // tasks)
+        }
         return np.array([orders[int(i // tasks)][i % tasks] for i in index])

@@ -9,13 +9,13 @@ from mamlbench.errors import ConfigError
 from mamlbench_plugins.backbones.mlp import MLP
 
 
-def labelled(count=10, classes=7):
+def labeled(count=10, classes=7):
     x = torch.rand(count, 1, 14, 14, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     return Examples(x, torch.arange(count) % classes)
 
 
 def test_scores_are_cosines(make_algorithm):
-    algorithm, x = make_algorithm("baseline++", temperature=3.0), labelled().x
+    algorithm, x = make_algorithm("baseline++", temperature=3.0), labeled().x
     scores = algorithm.pooled_model(algorithm.meta, x)
     features, weight = algorithm.pooled_model.features(algorithm.meta, x), algorithm.meta["head.weight"]
     by_hand = torch.stack([torch.cosine_similarity(f[None], weight) for f in features])
@@ -25,11 +25,11 @@ def test_scores_are_cosines(make_algorithm):
 
 
 def test_direction_is_the_gradient_of_the_pooled_loss(make_algorithm):
-    algorithm, batch = make_algorithm("baseline++"), labelled()
+    algorithm, batch = make_algorithm("baseline++"), labeled()
     weights = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
     loss = nn.functional.cross_entropy(algorithm.pooled_model(weights, batch.x), batch.y)
     reference = torch.autograd.grad(loss, list(weights.values()))
-    for gradient, expected in zip(algorithm.direction(batch).mean.values(), reference, strict=True):
+    for gradient, expected in zip(algorithm.compute_update(batch).mean.values(), reference, strict=True):
         torch.testing.assert_close(gradient, expected)
 
 
@@ -53,7 +53,7 @@ def test_fine_tuning_equals_torch_sgd_on_the_head_alone(make_algorithm, make_bat
 def test_the_factor_is_that_of_the_published_code(make_algorithm):
     few, many = (
         make_algorithm("baseline++"),
-        make_algorithm("baseline++", pooled=type(make_algorithm("maml").problem)(201)),
+        make_algorithm("baseline++", pooled=type(make_algorithm("maml").objective)(201)),
     )
     assert few.pooled_model.network.head.factor == few.model.network.head.factor == 2
     assert (many.pooled_model.network.head.factor, many.model.network.head.factor) == (10, 2)
@@ -62,4 +62,4 @@ def test_the_factor_is_that_of_the_published_code(make_algorithm):
 def test_regression_is_refused_with_a_way_out(make_algorithm):
     mlp = MLP(MLP.Options(hidden=(4,), norm=False))
     with pytest.raises(ConfigError, match="cannot be run on regression; try pretrain"):
-        make_algorithm("baseline++", backbone=mlp, shape=(1,), problem=Regression(), pooled=Regression())
+        make_algorithm("baseline++", backbone=mlp, shape=(1,), objective=Regression(), pooled=Regression())

@@ -15,7 +15,7 @@ NAMES = [*EPISODIC, "pretrain", "baseline++"]
 
 
 def training_batch(algorithm, make_batch):
-    if algorithm.feeds_on == "episodes":
+    if algorithm.trains_on == "episodes":
         return make_batch()
     batch = make_batch(tasks=3)
     return Examples(batch.support.x.flatten(0, 1), torch.arange(18) % 7)
@@ -25,7 +25,7 @@ def training_batch(algorithm, make_batch):
 def test_direction_and_adaptation_change_nothing(make_algorithm, make_batch, name):
     algorithm, batch = make_algorithm(name), make_batch()
     before = {key: value.clone() for key, value in algorithm.state().items()}
-    algorithm.direction(training_batch(algorithm, make_batch))
+    algorithm.compute_update(training_batch(algorithm, make_batch))
     algorithm.adapt(batch.support, batch.keys)
     after = algorithm.state()
     assert before.keys() == after.keys()
@@ -37,11 +37,11 @@ def test_state_round_trips_bit_for_bit(make_algorithm, make_batch, name):
     first, second = make_algorithm(name), make_algorithm(name)
     batch = training_batch(first, make_batch)
     for _ in range(3):
-        first.apply(first.direction(batch))
+        first.apply(first.compute_update(batch))
     second.load_state({key: value.clone() for key, value in first.state().items()})
     for algorithm in (first, second):
         for _ in range(2):
-            algorithm.apply(algorithm.direction(batch))
+            algorithm.apply(algorithm.compute_update(batch))
     ours, theirs = first.state(), second.state()
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
@@ -54,7 +54,7 @@ def test_training_lowers_the_loss_on_one_batch(make_algorithm, make_batch, name)
     batch = training_batch(algorithm, make_batch)
     losses = []
     for _ in range(30):
-        direction = algorithm.direction(batch)
+        direction = algorithm.compute_update(batch)
         losses.append(float(direction.loss) / direction.count)
         algorithm.apply(direction)
     assert losses[-1] < 0.8 * losses[0]
@@ -64,9 +64,9 @@ def test_training_lowers_the_loss_on_one_batch(make_algorithm, make_batch, name)
 def test_directions_of_halves_add_up(make_algorithm, make_batch, name):
     algorithm = make_algorithm(name)
     batch = training_batch(algorithm, make_batch)
-    whole = algorithm.direction(batch)
+    whole = algorithm.compute_update(batch)
     halves = [
-        algorithm.direction(type(batch)(*(type(part)(*(t[s] for t in part)) for part in batch[:2]), batch.keys[s]))
+        algorithm.compute_update(type(batch)(*(type(part)(*(t[s] for t in part)) for part in batch[:2]), batch.keys[s]))
         for s in (slice(0, 2), slice(2, 4))
     ]
     added = halves[0] + halves[1]
@@ -100,7 +100,7 @@ def test_it_can_be_read_beside_its_paper(name):
 def test_the_command_line_runs_it(tmp_path, toy_plugin, name):
     arguments = ["run", "--algo", name, "--plugin", str(toy_plugin), "--results-dir", str(tmp_path), "--dataset", "toy"]
     tiny = ["--ways", "3", "--test-episodes", "20", "--validation-episodes", "10", "--iterations", "4"]
-    assert main([*arguments, *tiny, "--meta-batch", "4", "-o", "backbone.width=8", "-q"]) == 0
+    assert main([*arguments, *tiny, "--meta-batch-size", "4", "-o", "backbone.width=8", "-q"]) == 0
     (path,) = tmp_path.glob("*.json")
     record = read_record(path)
     assert record.status == "finished" and record.engine["name"] == "vmap", record.engine

@@ -31,7 +31,7 @@ def quadratic_batch():
 
 def make_quadratic(make_algorithm, engine=None, **given):
     small = {"backbone": Linear(Options()), "shape": (WIDTH,), "problem": Regression(), "pooled": Regression()}
-    return make_algorithm("imaml", engine, strength=STRENGTH, **small, **given)
+    return make_algorithm("imaml", engine, prox_strength=STRENGTH, **small, **given)
 
 
 def exact(theta, support, query):
@@ -63,22 +63,26 @@ def test_the_implicit_gradient_is_exact_on_a_quadratic(make_algorithm, engine):
         _, gradient, loss = exact(flat(algorithm.meta), *parts)
         expected += gradient
         losses += float(loss)
-    direction = algorithm.direction(batch)
+    direction = algorithm.compute_update(batch)
     torch.testing.assert_close(flat(direction.sums), expected, rtol=1e-8, atol=1e-10)
     assert float(direction.loss) == pytest.approx(losses, rel=1e-9)
 
 
 def test_more_conjugate_gradient_iterations_come_nearer(make_algorithm):
     batch = quadratic_batch()
-    reference = flat(make_quadratic(make_algorithm, inner_lr=0.2, cg_steps=WIDTH + 1).direction(batch).sums)
+    reference = flat(make_quadratic(make_algorithm, inner_lr=0.2, cg_steps=WIDTH + 1).compute_update(batch).sums)
     errors = [
-        float((flat(make_quadratic(make_algorithm, inner_lr=0.2, cg_steps=n).direction(batch).sums) - reference).norm())
+        float(
+            (
+                flat(make_quadratic(make_algorithm, inner_lr=0.2, cg_steps=n).compute_update(batch).sums) - reference
+            ).norm()
+        )
         for n in (1, 2, 3)
     ]
     assert errors[0] > errors[1] > errors[2] > 0
 
 
-def test_adaptation_goes_to_the_solution_near_the_initialisation(make_algorithm):
+def test_adaptation_goes_to_the_solution_near_the_initialization(make_algorithm):
     algorithm, batch = make_quadratic(make_algorithm, inner_lr=0.2, test_steps=400), quadratic_batch()
     states = algorithm.adapt(batch.support, batch.keys).states
     for task in range(TASKS):
@@ -90,7 +94,7 @@ def test_adaptation_goes_to_the_solution_near_the_initialisation(make_algorithm)
 
 def test_the_engines_agree_on_a_network(make_algorithm, make_batch):
     directions = [
-        make_algorithm("imaml", engine, train_steps=3).direction(make_batch())
+        make_algorithm("imaml", engine, train_steps=3).compute_update(make_batch())
         for engine in (LoopEngine(), VmapEngine())
     ]
     for name, value in directions[0].sums.items():

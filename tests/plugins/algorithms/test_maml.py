@@ -28,14 +28,14 @@ def test_batch_norm_is_adapted_only_where_asked(make_algorithm, make_batch, adap
 
 def test_the_batch_norm_bias_is_meta_learned_either_way(make_algorithm, make_batch):
     algorithm = make_algorithm("maml")
-    sums = algorithm.direction(make_batch()).sums
+    sums = algorithm.compute_update(make_batch()).sums
     assert all(float(sums[name].abs().max()) > 0 for name in algorithm.model.norm_names)
 
 
 def test_clip_bounds_each_element_of_the_mean_gradient(make_algorithm, make_batch):
     algorithm = make_algorithm("maml", clip=1e-4, outer_optimizer="sgd", outer_lr=1.0)
     before = {name: value.clone() for name, value in algorithm.meta.items()}
-    algorithm.apply(algorithm.direction(make_batch()))
+    algorithm.apply(algorithm.compute_update(make_batch()))
     moves = torch.cat([(before[name] - value).abs().flatten() for name, value in algorithm.meta.items()])
     assert float(moves.max()) == pytest.approx(1e-4)
     assert float(moves.min()) < 1e-4

@@ -8,7 +8,13 @@ from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench_plugins.algorithms.maml_plus_plus import weights
 from mamlbench_plugins.backbones.conv4 import StridedConv4
 
-PLAIN = {"learned_rates": False, "per_step_norm": False, "multi_step": 0.0, "first_order": 0.0, "inner_lr": 0.3}
+PLAIN = {
+    "learned_rates": False,
+    "per_step_norm": False,
+    "multi_step_fraction": 0.0,
+    "first_order": 0.0,
+    "inner_lr": 0.3,
+}
 ENGINES = [LoopEngine(), VmapEngine()]
 
 
@@ -23,8 +29,8 @@ def assert_same(ours, reference, names):
 @pytest.mark.parametrize("reference", ["maml", "fomaml"])
 def test_without_extras_it_is_maml(make_algorithm, make_batch, engine, steps, reference):
     given = {**PLAIN, "train_steps": steps, "first_order": float(reference == "fomaml")}
-    ours = make_algorithm("maml++", engine, **given).direction(make_batch())
-    other = make_algorithm(reference, engine, train_steps=steps, inner_lr=0.3).direction(make_batch())
+    ours = make_algorithm("maml++", engine, **given).compute_update(make_batch())
+    other = make_algorithm(reference, engine, train_steps=steps, inner_lr=0.3).compute_update(make_batch())
     assert float(ours.loss) == pytest.approx(float(other.loss), rel=1e-10)
     assert ours.sums.keys() == other.sums.keys()
     assert_same(ours.sums, other.sums, other.sums)
@@ -32,17 +38,19 @@ def test_without_extras_it_is_maml(make_algorithm, make_batch, engine, steps, re
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_with_one_step_the_per_step_parameters_are_mamls(make_algorithm, make_batch, engine):
-    given = {**PLAIN, "train_steps": 1, "per_step_norm": True, "learned_rates": True, "multi_step": 0.5}
-    ours = make_algorithm("maml++", engine, **given).direction(make_batch())
-    other = make_algorithm("maml", engine, train_steps=1, inner_lr=0.3).direction(make_batch())
+    given = {**PLAIN, "train_steps": 1, "per_step_norm": True, "learned_rates": True, "multi_step_fraction": 0.5}
+    ours = make_algorithm("maml++", engine, **given).compute_update(make_batch())
+    other = make_algorithm("maml", engine, train_steps=1, inner_lr=0.3).compute_update(make_batch())
     sums = {name: value.reshape(other.sums[name].shape) for name, value in ours.sums.items() if name in other.sums}
     assert_same(sums, other.sums, other.sums)
 
 
 def test_equal_rates_and_norms_of_each_step_share_out_mamls_gradient(make_algorithm, make_batch):
     """The gradient by a shared batch-norm bias is the sum of those by each step's own."""
-    ours = make_algorithm("maml++", **{**PLAIN, "train_steps": 3, "per_step_norm": True}).direction(make_batch()).sums
-    other = make_algorithm("maml", train_steps=3, inner_lr=0.3).direction(make_batch()).sums
+    ours = (
+        make_algorithm("maml++", **{**PLAIN, "train_steps": 3, "per_step_norm": True}).compute_update(make_batch()).sums
+    )
+    other = make_algorithm("maml", train_steps=3, inner_lr=0.3).compute_update(make_batch()).sums
     biases = make_algorithm("maml").model.norm_names
     assert_same({name: v.sum(0) if name in biases else v for name, v in ours.items()}, other, other)
     assert all(bool((ours[name].abs().amax(1) > 0).all()) for name in biases), "every step's own is used"
@@ -54,7 +62,7 @@ def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_ord
     """Second order: central differences. First order, one step: −⟨support slope, query slope⟩ for each tensor."""
     given = {**PLAIN, "learned_rates": True, "first_order": first_order, "train_steps": 1 if first_order else 2}
     algorithm, batch = make_algorithm("maml++", engine, **given), make_batch(tasks=1)
-    sums = algorithm.direction(batch).sums
+    sums = algorithm.compute_update(batch).sums
     if first_order:
         support, query = (Examples(part.x[0], part.y[0]) for part in (batch.support, batch.query))
         plain = make_algorithm("maml", inner_lr=0.3)
@@ -69,7 +77,7 @@ def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_ord
             losses = []
             for sign in (1, -1):
                 algorithm.meta["rate.head.weight"][place] += sign * h
-                losses.append(float(algorithm.direction(batch).loss))
+                losses.append(float(algorithm.compute_update(batch).loss))
                 algorithm.meta["rate.head.weight"][place] -= sign * h
             expected = (losses[0] - losses[1]) / (2 * h)
             assert float(sums["rate.head.weight"][place]) == pytest.approx(expected, rel=1e-4)
@@ -77,9 +85,11 @@ def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_ord
 
 def test_multi_step_loss_is_the_weighted_sum_after_each_step(make_algorithm, make_batch):
     batch = make_batch(tasks=1)
-    ours = float(make_algorithm("maml++", **{**PLAIN, "train_steps": 3, "multi_step": 1.0}).direction(batch).loss)
+    ours = float(
+        make_algorithm("maml++", **{**PLAIN, "train_steps": 3, "multi_step_fraction": 1.0}).compute_update(batch).loss
+    )
     after = [
-        float(make_algorithm("maml", train_steps=steps, inner_lr=0.3).direction(batch).loss) for steps in (1, 2, 3)
+        float(make_algorithm("maml", train_steps=steps, inner_lr=0.3).compute_update(batch).loss) for steps in (1, 2, 3)
     ]
     assert ours == pytest.approx(sum(after) / 3, rel=1e-10)
 
@@ -98,10 +108,11 @@ def test_phases_follow_the_iterations(make_algorithm, make_batch):
     """Of ten iterations three of first order: the fourth direction is of second order, as its state says."""
     given = {**PLAIN, "train_steps": 2, "outer_lr": 1e-9}
     algorithm = make_algorithm("maml++", iterations=10, **{**given, "first_order": 0.25})
-    first, second = (make_algorithm(name, train_steps=2, inner_lr=0.3).direction(make_batch()) for name in
-                     ("fomaml", "maml"))  # fmt: skip
+    first, second = (
+        make_algorithm(name, train_steps=2, inner_lr=0.3).compute_update(make_batch()) for name in ("fomaml", "maml")
+    )
     for iteration in range(5):
-        direction = algorithm.direction(make_batch())
+        direction = algorithm.compute_update(make_batch())
         expected = first if iteration < 3 else second
         for name, value in expected.sums.items():
             torch.testing.assert_close(direction.sums[name], value, rtol=1e-5, atol=1e-6)

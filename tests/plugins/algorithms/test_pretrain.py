@@ -1,27 +1,27 @@
-"""Pretraining and fine-tuning against torch's own optimisers."""
+"""Pretraining and fine-tuning against torch's own optimizers."""
 
 import pytest
 import torch
 from torch import nn
 from torch.func import functional_call
 
-from mamlbench.api import Examples, Learner, Regression
+from mamlbench.api import AdaptedTasks, Examples, Regression
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench_plugins.backbones.mlp import MLP
 
 
-def labelled(count=10, classes=7):
+def labeled(count=10, classes=7):
     generator = torch.Generator().manual_seed(3)
     x = torch.rand(count, 1, 14, 14, generator=generator, dtype=torch.float64)
     return Examples(x, torch.arange(count) % classes)
 
 
 def test_direction_is_the_gradient_of_the_pooled_loss(make_algorithm):
-    algorithm, batch = make_algorithm("pretrain"), labelled()
+    algorithm, batch = make_algorithm("pretrain"), labeled()
     weights = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
     loss = nn.functional.cross_entropy(functional_call(algorithm.pooled_model.network, weights, (batch.x,)), batch.y)
     reference = torch.autograd.grad(loss, list(weights.values()))
-    direction = algorithm.direction(batch)
+    direction = algorithm.compute_update(batch)
     assert float(direction.loss) / direction.count == pytest.approx(float(loss.detach()))
     for gradient, expected in zip(direction.mean.values(), reference, strict=True):
         torch.testing.assert_close(gradient, expected)
@@ -69,7 +69,7 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
         "pretrain",
         backbone=mlp,
         shape=(1,),
-        problem=Regression(),
+        objective=Regression(),
         pooled=Regression(),
         test_steps=100,
         finetune_lr=0.1,
@@ -79,7 +79,7 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
     x = torch.linspace(-1, 1, 5, dtype=torch.float64).view(1, 5, 1)
     support = Examples(x, 2 * x)
     losses = [
-        float(algorithm.problem.score(learner.predict(x, "transductive"), support.y))
+        float(algorithm.objective.score(learner.predict(x, "transductive"), support.y))
         for learner in algorithm.adaptation(support, torch.zeros(1, dtype=torch.int64))
     ]
     states = algorithm.adapt(support, torch.zeros(1, dtype=torch.int64)).states
@@ -95,9 +95,10 @@ def test_shared_query_features_change_no_answer(make_algorithm, make_batch, name
     for learner in algorithm.adaptation(batch.support, batch.keys):
         torch.testing.assert_close(
             learner.predict(batch.query.x, mode),
-            Learner(algorithm, learner.states, batch.support).predict(batch.query.x, mode),
-            rtol=1e-9, atol=1e-11,
-        )  # fmt: skip
+            AdaptedTasks(algorithm, learner.states, batch.support).predict(batch.query.x, mode),
+            rtol=1e-9,
+            atol=1e-11,
+        )
 
 
 def test_query_features_are_computed_once_for_all_steps(make_algorithm, make_batch, monkeypatch):
@@ -119,4 +120,4 @@ def test_query_features_are_computed_once_for_all_steps(make_algorithm, make_bat
 def test_batch_norm_in_a_head_keeps_the_plain_way(make_algorithm, make_batch):
     algorithm, batch = make_algorithm("pretrain", test_steps=1), make_batch(tasks=2)
     algorithm.model.norm_names = frozenset({"head.bias"})
-    assert {type(learner) for learner in algorithm.adaptation(batch.support, batch.keys)} == {Learner}
+    assert {type(learner) for learner in algorithm.adaptation(batch.support, batch.keys)} == {AdaptedTasks}

@@ -39,7 +39,7 @@ def test_the_loss_is_the_softmax_of_negative_squared_distances(make_algorithm, m
         loss = loss - log_p[torch.arange(6), batch.query.y[task]].mean()
     gradients = torch.autograd.grad(loss, [algorithm.meta[name] for name in names])
     algorithm.meta = {name: value.detach() for name, value in algorithm.meta.items()}
-    direction = algorithm.direction(batch)
+    direction = algorithm.compute_update(batch)
     assert float(direction.loss) == pytest.approx(float(loss.detach()), rel=1e-10)
     for name, gradient in zip(names, gradients, strict=True):
         torch.testing.assert_close(direction.sums[name], gradient, rtol=1e-9, atol=1e-12)
@@ -63,7 +63,7 @@ def test_the_head_of_the_backbone_is_not_learned(make_algorithm):
 def test_regression_is_refused_with_a_way_out(make_algorithm):
     mlp = MLP(MLP.Options(hidden=(4,), norm=False))
     with pytest.raises(ConfigError, match="cannot be run on regression; try maml"):
-        make_algorithm("protonet", backbone=mlp, shape=(1,), problem=Regression(), pooled=Regression())
+        make_algorithm("protonet", backbone=mlp, shape=(1,), objective=Regression(), pooled=Regression())
 
 
 def test_a_head_that_is_not_linear_is_refused(make_algorithm):

@@ -35,17 +35,17 @@ def reference_run(algorithm, batch, *, persistent):
 
 @pytest.mark.parametrize("moments", ["fresh", "persistent"])
 def test_direction_equals_torch_adam(make_algorithm, make_batch, moments):
-    options = {"train_steps": STEPS, "train_batch": SIZE, "inner_lr": RATE, "inner_optimizer_state": moments}
+    options = {"train_steps": STEPS, "inner_batch_size": SIZE, "inner_lr": RATE, "inner_optimizer_state": moments}
     algorithm, batch = make_algorithm("reptile", **options), make_batch(tasks=3)
     reference = reference_run(algorithm, batch, persistent=moments == "persistent")
-    direction = algorithm.direction(batch)
+    direction = algorithm.compute_update(batch)
     for name, value in direction.sums.items():
         torch.testing.assert_close(value, reference[name], rtol=1e-8, atol=1e-10)
 
 
 def test_persistent_moments_run_on_and_do_not_change_before_apply(make_algorithm, make_batch):
     algorithm = make_algorithm("reptile", train_steps=2, inner_optimizer_state="persistent")
-    direction = algorithm.direction(make_batch(tasks=3))
+    direction = algorithm.compute_update(make_batch(tasks=3))
     assert float(algorithm.moments.steps) == 0
     algorithm.apply(direction)
     assert float(algorithm.moments.steps) == 6
@@ -57,10 +57,10 @@ def test_persistent_moments_run_on_and_do_not_change_before_apply(make_algorithm
 
 
 def test_apply_interpolates_with_a_falling_step(make_algorithm, make_batch):
-    algorithm = make_algorithm("reptile", iterations=4, outer_step=0.8, train_steps=2)
+    algorithm = make_algorithm("reptile", iterations=4, outer_lr=0.8, train_steps=2)
     for expected in (0.8, 0.6, 0.4, 0.2):
         before = {name: value.clone() for name, value in algorithm.meta.items()}
-        direction = algorithm.direction(make_batch())
+        direction = algorithm.compute_update(make_batch())
         algorithm.apply(direction)
         for name, value in algorithm.meta.items():
             torch.testing.assert_close(value, before[name] + expected * direction.mean[name])

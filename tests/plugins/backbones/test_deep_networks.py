@@ -54,7 +54,7 @@ def test_resnet12_has_twelve_layers_in_four_blocks():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_alone_is_normalised_by_the_support_set(name):
+def test_an_example_alone_is_normalized_by_the_support_set(name):
     """Inductive: no query example sees another, whatever stands beside it."""
     model = Model(small(name).build((1, 16, 16), 3).double())
     parameters = model.initial_parameters()
@@ -72,7 +72,9 @@ def test_the_engines_agree_on_the_meta_gradient(make_algorithm, make_batch, name
     side = 16 if name == "resnet12" else 8
     batch = make_batch(tasks=2, ways=2, shots=2, queries=2, shape=(1, side, side))
     loop, vmap = (
-        make_algorithm("maml", engine, backbone=small(name), shape=(1, side, side), inner_lr=0.01).direction(batch).sums
+        make_algorithm("maml", engine, backbone=small(name), shape=(1, side, side), inner_lr=0.01)
+        .compute_update(batch)
+        .sums
         for engine in (LoopEngine(), VmapEngine())
     )
     for key, value in loop.items():
@@ -86,8 +88,8 @@ def test_every_batch_norm_has_a_scale_and_a_bias():
         assert layers and all(m.weight is not None for m in layers)
 
 
-def test_pictures_that_are_too_small_are_refused():
+def test_images_that_are_too_small_are_refused():
     with pytest.raises(ConfigError, match="too small for 4 poolings: use resnet18"):
         backbone("resnet12").build((1, 14, 14), 5)
-    with pytest.raises(ConfigError, match="square pictures"):
+    with pytest.raises(ConfigError, match="square images"):
         backbone("vgg16").build((40,), 5)

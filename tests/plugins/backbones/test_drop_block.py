@@ -5,16 +5,16 @@ import json
 import pytest
 import torch
 
-from mamlbench.api import DropBlock, Dropout, Model, training_noise
+from mamlbench.api import DropBlock, Dropout, Model, noise_key_scope
 from mamlbench.engine import CompiledEngine, LoopEngine, VmapEngine
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
-from mamlbench.runner import plan
-from mamlbench.runner.assemble import assemble, load_source
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.build import build_experiment, load_source
+from mamlbench.runner.plan import plan
 
 SHAPE = (1, 16, 16)
-ENGINES = [VmapEngine(), VmapEngine(chunk=1), VmapEngine(0, "recomputed"), LoopEngine("recomputed")]
+ENGINES = [VmapEngine(), VmapEngine(chunk=1), VmapEngine(0, "remat"), LoopEngine("remat")]
 METHODS = {"maml": {"inner_lr": 0.01, "train_steps": 2}, "fomaml": {"inner_lr": 0.01}, "reptile": {"train_steps": 2}}
 
 
@@ -32,8 +32,8 @@ def network(**options):
 def direction(make_algorithm, make_batch):
     def direction(name, engine, key=1):
         algorithm = make_algorithm(name, engine, backbone=resnet12(), shape=SHAPE, **METHODS[name])
-        with training_noise(key):
-            return algorithm.direction(make_batch(tasks=2, ways=2, shape=SHAPE)).sums
+        with noise_key_scope(key):
+            return algorithm.compute_update(make_batch(tasks=2, ways=2, shape=SHAPE)).sums
 
     return direction
 
@@ -51,7 +51,7 @@ def test_parameters_and_outputs_outside_training_are_those_without():
     assert with_noise.state_dict().keys() == without.state_dict().keys()
     with torch.no_grad():
         assert torch.equal(with_noise(x), without(x))
-        with training_noise(1):
+        with noise_key_scope(1):
             assert not torch.equal(with_noise(x), without(x))
 
 
@@ -93,18 +93,18 @@ def assembled(larger_toy, tmp_path):
     plugins = load_plugins([larger_toy])
 
     def assembled(rate=0.3, **given):
-        small = {"meta_batch": 2, "ways": 3, "queries": 1, "iterations": 3, "engine": "vmap", **given}
+        small = {"meta_batch_size": 2, "ways": 3, "queries": 1, "iterations": 3, "engine": "vmap", **given}
         options = {"backbone.width": 4, "backbone.drop_block": rate}
         asked = RunRequest(algorithms=("fomaml",), dataset="toy", backbone="resnet12", options=options, **small)
         (spec,) = plan(asked, plugins)
         source = load_source(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
-        return assemble(spec, plugins, source, tmp_path)
+        return build_experiment(spec, plugins, source, tmp_path)
 
     return assembled
 
 
 def sums(experiment, iteration, batch):
-    return torch.cat([value.flatten() for value in experiment.direction(iteration, batch).sums.values()])
+    return torch.cat([value.flatten() for value in experiment.compute_update(iteration, batch).sums.values()])
 
 
 def test_iteration_and_seed_decide_the_noise(assembled):
@@ -136,14 +136,37 @@ def test_what_is_checked_before_a_run_is_noisy_as_the_run_is(assembled, monkeypa
 
 
 def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
-    tiny = ["--plugin", str(larger_toy), "--dataset", "toy", "--ways", "3", "--queries", "2", "--meta-batch", "2",
-            "--iterations", "3", "--test-episodes", "10", "--validation-episodes", "5", "--backbone", "resnet12",
-            "-o", "backbone.width=4", "-o", "train_steps=1", "-q"]  # fmt: skip
+    tiny = [
+        "--plugin",
+        str(larger_toy),
+        "--dataset",
+        "toy",
+        "--ways",
+        "3",
+        "--queries",
+        "2",
+        "--meta-batch-size",
+        "2",
+        "--iterations",
+        "3",
+        "--test-episodes",
+        "10",
+        "--validation-episodes",
+        "5",
+        "--backbone",
+        "resnet12",
+        "-o",
+        "backbone.width=4",
+        "-o",
+        "train_steps=1",
+        "-q",
+    ]
 
     def run(folder, rate):
         results = tmp_path / folder
-        code, _, said = call("run", "--algo", "maml", *tiny, "-o", f"backbone.drop_block={rate}",
-                             "--results-dir", str(results))  # fmt: skip
+        code, _, said = call(
+            "run", "--algo", "maml", *tiny, "-o", f"backbone.drop_block={rate}", "--results-dir", str(results)
+        )
         assert code == ExitCode.OK, said
         (path,) = results.glob("*.json")
         record = json.loads(path.read_text())
@@ -157,6 +180,19 @@ def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
 
 @pytest.mark.parametrize("rate", ["1", "-0.1"])
 def test_a_rate_that_is_none_is_refused(call, larger_toy, rate):
-    code, _, said = call("run", "--algo", "maml", "--plugin", str(larger_toy), "--dataset", "toy", "--ways", "3",
-                         "--backbone", "resnet12", "-o", f"backbone.drop_block={rate}")  # fmt: skip
+    code, _, said = call(
+        "run",
+        "--algo",
+        "maml",
+        "--plugin",
+        str(larger_toy),
+        "--dataset",
+        "toy",
+        "--ways",
+        "3",
+        "--backbone",
+        "resnet12",
+        "-o",
+        f"backbone.drop_block={rate}",
+    )
     assert code == ExitCode.USAGE and "drop_block" in said

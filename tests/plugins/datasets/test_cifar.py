@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mamlbench.api import SPLITS, ClassPool, DataPlaces
+from mamlbench.api import SPLITS, DataPaths, ImageSplit
 from mamlbench.errors import DataError, MissingDataError
 from mamlbench_plugins.datasets import cifar, cifar_split
 from mamlbench_plugins.datasets.cifar import CIFARFS, FC100
 
 FINE = tuple(sorted(name for names in cifar_split.SUPERCLASSES.values() for name in names))
 TRAIN, TEST = 3, 1
-"""Pictures of each class in the two files."""
+"""Images of each class in the two files."""
 
 
 def content(each: int, seed: int) -> dict[str, Any]:
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(100), each))
     pixels = np.random.default_rng(seed + 1).integers(0, 256, (len(labels), 3072), np.uint8)
-    return {"filenames": [f"{n}.png" for n in labels], "fine_labels": labels.tolist(), "data": pixels,
-            "coarse_labels": [0] * len(labels), "batch_label": f"batch {seed}"}  # fmt: skip
+    return {
+        "filenames": [f"{n}.png" for n in labels],
+        "fine_labels": labels.tolist(),
+        "data": pixels,
+        "coarse_labels": [0] * len(labels),
+        "batch_label": f"batch {seed}",
+    }
 
 
 def write_folder(folder: Path, *, as_bytes: bool = False, **changed: Any) -> Path:
@@ -42,17 +47,17 @@ def write_tar(folder: Path) -> Path:
     return folder
 
 
-def places(folder: Path) -> DataPlaces:
-    return DataPlaces((("--data-dir", folder),), folder.parent / "cache", False)
+def places(folder: Path) -> DataPaths:
+    return DataPaths((("--data-dir", folder),), folder.parent / "cache", False)
 
 
 def load(kind: type[CIFARFS], folder: Path) -> CIFARFS:
     return kind(kind.Options(), places(folder))
 
 
-def pool(source: CIFARFS, split: str) -> ClassPool:
+def pool(source: CIFARFS, split: str) -> ImageSplit:
     found = source.splits[split]
-    assert isinstance(found, ClassPool)
+    assert isinstance(found, ImageSplit)
     return found
 
 
@@ -67,15 +72,17 @@ def test_the_published_splits_share_no_class_and_cover_cifar_100(published: Any,
 
 def test_fc100_splits_by_superclass() -> None:
     assert [len(each) for each in (cifar_split.FC100_TRAIN, cifar_split.FC100_VAL, cifar_split.FC100_TEST)] == [
-        12, 4, 4,
-    ]  # fmt: skip
+        12,
+        4,
+        4,
+    ]
     for names in cifar_split.SUPERCLASSES.values():
         assert len(names) == 5
         assert sum(set(names) <= set(cifar_split.FC100[split]) for split in SPLITS) == 1
 
 
 @pytest.mark.parametrize("kind", [CIFARFS, FC100])
-def test_pictures_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[CIFARFS]) -> None:
+def test_images_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[CIFARFS]) -> None:
     source = load(kind, write_folder(tmp_path / "data" / "cifar-100-python").parent)
     train, test = content(TRAIN, 0), content(TEST, 5)
     for split in SPLITS:
@@ -101,7 +108,7 @@ def test_both_splits_share_one_preparation(tmp_path: Path) -> None:
     (kept,) = (tmp_path / "cache").iterdir()
     assert kept.name.startswith("cifar100-")
     found = FC100.look(FC100.Options(), places(folder))
-    assert found is not None and found.prepared and found.amount == "400 pictures of 100 classes"
+    assert found is not None and found.prepared and found.amount == "400 images of 100 classes"
     assert found.subset == "images: train 240 of 36,000, val 80 of 12,000, test 80 of 12,000"
 
 
@@ -114,7 +121,7 @@ class Hostile:
     ("name", "changed", "said"),
     [
         ("train", {"data": np.zeros((300, 3000), np.uint8)}, "needs 'data', uint8"),
-        ("train", {"fine_labels": [0] * 299}, "a number for each picture"),
+        ("train", {"fine_labels": [0] * 299}, "a number for each image"),
         ("test", {"fine_labels": [100] * 100}, "labels from 100 to 100, and meta names 100 classes"),
         ("meta", {"fine_label_names": None}, "needs 'fine_label_names'"),
         ("test", {"data": Hostile()}, "which plain data does not need"),
@@ -148,10 +155,10 @@ def test_missing_data_names_the_places_and_why_it_was_not_downloaded(
 
     monkeypatch.setattr(cifar, "download", fail)
     with pytest.raises(MissingDataError, match=r"downloading it failed \(no network\)"):
-        CIFARFS(CIFARFS.Options(), DataPlaces((), tmp_path / "cache"))
+        CIFARFS(CIFARFS.Options(), DataPaths((), tmp_path / "cache"))
 
 
 def test_a_downloaded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar, "download", write_tar)
-    source = CIFARFS(CIFARFS.Options(), DataPlaces((), tmp_path / "cache"))
+    source = CIFARFS(CIFARFS.Options(), DataPaths((), tmp_path / "cache"))
     assert source.origin == "CIFAR-100 in an archive" and pool(source, "val").size == 16

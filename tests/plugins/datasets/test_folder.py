@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mamlbench.api import SPLITS, ClassPool, DataPlaces, mix, seed_key
+from mamlbench.api import SPLITS, DataPaths, ImageSplit, hash64, seed_key
 from mamlbench.errors import ConfigError, DamagedError, DataError, MissingDataError
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.plan import validated_options
@@ -23,14 +23,14 @@ CLASSES = {"train": ("cat", "dog", "owl"), "val": ("bee", "fly"), "test": ("elm"
 ALL = tuple(sorted(name for names in CLASSES.values() for name in names))
 
 
-def picture(name: str, size: tuple[int, int] = (20, 16)) -> Image.Image:
-    return Image.fromarray(mix(seed_key(name), np.arange(size[0] * size[1] * 3)).astype(np.uint8).reshape(*size, 3))
+def image(name: str, size: tuple[int, int] = (20, 16)) -> Image.Image:
+    return Image.fromarray(hash64(seed_key(name), np.arange(size[0] * size[1] * 3)).astype(np.uint8).reshape(*size, 3))
 
 
 def write(folder: Path, name: str, count: int = 3) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
-        picture(f"{name}{number}").save(folder / f"{number}.png")
+        image(f"{name}{number}").save(folder / f"{number}.png")
 
 
 def write_splits(folder: Path, **spelled: str) -> Path:
@@ -56,13 +56,13 @@ def load(folder: Path, **options: object) -> Folder:
     return Folder(Folder.Options.model_validate({"side": 16, **options}), places(folder))
 
 
-def places(folder: Path) -> DataPlaces:
-    return DataPlaces((("--data-dir", folder),), folder.parent / "cache", False)
+def places(folder: Path) -> DataPaths:
+    return DataPaths((("--data-dir", folder),), folder.parent / "cache", False)
 
 
-def pool(source: Folder, split: str) -> ClassPool:
+def pool(source: Folder, split: str) -> ImageSplit:
     found = source.splits[split]
-    assert isinstance(found, ClassPool)
+    assert isinstance(found, ImageSplit)
     return found
 
 
@@ -81,11 +81,11 @@ def test_folders_of_splits_in_every_spelling(tmp_path: Path, spelled: dict[str, 
     assert pool(source, "train").sizes.tolist() == [3, 3, 3]
 
 
-def test_a_table_splits_classes_and_pictures_are_those_of_the_files(tmp_path: Path) -> None:
+def test_a_table_splits_classes_and_images_are_those_of_the_files(tmp_path: Path) -> None:
     source = load(write_table(write_classes(tmp_path / "data")))
     assert names(source) == CLASSES and "split.csv" in source.origin
     found = pool(source, "val")
-    expected = picture("fly2").resize((16, 16), Image.Resampling.LANCZOS)
+    expected = image("fly2").resize((16, 16), Image.Resampling.LANCZOS)
     assert (found.images[int(found.rows[5])].numpy() == np.asarray(expected).transpose(2, 0, 1)).all()
     assert source.content_hash == load(write_splits(tmp_path / "splits")).content_hash
 
@@ -121,18 +121,18 @@ def test_classes_may_be_nested_and_litter_is_left_out(tmp_path: Path) -> None:
     for name in ("birds/finch", "birds/owl", "cats"):
         write(folder / "photos" / name, name)
     (folder / "photos" / "cats" / "._0.png").write_bytes(b"litter")
-    (folder / "photos" / "notes.txt").write_text("no picture")
+    (folder / "photos" / "notes.txt").write_text("no image")
     source = load(folder)
     assert sorted(name for each in names(source).values() for name in each) == ["birds/finch", "birds/owl", "cats"]
 
 
 def test_grey_size_and_fit(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
-    source = load(folder, colour=False, side=10, fit="crop")
+    source = load(folder, color=False, image_size=10, fit="crop")
     assert pool(source, "test").input_shape == (1, 10, 10)
     episode = source.splits["train"].episodes(np.array([seed_key("e")], np.uint64), 3, 1, 1)
     assert episode.support.x.shape == (1, 3, 1, 10, 10)
-    assert len({load(folder).content_hash, source.content_hash, load(folder, side=10).content_hash}) == 3
+    assert len({load(folder).content_hash, source.content_hash, load(folder, image_size=10).content_hash}) == 3
 
 
 def test_what_is_transparent_is_white(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ def test_what_is_wrong_with_a_tree_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="folders of splits and others beside them: birds"):
         load(folder)
     shutil.rmtree(folder / "birds")
-    picture("x").save(folder / "train" / "x.png")
+    image("x").save(folder / "train" / "x.png")
     with pytest.raises(DataError, match=r"outside a class's folder: train/x\.png"):
         load(folder)
     (folder / "train" / "x.png").unlink()
@@ -194,7 +194,7 @@ def test_what_is_wrong_with_a_tree_is_said(tmp_path: Path) -> None:
         load(write_splits(tmp_path / "splits"), split_file="split.csv")
 
 
-def test_too_few_classes_a_missing_table_and_no_picture(tmp_path: Path) -> None:
+def test_too_few_classes_a_missing_table_and_no_image(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write(folder / "cat", "cat")
     write(folder / "dog", "dog")
@@ -203,7 +203,7 @@ def test_too_few_classes_a_missing_table_and_no_picture(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"table of splits 'none\.csv' is neither"):
         load(folder, split_file="none.csv")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no picture\. Needed is a tree"):
+    with pytest.raises(DataError, match=r"holds no image\. Needed is a tree"):
         load(tmp_path / "empty")
 
 
@@ -212,7 +212,7 @@ def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
         load(tmp_path / "data", path="flowers")
 
 
-def test_damaged_pictures_are_all_named(tmp_path: Path) -> None:
+def test_damaged_images_are_all_named(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
     damaged = [folder / "train" / "cat" / "1.png", folder / "test" / "oak" / "2.png"]
     for path in damaged:
@@ -227,7 +227,7 @@ def test_options_of_the_command_line_are_checked() -> None:
     plugin = load_plugins().registry.load("dataset", "folder")
     with pytest.raises(ConfigError) as error:
         validated_options("dataset", plugin, "folder", {"side": "4", "fit": "squeeze", "size": "3"})
-    assert "dataset.side" in str(error.value) and "'stretch' or 'crop'" in str(error.value)
+    assert "dataset.image_size" in str(error.value) and "'stretch' or 'crop'" in str(error.value)
     assert "Did you mean 'side'?" in str(error.value)
 
 
@@ -238,7 +238,7 @@ def test_looking_decodes_nothing(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
     options = Folder.Options.model_validate({"side": 16})
     found = Folder.look(options, places(folder))
-    assert found is not None and (found.amount, found.prepared) == ("21 pictures of 7 classes", False)
+    assert found is not None and (found.amount, found.prepared) == ("21 images of 7 classes", False)
     assert not (tmp_path / "cache").exists()
     load(folder)
     found = Folder.look(options, places(folder))

@@ -24,11 +24,11 @@ def box(left: float, top: float, right: float, bottom: float) -> tuple[np.ndarra
 
 
 def test_fill_covers_pixels_by_area() -> None:
-    picture = fill(*box(2.25, 3, 5.5, 4.5), np.zeros(4, int), 1)[0] / 255
+    image = fill(*box(2.25, 3, 5.5, 4.5), np.zeros(4, int), 1)[0] / 255
     expected = np.zeros((SIDE, SIDE))
     expected[3, 2:6] = [0.75, 1, 1, 0.5]
     expected[4, 2:6] = [0.375, 0.5, 0.5, 0.25]
-    assert np.allclose(picture, expected, atol=1 / 255)
+    assert np.allclose(image, expected, atol=1 / 255)
 
 
 def test_overlap_is_ink_once_and_a_reversed_polygon_is_a_hole() -> None:
@@ -62,9 +62,9 @@ def test_missing_letter_is_a_key_error(face: Face) -> None:
         face.outline("漢")
 
 
-def test_plain_drawing_is_centred(face: Face) -> None:
-    picture = draw_plain([face.outline("H")], 20)[0]
-    rows, columns = np.flatnonzero(picture.any(1)), np.flatnonzero(picture.any(0))
+def test_plain_drawing_is_centered(face: Face) -> None:
+    image = draw_plain([face.outline("H")], 20)[0]
+    rows, columns = np.flatnonzero(image.any(1)), np.flatnonzero(image.any(0))
     assert rows[0] + rows[-1] in {SIDE - 2, SIDE - 1, SIDE}
     assert columns[0] + columns[-1] in {SIDE - 2, SIDE - 1, SIDE}
 
@@ -83,6 +83,6 @@ def test_a_drawing_hangs_on_its_key_alone(face: Face) -> None:
 
 
 def test_the_border_stays_free_however_wild_the_distortion(face: Face) -> None:
-    pictures = draw_distorted([face.outline("W")] * 200, np.arange(200, dtype=np.uint64), WILD)
-    assert pictures.any((1, 2)).all()
-    assert not pictures[:, [0, -1]].any() and not pictures[:, :, [0, -1]].any()
+    images = draw_distorted([face.outline("W")] * 200, np.arange(200, dtype=np.uint64), WILD)
+    assert images.any((1, 2)).all()
+    assert not images[:, [0, -1]].any() and not images[:, :, [0, -1]].any()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from mamlbench.api import ClassPool, DataPlaces, PackedImages, mix, seed_key
+from mamlbench.api import CachedImages, DataPaths, ImageSplit, hash64, seed_key
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets import glyphs
 from mamlbench_plugins.datasets.glyph_classes import Alphabet, read_alphabet
@@ -34,12 +34,12 @@ def source(cache: Path, alphabet: Alphabet) -> Glyphs:
 
 
 def make(cache: Path, **options: object) -> Glyphs:
-    return Glyphs(Glyphs.Options.model_validate(options), DataPlaces((), cache, allow_download=False))
+    return Glyphs(Glyphs.Options.model_validate(options), DataPaths((), cache, allow_download=False))
 
 
-def pool(source: Glyphs, split: str) -> ClassPool:
+def pool(source: Glyphs, split: str) -> ImageSplit:
     found = source.splits[split]
-    assert isinstance(found, ClassPool)
+    assert isinstance(found, ImageSplit)
     return found
 
 
@@ -79,8 +79,8 @@ def test_no_drawing_is_empty_clipped_or_a_repeat(source: Glyphs) -> None:
     assert len(np.unique(images.flatten(1).numpy(), axis=0)) > 0.999 * len(images)
 
 
-def test_nearest_neighbour_on_pixels_is_not_enough(source: Glyphs) -> None:
-    episodes = source.splits["test"].episodes(mix(seed_key("nearest neighbour"), np.arange(2000)), 5, 1, 1)
+def test_nearest_neighbor_on_pixels_is_not_enough(source: Glyphs) -> None:
+    episodes = source.splits["test"].episodes(hash64(seed_key("nearest neighbor"), np.arange(2000)), 5, 1, 1)
     distances = torch.cdist(episodes.query.x.flatten(2), episodes.support.x.flatten(2))
     accuracy = (distances.argmin(-1) == episodes.query.y).float().mean().item()
     assert 0.40 < accuracy <= 0.60
@@ -93,7 +93,7 @@ def test_content_hangs_on_the_font_files_alone(source: Glyphs) -> None:
 
 
 def test_drawn_once_then_read(source: Glyphs, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*args: object) -> PackedImages:
+    def refuse(*args: object) -> CachedImages:
         pytest.fail("drawn again")
 
     monkeypatch.setattr(glyphs, "draw_glyphs", refuse)
@@ -127,7 +127,7 @@ def test_a_class_keeps_its_drawings_when_others_go(alphabet: Alphabet) -> None:
     whole = draw_glyphs(Glyphs.Options(drawings=2), alphabet)
     expected = whole.select([whole.class_names.index(name) for name in names])
     assert torch.equal(
-        draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ClassPool.of(expected).rows]
+        draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ImageSplit.of(expected).rows]
     )
 
 

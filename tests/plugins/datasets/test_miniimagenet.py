@@ -16,7 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mamlbench.api import SPLITS, ClassPool, DataPlaces, mix, seed_key
+from mamlbench.api import SPLITS, DataPaths, ImageSplit, hash64, seed_key
 from mamlbench.errors import DamagedError, DataError
 from mamlbench_plugins.datasets.miniimagenet import MiniImageNet
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
@@ -28,9 +28,9 @@ TOY = [
 
 
 def photograph(name: str, side: int = 84) -> bytes:
-    colours = mix(seed_key(name), np.arange(7 * 7 * 3)).astype(np.uint8).reshape(7, 7, 3)
+    colors = hash64(seed_key(name), np.arange(7 * 7 * 3)).astype(np.uint8).reshape(7, 7, 3)
     file = io.BytesIO()
-    Image.fromarray(colours).resize((side, side)).save(file, "JPEG")
+    Image.fromarray(colors).resize((side, side)).save(file, "JPEG")
     return file.getvalue()
 
 
@@ -118,12 +118,12 @@ FORMS: dict[str, tuple[Callable[[Path], Path], str]] = {
 def load(folder: Path | None, cache: Path, progress: Any = None, **options: object) -> MiniImageNet:
     folders = () if folder is None else (("--data-dir", folder),)
     given = {} if progress is None else {"progress": progress}
-    return MiniImageNet(MiniImageNet.Options.model_validate(options), DataPlaces(folders, cache, False, **given))
+    return MiniImageNet(MiniImageNet.Options.model_validate(options), DataPaths(folders, cache, False, **given))
 
 
-def pool(source: MiniImageNet, split: str) -> ClassPool:
+def pool(source: MiniImageNet, split: str) -> ImageSplit:
     found = source.splits[split]
-    assert isinstance(found, ClassPool)
+    assert isinstance(found, ImageSplit)
     return found
 
 
@@ -157,7 +157,7 @@ def test_every_form_is_the_same_set(tmp_path: Path, cache: Path, reference: Mini
     assert len(list(cache.iterdir())) == 1
 
 
-def test_pictures_and_labels_are_those_of_the_files(reference: MiniImageNet) -> None:
+def test_images_and_labels_are_those_of_the_files(reference: MiniImageNet) -> None:
     for split in SPLITS:
         found = pool(reference, split)
         assert found.class_names == CLASSES[split][:4] and found.input_shape == (3, 84, 84)
@@ -184,7 +184,7 @@ def test_folders_of_something_else_are_not_taken_for_it(tmp_path: Path, toy: Pat
     assert load(other, cache).splits["train"].size == 4
 
 
-def test_larger_and_grey_pictures_are_brought_to_84_pixels_of_colour(toy: Path, cache: Path) -> None:
+def test_larger_and_grey_images_are_brought_to_84_pixels_of_color(toy: Path, cache: Path) -> None:
     split, name, file = TOY[0]
     with Image.open(io.BytesIO(photograph("large", 300))) as image:
         image.resize((300, 200)).convert("L").save(toy / split / name / file)
@@ -231,23 +231,23 @@ def test_a_class_in_two_splits_is_refused(toy: Path, cache: Path) -> None:
         load(toy, cache)
 
 
-def test_normalisation_is_that_of_the_training_pictures(toy: Path, cache: Path) -> None:
-    plain, source = load(toy, cache), load(toy, cache, normalise="channels")
+def test_normalization_is_that_of_the_training_images(toy: Path, cache: Path) -> None:
+    plain, source = load(toy, cache), load(toy, cache, normalize="channels")
     train = pool(plain, "train")
     pixels = train.images[train.rows].double() / 255
     for split in SPLITS:
-        normalisation = pool(source, split).normalisation
-        assert normalisation is not None
-        assert normalisation.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
-        assert normalisation.deviation == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
+        normalization = pool(source, split).normalization
+        assert normalization is not None
+        assert normalization.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
+        assert normalization.deviation == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
     assert source.content_hash == plain.content_hash
 
 
-def test_only_training_pictures_are_augmented(toy: Path, cache: Path) -> None:
+def test_only_training_images_are_augmented(toy: Path, cache: Path) -> None:
     source = load(toy, cache, crop=0.5, flip=True, jitter=0.2)
     assert [pool(source, split).augmentation is not None for split in SPLITS] == [True, False, False]
     plain, key = load(toy, cache), seed_key("augmented")
-    assert not torch.equal(source.splits["train"].labelled(key, 8).x, plain.splits["train"].labelled(key, 8).x)
+    assert not torch.equal(source.splits["train"].labeled(key, 8).x, plain.splits["train"].labeled(key, 8).x)
     keys = np.array([key], np.uint64)
     episode, expected = (each.splits["train"].episodes(keys, 3, 1, 1) for each in (source, plain))
     assert torch.equal(episode.query.x, expected.query.x)
@@ -256,12 +256,12 @@ def test_only_training_pictures_are_augmented(toy: Path, cache: Path) -> None:
 # ------------------------------------------------------------------------------------------- damage, preparation
 
 
-def test_all_damaged_pictures_are_named_in_every_form(tmp_path: Path, cache: Path, toy: Path) -> None:
+def test_all_damaged_images_are_named_in_every_form(tmp_path: Path, cache: Path, toy: Path) -> None:
     files = [toy / split / name / file for split, name, file in TOY[:12]]
     for number, path in enumerate(files):
         whole = path.read_bytes()
-        path.write_bytes([b"", whole[: len(whole) // 2], b"no picture"][number % 3])
-    with pytest.raises(DamagedError, match=r"^12 damaged pictures: .* and 2 more\. .*data verify") as error:
+        path.write_bytes([b"", whole[: len(whole) // 2], b"no image"][number % 3])
+    with pytest.raises(DamagedError, match=r"^12 damaged images: .* and 2 more\. .*data verify") as error:
         load(toy, cache)
     assert len(error.value.damaged) == 12
     assert all(any(str(path) in each for each in error.value.damaged) for path in files)
@@ -269,7 +269,7 @@ def test_all_damaged_pictures_are_named_in_every_form(tmp_path: Path, cache: Pat
     with tarfile.open(tmp_path / "all.tar", "w") as archive:
         archive.add(toy, "mini")
     shutil.rmtree(toy)
-    with pytest.raises(DamagedError, match=r"^12 damaged pictures: '.*all\.tar/mini/"):
+    with pytest.raises(DamagedError, match=r"^12 damaged images: '.*all\.tar/mini/"):
         load(tmp_path, cache)
 
 
@@ -316,7 +316,7 @@ def real(shared_data: Path, real_cache: Path) -> MiniImageNet:
     return load(shared_data, real_cache)
 
 
-def test_the_third_is_recognised(real: MiniImageNet) -> None:
+def test_the_third_is_recognized(real: MiniImageNet) -> None:
     assert real.origin == "class folders in archives"
     assert real.subset == "images: train 12,800 of 38,400, val 3,200 of 9,600, test 4,000 of 12,000"
     for split in SPLITS:
@@ -329,10 +329,10 @@ def test_a_second_start_takes_less_than_a_second(real: MiniImageNet, shared_data
     code = f"""
 import time, torch
 from pathlib import Path
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 start = time.perf_counter()
 from mamlbench_plugins.datasets.miniimagenet import MiniImageNet
-places = DataPlaces((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
+places = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
 assert MiniImageNet(MiniImageNet.Options(), places).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """

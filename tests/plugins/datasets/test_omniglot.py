@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mamlbench.api import SPLITS, ClassPool, DataPlaces, PackedImages, mix, seed_key
+from mamlbench.api import SPLITS, CachedImages, DataPaths, ImageSplit, hash64, seed_key
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets import omniglot, omniglot_download
 from mamlbench_plugins.datasets.omniglot import Omniglot, split_by_alphabet, split_randomly
 from mamlbench_plugins.datasets.omniglot_files import HALVES
-from mamlbench_plugins.datasets.omniglot_pictures import decode, shrink
+from mamlbench_plugins.datasets.omniglot_images import decode, shrink
 
 ALPHABETS = (("Angelic", "Braille", "Cyrillic"), ("Tengwar", "ULOG"))
 """Of the background and the evaluation half of the toy set; each has three characters with two drawings."""
@@ -35,7 +35,7 @@ TOY = {
 
 def drawing(name: str, size: tuple[int, int] = (105, 105)) -> bytes:
     """A PNG file: black noise on the left, drawn by file name, on white paper."""
-    ink = mix(seed_key(name), np.arange(size[0] * size[1])).reshape(size[::-1]) % np.uint64(3) == 0
+    ink = hash64(seed_key(name), np.arange(size[0] * size[1])).reshape(size[::-1]) % np.uint64(3) == 0
     ink[:, 60:] = False
     file = io.BytesIO()
     Image.fromarray(~ink).save(file, "PNG")
@@ -61,12 +61,12 @@ def write_archives(folder: Path, names: Iterable[str] = sorted(TOY), halves: Ite
 
 def load(folder: Path | None, cache: Path, *, allow_download: bool = False, **options: object) -> Omniglot:
     folders = () if folder is None else (("--data-dir", folder),)
-    return Omniglot(Omniglot.Options.model_validate(options), DataPlaces(folders, cache, allow_download))
+    return Omniglot(Omniglot.Options.model_validate(options), DataPaths(folders, cache, allow_download))
 
 
-def pool(source: Omniglot, split: str) -> ClassPool:
+def pool(source: Omniglot, split: str) -> ImageSplit:
     found = source.splits[split]
-    assert isinstance(found, ClassPool)
+    assert isinstance(found, ImageSplit)
     return found
 
 
@@ -96,8 +96,10 @@ def test_archives_and_folders_are_the_same_set(tmp_path: Path, toy: Path) -> Non
 
 
 def test_the_order_of_listing_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path) -> None:
-    archives = [load(write_archives(tmp_path / str(i), names), tmp_path / f"cache{i}")
-                for i, names in enumerate((sorted(TOY), sorted(TOY, reverse=True)))]  # fmt: skip
+    archives = [
+        load(write_archives(tmp_path / str(i), names), tmp_path / f"cache{i}")
+        for i, names in enumerate((sorted(TOY), sorted(TOY, reverse=True)))
+    ]
     assert archives[0].content_hash == archives[1].content_hash
     scandir = os.scandir
 
@@ -126,7 +128,7 @@ def test_the_folder_or_its_parent_may_be_named(tmp_path: Path, cache: Path, layo
 
 def test_the_first_place_that_has_it_counts(tmp_path: Path, toy: Path, cache: Path) -> None:
     (tmp_path / "empty").mkdir()
-    places = DataPlaces((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
+    places = DataPaths((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
     assert Omniglot(Omniglot.Options(), places).origin == "folders"
 
 
@@ -138,8 +140,12 @@ def test_one_half_may_be_an_archive(tmp_path: Path, toy: Path, cache: Path) -> N
 
 def test_litter_of_desktops_is_not_data(tmp_path: Path, toy: Path) -> None:
     clean = load(toy, tmp_path / "a").drawings_hash
-    litter = {f"{HALVES[0]}/Angelic/character01/._0000_01.png", f"{HALVES[0]}/Angelic/character01/Thumbs.db",
-              f"{HALVES[0]}/.git/objects/x.png", f"{HALVES[0]}/README.png"}  # fmt: skip
+    litter = {
+        f"{HALVES[0]}/Angelic/character01/._0000_01.png",
+        f"{HALVES[0]}/Angelic/character01/Thumbs.db",
+        f"{HALVES[0]}/.git/objects/x.png",
+        f"{HALVES[0]}/README.png",
+    }
     write_folders(toy, litter)
     archives = write_archives(tmp_path / "zips", sorted(TOY | litter))
     with zipfile.ZipFile(archives / f"{HALVES[0]}.zip", "a") as archive:
@@ -147,7 +153,7 @@ def test_litter_of_desktops_is_not_data(tmp_path: Path, toy: Path) -> None:
     assert load(toy, tmp_path / "b").drawings_hash == load(archives, tmp_path / "c").drawings_hash == clean
 
 
-# ------------------------------------------------------------------------------------------------------ pictures
+# ------------------------------------------------------------------------------------------------------ images
 
 
 def test_shrinking_is_pillows_lanczos() -> None:
@@ -160,7 +166,7 @@ def test_shrinking_is_pillows_lanczos() -> None:
 
 
 def test_ink_is_one_on_zero_paper_unless_asked_otherwise(tmp_path: Path, toy: Path, cache: Path) -> None:
-    bright, dark = (pool(load(toy, cache, ink=ink), "train").images for ink in (1, 0))
+    bright, dark = (pool(load(toy, cache, polarity=ink), "train").images for ink in (1, 0))
     assert bright.dtype == torch.uint8 and bright.shape[1:] == (1, 28, 28)
     assert not bright[..., 20:].any() and bright.amax() > 100
     assert torch.equal(dark, 255 - bright)
@@ -180,13 +186,13 @@ def test_drawings_saved_in_grey_are_the_same(tmp_path: Path, toy: Path) -> None:
 def test_prepared_once_for_all_options(toy: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = load(toy, cache)
 
-    def refuse(files: object) -> PackedImages:
+    def refuse(files: object) -> CachedImages:
         pytest.fail("prepared again")
 
     monkeypatch.setattr(omniglot, "prepare", refuse)
     again = load(toy, cache)
     assert (again.content_hash, again.drawings_hash) == (first.content_hash, first.drawings_hash)
-    assert load(toy, cache, split="alphabets", ink=0).subset == first.subset
+    assert load(toy, cache, split="alphabets", polarity=0).subset == first.subset
     moved = toy.rename(toy.with_name("moved"))
     assert load(moved, cache).content_hash == first.content_hash
 
@@ -245,9 +251,14 @@ def test_nothing_found_names_every_place_and_every_way_out(tmp_path: Path, cache
     with pytest.raises(DataError) as error:
         load(tmp_path, cache)
     for part in (
-        str(tmp_path), "(--data-dir)", str(cache / "downloads"), "downloading is switched off", "MAMLBENCH_DATA",
-        "data_dir in mamlbench.toml", "--dataset glyphs",
-    ):  # fmt: skip
+        str(tmp_path),
+        "(--data-dir)",
+        str(cache / "downloads"),
+        "downloading is switched off",
+        "MAMLBENCH_DATA",
+        "data_dir in mamlbench.toml",
+        "--dataset glyphs",
+    ):
         assert part in str(error.value)
     assert not cache.exists()
 
@@ -454,10 +465,10 @@ def test_a_second_start_takes_less_than_a_second(real: Omniglot, shared_data: Pa
     code = f"""
 import time, torch
 from pathlib import Path
-from mamlbench.api import DataPlaces
+from mamlbench.api import DataPaths
 start = time.perf_counter()
 from mamlbench_plugins.datasets.omniglot import Omniglot
-places = DataPlaces((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
+places = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
 assert Omniglot(Omniglot.Options(), places).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """
@@ -468,7 +479,7 @@ print(time.perf_counter() - start)
 
 @pytest.mark.parametrize("ink", [0, 1])
 def test_a_drawing_from_elsewhere_is_brought_to_the_same_form(toy: Path, cache: Path, ink: int) -> None:
-    source = load(toy, cache, ink=ink)
+    source = load(toy, cache, polarity=ink)
     name = sorted(TOY)[0]
     character = name.partition("/")[2].rpartition("/")[0]
     found = next(pool(source, split) for split in SPLITS if character in names_of(source)[split])
@@ -476,6 +487,6 @@ def test_a_drawing_from_elsewhere_is_brought_to_the_same_form(toy: Path, cache: 
     inverted = io.BytesIO()
     Image.fromarray(255 - np.asarray(Image.open(io.BytesIO(drawing(name))).convert("L"))).save(inverted, "PNG")
     for content in (drawing(name), inverted.getvalue()):
-        own = source.picture_format().decode(content)
+        own = source.image_format().decode(content)
         difference = own.astype(int) - found.images[row].numpy().astype(int)
         assert own.shape == (1, 28, 28) and np.abs(difference).max() <= 2

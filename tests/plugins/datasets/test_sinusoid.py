@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbench.api import DataPlaces, Regression, mix, seed_key
+from mamlbench.api import DataPaths, Regression, hash64, seed_key
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.datasets.sinusoid import Sinusoid, WavePool, Waves
 
-KEYS = mix(seed_key("sinusoid"), np.arange(2000))
+KEYS = hash64(seed_key("sinusoid"), np.arange(2000))
 
 
 @pytest.fixture
 def source(tmp_path: Path) -> Sinusoid:
-    return Sinusoid(Sinusoid.Options(), DataPlaces((), tmp_path, allow_download=False))
+    return Sinusoid(Sinusoid.Options(), DataPaths((), tmp_path, allow_download=False))
 
 
 @pytest.fixture
@@ -61,15 +61,15 @@ def test_more_queries_keep_the_support_and_the_first_queries(pool: WavePool) -> 
     assert torch.equal(few.query.y, many.query.y[:, :1])
 
 
-def test_labelled_points_are_of_many_waves(pool: WavePool) -> None:
+def test_labeled_points_are_of_many_waves(pool: WavePool) -> None:
     key = np.uint64(7)
-    x, y = pool.labelled(key, 4000)
+    x, y = pool.labeled(key, 4000)
     assert x.shape == y.shape == (4000, 1) and x.dtype == y.dtype == torch.float32
     assert y.abs().max() <= 5
     # Over the family the mean is 2.55 * mean(sin(x - phase)) = 2.55 * -2/pi * cos(x).
     at_zero = y[x.abs() < 0.25].mean().item()
     assert at_zero == pytest.approx(-2.55 * 2 / math.pi, abs=0.5)
-    assert torch.equal(pool.labelled(key, 10).y, y[:10])
+    assert torch.equal(pool.labeled(key, 10).y, y[:10])
 
 
 def test_a_wave_has_no_classes(pool: WavePool) -> None:
@@ -78,7 +78,7 @@ def test_a_wave_has_no_classes(pool: WavePool) -> None:
 
 
 def test_problems_are_regression(source: Sinusoid) -> None:
-    for problem in (source.problem(1), source.problem(5), source.splits["train"].problem):
+    for problem in (source.objective(1), source.objective(5), source.splits["train"].objective):
         assert isinstance(problem, Regression) and problem.outputs == 1
     assert (source.kind, source.default_backbone) == ("regression", "mlp")
 

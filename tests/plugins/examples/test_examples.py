@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mamlbench.plugin import load_plugins
-from mamlbench.runner import launch, plan, request
-from mamlbench.spec import Folders
+from mamlbench.run_spec import Folders
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan, request
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "plugins" / "examples").glob("*.py"))
@@ -22,9 +23,14 @@ def test_an_example_trains_and_is_tested(tmp_path, path):
     algorithms = tuple(name.removeprefix("algorithm ") for name in report.provides if name.startswith("algorithm "))
     assert algorithms
     asked = request(
-        algorithms=algorithms, dataset="glyphs", test_episodes=100, validation_episodes=20,
-        meta_batch=8, iterations=100, options={"backbone.width": 16},
-    )  # fmt: skip
+        algorithms=algorithms,
+        dataset="glyphs",
+        test_episodes=100,
+        validation_episodes=20,
+        meta_batch_size=8,
+        iterations=100,
+        options={"backbone.width": 16},
+    )
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
     for record in launch(plan(asked, plugins), plugins, folders):
         assert record.status == "finished", record.reason

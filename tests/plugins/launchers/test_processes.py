@@ -10,8 +10,8 @@ from mamlbench.api import Job
 from mamlbench.errors import MamlbenchError, RunFailedError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import RunRecord
-from mamlbench.runner import plan
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.plan import plan
 from mamlbench_plugins.launchers import processes
 from mamlbench_plugins.launchers.processes import Processes
 
@@ -21,7 +21,7 @@ TINY = {
     "queries": 2,
     "test_episodes": 20,
     "validation_episodes": 10,
-    "meta_batch": 4,
+    "meta_batch_size": 4,
     "engine": "vmap",
 }
 FOREVER = 100_000
@@ -38,7 +38,7 @@ def jobs(tmp_path, toy_plugin):
         for number, (name, iterations) in enumerate(wanted):
             asked = RunRequest(
                 algorithms=(name,), options={"backbone.width": 4}, iterations=iterations, seed=number, **TINY
-            )  # fmt: skip
+            )
             made += [Job(spec=spec, folders=folders, plugins=(toy_plugin,)) for spec in plan(asked, plugins)]
         return made
 

@@ -6,7 +6,7 @@ import pytest
 
 import mamlbench_plugins.published
 from mamlbench.plugin import load_plugins
-from mamlbench.plugin.published import read_file, read_published
+from mamlbench.plugin.published_numbers import read_file, read_published
 
 FILES = sorted(Path(mamlbench_plugins.published.__file__).parent.glob("*.toml"))
 REGISTRY = load_plugins().registry

@@ -10,10 +10,11 @@ from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 from mamlbench.plugin.tracking import TrackerListener
 from mamlbench.record import read_record
-from mamlbench.runner import launch, plan
-from mamlbench.spec import Folders, RunRequest
+from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan
 
-TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch": 4}
+TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch_size": 4}
 BROKEN = """
 import mamlbench
 from mamlbench.api import Tracker
@@ -54,8 +55,10 @@ def read_tensorboard(folder):
     for path in sorted(folder.iterdir(), key=lambda path: path.name.rsplit("-", 1)[1]):
         events = EventAccumulator(str(path))
         events.Reload()
-        texts = {name: events.Tensors(f"{name}/text_summary")[0].tensor_proto.string_val[0].decode()
-                 for name in ("settings", "status")}  # fmt: skip
+        texts = {
+            name: events.Tensors(f"{name}/text_summary")[0].tensor_proto.string_val[0].decode()
+            for name in ("settings", "status")
+        }
         curves = {name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]}
         yield curves, texts["settings"], texts["status"]
 

@@ -11,7 +11,7 @@ from mamlbench.report.figures.export import MOST_GROUPS, inline_svg, save_figure
 from mamlbench.report.figures.panels import FIGURES
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.figures.view import view_of
-from mamlbench.report.groups import group_records
+from mamlbench.report.table.groups import group_records
 
 NASTY = '<script>alert("$\\frac{x$")</script>&amp;\u202e</svg>'
 PANELS = [(name, panel) for name, panels in FIGURES.items() for panel in panels]
@@ -25,7 +25,7 @@ def group(make_run):
         for seed in (0, 1)
     ]
     (found,) = group_records([*runs, make_run("pretrain", status="interrupted")])
-    return found  # fmt: skip
+    return found
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{name}: {panel.title}" for name, panel in PANELS])
@@ -34,8 +34,8 @@ def test_every_panel_is_an_svg_for_a_page(group, name, panel):
     tree = ElementTree.fromstring(svg.replace("xlink:", ""))
     assert tree.get("role") == "img" and tree.get("viewBox") and not tree.get("width")
     drawn = [each.get("style", "") for each in tree.iter() if each.tag.endswith(("path", "use"))]
-    colours = {style.colour.lower() for style in STYLES[:3]} if name != "time" else {"#0072b2", "url(#"}
-    assert all(any(colour in style.lower() for style in drawn) for colour in colours)
+    colors = {style.color.lower() for style in STYLES[:3]} if name != "time" else {"#0072b2", "url(#"}
+    assert all(any(color in style.lower() for style in drawn) for color in colors)
     assert "<script" not in svg and "<style" not in svg and ' id="axes' not in svg and "#01020" not in svg
     assert "currentColor" in svg and len(svg) < 60_000
     assert svg == inline_svg(panel, view_of(group))  # the same records give the same bytes
@@ -50,9 +50,9 @@ def test_a_run_without_scores_has_no_figures_of_them(make_record):
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_single_figures_are_pictures(group, name):
-    with Image.open(io.BytesIO(save_figure(name, [group, group], "png"))) as picture:
-        assert min(picture.size) > 600 and len(picture.convert("RGB").getcolors(2**24)) > 50
+def test_single_figures_are_images(group, name):
+    with Image.open(io.BytesIO(save_figure(name, [group, group], "png"))) as image:
+        assert min(image.size) > 600 and len(image.convert("RGB").getcolors(2**24)) > 50
     assert save_figure(name, [group], "pdf").startswith(b"%PDF-")
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mamlbench.record import CurvePoint
 from mamlbench.report.figures import series
 from mamlbench.report.figures.view import MOST_ROWS, labels_of, view_of
-from mamlbench.report.groups import group_records
+from mamlbench.report.table.groups import group_records
 
 
 def group_of(*records):
@@ -45,8 +45,10 @@ def test_a_run_that_ended_early_keeps_its_curve(make_run):
 
 def test_what_is_no_number_is_not_drawn(make_run):
     run = make_run()
-    bad = [CurvePoint(iteration=i, wall_seconds=1, device_seconds=1, validation=v)
-           for i, v in ((1, math.nan), (2, math.inf), (3, 1e300), (4, None), (5, 0.5))]  # fmt: skip
+    bad = [
+        CurvePoint(iteration=i, wall_seconds=1, device_seconds=1, validation=v)
+        for i, v in ((1, math.nan), (2, math.inf), (3, 1e300), (4, None), (5, 0.5))
+    ]
     assert series.learning_curve(row_of(run.model_copy(update={"curve": bad})), "iteration", 1.0).mean == [0.5]
 
 
@@ -101,7 +103,7 @@ def test_the_best_rows_are_shown_best_first(make_run):
     runs = [make_run(f"a{number}", score=0.5 + number / 100) for number in range(MOST_ROWS + 4)]
     view = view_of(group_of(*runs, make_run("broken", status="failed")))
     assert [row.algorithm for row in view.rows] == [f"a{number}" for number in range(MOST_ROWS + 3, 3, -1)]
-    assert len({style.colour for style in view.styles}) == len({style.marker for style in view.styles}) == MOST_ROWS
+    assert len({style.color for style in view.styles}) == len({style.marker for style in view.styles}) == MOST_ROWS
 
 
 def test_an_error_is_best_where_it_is_lowest(make_run):
@@ -110,7 +112,6 @@ def test_an_error_is_best_where_it_is_lowest(make_run):
 
 
 def test_labels_tell_every_row_apart(make_run):
-    rows = group_of(make_run(), make_run(preset="paper"), make_run("reptile"),
-                    make_run(options={"inner_lr": 0.1})).rows  # fmt: skip
+    rows = group_of(make_run(), make_run(preset="paper"), make_run("reptile"), make_run(options={"inner_lr": 0.1})).rows
     labels = labels_of(rows)
     assert len(set(labels)) == len(rows) and "reptile" in labels and any("inner_lr=0.1" in label for label in labels)

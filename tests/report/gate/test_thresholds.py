@@ -26,8 +26,11 @@ from mamlbench.report.gate.thresholds import Threshold
 def test_what_can_be_written(text, expected):
     (found,) = parse_thresholds([text])
     assert (found.metric, found.relative, found.sign, found.points) == (
-        expected.metric, expected.relative, expected.sign, expected.points,
-    )  # fmt: skip
+        expected.metric,
+        expected.relative,
+        expected.sign,
+        expected.points,
+    )
     assert found.amount == pytest.approx(expected.amount)
 
 

@@ -40,8 +40,11 @@ def test_the_same_runs_again_are_the_same(runs, reading):
 def test_a_lower_accuracy_is_worse(runs, reading):
     outcome = compare(reading(runs()), reading(runs(skill=0.7, draw=1)))
     assert words(outcome) == {
-        "transductive": "worse", "inductive": "worse", "device_seconds": "same", "peak_memory": "same",
-    }  # fmt: skip
+        "transductive": "worse",
+        "inductive": "worse",
+        "device_seconds": "same",
+        "peak_memory": "same",
+    }
     assert outcome.exit_code == ExitCode.REGRESSION and "maml, omniglot 5-way 1-shot, quick: transductive is worse" in (
         outcome.reasons
     )
@@ -137,9 +140,13 @@ def test_one_new_seed_against_five_is_enough(runs, reading):
 
 @pytest.mark.parametrize(
     ("seconds", "word", "code"),
-    [([130, 131, 129], "worse", ExitCode.REGRESSION), ([100, 101, 99], "same", ExitCode.OK),
-     ([60, 61, 62], "better", ExitCode.OK), ([80, 180, 120], "inconclusive", ExitCode.NOTHING)],
-)  # fmt: skip
+    [
+        ([130, 131, 129], "worse", ExitCode.REGRESSION),
+        ([100, 101, 99], "same", ExitCode.OK),
+        ([60, 61, 62], "better", ExitCode.OK),
+        ([80, 180, 120], "inconclusive", ExitCode.NOTHING),
+    ],
+)
 def test_times_are_judged_run_by_run(runs, reading, seconds, word, code):
     base, head = reading(runs(seconds=[100, 102, 99])), reading(runs(seconds=seconds))
     outcome = compare(base, head, ("device_seconds:+10%",))
@@ -151,10 +158,11 @@ def test_times_are_judged_run_by_run(runs, reading, seconds, word, code):
 def test_a_rate_is_worse_where_it_is_lower(runs, reading):
     def at(rate, records):
         return [
-            each.model_copy(update={"measurement": each.measurement.model_copy(
-                update={"iterations_per_second": rate * factor})})
+            each.model_copy(
+                update={"measurement": each.measurement.model_copy(update={"iterations_per_second": rate * factor})}
+            )
             for each, factor in zip(records, (1, 1.01, 0.99), strict=True)
-        ]  # fmt: skip
+        ]
 
     base, head = reading(at(10, runs())), reading(at(7, runs()))
     outcome = compare(base, head, ("iterations_per_second:-10%", "milliseconds:+10%"))
@@ -180,9 +188,11 @@ def test_repeats_of_one_seed_are_runs(runs, reading):
 def test_another_machine_makes_times_and_memory_not_comparable_and_scores_stay(runs, reading):
     outcome = compare(reading(runs()), reading(runs(environment={"threads": 8})))
     assert words(outcome) == {
-        "transductive": "same", "inductive": "same",
-        "device_seconds": "not comparable", "peak_memory": "not comparable",
-    }  # fmt: skip
+        "transductive": "same",
+        "inductive": "same",
+        "device_seconds": "not comparable",
+        "peak_memory": "not comparable",
+    }
     assert verdict(outcome, "device_seconds").detail == "other threads"
     assert outcome.exit_code == ExitCode.NOTHING
 
@@ -243,8 +253,9 @@ def test_an_option_that_a_cell_does_not_have_is_not_named_there(runs, reading):
 
     outcome = compare(reading(cells(0)), reading(cells(1)))
     assert {each.cell for each in outcome.verdicts} == {
-        "maml, omniglot 5-way 1-shot, quick", "maml, omniglot 5-way 1-shot, quick (adapt_in=1)"
-    }  # fmt: skip
+        "maml, omniglot 5-way 1-shot, quick",
+        "maml, omniglot 5-way 1-shot, quick (adapt_in=1)",
+    }
 
 
 def test_records_of_older_code_are_left_out(runs, reading):
@@ -290,9 +301,20 @@ def test_a_time_that_is_none_is_missing(runs, reading, harm):
 
 def test_scores_that_are_no_numbers_are_missing(runs, reading):
     scores = [*np.full(199, 0.8), float("nan")]
-    head = [run.model_copy(update={"test": run.test.model_copy(update={"modes": {
-        "transductive": run.test.modes["transductive"].model_copy(update={"episode_scores": scores})}})})
-        for run in runs()]  # fmt: skip
+    head = [
+        run.model_copy(
+            update={
+                "test": run.test.model_copy(
+                    update={
+                        "modes": {
+                            "transductive": run.test.modes["transductive"].model_copy(update={"episode_scores": scores})
+                        }
+                    }
+                )
+            }
+        )
+        for run in runs()
+    ]
     outcome = compare(reading(runs()), reading(head), ("accuracy:-1pp",))
     assert words(outcome)["transductive"] == "missing" and outcome.exit_code == ExitCode.NOTHING
 

@@ -1,4 +1,4 @@
-"""Artefacts as runs leave them, without a run."""
+"""Artifacts as runs leave them, without a run."""
 
 import json
 
@@ -9,8 +9,8 @@ from PIL.PngImagePlugin import PngInfo
 
 
 @pytest.fixture
-def artefact(tmp_path):
-    """Write a record's sheet of sample episodes: ``artefact("maml-0")`` returns the record's file."""
+def artifact(tmp_path):
+    """Write a record's sheet of sample episodes: ``artifact("maml-0")`` returns the record's file."""
 
     def write(name, after=(0, 1), text=None, size=(32, 16), before=(1, 1)):
         folder = tmp_path / name

@@ -50,12 +50,26 @@ def look_at(chromium, tmp_path):
         file = tmp_path / "frames.html"
         file.write_text(f"<!doctype html><meta charset=utf-8><body>{''.join(frames)}<script>{LOOK}</script>", "utf-8")
         done = subprocess.run(
-            [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-             "--no-first-run", "--hide-scrollbars", "--enable-logging=stderr",
-             "--virtual-time-budget=10000", f"--user-data-dir={tmp_path / 'profile'}",
-             "--window-size=1400,1000", "--dump-dom", file.as_uri()],
-            capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+            [
+                chromium,
+                "--headless",
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-dev-shm-usage",
+                "--no-first-run",
+                "--hide-scrollbars",
+                "--enable-logging=stderr",
+                "--virtual-time-budget=10000",
+                f"--user-data-dir={tmp_path / 'profile'}",
+                "--window-size=1400,1000",
+                "--dump-dom",
+                file.as_uri(),
+            ],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [
             pytest.fail(done.stdout[-500:] + done.stderr[-2000:])
         ]
@@ -64,11 +78,15 @@ def look_at(chromium, tmp_path):
     return look
 
 
-def test_the_page_is_drawn_fits_and_is_quiet(look_at, make_run, artefact):
-    runs = [make_run("maml"), make_run("reptile", score=0.7, options={"a_rather_long_name_of_an_option": 0.123456789}),
-            make_run("reptile", score=0.6), make_run("pretrain", status="failed", reason="x" * 400),
-            make_run("a-name-that-is-much-longer-than-others", score=0.8)]  # fmt: skip
-    page = render_page(runs, [artefact("maml-0")], columns=["all"])
+def test_the_page_is_drawn_fits_and_is_quiet(look_at, make_run, artifact):
+    runs = [
+        make_run("maml"),
+        make_run("reptile", score=0.7, options={"a_rather_long_name_of_an_option": 0.123456789}),
+        make_run("reptile", score=0.6),
+        make_run("pretrain", status="failed", reason="x" * 400),
+        make_run("a-name-that-is-much-longer-than-others", score=0.8),
+    ]
+    page = render_page(runs, [artifact("maml-0")], columns=["all"])
     seen, console = look_at(*((str(width), width, page) for width in WIDTHS))
     assert console == []
     for width in WIDTHS:

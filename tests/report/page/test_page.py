@@ -43,15 +43,30 @@ class Parsed(HTMLParser):
 
 def test_everything_is_on_it(make_run):
     runs = [make_run("maml", seed=seed) for seed in range(2)]
-    runs += [make_run("reptile", score=0.7, subset="964 of 1,623 characters"),
-             make_run("pretrain", status="diverged", reason="The loss is nan at iteration 7.")]  # fmt: skip
+    runs += [
+        make_run("reptile", score=0.7, subset="964 of 1,623 characters"),
+        make_run("pretrain", status="diverged", reason="The loss is nan at iteration 7."),
+    ]
     page = Parsed(render_page(runs, problems=["'x.json' is not a run record."]))
     assert [tag for tag, _ in page.tags].count("svg") == 8 + 3  # panels, and the legend's rows
-    for words in ("4 runs, 3 finished", "93.0", "not finished",
-                  "pretrain, seed 0: diverged: The loss is nan at iteration 7",
-                  "quick preset", "subset of the data", "964 of 1,623 characters", "inner_lr", "0123456789abcdef",
-                  "Test CPU", "test, hash", "maml-1", "1 file was skipped", "torch 2.14.1", "Bold: the best score",
-                  "Smallest difference from the best"):  # fmt: skip
+    for words in (
+        "4 runs, 3 finished",
+        "93.0",
+        "not finished",
+        "pretrain, seed 0: diverged: The loss is nan at iteration 7",
+        "quick preset",
+        "subset of the data",
+        "964 of 1,623 characters",
+        "inner_lr",
+        "0123456789abcdef",
+        "Test CPU",
+        "test, hash",
+        "maml-1",
+        "1 file was skipped",
+        "torch 2.14.1",
+        "Bold: the best score",
+        "Smallest difference from the best",
+    ):
         assert words in re.sub(r"\s+", " ", page.text), words
 
 
@@ -61,12 +76,19 @@ def test_of_the_engine_the_choice_is_told_and_not_the_trials(make_run):
     assert "vmap[4]: fastest of 6 tried" in text and "loop" not in text
 
 
-def test_nothing_from_a_record_is_taken_for_html(make_run, artefact):
-    run = make_run(NASTY, options={NASTY: NASTY}, dataset=NASTY, preset=NASTY, split_hash=NASTY, subset=NASTY,
-                   name=NASTY, environment={"cpu": NASTY, "packages": {NASTY: NASTY}, "git_revision": NASTY},
-                  )  # fmt: skip
+def test_nothing_from_a_record_is_taken_for_html(make_run, artifact):
+    run = make_run(
+        NASTY,
+        options={NASTY: NASTY},
+        dataset=NASTY,
+        preset=NASTY,
+        split_hash=NASTY,
+        subset=NASTY,
+        name=NASTY,
+        environment={"cpu": NASTY, "packages": {NASTY: NASTY}, "git_revision": NASTY},
+    )
     failed = make_run("maml", status="failed", reason=NASTY, dataset=NASTY, name=NASTY)
-    page = Parsed(render_page([run, failed], [artefact("a")], problems=[NASTY], private=True))
+    page = Parsed(render_page([run, failed], [artifact("a")], problems=[NASTY], private=True))
     assert {tag for tag, _ in page.tags} <= set(re.findall(r"\w+", OURS))
     assert not {name for _, attrs in page.tags for name in attrs if name.startswith("on")}
     assert NASTY.replace("\u202e", " ") in page.text and "\u202e" not in page.text
@@ -79,28 +101,28 @@ def test_it_loads_nothing(make_run):
     assert "default-src 'none'" in page and "<script" not in page
 
 
-def test_sample_episodes_show_the_answers_of_every_row(make_run, artefact):
+def test_sample_episodes_show_the_answers_of_every_row(make_run, artifact):
     runs = [make_run("maml"), make_run("reptile", score=0.7)]
-    page = Parsed(render_page(runs, [artefact("a"), artefact("b", after=(1, 1))]))
+    page = Parsed(render_page(runs, [artifact("a"), artifact("b", after=(1, 1))]))
     text = re.sub(r"\s+", " ", page.text)
     assert "Test episode 0" in text and "Test episode 1" in text
     assert "mamlbeforeB ✗B ✓1 of 2 afterA ✓B ✓2 of 2" in text
     assert text.count("1 of 2") == 2 * 3  # before adaptation both, after it one
     tiles = [attrs for tag, attrs in page.tags if attrs.get("class") == "tile"]
-    assert len(tiles) == 8 and {attrs["aria-label"] for attrs in tiles} == {"support picture", "query picture"}
+    assert len(tiles) == 8 and {attrs["aria-label"] for attrs in tiles} == {"support image", "query image"}
 
 
-def test_rows_with_other_pictures_are_not_mixed(make_run, artefact):
-    page = render_page([make_run("maml"), make_run("b", score=0.7)], [artefact("a"), artefact("b", size=(48, 16))])
-    assert "Sample episodes are those of maml; other rows kept other pictures." in page
+def test_rows_with_other_images_are_not_mixed(make_run, artifact):
+    page = render_page([make_run("maml"), make_run("b", score=0.7)], [artifact("a"), artifact("b", size=(48, 16))])
+    assert "Sample episodes are those of maml; other rows kept other images." in page
 
 
-def test_pictures_that_must_not_be_published_are_shown_in_private_only(make_run, artefact):
+def test_images_that_must_not_be_published_are_shown_in_private_only(make_run, artifact):
     run = make_run()
-    run = run.model_copy(update={"data": run.data.model_copy(update={"publishable": False, "licence": "no licence"})})
-    file = artefact("a")
+    run = run.model_copy(update={"data": run.data.model_copy(update={"publishable": False, "license": "no license"})})
+    file = artifact("a")
     page = render_page([run], [file])
-    assert "data:image/png" not in page and "does not allow its pictures" in page and "no licence" in page
+    assert "data:image/png" not in page and "does not allow its images" in page and "no license" in page
     page = render_page([run], [file], private=True)
     assert "data:image/png" in page and "must not be published" in page
 
@@ -117,13 +139,13 @@ def test_pictures_that_must_not_be_published_are_shown_in_private_only(make_run,
     ],
     ids=str,
 )
-def test_a_damaged_sheet_costs_the_page_nothing(make_run, artefact, damage):
-    page = render_page([make_run()], [artefact("a", **damage)])
+def test_a_damaged_sheet_costs_the_page_nothing(make_run, artifact, damage):
+    page = render_page([make_run()], [artifact("a", **damage)])
     assert "data:image/png" not in page and "93.0" in page
 
 
-def test_only_the_pixels_of_a_sheet_reach_the_page(make_run, artefact, tmp_path):
-    file = artefact("a")
+def test_only_the_pixels_of_a_sheet_reach_the_page(make_run, artifact, tmp_path):
+    file = artifact("a")
     sheet = tmp_path / "a" / "episodes.png"
     sheet.write_bytes(sheet.read_bytes() + b"<script>alert(1)</script>")
     page = render_page([make_run()], [file])
@@ -134,11 +156,15 @@ def test_a_thousand_records_are_a_small_page(make_run):
     """How soon it is made, benchmarks/report_speed.py measures."""
     runs = [
         make_run(
-            f"algorithm-{number % 20}", seed=number // 100, shots=1 + number // 20 % 5, score=0.5 + number / 3000,
-            options={"inner_lr": 0.1 * (number // 50 % 2)}, name=f"record-{number}",
+            f"algorithm-{number % 20}",
+            seed=number // 100,
+            shots=1 + number // 20 % 5,
+            score=0.5 + number / 3000,
+            options={"inner_lr": 0.1 * (number // 50 % 2)},
+            name=f"record-{number}",
         )
         for number in range(1000)
-    ]  # fmt: skip
+    ]
     page = render_page(runs)
     assert len(page.encode()) < 5 * 1024**2
     assert "The figures show the best 8 of" in page and all(f">{run.name}<" in page for run in runs)

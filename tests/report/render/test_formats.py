@@ -77,9 +77,9 @@ def test_control_characters_do_not_reach_the_terminal(make_record):
     assert "\x1b" not in rendered("csv", make_record("a\x1b[2Jb"))
 
 
-def test_the_picture_is_an_svg_with_the_numbers(make_record):
-    picture = ElementTree.fromstring(rendered("svg", make_record("maml")))
-    assert picture.tag.endswith("svg") and "93.0" in "".join(picture.itertext())
+def test_the_image_is_an_svg_with_the_numbers(make_record):
+    image = ElementTree.fromstring(rendered("svg", make_record("maml")))
+    assert image.tag.endswith("svg") and "93.0" in "".join(image.itertext())
 
 
 @pytest.mark.usefixtures("latex")
@@ -89,9 +89,12 @@ def test_latex_compiles_as_it_stands(tmp_path, make_record):
         f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{table}\n\\end{{document}}\n"
     )
     done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"], cwd=tmp_path, capture_output=True,
-        text=True, check=False,
-    )  # fmt: skip
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout[-2000:]
 
 

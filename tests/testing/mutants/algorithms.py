@@ -38,14 +38,14 @@ class InsistsOnFloat32(FOMAML):
 
 @caught_by("shapes and types")
 class CountsExamples(FOMAML):
-    def direction(self, batch):
-        return super().direction(batch)._replace(count=batch.examples)
+    def compute_update(self, batch):
+        return super().compute_update(batch)._replace(count=batch.examples)
 
 
 @caught_by("same seed same numbers")
 class RandomInsideTasks(FOMAML):
-    def direction(self, batch):
-        direction = super().direction(batch)
+    def compute_update(self, batch):
+        direction = super().compute_update(batch)
         return direction._replace(sums={n: v + 1e-3 * torch.randn_like(v) for n, v in direction.sums.items()})
 
 
@@ -58,8 +58,8 @@ class RandomFromPython(FOMAML):
 
 @caught_by("direction changes nothing")
 class AppliesAtOnce(FOMAML):
-    def direction(self, batch):
-        direction = super().direction(batch)
+    def compute_update(self, batch):
+        direction = super().compute_update(batch)
         next(iter(self.meta.values())).mul_(0.999)
         return direction
 
@@ -68,9 +68,9 @@ class AppliesAtOnce(FOMAML):
 class CountsCalls(FOMAML):
     calls = 0
 
-    def direction(self, batch):
+    def compute_update(self, batch):
         self.calls += 1
-        direction = super().direction(batch)
+        direction = super().compute_update(batch)
         return direction._replace(sums={n: v / self.calls for n, v in direction.sums.items()})
 
 
@@ -111,12 +111,12 @@ class IgnoresTheQuery(FOMAML):
 
 @caught_by("tasks do not mix")
 class MixesTasks(FOMAML):
-    def prepared(self, support):
+    def prepare_support(self, support):
         return Examples(support.x - support.x.mean(0, keepdim=True), support.y)
 
 
 @caught_by("state round trips")
-class ForgetsTheOptimiser(FOMAML):
+class ForgetsTheOptimizer(FOMAML):
     def state(self):
         return prefixed("meta", self.meta)
 
@@ -151,16 +151,16 @@ class SaysSecondIsFirst(MAML):
 
 @caught_by("order of the gradient is true")
 class SaysFirstIsSecond(FOMAML):
-    def direction(self, batch):
-        twin = MAML(self.bench, self.options)
+    def compute_update(self, batch):
+        twin = MAML(self.context, self.options)
         twin.meta = self.meta
-        return twin.direction(batch)
+        return twin.compute_update(batch)
 
 
 @caught_by("order of the gradient is true")
 class LosesAFactor(MAML):
-    def direction(self, batch):
-        direction = super().direction(batch)
+    def compute_update(self, batch):
+        direction = super().compute_update(batch)
         return direction._replace(sums={name: 0.5 * value for name, value in direction.sums.items()})
 
 
@@ -180,8 +180,8 @@ class HangsOnTheEngine(FOMAML):
 
 @caught_by("halves add up")
 class AveragesTasks(FOMAML):
-    def direction(self, batch):
-        direction = super().direction(batch)
+    def compute_update(self, batch):
+        direction = super().compute_update(batch)
         return direction._replace(sums={name: value / batch.tasks for name, value in direction.sums.items()})
 
 
@@ -248,12 +248,12 @@ class TakesAnything(FOMAML):
 
 @caught_by("presets are valid")
 class StalePreset(FOMAML):
-    presets = (Preset(name="quick", source="here", iterations=10, meta_batch=4, options={"inner_rate": 0.1}),)
+    presets = (Preset(name="quick", source="here", iterations=10, meta_batch_size=4, options={"inner_rate": 0.1}),)
 
 
 @caught_by("presets are valid")
 class PresetWithoutSource(FOMAML):
-    presets = (Preset(name="quick", iterations=10, meta_batch=4),)
+    presets = (Preset(name="quick", iterations=10, meta_batch_size=4),)
 
 
 @caught_by("documented")

@@ -10,7 +10,7 @@ from torch import nn
 from mamlbench.api import (
     Backbone,
     BatchNorm,
-    Noise,
+    StochasticLayer,
 )
 
 from .registry import caught_by
@@ -50,7 +50,7 @@ class CastsToFloat32(Flat):
 
 
 @caught_by("other shapes are refused in a sentence", "backbone")
-class CrashesOnColour(Flat):
+class CrashesOnColor(Flat):
     def features(self, input_shape):
         return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 6), nn.Tanh()), 6
 
@@ -68,7 +68,7 @@ class OwnRandomState(Flat):
 @caught_by("a pass leaves no trace", "backbone")
 class RunningMean(Flat):
     def more(self):
-        class Centre(nn.Module):
+        class Center(nn.Module):
             def __init__(self):
                 super().__init__()
                 self.register_buffer("mean", torch.zeros(6))
@@ -77,7 +77,7 @@ class RunningMean(Flat):
                 self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
                 return x - self.mean
 
-        return [Centre()]
+        return [Center()]
 
 
 @caught_by("inductive examples do not mix", "backbone")
@@ -118,7 +118,7 @@ class DeadLayer(Flat):
         return [Dead()]
 
 
-@caught_by("tasks can be vectorised", "backbone")
+@caught_by("tasks can be vectorized", "backbone")
 class Drops(Flat):
     def more(self):
         return [nn.Tanh(), nn.Dropout(0.5)]
@@ -127,7 +127,7 @@ class Drops(Flat):
 @caught_by("noise hangs on its key", "backbone")
 class DrawsItsNoise(Flat):
     def more(self):
-        class Draws(Noise):
+        class Draws(StochasticLayer):
             def noisy(self, x, key):
                 return x * torch.rand_like(x)
 

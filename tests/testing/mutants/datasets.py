@@ -7,26 +7,26 @@ import numpy as np
 import torch
 
 from mamlbench.api import (
-    ClassPool,
+    Dataset,
+    DatasetInfo,
     Examples,
-    SourceInfo,
-    TaskSource,
+    ImageSplit,
 )
 
 from .registry import caught_by
 
 
-class Patterns(TaskSource):
+class Patterns(Dataset):
     """A sound one: random patterns."""
 
-    info = SourceInfo("patterns", "none needed", "nobody")
+    info = DatasetInfo("patterns", "none needed", "nobody")
     sizes: ClassVar = {"train": 8, "val": 6, "test": 6}
 
     def load(self):
         return {split: self.pool(split) for split in self.sizes}
 
     def pool(self, split):
-        return ClassPool(self.pictures(split), self.offsets(split), self.names(split))
+        return ImageSplit(self.images(split), self.offsets(split), self.names(split))
 
     def names(self, split):
         return tuple(f"{split} {number}" for number in range(self.sizes[split]))
@@ -34,12 +34,12 @@ class Patterns(TaskSource):
     def offsets(self, split):
         return np.arange(self.sizes[split] + 1, dtype=np.int64) * 5
 
-    def pictures(self, split):
+    def images(self, split):
         generator = torch.Generator().manual_seed(len(split) + ord(split[-1]))
         return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6, generator=generator)).to(torch.uint8)
 
 
-class Odd(ClassPool):
+class Odd(ImageSplit):
     """A pool whose episodes are changed by ``change(batch, keys)``."""
 
     change = None
@@ -58,12 +58,12 @@ class OddPatterns(Patterns):
     pool_class = Odd
 
     def pool(self, split):
-        return self.pool_class(self.pictures(split), self.offsets(split), self.names(split))
+        return self.pool_class(self.images(split), self.offsets(split), self.names(split))
 
 
-@caught_by("licence and source are named", "dataset")
-class NoLicence(Patterns):
-    info = SourceInfo("patterns", "", "nobody")
+@caught_by("license and source are named", "dataset")
+class NoLicense(Patterns):
+    info = DatasetInfo("patterns", "", "nobody")
 
 
 @caught_by("splits are complete", "dataset")
@@ -78,14 +78,14 @@ class SharedClass(Patterns):
 
 
 @caught_by("no test class is seen in training", "dataset")
-class SharedPictures(Patterns):
-    def pictures(self, split):
-        return super().pictures("train")[: self.sizes[split] * 5]
+class SharedImages(Patterns):
+    def images(self, split):
+        return super().images("train")[: self.sizes[split] * 5]
 
 
 @caught_by("hash is of the content alone", "dataset")
 class SplitsAtRandom(Patterns):
-    def pictures(self, split):
+    def images(self, split):
         return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6)).to(torch.uint8)
 
 
@@ -102,7 +102,7 @@ class TrustsListings(Patterns):
 @caught_by("episodes are well formed", "dataset")
 class RawPixels(Patterns):
     def pool(self, split):
-        return ClassPool(self.pictures(split), self.offsets(split), self.names(split), scale=1.0)
+        return ImageSplit(self.images(split), self.offsets(split), self.names(split), scale=1.0)
 
 
 @caught_by("episodes are well formed", "dataset")
@@ -133,18 +133,18 @@ def _flipped(support, queries):
     return Examples(support.x.flip(-1) if queries > 1 else support.x, support.y)
 
 
-class _Forgetful(ClassPool):
-    def labelled(self, key, count):
-        examples = super().labelled(key, count)
+class _Forgetful(ImageSplit):
+    def labeled(self, key, count):
+        examples = super().labeled(key, count)
         return Examples(examples.x, torch.randint(0, self.size, (count,)))
 
 
-@caught_by("labelled examples are well formed", "dataset")
+@caught_by("labeled examples are well formed", "dataset")
 class RandomLabels(OddPatterns):
     pool_class = _Forgetful
 
 
-class _Generous(ClassPool):
+class _Generous(ImageSplit):
     def episodes(self, keys, ways, shots, queries):
         return super().episodes(keys, min(ways, self.size), shots, queries)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from mamlbench.api import (
     TaskSampler,
-    mix,
+    hash64,
     seed_key,
 )
 
@@ -61,7 +61,7 @@ class OneTestEpisode(TaskSampler):
 class AlwaysTheSameTraining(TaskSampler):
     def keys(self, split, first, count):
         if split == "train":
-            return mix(seed_key("always"), np.arange(first, first + count))
+            return hash64(seed_key("always"), np.arange(first, first + count))
         return super().keys(split, first, count)
 
 
@@ -72,7 +72,7 @@ class TrainsOnTest(TaskSampler):
         return pool.episodes(self.keys(split, first, count), self.ways, shots, queries)
 
 
-@caught_by("labelled minibatches hang on their number alone", "sampler")
+@caught_by("labeled minibatches hang on their number alone", "sampler")
 class RandomMinibatches(TaskSampler):
-    def labelled(self, split, index, count):
-        return super().labelled(split, index + random.randint(0, 1000), count)
+    def labeled(self, split, index, count):
+        return super().labeled(split, index + random.randint(0, 1000), count)

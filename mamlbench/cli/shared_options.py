@@ -1,0 +1,150 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from mamlbench.cli.main import session_of
+from mamlbench.errors import MamlbenchError
+
+if TYPE_CHECKING:
+    from mamlbench.api import Launcher
+    from mamlbench.plugin import Plugins
+
+LAUNCHER = "launcher."
+
+
+class Registered(click.ParamType[str]):
+    """A registered name, of one kind or any; the shell completes it, planning checks it (all errors come at once)."""
+
+    def __init__(self, kind: str | None = None) -> None:
+        self.kind = kind
+        self.name = kind or "name"
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            entries = session_of(context).plugins_with_errors().registry.entries(self.kind)
+        except MamlbenchError:
+            return []
+        return [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]
+
+
+class RecordPath(click.Path):
+    """A record, a model or a folder of them; the shell completes records by name from the results folder too."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        try:
+            folder = session_of(context).project.results_dir or Path("results")
+        except MamlbenchError:
+            folder = Path("results")
+        records = [str(path) for path in sorted(folder.glob("*.json"))]
+        matching = [CompletionItem(path) for path in records if path.startswith(incomplete)]
+        return matching or super().shell_complete(context, param, incomplete)
+
+
+def _set_debug(context: click.Context, param: click.Parameter, value: bool) -> None:
+    session_of(context).debug |= value
+
+
+def _set_plugins(context: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
+    session_of(context).given_plugins += value
+
+
+debug = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_debug,
+    help="Show the traceback of an error.",
+)
+plugin_files = click.option(
+    "--plugin",
+    "plugin_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    expose_value=False,
+    is_eager=True,
+    callback=_set_plugins,
+    help="A single-file plugin to load; may be repeated.",
+    metavar="FILE.py",
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(exists=True, path_type=Path),
+    help="Folder where data sets lie (else MAMLBENCH_DATA, else data_dir in mamlbench.toml).",
+)
+results_dir = click.option(
+    "--results-dir", type=click.Path(path_type=Path), help="Folder of records.  [default: results]"
+)
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+plugin_options = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
+    "'mamlbench info NAME' lists them. May be repeated.",
+)
+launcher = click.option(
+    "--launcher",
+    type=Registered("launcher"),
+    help="Who runs them, and where; options as -o launcher.NAME=VALUE.  [default: processes]",
+)
+launcher_options = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="launcher.NAME=VALUE",
+    help="An option of the launcher, such as launcher.max_parallel=2. May be repeated.",
+)
+algorithm_options = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the algorithm, such as inner_lr=0.1. May be repeated.",
+)
+steps = click.option("--steps", type=click.IntRange(min=0), help="Adaptation steps; the same as -o test_steps=N.")
+
+
+def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:
+    """What ``-o`` and ``--steps`` together change."""
+    return {**parse_options(options), **({} if steps is None else {"test_steps": steps})}
+
+
+def parse_options(given: Sequence[str], flag: str = "-o", example: str = "inner_lr=0.4") -> dict[str, str]:
+    """Read NAME=VALUE pairs. Raises click.UsageError, naming every malformed one."""
+    malformed = [text for text in given if not all(text.partition("=")[:2])]
+    if malformed:
+        raise click.UsageError(
+            f"{flag} takes NAME=VALUE, as in {flag} {example}, not {', '.join(map(repr, malformed))}."
+        )
+    return {name: value for name, _, value in (text.partition("=") for text in given)}
+
+
+def without_launcher(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Options of the run, and those of its launcher without their prefix."""
+    run = {name: value for name, value in given.items() if not name.startswith(LAUNCHER)}
+    return run, {name.removeprefix(LAUNCHER): given[name] for name in given.keys() - run.keys()}
+
+
+def chosen_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:
+    """The launcher that was asked for, with its options; None where nothing was said of it."""
+    if name is None and not options:
+        return None
+    from mamlbench.runner.launch import DEFAULT, make_launcher
+
+    return make_launcher(name or DEFAULT, options, plugins)

@@ -1,0 +1,44 @@
+"""Episodes as tensors."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Examples(NamedTuple):
+    """Inputs with their targets. For T tasks every tensor has a leading dimension T; for one task it has none.
+
+    Attributes:
+        x: float32 ``[T, n, *input_shape]``. Images are ``[C, H, W]`` in [0, 1], unless the data set normalizes them.
+        y: int64 labels ``[T, n]`` in 0 to ways - 1, or float32 targets ``[T, n, outputs]``.
+    """
+
+    x: Tensor  # [T, n, *input_shape] float32
+    y: Tensor  # [T, n] int64 labels in 0..ways-1, or [T, n, outputs] float32 targets
+
+
+class EpisodeBatch(NamedTuple):
+    """T episodes.
+
+    Attributes:
+        support: what a task is adapted to: x ``[T, ways * shots, *input_shape]``, class after class.
+        query: what it is tested on: x ``[T, ways * queries, *input_shape]``, class after class.
+        keys: int64 ``[T]``; seeds whatever is random inside a task, so that it depends on the episode alone.
+    """
+
+    support: Examples
+    query: Examples
+    keys: Tensor  # [T] int64
+
+    @property
+    def tasks(self) -> int:
+        """Number of episodes T."""
+        return self.keys.shape[0]
+
+    @property
+    def examples(self) -> int:
+        """Number of support and query examples in all episodes together."""
+        support, query = self.support.y.shape, self.query.y.shape
+        return support[0] * (support[1] + query[1])

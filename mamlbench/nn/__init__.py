@@ -1,0 +1,1 @@
+"""Networks: layers, the functional model, gradients, optimizers, and the compiled kernels behind them."""

@@ -1,0 +1,157 @@
+"""Normalization by a batch's own statistics, with its first two derivatives written by hand.
+
+torch's second derivative of batch normalization is a few dozen passes over its input; on large feature maps these are
+a good part of a second-order meta-gradient. Here it is five, and the sums come from torch's fused kernels.
+
+With z = (x - mean) / std per channel, n values in each, and B(g) = (g - mean(g) - z mean(g z)) / std:
+
+- the derivative of z along v is B(v), and its transpose applied to g is B(g): B is symmetric;
+- the derivative of B(g) by x is a Hessian (that of sum(g z)), hence symmetric too: applied to v, from either side, it
+  is -(t g + s v - mean(t g + s v) + z (mean(v g) - mean(v) mean(g) - 3 s t)) / std², with s = mean(g z), t = mean(v z).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_BOTH_SUMS, _ONE_SUM = [True, True, True], [False, True, False]  # grad of input, sum of g z, sum of g
+
+
+def normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """``[n, C, H, W]`` to zero mean and unit variance in each channel; with it mean and 1 / std, each ``[C]``.
+
+    Differentiable twice, in reverse and forward mode and under vmap; a third derivative raises NotImplementedError.
+    The statistics have no derivative.
+    """
+    return _Normalize.apply(x, eps)  # type: ignore[no-any-return]
+
+
+class Channelwise(torch.autograd.Function):
+    """A function of tensors and eps that mixes no channels: under vmap, tasks become channels."""
+
+    @classmethod
+    def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
+        *tensors, eps = inputs
+        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
+        return unfold(info.batch_size, *cls.apply(*folded, eps))
+
+
+class Last(Channelwise):
+    """One whose own derivative nobody has written."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise NotImplementedError("third derivatives of batch normalization")
+
+
+class _Normalize(Channelwise):
+    """x to z, mean and 1 / std."""
+
+    @staticmethod
+    def forward(x: Tensor, eps: float) -> tuple[Tensor, ...]:
+        return torch.native_batch_norm(x, None, None, None, None, True, 0.0, eps)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        x, ctx.eps = inputs
+        _, *statistics = output
+        ctx.mark_non_differentiable(*statistics)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, *statistics)
+        ctx.save_for_forward(x, *statistics)
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, None]:
+        if g is None:
+            return None, None
+        return _Backward.apply(g, *ctx.saved_tensors, ctx.eps)[0], None
+
+    @staticmethod
+    def jvp(ctx: Any, v: Tensor, _: None) -> tuple[Tensor, None, None]:
+        return _Backward.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None
+
+
+class _Backward(Channelwise):
+    """B(g), sum(g z) and sum(g)."""
+
+    @staticmethod
+    def forward(g: Tensor, x: Tensor, mean: Tensor, scale: Tensor, eps: float) -> tuple[Tensor, ...]:
+        return _fused(g, x, (mean, scale), eps, _BOTH_SUMS)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+        *tensors, ctx.eps = inputs
+        _, *sums = output
+        ctx.mark_non_differentiable(*sums)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*tensors, *sums)
+        ctx.save_for_forward(*tensors, *sums)
+
+    @staticmethod
+    def backward(ctx: Any, v: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
+        if v is None:
+            return None, None, None, None, None
+        return *_DoubleBackward.apply(v, *ctx.saved_tensors, ctx.eps), None, None, None
+
+    @staticmethod
+    def jvp(ctx: Any, dg: Tensor | None, dx: Tensor | None, *_: None) -> tuple[Tensor | None, None, None]:
+        _, x, mean, scale, *_ = ctx.saved_tensors
+        moved = None if dg is None else _Backward.apply(dg, x, mean, scale, ctx.eps)[0]
+        if dx is not None:
+            bent = _DoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
+            moved = bent if moved is None else moved + bent
+        return moved, None, None
+
+
+class _DoubleBackward(Last):
+    """What a cotangent v of B(g) sends to g, which is B(v), and to x."""
+
+    @staticmethod
+    def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
+        v, g, x, mean, scale, gz, g_sum, eps = inputs
+        n = x.numel() // x.shape[1]
+        to_g, vz, v_sum = _fused(v, x, (mean, scale), eps, _BOTH_SUMS)
+        _, vg, _ = _fused(v, g, (torch.zeros_like(mean), torch.ones_like(mean)), eps, _ONE_SUM)
+        s, t = gz / n, vz / n
+        variance = -scale.square()
+        along_x = variance * scale * (vg / n - v_sum * g_sum / n**2 - 3 * s * t)
+        constant = -variance * (t * g_sum + s * v_sum) / n - along_x * mean
+        to_x = torch.addcmul(per_channel(constant), x, per_channel(along_x))
+        to_x.addcmul_(g, per_channel(variance * t)).addcmul_(v, per_channel(variance * s))
+        return to_g, to_x
+
+
+def _fused(
+    g: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float, wanted: list[bool]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """torch's kernel of the first derivative: B(g), sum(g z) and sum(g) where wanted."""
+    return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, wanted)  # type: ignore[no-any-return]
+
+
+def sums_along(v: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Nothing, sum(v z) and sum(v), each ``[C]``."""
+    return _fused(v, x, statistics, eps, [False, True, True])
+
+
+def per_channel(values: Tensor) -> Tensor:
+    """``[C]`` to ``[C, 1, 1]``."""
+    return values.view(-1, 1, 1)
+
+
+def fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
+    """Tasks become channels, which nothing here mixes: ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
+    x = x.unsqueeze(0).expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)
+    return x.reshape(-1) if x.ndim == 2 else x.transpose(0, 1).flatten(1, 2)
+
+
+def unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
+    """Back to results of each task, with the dimension that the tasks are in."""
+    dims = tuple(0 if each.ndim == 1 else 1 for each in results)
+    return tuple(each.unflatten(dim, (tasks, -1)) for each, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]

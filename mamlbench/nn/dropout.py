@@ -1,0 +1,151 @@
+"""Noise in training, such as dropout, as a pure function: every mask is a hash of a key, of the layer and of positions.
+
+A network is computed many times for one direction: once an inner step, once more where an engine computes a step again,
+for many tasks together or for one after the other. Masks from a generator would hang on that order. Here they are fixed
+while a direction is computed, as those of variational dropout are through time (Gal & Ghahramani 2016, "A Theoretically
+Grounded Application of Dropout in Recurrent Neural Networks"), so that the loss of a task stays one function.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mamlbench.data.counter_rng import seed_key
+
+_training: ContextVar[int | None] = ContextVar("_training", default=None)
+
+
+@contextmanager
+def noise_key_scope(key: np.uint64 | int) -> Iterator[None]:
+    """Let every ``Noise`` layer be noisy inside; outside they hand on what they get.
+
+    The harness opens it around ``Algorithm.direction`` and nowhere else, with a key made of the training seed and the
+    number of the meta-iteration. One key means one mask a layer: for all tasks, steps and passes.
+
+    Args:
+        key: 64 bits that decide every mask.
+    """
+    token = _training.set(int(key))
+    try:
+        yield
+    finally:
+        _training.reset(token)
+
+
+class StochasticLayer(nn.Module, ABC):
+    """A layer that is random in training and hands on what it gets otherwise. A subclass says how, in ``noisy``.
+
+    Attributes:
+        place: the layer's name in its network, which gives each layer masks of its own; set by ``Backbone.build``.
+    """
+
+    place: str = ""
+
+    @abstractmethod
+    def noisy(self, x: Tensor, key: int) -> Tensor:
+        """Return ``x`` ``[n, ...]`` with noise that hangs on the 64 bits of ``key`` and on nothing else that changes.
+
+        No example may influence another's noise: derive it by ``chosen`` from positions.
+        """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[n, ...]`` to the same shape.
+
+        Raises RuntimeError inside ``torch.compile``, which would turn one iteration's key into a constant.
+        """
+        if torch.compiler.is_compiling():
+            raise RuntimeError("noise in training cannot be compiled: its key would become a constant")
+        key = _training.get()
+        return x if key is None else self.noisy(x, int(seed_key(key, self.place)))
+
+
+class Dropout(StochasticLayer):
+    """Sets single values to zero and divides the others by the share that is kept (Srivastava et al. 2014).
+
+    Takes ``[n, ...]`` of a floating-point type.
+
+    Args:
+        rate: probability of a zero, in [0, 1).
+    """
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def noisy(self, x: Tensor, key: int) -> Tensor:
+        kept = ~bernoulli_mask(key, x.shape, self.rate, x.device)
+        return x * (kept.to(x.dtype) / (1 - self.rate))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}"
+
+
+class DropBlock(StochasticLayer):
+    """Sets square blocks of each channel to zero (Ghiasi, Lin & Le 2018, "DropBlock", Algorithm 1).
+
+    Takes ``[n, C, H, W]`` of a floating-point type. Blocks begin wherever they fit as a whole, with the probability γ
+    of the paper's equation 1, and may overlap. What is left is scaled by count / count of ones, as in the paper, but
+    within each example: no example influences another.
+
+    Args:
+        rate: share of the values that is set to zero, about (less where blocks overlap), in [0, 1).
+        size: side of a block; a map that is smaller is set to zero as a whole.
+    """
+
+    def __init__(self, rate: float, size: int) -> None:
+        super().__init__()
+        self.rate, self.size = rate, size
+
+    def noisy(self, x: Tensor, key: int) -> Tensor:
+        examples, channels, height, width = x.shape
+        size = min(self.size, height, width)
+        rows, columns = height - size + 1, width - size + 1
+        gamma = self.rate / size**2 * (height * width) / (rows * columns)
+        corners = bernoulli_mask(key, (examples, channels, rows, columns), gamma, x.device).to(x.dtype)
+        # a value is dropped where one of the size * size blocks that cover it has its corner: [n, C, H, W]
+        kept = 1 - F.max_pool2d(F.pad(corners, (size - 1,) * 4), size, stride=1)
+        ones = kept.sum((1, 2, 3), keepdim=True)  # [n, 1, 1, 1]
+        return x * (kept * (channels * height * width / ones.clamp_min(1)))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate}, size={self.size}"
+
+
+def bernoulli_mask(key: int, shape: Sequence[int], rate: float, device: torch.device) -> Tensor:
+    """Choose positions with probability ``rate``: bool, of that shape; the first examples stay where more follow.
+
+    Computed on the device, which is not waited for.
+    """
+    positions = torch.arange(math.prod(shape), device=device).view(*shape)
+    return _shifted(hash64_on_device(key, positions), 11) < round(rate * 2**53)
+
+
+def hash64_on_device(key: int, counters: Tensor) -> Tensor:
+    """``hashing.mix`` on a device: int64 counters ``[...]`` to the same 64 bits, as int64 of that shape."""
+    z = counters * _signed(0x9E3779B97F4A7C15) + _signed(key + 0x9E3779B97F4A7C15)  # products wrap, as they should
+    z = (z ^ _shifted(z, 30)) * _signed(0xBF58476D1CE4E5B9)
+    z = (z ^ _shifted(z, 27)) * _signed(0x94D049BB133111EB)
+    return z ^ _shifted(z, 31)
+
+
+def _shifted(z: Tensor, bits: int) -> Tensor:
+    """Shift to the right as if there were no sign."""
+    return (z >> bits) & _ones(64 - bits)
+
+
+def _ones(bits: int) -> int:
+    return (1 << bits) - 1
+
+
+def _signed(value: int) -> int:
+    """The int64 of the same 64 bits."""
+    return (value + 2**63) % 2**64 - 2**63

@@ -1,0 +1,17 @@
+"""What is computed in C, compiled on the machine it runs on; everything here has a counterpart in torch."""
+
+from mamlbench.nn.kernels.compiler import available, kernels_in_use
+from mamlbench.nn.kernels.convolution import Geometry, convolve, input_grad, weight_grad
+from mamlbench.nn.kernels.norm import batch_norm_relu, batch_norm_relu_backward, batch_norm_relu_double_backward
+
+__all__ = [
+    "Geometry",
+    "available",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
+    "batch_norm_relu_double_backward",
+    "convolve",
+    "input_grad",
+    "kernels_in_use",
+    "weight_grad",
+]

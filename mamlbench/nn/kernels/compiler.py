@@ -1,0 +1,120 @@
+"""C sources compiled for this machine, once, and kept in the cache folder."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
+
+_FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")
+_SECONDS = 120  # for a compilation that takes one
+_REALS = {torch.float32: "float", torch.float64: "double"}
+_SOURCES = ("convolution.c", "norm.c")
+
+
+class NoKernelsError(Exception):
+    """Why nothing can be compiled here, in a few words."""
+
+
+@lru_cache
+def kernels_in_use() -> str:
+    """Who computes the convolutions of many tasks on a CPU, for the record: these kernels, or torch and why."""
+    try:
+        _, version = _compiler()
+        for source in _SOURCES:
+            library(source, torch.float32)
+    except NoKernelsError as error:
+        return f"torch ({error})"
+    return f"compiled by {version}"
+
+
+@lru_cache
+def available(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernels of this package compute tensors of this type, on this device."""
+    return device.type == "cpu" and dtype in _REALS and kernels_in_use().startswith("compiled")
+
+
+@lru_cache
+def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
+    """The functions of a C file beside this one, for one type of numbers.
+
+    Raises NoKernelsError where they are not wanted, or cannot be compiled or loaded.
+    """
+    folder = kernels_folder()
+    if folder is None:
+        raise NoKernelsError(f"{KERNELS_VARIABLE}=0")
+    compiler, version = _compiler()
+    path = Path(__file__).with_name(source)
+    flags = [*_FLAGS, f"-DREAL={_REALS[dtype]}"]
+    facts = (path.read_text(), *flags, compiler, version, _processor())
+    digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
+    kept = folder / f"{path.stem}-{digest}.so"
+    try:
+        if not kept.exists():
+            _keep(kept, [compiler, *flags, str(path)])
+        return ctypes.CDLL(str(kept))
+    except OSError as error:
+        raise NoKernelsError(f"{kept.name} cannot be used: {error}") from error
+
+
+def address(tensor: Tensor) -> ctypes.c_void_p:
+    """Where a contiguous tensor lies."""
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _keep(kept: Path, command: list[str]) -> None:
+    """Compile into the cache folder; several processes may do so at once.
+
+    Raises OSError where the folder cannot be written, NoKernelsError where the compiler fails.
+    """
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
+        made = Path(folder) / kept.name
+        for threads in (["-fopenmp"], []):  # without: one thread
+            done = _run([*command, *threads, "-o", str(made), "-lm"])
+            if done.returncode == 0:
+                made.replace(kept)
+                return
+    raise NoKernelsError(f"{Path(command[0]).name} failed: {(done.stderr.strip() or 'no message').splitlines()[0]}")
+
+
+@lru_cache
+def _compiler() -> tuple[str, str]:
+    """Path and version of the C compiler: CC, else what lies on the path."""
+    wanted = os.environ.get("CC") or "cc"
+    path = shutil.which(wanted)
+    if path is None:
+        raise NoKernelsError(f"no C compiler '{wanted}'")
+    done = _run([path, "--version"])
+    if done.returncode != 0:
+        raise NoKernelsError(f"'{wanted} --version' failed")
+    return path, (done.stdout.splitlines() or [""])[0]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoKernelsError(f"{Path(command[0]).name} failed: {error}") from error
+
+
+def _processor() -> str:
+    """What ``-march=native`` depends on: a cache folder may be shared by several machines."""
+    facts = f"{sys.platform} {platform.machine()} {platform.processor()}"
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return facts
+    return " ".join([facts, *sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})])

@@ -1,0 +1,105 @@
+"""A network as a pure function of its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
+from mamlbench.nn.dropout import StochasticLayer
+from mamlbench.nn.network import Network
+from mamlbench.run_spec import Mode
+
+Parameters = dict[str, Tensor]
+"""Tensors by name, as ``nn.Module.named_parameters`` names them: ``{"head.weight": [outputs, d], ...}``."""
+
+
+class Model:
+    """``outputs = model(parameters, x)``, for one task; the engine maps it over tasks.
+
+    Args:
+        network: whose layers are used; its own parameters are never changed.
+
+    Attributes:
+        names: of the parameters, in the network's order.
+        norm_names: those of batch-norm layers.
+        noisy: whether a layer is random in training (``Noise``).
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network = network.requires_grad_(False)
+        self.names = tuple(name for name, _ in network.named_parameters())
+        self.norm_names = frozenset(
+            f"{prefix}.{name}"
+            for prefix, module in network.named_modules()
+            if isinstance(module, BatchNorm)
+            for name, _ in module.named_parameters(recurse=False)
+        )
+        self.noisy = any(isinstance(module, StochasticLayer) for module in network.modules())
+
+    def initial_parameters(self) -> Parameters:
+        """A copy of the parameters the network was built with, by name."""
+        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+
+    def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this very batch."""
+        return functional_call(self.network, dict(parameters), (x,))  # type: ignore[no-any-return]
+
+    def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        """``[n, *input_shape]`` to the features ``[n, d]``."""
+        return self._part("features", parameters, x)
+
+    def head(self, parameters: Mapping[str, Tensor], features: Tensor) -> Tensor:
+        """Features ``[n, d]`` to ``[n, outputs]``."""
+        return self._part("head", parameters, features)
+
+    def statistics(self, parameters: Mapping[str, Tensor], x: Tensor) -> BatchStats:
+        """What each batch-norm layer normalizes ``x`` ``[n, *input_shape]`` by, in one pass."""
+        with record_statistics() as statistics:
+            self(parameters, x)
+        return statistics
+
+    def predict(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        """Outputs for the query examples of one task, ``[n, *input_shape]`` to ``[n, outputs]``.
+
+        - transductive: the query examples are normalized together, by their own batch.
+        - inductive: by the statistics of the support set under these parameters; no query example sees another.
+        - support+query: each query example together with the support set, one pass each.
+
+        Args:
+            parameters: those of the adapted task, by name.
+            support_x: the task's support examples ``[k, *input_shape]``.
+            x: query examples ``[n, *input_shape]``.
+            mode: how batch norm sees them.
+        """
+        return self._under(mode, self, parameters, support_x, x)
+
+    def query_features(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+        """The features that ``predict`` puts under the head: ``[n, *input_shape]`` to ``[n, d]``.
+
+        They are the same for all parameters that differ in a head without batch norm alone.
+        """
+        return self._under(mode, self.features, parameters, support_x, x)
+
+    def _under(
+        self,
+        mode: Mode,
+        run: Callable[[Mapping[str, Tensor], Tensor], Tensor],
+        parameters: Mapping[str, Tensor],
+        support_x: Tensor,
+        x: Tensor,
+    ) -> Tensor:
+        if mode == "transductive":
+            return run(parameters, x)
+        if mode == "inductive":
+            with replay_statistics(self.statistics(parameters, support_x)):
+                return run(parameters, x)
+        return vmap(lambda one: run(parameters, torch.cat([support_x, one[None]]))[-1])(x)
+
+    def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
+        part: nn.Module = getattr(self.network, name)
+        own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
+        return functional_call(part, own, (x,))  # type: ignore[no-any-return]

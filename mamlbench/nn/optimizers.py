@@ -1,0 +1,81 @@
+"""The outer optimizer: Adam or SGD on the meta-parameters, with a schedule and a clip."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from mamlbench.nn.model import Parameters
+from mamlbench.run_spec.options import Options
+
+Schedule = Literal["constant", "linear", "cosine"]
+"""How the outer learning rate goes on: as it is, or down to 0 along a line or half a cosine."""
+
+
+class OuterOptions(Options):
+    """Options of every method that takes outer gradient steps."""
+
+    outer_optimizer: Literal["adam", "sgd"] = Field("adam", description="optimizer of the meta-parameters")
+    outer_lr: float = Field(1e-3, gt=0, description="outer learning rate at the first iteration")
+    outer_schedule: Schedule = Field("constant", description="how the outer rate falls to 0 over the run")
+    clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
+
+
+def scheduled(schedule: Schedule, done: int, total: int) -> float:
+    """Factor on the rate after ``done`` of ``total`` iterations: 1 at the first, towards 0 at the last."""
+    progress = done / max(total, 1)
+    if schedule == "linear":
+        return 1 - progress
+    if schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    return 1.0
+
+
+class OuterOptimizer:
+    """Updates meta-parameters in place.
+
+    Args:
+        parameters: by name, of any shape; changed by ``step``.
+        options: which optimizer, its rate, its schedule, its clip.
+        iterations: planned meta-iterations, for the schedule.
+    """
+
+    def __init__(self, parameters: Parameters, options: OuterOptions, iterations: int) -> None:
+        self.parameters = parameters
+        self.options = options
+        self.iterations = iterations
+        self.done = 0
+        kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+        self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
+
+    def step(self, gradient: Parameters) -> None:
+        """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped where asked for."""
+        for name, value in self.parameters.items():
+            clip = self.options.clip
+            value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)
+        rate = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.iterations)
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.done += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Moments (in the parameters' shapes) and step counts (scalars), as tensors by name."""
+        flat = {"done": torch.tensor(self.done)}
+        for name, value in self.parameters.items():
+            for key, tensor in self.optimizer.state.get(value, {}).items():
+                flat[f"{name}/{key}"] = tensor
+        return flat
+
+    def load_state(self, state: dict[str, Tensor]) -> None:
+        """Restore what ``state`` returned, by name."""
+        self.done = int(state["done"])
+        self.optimizer.state.clear()
+        for name, value in self.parameters.items():
+            keys = [key for key in state if key.rpartition("/")[0] == name]
+            if keys:
+                self.optimizer.state[value] = {key.rpartition("/")[2]: state[key].clone() for key in keys}

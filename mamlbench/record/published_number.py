@@ -1,0 +1,68 @@
+"""Published numbers: what a source reports, under which conditions, as plain data."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mamlbench.run_spec.protocol import Mode
+
+
+class PublishedNumber(BaseModel):
+    """One number of a paper, or of a project's own page. None: the source does not say, or it does not apply."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9.+-]+$")
+    """source and experiment, as in 'finn2017/omniglot-5w1s-maml'"""
+    algorithm: str
+    """its name in the registry, whether installed or not"""
+    dataset: str
+    """its name in the registry"""
+    ways: int | None = Field(None, ge=1)
+    """classes per episode"""
+    shots: int = Field(ge=1)
+    """support examples per class; in regression, points"""
+    queries: int | None = Field(None, ge=1)
+    """query examples per class at test time"""
+    test_episodes: int | None = Field(None, ge=1)
+    """number of test episodes"""
+    steps: int | None = Field(None, ge=0)
+    """adaptation steps at test time"""
+    mode: Mode | None = None
+    """how batch norm saw the query examples"""
+    backbone: str | None = None
+    """the network, in words"""
+    metric: Literal["accuracy", "mean squared error"] = "accuracy"
+    """what was measured"""
+    unit: Literal["%", ""] = "%"
+    """of score and interval"""
+    score: float
+    """the number, as printed"""
+    interval: float | None = Field(None, gt=0)
+    """half width, as printed behind ±"""
+    source: str = Field(min_length=1)
+    """paper and table, or page"""
+    second_hand: bool = False
+    """whether the number was read in a quotation and not in its source"""
+    note: str = ""
+    """what to know before comparing with it"""
+
+    @model_validator(mode="after")
+    def _possible(self) -> PublishedNumber:
+        if self.unit == "%" and not 0 <= self.score <= 100:
+            raise ValueError(f"{self.id}: {self.score} is no percentage")
+        return self
+
+
+class PublishedNumberGroup(BaseModel):
+    """Results that share what stands beside ``results``, as a file of published numbers has them."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    results: list[dict[str, Any]]
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Each result with what it shares with the others."""
+        return [{**(self.model_extra or {}), **result} for result in self.results]

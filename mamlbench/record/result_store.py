@@ -1,0 +1,144 @@
+"""The results folder: records are written whole or not at all, and never overwritten."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
+from mamlbench.record.schema_1 import upgrade
+from mamlbench.run_spec import RunSpec
+
+
+class _Versioned(BaseModel):
+    """What every release, past or future, writes into a record."""
+
+    schema_version: int
+
+
+class UnreadableRecordError(MamlbenchError):
+    """A file that is not a record of a schema version this release reads."""
+
+
+class ResultStore:
+    """Records under one folder, ``<stem>.json`` each, with artifacts in ``<stem>/`` beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def reserve(self, spec: RunSpec, fingerprint: str) -> tuple[str, int]:
+        """Reserve a stem that no other run has, by making its artifact folder.
+
+        Returns the stem and the attempt number: 1 for the first run of this spec with this fingerprint.
+        Raises ConfigError where the folder cannot be written.
+        """
+        base = _readable_name(spec)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for attempt in range(1, 1_000_000):
+                stem = f"{base}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
+                if (self.folder / f"{stem}.json").exists():  # a record whose artifacts were deleted, or not committed
+                    continue
+                try:
+                    (self.folder / stem).mkdir()
+                except FileExistsError:
+                    continue
+                return stem, attempt
+        except OSError as error:
+            raise ConfigError(
+                f"The results folder '{self.folder}' cannot be written ({error.strerror}): "
+                "choose another with --results-dir."
+            ) from error
+        raise ConfigError(f"The results folder '{self.folder}' holds a million attempts at this run.")
+
+    def artifacts(self, stem: str) -> Path:
+        """Folder of the artifacts of the run called ``stem``."""
+        return self.folder / stem
+
+    def write(self, stem: str, record: RunRecord) -> Path:
+        """Write the record atomically: a reader sees the whole of it or nothing."""
+        path = self.folder / f"{stem}.json"
+        write_atomically(path, record.model_dump_json(indent=1).encode())
+        return path
+
+    def paths(self, prefix: str = "") -> list[Path]:
+        """Every record file in this folder and below whose name begins so, in order of name."""
+        found = []
+        for folder, below, files in os.walk(self.folder):  # of ten thousand files Path.rglob would ask each what it is
+            if not Path(f"{folder}.json").is_file():
+                names = (name for name in (*files, *below) if name.startswith(prefix))
+                found += [Path(folder, name) for name in names if _looks_like_record(name)]
+        return sorted(found, key=lambda path: path.parts)  # comparing paths takes them apart each time
+
+    def prefix(self, spec: RunSpec) -> str:
+        """How names of records begin that have the algorithm, data set, ways and shots of ``spec``."""
+        return _readable_name(spec).removesuffix(f"{spec.seed}")
+
+    def records(self) -> Iterator[RunRecord]:
+        """Read every record; raises UnreadableRecordError at the first that cannot be read."""
+        for path in self.paths():
+            yield read_record(path)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read one record. Raises UnreadableRecordError, with the reason, where the file is not one."""
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
+    problem = None
+    try:
+        record = RunRecord.model_validate_json(text)
+        if "schema_version" in record.model_fields_set and record.schema_version == SCHEMA_VERSION:
+            return record
+    except ValidationError as error:
+        problem = error
+    try:
+        version = _Versioned.model_validate_json(text).schema_version
+        if version == 1:
+            return RunRecord.model_validate(upgrade(json.loads(text)))
+    except ValidationError as error:
+        raise _no_record(path, error) from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UnreadableRecordError(f"'{path}' is not a run record: {error!r}.") from error
+    if problem is None or not 1 <= version <= SCHEMA_VERSION:  # what a later release added is unknown here
+        raise UnreadableRecordError(
+            f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
+        )
+    raise _no_record(path, problem) from problem
+
+
+def _no_record(path: Path, error: ValidationError) -> UnreadableRecordError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the document"
+    return UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.")
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write to a temporary name in the same folder, flush to disk, then rename over ``path``."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _readable_name(spec: RunSpec) -> str:
+    protocol = spec.protocol
+    name = f"{spec.dataset.name}-{protocol.ways}w{protocol.shots}s-{spec.algorithm.name}-seed{spec.seed}"
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", name)
+
+
+def _looks_like_record(name: str) -> bool:
+    """Artifacts are JSON too; they lie in a folder named after a record, which may not have been written yet."""
+    return name.endswith(".json") and not name.startswith(".") and name not in ("model.json", "checkpoint.json")

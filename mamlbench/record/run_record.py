@@ -1,0 +1,204 @@
+"""The run record: one JSON document per run, with its schema version inside."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, model_validator
+from pydantic_core import core_schema
+
+from mamlbench.record.environment import Environment
+from mamlbench.run_spec import Protocol, RunSpec
+
+SCHEMA_VERSION = 2
+
+LARGEST = 2**63 - 1
+"""Integers in a record lie within 64 bits."""
+
+Status = Literal["finished", "interrupted", "diverged", "failed"]
+
+
+class _Data(BaseModel):
+    # JSON has no NaN: as null, the record of a diverged run could be written and never read again.
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
+
+
+class Interval(_Data):
+    """A mean with its 95 % interval, in the metric's own unit (accuracies are fractions)."""
+
+    mean: float
+    """the estimate"""
+    low: float
+    """lower end"""
+    high: float
+    """upper end"""
+
+
+def _packed(values: Sequence[float]) -> Sequence[float]:
+    return array("d", values)
+
+
+Scores = Annotated[
+    Sequence[float],
+    GetPydanticSchema(
+        lambda *_: core_schema.no_info_after_validator_function(
+            _packed,
+            core_schema.list_schema(core_schema.float_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                list, return_schema=core_schema.list_schema(core_schema.float_schema())
+            ),
+        )
+    ),
+]
+"""Eight bytes a number: ten thousand records of 600 episodes have 24 million, which are 0.8 GB as a list's objects."""
+
+
+class ModeResult(_Data):
+    """One batch-norm mode: the trained learner and the untrained network on the very same episodes."""
+
+    score: Interval = Field(description="after adaptation, over episodes")
+    untrained: Interval | None = Field(None, description="the untrained network, given the same adaptation")
+    gain: Interval | None = Field(None, description="paired difference per episode, positive where training helped")
+    episode_scores: Scores = Field(default_factory=lambda: _packed([]))
+    """score of each test episode, in their order"""
+    untrained_episode_scores: Scores = Field(default_factory=lambda: _packed([]))
+    """the same of the untrained network"""
+
+
+class Evaluation(_Data):
+    """A test (or validation) of one model under one protocol."""
+
+    split: str
+    """'val' or 'test'"""
+    protocol: Protocol
+    """the conditions"""
+    adaptation_steps: int
+    """steps taken in each episode"""
+    metric: str
+    """name of the score"""
+    unit: str
+    """'%' where the score is a share, 0 to 1 here; else its unit, or nothing"""
+    higher_is_better: bool
+    """direction of the score"""
+    modes: dict[str, ModeResult]
+    """results by batch-norm mode"""
+    score_after_step: list[float] = Field(description="mean score on the way, in the first mode")
+    steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
+    algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
+
+
+class Segment(_Data):
+    """Time spent in one kind of work, in seconds."""
+
+    wall: float = 0.0
+    """wall clock"""
+    device: float = 0.0
+    """CPU seconds of the process, or seconds between CUDA events"""
+
+
+class Measurement(_Data):
+    """Time and memory (docs/explanation.md, 'Measurement rules'). Seconds, bytes."""
+
+    segments: dict[str, Segment] = Field(
+        description="data, train, evaluate, checkpoint, other: exclusive of each other"
+    )
+    warmup: Segment = Field(
+        description="building the network, trying engines, first meta-iteration; counted inside 'train' as well"
+    )
+    wall_seconds: float
+    """of the whole run"""
+    device_seconds: float
+    """of the whole run"""
+    device_clock: Literal["cpu", "cuda-events"]
+    """what device seconds are"""
+    peak_memory_bytes: int | None = Field(None, description="None where the process had run something else before")
+    peak_memory_kind: Literal["process-rss", "cuda-allocator"] = "process-rss"
+    """what peak memory is"""
+    iterations: int
+    """meta-iterations done"""
+    iterations_per_second: float | None = Field(None, description="training segment, without warm-up")
+    examples_seen: int
+    """support and query examples in training"""
+    seconds_to_target: float | None = None
+    """wall seconds of the run until validation first reached the target score"""
+    runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
+
+
+class CurvePoint(_Data):
+    """One point of the learning curve."""
+
+    iteration: int
+    """meta-iterations done"""
+    wall_seconds: float
+    """since the run began"""
+    device_seconds: float
+    """since the run began"""
+    loss: float | None = None
+    """mean training loss since the last point"""
+    validation: float | None = None
+    """mean validation score"""
+
+
+class DataFacts(_Data):
+    """What identifies the data a run saw."""
+
+    content_hash: str
+    """over all splits"""
+    split_hashes: dict[str, str]
+    """by split"""
+    split_sizes: dict[str, int] = Field(description="classes (or task families) per split")
+    license: str
+    """as the data set says it"""
+    publishable: bool = Field(description="whether images of it may stand on a published page")
+    subset: str | None = Field(None, description="where the data set is not complete: how it is not")
+    origin: str = Field("", description="the form in which it was found, e.g. 'zip archives'")
+
+
+class RunRecord(_Data):
+    """One attempt at one spec."""
+
+    schema_version: int = SCHEMA_VERSION
+    """of this document"""
+    name: str = Field("", description="file name of the record without its suffix")
+    spec: RunSpec
+    """what was run"""
+    spec_hash: str
+    """of the spec"""
+    fingerprint: str = Field(description="code and environment")
+    attempt: int = Field(ge=1)
+    """1 for the first run of this spec with this fingerprint"""
+    status: Status
+    """how it ended"""
+    reason: str = Field("", description="why it is not finished")
+    started: str = Field(description="ISO 8601, UTC")
+    environment: Environment
+    """machine and software"""
+    data: DataFacts | None = None
+    """what identifies the data; None where it did not come so far"""
+    parameters: int | None = Field(None, description="number of meta-learned scalars")
+    gradient_order: int | None = None
+    """2, 1 or None, as the method declares it"""
+    engine: dict[str, Any] = Field(default_factory=dict, description="strategy chosen, and why")
+    measurement: Measurement | None = None
+    """time and memory"""
+    curve: list[CurvePoint] = Field(default_factory=list)
+    """the learning curve"""
+    selected_iteration: int | None = Field(None, description="iteration of the checkpoint that validation selected")
+    test: Evaluation | None = None
+    """the test; None where it did not come so far"""
+    model: str | None = Field(None, description="model artifact, relative to the record")
+    checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
+    listener_errors: list[str] = Field(default_factory=list)
+    """what listeners and trackers raised"""
+
+    @model_validator(mode="after")
+    def _numbers_fit(self) -> Self:
+        """JSON's integers have no end, and one of 400 digits is no float: what reads records need not expect it."""
+        parts = (self, self.spec, self.spec.protocol, self.spec.training, self.environment, self.measurement, self.test)
+        for part in (*parts, self.test and self.test.protocol):
+            for name, value in vars(part).items() if part is not None else ():
+                if type(value) is int and abs(value) > LARGEST:
+                    raise ValueError(f"{name} is out of range")
+        return self

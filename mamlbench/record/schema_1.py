@@ -1,0 +1,55 @@
+"""Records of schema version 1, brought to the names of version 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mamlbench.run_spec import RunSpec
+
+_OPTIONS: dict[str, dict[str, dict[str, str]]] = {
+    "algorithm": {
+        "reptile": {"train_batch": "inner_batch_size", "test_batch": "test_batch_size", "outer_step": "outer_lr"},
+        "l2l-reptile": {"train_batch": "inner_batch_size", "test_batch": "test_batch_size", "outer_step": "outer_lr"},
+        "imaml": {"strength": "prox_strength"},
+        "maml++": {"multi_step": "multi_step_fraction", "first_order": "first_order_fraction"},
+    },
+    "backbone": {
+        "conv4-strided": {"readout": "pooling"},
+        "conv4-pooled": {"pooling": "pool_order", "readout": "pooling"},
+    },
+    "dataset": {
+        "folder": {"side": "image_size", "colour": "color"},
+        "omniglot": {"ink": "polarity"},
+    },
+    "sampler": {},
+}
+"""Options that were renamed: kind of component, name of the plugin, option then, option now."""
+
+
+def upgrade(document: dict[str, Any]) -> dict[str, Any]:
+    """Rename in a record of version 1 what version 2 calls otherwise; the document is changed and returned.
+
+    Raises KeyError, TypeError or AttributeError where the document is no record, ValidationError where its spec is none.
+    """
+    spec = document["spec"]
+    for kind, plugins in _OPTIONS.items():
+        component = spec[kind]
+        component["options"] = _renamed(component["options"], plugins.get(component["name"], {}))
+    spec["training"] = _renamed(spec["training"], {"meta_batch": "meta_batch_size"})
+    spec["engine"] = _engine_name(spec["engine"])
+    if document.get("data"):
+        document["data"] = _renamed(document["data"], {"licence": "license"})
+    if document.get("engine"):
+        for entry in (document["engine"], *document["engine"].get("trials", ())):
+            entry["name"] = _engine_name(entry["name"])
+    document["spec_hash"] = RunSpec.model_validate(spec).hash
+    document["schema_version"] = 2
+    return document
+
+
+def _renamed(values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def _engine_name(name: str) -> str:
+    return name.replace("+recomputed", "+remat")

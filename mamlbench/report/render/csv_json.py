@@ -1,0 +1,70 @@
+"""Tables for other programs: numbers in base units (fractions, seconds, bytes), empty where nothing is known.
+
+A field ``NAME_best`` says of the column ``NAME`` whether the cell is marked; it is missing where nothing was judged.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mamlbench.report.formatting import printable
+from mamlbench.report.render.cell_grid import notes
+from mamlbench.report.table.table import Table, TableRow
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """All rows of all tables under one header; the conditions stand in every row."""
+    rows = [row for table in tables for row in _rows(table)]
+    names = dict.fromkeys(name for row in rows for name in row)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(names), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    return out.getvalue()
+
+
+def to_json(tables: Sequence[Table]) -> str:
+    """A list of tables with title, conditions, unit, notes and rows; NaN and infinities are null."""
+    content = [
+        {
+            "title": table.title,
+            "conditions": table.conditions._asdict(),
+            "unit": table.unit,
+            "notes": notes(table, "*_best"),
+            "rows": [_finite(_row(table, row)) for row in table.rows],
+        }
+        for table in tables
+    ]
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
+def _rows(table: Table) -> Iterator[dict[str, Any]]:
+    for row in table.rows:
+        yield table.conditions._asdict() | _row(table, row)
+
+
+def _row(table: Table, row: TableRow) -> dict[str, Any]:
+    found: dict[str, Any] = {"algorithm": row.algorithm, "differs_in": row.settings}
+    for column, cell in zip(table.columns, row.cells, strict=True):
+        for suffix, value in cell.data.items():
+            found[f"{column.name}_{suffix}" if suffix else column.name] = value
+        if cell.best is not None:
+            found[f"{column.name}_best"] = cell.best
+    return found
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+
+
+def _harmless(value: Any) -> Any:
+    """Names come from strangers: a terminal obeys control characters, a spreadsheet takes some texts for formulas."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

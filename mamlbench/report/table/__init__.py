@@ -1,0 +1,1 @@
+"""Comparison tables: which runs share a table, its columns, its notes."""

@@ -1,0 +1,24 @@
+"""Plain data that says what to run. No torch, no files, no registry: a spec can cross a process or a network."""
+
+from mamlbench.run_spec.options import Options
+from mamlbench.run_spec.preset import Preset, Setting, choose_preset
+from mamlbench.run_spec.protocol import MODES, Mode, Protocol
+from mamlbench.run_spec.request import Folders, RunRequest
+from mamlbench.run_spec.run_spec import Component, RunSpec, Training
+from mamlbench.run_spec.validation import explain
+
+__all__ = [
+    "MODES",
+    "Component",
+    "Folders",
+    "Mode",
+    "Options",
+    "Preset",
+    "Protocol",
+    "RunRequest",
+    "RunSpec",
+    "Setting",
+    "Training",
+    "choose_preset",
+    "explain",
+]

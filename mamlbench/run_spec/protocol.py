@@ -1,0 +1,30 @@
+"""The evaluation protocol: everything that must be equal before two accuracies may be compared."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Mode = Literal["transductive", "inductive", "support+query"]
+"""How batch-norm layers normalize query examples at test time (see docs/explanation.md, 'Modes of evaluation')."""
+
+MODES: tuple[Mode, ...] = get_args(Mode)
+
+
+class Protocol(BaseModel):
+    """N-way K-shot episodes with Q queries per class, and how many of them validate and test."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    ways: int = Field(5, ge=1, description="classes per episode (N)")
+    shots: int = Field(1, ge=1, description="support examples per class (K)")
+    queries: int = Field(1, ge=1, description="query examples per class (Q), in validation and test episodes")
+    test_episodes: int = Field(600, ge=2, description="test episodes")
+    validation_episodes: int = Field(200, ge=2, description="validation episodes at each validation")
+    episode_seed: int = Field(
+        0, ge=0, description="seed of validation and test episodes; the same for every algorithm and training seed"
+    )
+    modes: tuple[Mode, ...] = Field(
+        ("transductive", "inductive"), min_length=1, description="batch-norm modes to report, the first one selects"
+    )

@@ -1,0 +1,73 @@
+"""What a user asks for: names and the few values given; planning fills in the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mamlbench.run_spec.protocol import Mode
+
+
+class RunRequest(BaseModel):
+    """A request for one or more runs. None means: as the preset has it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    algorithms: tuple[str, ...] = Field(min_length=1)
+    """registered names, one run each (times seeds)"""
+    dataset: str = "glyphs"
+    """a registered name"""
+    backbone: str | None = None
+    """a registered name; None: the preset's, or the one the data set suggests"""
+    sampler: str = "fresh"
+    """a registered name"""
+    preset: str = "quick"
+    """name of the settings that hold where nothing is given"""
+    iterations: int | None = Field(None, ge=0)
+    """meta-iterations"""
+    meta_batch_size: int | None = Field(None, ge=1)
+    """tasks per meta-iteration"""
+    seed: int = Field(0, ge=0)
+    """first training seed"""
+    seeds: int = Field(1, ge=1, description="number of training seeds: seed, seed + 1, ...")
+    ways: int | None = Field(None, ge=1)
+    """classes per episode"""
+    shots: int | None = Field(None, ge=1)
+    """support examples per class"""
+    queries: int | None = Field(None, ge=1)
+    """query examples per class, in validation and test"""
+    test_episodes: int | None = Field(None, ge=2)
+    """test episodes"""
+    validation_episodes: int | None = Field(None, ge=2)
+    """episodes of each validation"""
+    episode_seed: int | None = Field(None, ge=0)
+    """seed of validation and test episodes"""
+    modes: tuple[Mode, ...] | None = None
+    """batch-norm modes to report, the first one selects"""
+    options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="'inner_lr' is the algorithm's; 'dataset.rotations', 'backbone.width', 'sampler.tasks' the others'",
+    )
+    device: str = "auto"
+    """'auto', 'cpu', 'cuda' or 'cuda:N'"""
+    engine: str = "auto"
+    """'auto', or a strategy by name"""
+    checkpoint_every: int | None = Field(None, ge=0)
+    """iterations between checkpoints"""
+    target_score: float | None = None
+    """validation score whose first crossing is timed"""
+
+
+class Folders(BaseModel):
+    """Where results go, where raw data may lie (each place with the reason it is one), where prepared data is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    results: Path = Path("results")
+    """where records go"""
+    data: tuple[tuple[str, Path], ...] = ()
+    """where raw data may lie: the reason and the folder, in the order of the search"""
+    cache: Path
+    """where prepared data is kept"""

@@ -1,0 +1,72 @@
+"""One training run, as plain data; its canonical hash identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from mamlbench.run_spec.protocol import Protocol
+
+
+class Component(BaseModel):
+    """A registered plugin by name, with its options (validated by the plugin's own schema)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    """registered name"""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """every option with its value"""
+
+
+class Training(BaseModel):
+    """How long and on what a run trains."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    iterations: int = Field(ge=0, description="meta-iterations (outer updates)")
+    meta_batch_size: int = Field(ge=1, description="tasks per meta-iteration; labeled examples for pretraining")
+    shots: int = Field(ge=1, description="support examples per class in training episodes")
+    queries: int = Field(ge=0, description="query examples per class in training episodes")
+    validate_every: int = Field(ge=1, description="iterations between validations")
+    log_every: int = Field(10, ge=1, description="iterations between progress reports")
+    checkpoint_every: int = Field(0, ge=0, description="iterations between checkpoints; 0: at validations only")
+    target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+
+
+class RunSpec(BaseModel):
+    """Everything that determines one run. Every default is filled in: what stands here is what is run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    algorithm: Component
+    """the method"""
+    dataset: Component
+    """the data set"""
+    backbone: Component
+    """the network"""
+    sampler: Component
+    """which tasks are met"""
+    protocol: Protocol
+    """how it is validated and tested"""
+    training: Training
+    """how long and on what it trains"""
+    preset: str
+    """name of the settings it was planned with"""
+    seed: int = Field(0, ge=0, description="training seed: initial parameters and training episodes")
+    device: str = "cpu"
+    """'cpu', 'cuda' or 'cuda:N'"""
+    engine: str = "auto"
+    """'auto', or a strategy by name"""
+
+    def canonical_json(self) -> str:
+        """Return JSON that is equal for equal specs: sorted keys, no white space."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the canonical JSON, as 64 hexadecimal digits."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()

@@ -1,0 +1,120 @@
+"""The work that an engine is chosen for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from mamlbench.api import (
+    Algorithm,
+    Engine,
+    EpisodeBatch,
+    OuterUpdate,
+    TaskSampler,
+    TaskSplit,
+    noise_key_scope,
+    seed_key,
+)
+from mamlbench.run_spec import RunSpec
+
+FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
+"""What a check computes: enough to meet every kind of work, little enough to cost next to nothing."""
+
+
+class TrainingWork:
+    """One run's batches, for ``mamlbench.engine.choose_engine``.
+
+    Args:
+        spec: the run.
+        plugin: the algorithm's class.
+        make: builds it on an engine, with its network in float64 where ``double``.
+        sampler: where batches come from.
+        training: whether the run trains (an evaluation does not).
+    """
+
+    def __init__(
+        self,
+        spec: RunSpec,
+        plugin: type[Algorithm],
+        make: Callable[..., Algorithm],
+        sampler: TaskSampler,
+        *,
+        training: bool,
+    ) -> None:
+        self.spec, self._make, self._sampler = spec, make, sampler
+        self.tasks, self.iterations = spec.training.meta_batch_size, spec.training.iterations
+        self.trains = training and plugin.trains_on == "episodes"  # labeled examples need no engine
+        self.vectorizes = plugin.vectorized
+        self.differentiates = plugin.gradient_order == 2
+        self.task_bytes = self._task_bytes() if self.trains else 0
+
+    def _task_bytes(self) -> int:
+        """A second-order gradient remembers, of every inner step, its pass over the support set and the way back."""
+        training = self.spec.training
+        passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
+        return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
+
+    def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
+        """Direction of a small batch, and predictions after a step or two in every mode, flat."""
+        algorithm = self._make(engine, double=double)
+
+        def episodes(split: str, shots: int, queries: int) -> EpisodeBatch:
+            few = self._sampler.episodes(split, 0, FEW_TASKS, shots=shots, queries=min(queries, FEW_QUERIES))
+            few = _of_floats(lambda value: _nudged(value, nudge), few) if nudge else few
+            return _of_floats(Tensor.double, few) if double else few
+
+        return torch.cat([value.flatten().double() for value in self._values(algorithm, episodes)])
+
+    def _values(self, algorithm: Algorithm, episodes: Callable[[str, int, int], EpisodeBatch]) -> Iterator[Tensor]:
+        training, protocol = self.spec.training, self.spec.protocol
+        if self.trains:
+            batch = episodes("train", training.shots, training.queries)
+            yield from self._direction(algorithm, batch).sums.values()
+        batch = episodes("val", protocol.shots, protocol.queries)
+        for learner in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
+            for mode in protocol.modes:
+                yield learner.predict(batch.query.x, mode)
+
+    def batch(self, engine: Engine) -> Callable[[], object]:
+        """Compute the direction of the run's first whole batch."""
+        algorithm, training = self._make(engine, double=False), self.spec.training
+        episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
+        return lambda: self._direction(algorithm, episodes)
+
+    def _direction(self, algorithm: Algorithm, batch: Any) -> OuterUpdate:
+        """What is checked and timed is what runs: the first iteration, noise included."""
+        with noise_key_scope(iteration_noise_key(self.spec, 0)):
+            return algorithm.compute_update(batch)
+
+
+def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:
+    """The key of one meta-iteration's noise, made of the training seed: a resumed run meets the same again."""
+    return seed_key("noise", spec.seed, iteration)
+
+
+def task_bytes(spec: RunSpec, pool: TaskSplit, shots: int, queries: int) -> int:
+    """Size of one task's examples in float32; 0 on a GPU, which has memory of its own and likes large batches."""
+    if not spec.device.startswith("cpu"):
+        return 0
+    return 4 * math.prod(pool.input_shape) * spec.protocol.ways * (shots + queries)
+
+
+def _of_floats(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
+    """The tree with every tensor of floating point changed."""
+    return pytree.tree_map(
+        lambda leaf: change(leaf) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, tree
+    )
+
+
+def _nudged(value: Tensor, nudge: int) -> Tensor:
+    """Every number times 1 plus or minus at most one float32 rounding, by chance."""
+    chance = torch.Generator().manual_seed(nudge)
+    by = 2 * torch.rand(value.shape, generator=chance).to(value) - 1
+    return value * (1 + torch.finfo(torch.float32).eps * by)

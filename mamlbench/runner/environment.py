@@ -1,0 +1,24 @@
+"""The environment that a run in this process, or in a worker of it, has."""
+
+from __future__ import annotations
+
+import torch
+
+from mamlbench.engine import keep_memory
+from mamlbench.nn.kernels import kernels_in_use
+from mamlbench.plugin import Plugins
+from mamlbench.plugin.source_hash import plugin_code
+from mamlbench.record import Environment, current_environment
+from mamlbench.runner.device import device_name
+
+
+def run_environment(device: str, plugins: Plugins) -> Environment:
+    """Describe machine, software, code and plugins for a run on ``device``, a name that torch knows."""
+    return current_environment(
+        threads=torch.get_num_threads(),
+        device_name=device_name(torch.device(device)),
+        plugins={report.name: report.version for report in plugins.reports if report.version},
+        plugin_code=plugin_code(plugins),
+        allocator=keep_memory(),
+        kernels=kernels_in_use(),
+    )

@@ -1,0 +1,116 @@
+"""JSON schemas (draft 2020-12) of suites, run specs and records, with what the installed plugins bring."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mamlbench.engine import PATTERN, STRATEGIES
+from mamlbench.errors import ConfigError
+from mamlbench.plugin import Registry
+from mamlbench.record import RunRecord
+from mamlbench.run_spec import RunSpec
+from mamlbench.suite import SuiteFile
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+Schema = dict[str, Any]
+_COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
+"""Kinds of plugins that a run is made of: they have options."""
+_ENGINE: Schema = {"anyOf": [{"enum": ["auto", *STRATEGIES]}, {"type": "string", "pattern": f"^({PATTERN})$"}]}
+
+
+def record_schema() -> Schema:
+    """Schema of a record as it is written."""
+    return {"$schema": DIALECT, **RunRecord.model_json_schema(mode="serialization")}
+
+
+def run_schema(registry: Registry, problems: list[str]) -> Schema:
+    """Schema of a run spec: each component with the options of the plugin that its name stands for."""
+    schema = RunSpec.model_json_schema()
+    definitions = schema["$defs"]
+    schema["properties"]["engine"] |= _ENGINE
+    for kind in _COMPONENTS:
+        choices = []
+        for name, options in _options(kind, registry, problems).items():
+            definitions |= options.pop("$defs", {})
+            properties = {"name": {"const": name}, "options": options}
+            choices.append(
+                {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
+            )
+        schema["properties"][kind] = {"oneOf": choices}
+    definitions.pop("Component", None)
+    return {"$schema": DIALECT, **schema}
+
+
+def suite_schema(registry: Registry, problems: list[str]) -> Schema:
+    """Schema of a suite file: every option of every plugin, with one value or with a list of them."""
+    schema = _without_null(SuiteFile.model_json_schema())
+    definitions: Schema = schema.setdefault("$defs", {})
+    options: Schema = {}
+    for kind in _COMPONENTS:
+        found = _merged(_options(kind, registry, problems), definitions)
+        nested = {"type": "object", "properties": found, "additionalProperties": False}
+        options[kind] = nested | {"description": f"options of the {kind}"}
+        if kind == "algorithm":
+            options |= found
+        options |= {f"{kind}.{name}": each for name, each in found.items()}
+    definitions["Options"] = {"type": "object", "properties": options, "additionalProperties": False}
+    choices: Schema = {kind: {"enum": registry.names(kind)} for kind in _COMPONENTS} | {"engine": _ENGINE}
+    for table in (schema, *(definitions[name] for name in ("Conditions", "Settings", "Override"))):
+        properties = table["properties"]
+        properties["options"] = {"$ref": "#/$defs/Options", "description": properties["options"]["description"]}
+        for kind, choice in choices.items():
+            properties[kind] |= _one_or_many(choice)
+    return {"$schema": DIALECT, **schema}
+
+
+def _options(kind: str, registry: Registry, problems: list[str]) -> dict[str, Schema]:
+    """Name of each plugin to the schema of its options; one that cannot be imported becomes a problem."""
+    found = {}
+    for entry in registry.entries(kind):
+        try:
+            found[entry.name] = entry.load().Options.model_json_schema()
+        except ConfigError as error:
+            problems.append(str(error))
+    return found
+
+
+def _merged(plugins: dict[str, Schema], definitions: Schema) -> Schema:
+    """One schema for each option's name, whichever plugins of a kind have it; its description says which."""
+    owners: dict[str, dict[str, Schema]] = {}
+    for plugin, schema in plugins.items():
+        definitions |= schema.get("$defs", {})
+        for name, each in schema.get("properties", {}).items():
+            owners.setdefault(name, {})[plugin] = each
+    return {name: _option(having) for name, having in owners.items()}
+
+
+def _option(having: dict[str, Schema]) -> Schema:
+    types: list[Schema] = []
+    for each in having.values():
+        bare = {key: value for key, value in each.items() if key not in ("default", "description", "title")}
+        if bare not in types:
+            types.append(bare)
+    words = dict.fromkeys(each.get("description", "") for each in having.values())
+    description = f"{', '.join(having)}: {' / '.join(word for word in words if word)}"
+    return {"description": description, **_one_or_many(types[0] if len(types) == 1 else {"anyOf": types})}
+
+
+def _one_or_many(schema: Schema) -> Schema:
+    if _has_null(schema):
+        schema = {"anyOf": [schema, {"const": "none"}]}  # TOML has no null; as on the command line it is a word
+    return {"anyOf": [schema, {"type": "array", "items": schema, "minItems": 1}]}
+
+
+def _has_null(schema: Any) -> bool:
+    if isinstance(schema, dict):
+        return schema.get("type") == "null" or any(_has_null(each) for each in schema.get("anyOf", ()))
+    return False
+
+
+def _without_null(schema: Any) -> Any:
+    """TOML has no null: what is not given is left out."""
+    if isinstance(schema, list):
+        return [_without_null(each) for each in schema if each != {"type": "null"}]
+    if not isinstance(schema, dict):
+        return schema
+    return {key: _without_null(each) for key, each in schema.items() if not (key == "default" and each is None)}

@@ -1,0 +1,112 @@
+"""What the command line does, a call away: for notebooks and scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mamlbench.plugin import Plugins, load_plugins
+from mamlbench.record import Adaptation, Evaluation, RunRecord
+from mamlbench.run_spec import Folders, Mode
+from mamlbench.runner.adapt.adapt_model import adapt_model
+from mamlbench.runner.evaluate import evaluate_model
+from mamlbench.runner.launch import launch
+from mamlbench.runner.plan import plan, request
+from mamlbench.user_config import find_user_config, folders, plugin_files
+
+
+def run(
+    algorithm: str = "maml",
+    dataset: str = "glyphs",
+    *,
+    options: dict[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    results_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    trackers: Sequence[str] = (),
+    **settings: Any,
+) -> RunRecord:
+    """Run one algorithm and return its record, which is also written under ``results_dir``.
+
+    Args:
+        algorithm: a registered name (``mamlbench list``).
+        dataset: a registered name.
+        options: as ``-o NAME=VALUE``: ``{"inner_lr": 0.4, "dataset.rotations": "none"}``.
+        data_dir: where the data set lies; as ``--data-dir``.
+        results_dir: where the record goes; as ``--results-dir``.
+        plugins: single-file plugins to load; as ``--plugin``.
+        trackers: where the curves are sent; as ``--track``.
+        **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, preset, ...
+
+    Raises ConfigError or DataError as the command line reports them.
+    """
+    loaded, places = _surroundings(data_dir, results_dir, plugins)
+    loaded.track(trackers, places.results)
+    wanted = request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
+    (record,) = launch(plan(wanted, loaded), loaded, places, own_process=False)
+    return record
+
+
+def evaluate(
+    model: str | Path,
+    *,
+    options: dict[str, Any] | None = None,
+    data_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+    **protocol: Any,
+) -> Evaluation:
+    """Test a trained model again under another protocol; nothing is retrained.
+
+    Args:
+        model: a record, a model's folder, or its model.json.
+        options: options of the algorithm to change, such as ``{"test_steps": 10}``.
+        data_dir: where the data set lies.
+        plugins: single-file plugins to load.
+        device: as for a run.
+        **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, ...
+    """
+    loaded, places = _surroundings(data_dir, None, plugins)
+    return evaluate_model(Path(model), loaded, places, protocol=protocol, options=options, device=device)
+
+
+def adapt(
+    model: str | Path,
+    folder: str | Path,
+    *,
+    hold_out: int = 0,
+    options: dict[str, Any] | None = None,
+    mode: Mode = "inductive",
+    data_dir: str | Path | None = None,
+    plugins: Sequence[str | Path] = (),
+    device: str = "auto",
+) -> Adaptation:
+    """Fine-tune a trained model on the few labeled images of a folder, and label the others; no file is written.
+
+    Args:
+        model: a record, a model's folder, or its model.json.
+        folder: a folder for each class, 'unlabeled' with images to be labeled, 'test' with held-out ones if any.
+        hold_out: images of each class to hold out, where there is no 'test'.
+        options: options of the algorithm to change, such as ``{"test_steps": 10}``.
+        mode: how batch norm sees the images that are labeled.
+        data_dir: where the data set lies that the model was trained on.
+        plugins: single-file plugins to load.
+        device: as for a run.
+    """
+    loaded, places = _surroundings(data_dir, None, plugins)
+    return adapt_model(
+        Path(model), Path(folder), loaded, places, hold_out=hold_out, options=options, mode=mode, device=device
+    )
+
+
+def _surroundings(
+    data_dir: str | Path | None, results_dir: str | Path | None, plugins: Sequence[str | Path]
+) -> tuple[Plugins, Folders]:
+    project = find_user_config(Path.cwd())
+    places = folders(
+        project,
+        data_dir=None if data_dir is None else Path(data_dir),
+        results_dir=None if results_dir is None else Path(results_dir),
+    )
+    return load_plugins(plugin_files(project, map(Path, plugins))), places

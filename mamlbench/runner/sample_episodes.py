@@ -1,0 +1,93 @@
+"""Sample episodes for a page: their images, and what the trained network says before and after adaptation."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from pathlib import Path
+
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from mamlbench.api import Algorithm, Classification, EpisodeBatch
+from mamlbench.record.result_store import write_atomically
+from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
+from mamlbench.runner.build import Experiment
+
+EPISODES = 2
+"""The first of the test split: the same for every algorithm and training seed."""
+OF_EACH_CLASS = 2
+"""Support and query images kept of each class."""
+CLASSES = 20
+"""Classes kept of an episode."""
+
+
+def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> Path | None:
+    """Write the sheet of sample episodes into ``folder``; None where the examples are no images with classes."""
+    protocol = experiment.spec.protocol
+    batch = experiment.sampler.episodes("test", 0, EPISODES, shots=protocol.shots, queries=protocol.queries)
+    if (
+        not isinstance(experiment.objective, Classification)
+        or batch.query.x.ndim != 5
+        or batch.query.x.shape[2] not in (1, 3)
+    ):
+        return None
+    before, after = _predictions(algorithm, batch, protocol.modes[0])
+    episodes, lines = [], []
+    for place in range(batch.tasks):
+        kept, asked = _few(batch.support.y[place]), _few(batch.query.y[place])
+        episodes.append(
+            SampleEpisode(
+                number=place,
+                support=batch.support.y[place, kept].tolist(),
+                query=batch.query.y[place, asked].tolist(),
+                before=None if before is None else before[place, asked].tolist(),
+                after=after[place, asked].tolist(),
+            )
+        )
+        lines.append(torch.cat([batch.support.x[place, kept], batch.query.x[place, asked]]))  # [n, C, H, W]
+    samples = Samples(mode=protocol.modes[0], episodes=episodes)
+    path = folder / SAMPLES
+    write_atomically(path, _png(torch.stack(lines), samples))
+    return path
+
+
+def _predictions(algorithm: Algorithm, batch: EpisodeBatch, mode: str) -> tuple[Tensor | None, Tensor]:
+    """Labels ``[T, n]`` predicted before the first step (None for a method without steps) and after the last one."""
+    first = last = None
+    for learner in algorithm.adaptation(batch.support, batch.keys):
+        if first is None:
+            first = learner.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
+        else:
+            last = learner
+    assert first is not None  # adaptation yields one learner at least
+    if last is None:
+        return None, first
+    return first, last.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
+
+
+def _few(labels: Tensor) -> list[int]:
+    """Places of the first examples of each class."""
+    seen: Counter[int] = Counter()
+    kept = []
+    for place, label in enumerate(labels.tolist()):
+        seen[label] += 1
+        if label < CLASSES and seen[label] <= OF_EACH_CLASS:
+            kept.append(place)
+    return kept
+
+
+def _png(images: Tensor, samples: Samples) -> bytes:
+    """A sheet of images ``[episodes, n, C, H, W]``, each channel stretched to the range that it has in the sheet."""
+    images = images.detach().float().cpu()
+    low, high = images.amin((0, 1, 3, 4), keepdim=True), images.amax((0, 1, 3, 4), keepdim=True)
+    scaled = (255 * (images - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)
+    episodes, count, channels, height, width = scaled.shape
+    sheet = scaled.permute(0, 3, 1, 4, 2).reshape(episodes * height, count * width, channels)
+    text = PngInfo()
+    text.add_text(TEXT_KEY, samples.model_dump_json())
+    out = io.BytesIO()
+    Image.fromarray(sheet.squeeze(-1).numpy()).save(out, "PNG", optimize=True, pnginfo=text)
+    return out.getvalue()

@@ -1,0 +1,190 @@
+"""The loop: train, validate, keep the best, test. The harness's own cost around a step stays in the microseconds."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mamlbench.api import Emit
+from mamlbench.errors import DivergedError
+from mamlbench.record import CurvePoint, Evaluation, Segment
+from mamlbench.runner.build import Experiment
+from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_state
+from mamlbench.runner.evaluate import interval, make_evaluation, score_episodes
+from mamlbench.runner.meter import Meter
+from mamlbench.runner.sample_episodes import save_samples
+
+"""``emit(hook, **arguments)`` tells the listeners."""
+
+
+@dataclass
+class RunProgress:
+    """What a run has to show so far; a record can be made of it at any moment."""
+
+    iteration: int = 0
+    examples: int = 0
+    warmup: Segment = field(default_factory=Segment)
+    curve: list[CurvePoint] = field(default_factory=list)
+    best_score: float | None = None
+    best_state: State | None = None
+    best_iteration: int | None = None
+    seconds_to_target: float | None = None
+    checkpoint: str | None = None
+    model: str | None = None
+    test: Evaluation | None = None
+    problems: list[str] = field(default_factory=list)
+    """What went wrong without a cost to the run."""
+
+
+class Loop:
+    """One run's training and test."""
+
+    def __init__(self, experiment: Experiment, meter: Meter, emit: Emit, folder: Path) -> None:
+        self.experiment = experiment
+        self.spec = experiment.spec
+        self.algorithm = experiment.algorithm
+        self.meter = meter
+        self.emit = emit
+        self.folder = folder
+        self.progress = RunProgress()
+        self._initial = clone(self.algorithm.state())
+
+    def run(self) -> None:
+        """Train, validating and checkpointing on the way, then test what validation selected."""
+        training = self.spec.training
+        self._checkpoint()
+        self._train_block(min(1, training.iterations))
+        self.progress.warmup = self.meter.reading("train")
+        while self.progress.iteration < training.iterations:
+            self._train_block(self._iterations_to_next_stop())
+            done = self.progress.iteration
+            if done % training.validate_every == 0 or done == training.iterations:
+                self._validate()
+                self._checkpoint()
+            elif training.checkpoint_every and done % training.checkpoint_every == 0:
+                self._checkpoint()
+        if self.progress.best_state is None:
+            self._validate()
+        self._save_model()
+        self._test()
+        self._save_samples()
+
+    def _iterations_to_next_stop(self) -> int:
+        """Up to the next report, validation, checkpoint or the end, whichever comes first."""
+        training, done = self.spec.training, self.progress.iteration
+        strides = [training.log_every, training.validate_every, training.checkpoint_every or training.iterations]
+        return min(*(stride - done % stride for stride in strides), training.iterations - done)
+
+    def _train_block(self, iterations: int) -> None:
+        """Train without a look at the device in between, then report the mean loss."""
+        if iterations == 0:
+            return
+        total_loss: Any = 0.0
+        count = 0
+        with self.meter.segment("train"):
+            for number in range(self.progress.iteration, self.progress.iteration + iterations):
+                with self.meter.segment("data"):
+                    batch = self.experiment.draw(number)
+                direction = self.experiment.compute_update(number, batch)
+                self.algorithm.apply(direction)
+                total_loss = total_loss + direction.loss
+                count += direction.count
+                self.progress.examples += _examples(batch)
+            self.meter.synchronize()
+            loss = float(total_loss) / count
+        self.progress.iteration += iterations
+        self._report(loss)
+
+    def _report(self, loss: float) -> None:
+        elapsed = self.meter.elapsed()
+        self.progress.curve.append(
+            CurvePoint(
+                iteration=self.progress.iteration,
+                wall_seconds=elapsed.wall,
+                device_seconds=elapsed.device,
+                loss=loss if math.isfinite(loss) else None,
+            )
+        )
+        if not math.isfinite(loss):
+            raise DivergedError(
+                f"The training loss is {loss} at iteration {self.progress.iteration}: "
+                "try a smaller inner_lr or outer_lr, or a clip."
+            )
+        self.emit(
+            "mamlbench_progress",
+            step=self.progress.iteration,
+            metrics={"loss": loss, "wall_seconds": elapsed.wall, "device_seconds": elapsed.device},
+        )
+
+    def _validate(self) -> None:
+        with self.meter.segment("evaluate"):
+            protocol = self.spec.protocol.model_copy(update={"modes": self.spec.protocol.modes[:1]})
+            scores = score_episodes(self.experiment, self.algorithm, "val", protocol, self.meter, every_step=False)
+            score = interval(scores.final[protocol.modes[0]]).mean
+        self._check_parameters(score)
+        better = self.experiment.objective.metric.better
+        if self.progress.best_score is None or better(score, self.progress.best_score):
+            with self.meter.segment("checkpoint"):
+                self.progress.best_state = clone(self.algorithm.state())
+            self.progress.best_score, self.progress.best_iteration = score, self.progress.iteration
+        elapsed = self.meter.elapsed()
+        target = self.spec.training.target_score
+        reached = target is not None and (score == target or better(score, target))
+        if reached and self.progress.seconds_to_target is None:
+            self.progress.seconds_to_target = elapsed.wall
+        point = CurvePoint(
+            iteration=self.progress.iteration,
+            wall_seconds=elapsed.wall,
+            device_seconds=elapsed.device,
+            validation=score,
+        )
+        self.progress.curve.append(point)
+        self._tell("val", score)
+
+    def _check_parameters(self, score: float) -> None:
+        finite = math.isfinite(score) and all(bool(value.isfinite().all()) for value in self.algorithm.meta.values())
+        if not finite:
+            raise DivergedError(
+                f"A parameter is not a finite number at iteration {self.progress.iteration}: "
+                "try a smaller inner_lr or outer_lr, or a clip."
+            )
+
+    def _checkpoint(self) -> None:
+        with self.meter.segment("checkpoint"):
+            path = save_state(self.folder, CHECKPOINT, self.spec, self.progress.iteration, self.algorithm.state())
+            self.progress.checkpoint = f"{self.folder.name}/{path.name}"
+
+    def _save_model(self) -> None:
+        with self.meter.segment("checkpoint"):
+            state, iteration = self.progress.best_state, self.progress.best_iteration
+            assert state is not None and iteration is not None
+            path = save_state(self.folder, MODEL, self.spec, iteration, state)
+            self.progress.model = f"{self.folder.name}/{path.name}"
+
+    def _test(self) -> None:
+        protocol = self.spec.protocol
+        with self.meter.segment("evaluate"):
+            self.algorithm.load_state(self._initial)
+            untrained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=False)
+            assert self.progress.best_state is not None
+            self.algorithm.load_state(self.progress.best_state)
+            trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
+            self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
+        self._tell("test", self.progress.test.modes[protocol.modes[0]].score.mean)
+
+    def _save_samples(self) -> None:
+        """Write sample episodes of the tested model for a page; a finished run is not lost for want of images."""
+        try:
+            save_samples(self.experiment, self.algorithm, self.folder)
+        except Exception as error:  # a plugin's sampler or network may raise anything
+            self.progress.problems.append(f"sample episodes: {type(error).__name__}: {error}")
+
+    def _tell(self, split: str, score: float) -> None:
+        metric = self.experiment.objective.metric.name
+        self.emit("mamlbench_evaluated", step=self.progress.iteration, split=split, metrics={metric: score})
+
+
+def _examples(batch: Any) -> int:
+    return batch.examples if hasattr(batch, "examples") else int(batch.y.shape[0])

@@ -1,0 +1,133 @@
+"""``mamlbench compare --rerun-base`` through the real command line, in a repository of its own."""
+
+import subprocess
+from types import SimpleNamespace
+
+import pytest
+
+from mamlbench.cli.rerun_display import revision_of
+from mamlbench.errors import ConfigError, ExitCode
+from mamlbench.record import read_record
+
+METHOD = """
+import os
+from pathlib import Path
+import mamlbench
+from mamlbench_plugins.algorithms.fomaml import FOMAML
+class Mine(FOMAML):
+    def compute_update(self, batch):
+        with Path(os.environ["RAN"]).open("a") as file:
+            print(CODE, file=file)
+        return super().compute_update(batch)
+@mamlbench.hookimpl
+def mamlbench_register_algorithms(register):
+    register("mine", Mine)
+"""
+RUN = [
+    "run",
+    "--algo",
+    "mine",
+    "--dataset",
+    "toy",
+    "--ways",
+    "3",
+    "--queries",
+    "2",
+    "--test-episodes",
+    "10",
+    "--validation-episodes",
+    "10",
+    "--meta-batch-size",
+    "2",
+    "--iterations",
+    "4",
+    "-o",
+    "backbone.width=4",
+    "-q",
+    "--engine",
+    "loop",
+]
+
+
+def git(*arguments):
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    done = subprocess.run(["git", *identity, *arguments], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture(autouse=True)
+def repository(tmp_path, monkeypatch, toy_plugin):
+    """A method that is committed, and changed since; each iteration says to the file RAN which code ran it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("RAN", str(tmp_path / "ran"))
+    (tmp_path / "toy.py").write_text(toy_plugin.read_text())
+    (tmp_path / "mine.py").write_text(f"CODE = 'committed'\n{METHOD}")
+    (tmp_path / "mamlbench.toml").write_text('plugins = ["toy.py", "mine.py"]\n')
+    (tmp_path / ".gitignore").write_text("results\ncache\nran\n__pycache__\n")
+    git("init", "-q", "-b", "trunk")
+    git("add", ".")
+    git("commit", "-q", "-m", "committed")
+    (tmp_path / "mine.py").write_text(f"CODE = 'changed'\n{METHOD}")
+    return tmp_path
+
+
+def test_the_base_is_run_with_its_own_code(repository, call):
+    assert call(*RUN)[0] == ExitCode.OK
+    command = [
+        "compare",
+        "trunk",
+        "results",
+        "--rerun-base",
+        "--repeats",
+        "1",
+        "--rerun-dir",
+        "again",
+        "--fail",
+        "device_seconds:+10%",
+    ]
+    code, out, err = call(*command)
+    assert code == ExitCode.NOTHING and "needs 3 runs on either side: 2 more of BASE and 2 more of HEAD" in " ".join(
+        out.split()
+    )
+    assert "2 runs by turns, BASE with the code of trunk, about" in err
+    assert "1/2 BASE: mine on toy, seed 0" in err and "2/2 HEAD: mine on toy, seed 0" in err
+    (base,), (head,) = (
+        [read_record(path) for path in (repository / "again" / side).glob("*.json")] for side in ("base", "head")
+    )
+    assert base.spec == head.spec and base.environment.code_hash != head.environment.code_hash
+    assert base.test.modes == head.test.modes, "what was changed has no say in the scores"
+    assert (repository / "ran").read_text().split() == ["changed"] * 4 + ["committed"] * 4 + ["changed"] * 4
+    assert git("worktree", "list").count("\n") == 0
+
+
+def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
+    (repository / "mine.py").write_text(f"CODE = 'newer'\n{METHOD}".replace('"mine"', '"newer"'))
+    assert call(*(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK
+    code, _, err = call("compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--fail", "accuracy:-1pp")
+    assert code == ExitCode.NOTHING
+    assert "BASE: newer on toy, seed 0 could not be run again: Unknown algorithm 'newer'." in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected", "said"),
+    [
+        (["trunk", "results"], ExitCode.NOTHING, "no cell in common"),
+        (["trunk~7", "results"], ExitCode.USAGE, "neither a file, nor a folder, nor a git revision"),
+        (["results", "results"], ExitCode.USAGE, "BASE has no records: say with --base-revision"),
+    ],
+)
+def test_what_cannot_be_run_again_is_said(repository, call, arguments, expected, said):
+    (repository / "results").mkdir()
+    code, _, err = call("compare", *arguments, "--rerun-base")
+    assert code == expected and said in err
+
+
+def test_the_revision_that_records_name():
+    def records(*revisions):
+        return [SimpleNamespace(environment=SimpleNamespace(git_revision=revision)) for revision in revisions]
+
+    assert revision_of(records("v1.2-3-gabc", "v1.2-3-gabc")) == "v1.2-3-gabc"
+    for revisions, said in (("ab", "more than one revision"), (["a-dirty"], "no commit"), ([""], "no commit")):
+        with pytest.raises(ConfigError, match=said):
+            revision_of(records(*revisions))

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mamlbench.api import CachedImages, ImageSplit, ImageStream, cached_images, image_hashes
+from mamlbench.errors import DataError
+
+
+def some_images() -> CachedImages:
+    images = torch.arange(5 * 4, dtype=torch.uint8).view(5, 1, 2, 2)
+    return CachedImages(images, np.array([0, 2, 3, 5]), ("a", "b", "ç/1"), {"hash": "x"})
+
+
+def refuse() -> CachedImages:
+    pytest.fail("built again")
+
+
+def assert_same(found: CachedImages, expected: CachedImages) -> None:
+    assert torch.equal(found.images, expected.images)
+    assert found.offsets.tolist() == expected.offsets.tolist()
+    assert (found.class_names, found.facts) == (expected.class_names, expected.facts)
+
+
+def test_built_once_then_read(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "set.safetensors"
+    assert_same(cached_images(path, some_images), some_images())
+    assert_same(cached_images(path, refuse), some_images())
+    assert [each.name for each in path.parent.iterdir()] == ["set.safetensors"], "nothing temporary is left"
+
+
+@pytest.mark.parametrize("content", [b"", b"not safetensors", None], ids=["empty", "foreign", "cut short"])
+def test_a_damaged_file_is_built_again(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "set.safetensors"
+    cached_images(path, some_images)
+    path.write_bytes(path.read_bytes()[:-3] if content is None else content)
+    assert_same(cached_images(path, some_images), some_images())
+    assert_same(cached_images(path, refuse), some_images())
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> CachedImages:
+        raise DataError("damaged")
+
+    with pytest.raises(DataError, match="damaged"):
+        cached_images(tmp_path / "set.safetensors", fail)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match=r"cannot be kept in '.*file'.*MAMLBENCH_CACHE"):
+        cached_images(tmp_path / "file" / "set.safetensors", some_images)
+
+
+def test_select_takes_classes_in_the_given_order_and_copies_nothing() -> None:
+    packed = some_images()
+    chosen = packed.select([2, 0])
+    assert chosen.class_names == ("ç/1", "a")
+    assert chosen.offsets.tolist() == [0, 2, 4]
+    assert chosen.images is packed.images
+    assert chosen.starts is not None and chosen.starts.tolist() == [3, 0]
+    again = chosen.select([1])
+    assert again.class_names == ("a",) and again.starts is not None and again.starts.tolist() == [0]
+    assert chosen.facts == packed.facts
+
+
+def test_a_selection_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="keep the whole set"):
+        cached_images(tmp_path / "set.safetensors", lambda: some_images().select([0]))
+
+
+# ------------------------------------------------------------------------------------------------------ streams
+
+
+def stream(order: Iterable[int] = range(5), **changed: Any) -> ImageStream:
+    whole = some_images()
+    images = ((row, whole.images[row].numpy()) for row in order)
+    return replace(ImageStream((1, 2, 2), whole.offsets, whole.class_names, whole.facts, images), **changed)
+
+
+@pytest.mark.parametrize("order", [range(5), [4, 0, 3, 1, 2]])
+def test_a_stream_is_kept_in_whatever_order_it_comes(tmp_path: Path, order: list[int]) -> None:
+    found = cached_images(tmp_path / "set.safetensors", lambda: stream(order))
+    assert_same(found, some_images())
+    assert found.hashes is not None and (found.hashes == image_hashes(some_images().images.numpy())).all()
+
+
+def test_hashes_tell_equal_images_and_no_others() -> None:
+    images = some_images().images.numpy()
+    hashes = image_hashes([*images, images[3]])
+    assert hashes.shape == (6, 16) and hashes.dtype == np.uint8
+    assert len({each.tobytes() for each in hashes}) == 5
+    assert (hashes[3] == hashes[5]).all()
+    turned = np.ascontiguousarray(images[3].transpose(0, 2, 1)).transpose(0, 2, 1)
+    assert (image_hashes([turned])[0] == hashes[3]).all(), "a view is hashed as what it shows"
+
+
+def test_a_stream_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
+    def fail() -> Iterator[tuple[int, Any]]:
+        yield 0, some_images().images[0].numpy()
+        raise DataError("damaged: x.jpg")
+
+    with pytest.raises(DataError, match=r"^damaged: x\.jpg$"):
+        cached_images(tmp_path / "set.safetensors", lambda: stream(images=fail()))
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 of 5 images did not come"):
+        cached_images(tmp_path / "set.safetensors", lambda: stream([0, 2, 4]))
+    assert not list(tmp_path.iterdir())
+
+
+# ------------------------------------------------------------------------------------------------------- memory
+
+
+def resident_bytes(path: Path) -> int:
+    """How much of a mapped file counts as this process's memory."""
+    lines = iter(Path("/proc/self/smaps").read_text().splitlines())
+    return sum(
+        1024 * int(next(line for line in lines if line.startswith("Rss:")).split()[1])
+        for head in lines
+        if head.endswith(str(path))
+    )
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not tell")
+def test_a_long_training_does_not_have_the_whole_set_resident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "set.safetensors"
+    images = torch.randint(0, 256, (4000, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("mamlbench.data.image_cache.RESIDENT_BYTES", 1 << 19)
+    pool = ImageSplit.of(cached_images(path, lambda: CachedImages(images, np.array([0, 2000, 4000]), ("a", "b"), {})))
+    assert torch.equal(pool.images, images) and resident_bytes(path) >= images.nbytes, "all of it was read"
+    for number in range(30):
+        key = np.array([number], np.uint64)
+        batch = pool.episodes(key, 2, 5, 15)
+        again = replace(pool, images=images, mapped=None).episodes(key, 2, 5, 15)
+        assert torch.equal(batch.query.x, again.query.x)
+    assert resident_bytes(path) < images.nbytes / 2
+
+
+# ------------------------------------------------------------------------------- interruption, company, a full disk
+
+
+def test_what_a_killed_preparation_left_is_removed_and_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    code = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_image_cache
+from pathlib import Path
+def images():
+    yield 0, test_image_cache.some_images().images[0].numpy()
+    os.kill(os.getpid(), signal.SIGKILL)
+test_image_cache.cached_images(Path({str(path)!r}), lambda: test_image_cache.stream(images=images()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (left,) = tmp_path.iterdir()
+    assert left.suffix == ".tmp", "nothing bears the name of the set"
+    assert_same(cached_images(path, stream), some_images())
+    assert left.exists(), "it might be at work"
+    path.unlink()
+    os.utime(left, (0, 0))
+    assert_same(cached_images(path, stream), some_images())
+    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+
+
+def test_two_that_prepare_at_once_do_no_harm(tmp_path: Path) -> None:
+    """The second begins and ends while the first is in the middle of its images."""
+    path = tmp_path / "set.safetensors"
+    code = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import test_image_cache
+from pathlib import Path
+test_image_cache.cached_images(Path({str(path)!r}), test_image_cache.stream)
+"""
+
+    def images() -> Iterator[tuple[int, Any]]:
+        for row in range(5):
+            if row == 2:
+                subprocess.run([sys.executable, "-c", code], check=True)
+                assert_same(cached_images(path, refuse), some_images())
+            yield row, some_images().images[row].numpy()
+
+    assert_same(cached_images(path, lambda: stream(images=images())), some_images())
+    assert_same(cached_images(path, refuse), some_images())
+    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+
+
+def test_a_disk_without_room_is_told_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def images() -> Iterator[tuple[int, Any]]:
+        pytest.fail("decoded")
+        yield
+
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
+    with pytest.raises(DataError, match=r"cannot be kept in .* MB are needed and 0 MB are free.*free some space"):
+        cached_images(tmp_path / "set.safetensors", lambda: stream(images=images()))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_disk_that_fills_up_is_a_clear_error(tmp_path: Path) -> None:
+    """The system itself refuses to write on: a limit on the size of files stands for the full disk."""
+    code = f"""
+import resource, sys
+import numpy as np
+from pathlib import Path
+from mamlbench.api import ImageStream, cached_images
+from mamlbench.errors import DataError
+image = np.ones((3, 84, 84), np.uint8)
+images = ((row, image) for row in range(50))
+made = ImageStream((3, 84, 84), np.array([0, 25, 50]), ("a", "b"), {{}}, images)
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    cached_images(Path({str(tmp_path / "set.safetensors")!r}), lambda: made)
+except DataError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cannot be kept in" in done.stdout and "free some space or set MAMLBENCH_CACHE" in done.stdout, done
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+import torch
+
+from mamlbench.api import ImageSplit, Options, TaskSampler
+
+
+class Drawn(TaskSampler):
+    pass
+
+
+def make_sampler(episode_seed=0, training_seed=0):
+    images = torch.arange(60, dtype=torch.uint8).view(60, 1, 1, 1)
+    pool = ImageSplit(images, np.arange(0, 61, 6), tuple("abcdefghij"))
+    pools = {"train": pool, "val": pool, "test": pool}
+    return Drawn(pools, 3, episode_seed=episode_seed, training_seed=training_seed, options=Options())
+
+
+def pixels(sampler, split, first, count):
+    batch = sampler.episodes(split, first, count, shots=2, queries=1)
+    return torch.cat([batch.support.x, batch.query.x], 1).flatten(1)
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_any_division_into_batches_gives_the_same_episodes(split):
+    sampler = make_sampler()
+    whole = pixels(sampler, split, 0, 12)
+    assert torch.equal(whole, torch.cat([pixels(sampler, split, first, 3) for first in range(0, 12, 3)]))
+    assert torch.equal(whole[7:9], pixels(make_sampler(), split, 7, 2))
+    assert len({tuple(row.tolist()) for row in whole}) == 12
+
+
+def test_test_episodes_hang_on_the_episode_seed_and_training_episodes_on_the_training_seed():
+    base, reseeded, retrained = make_sampler(), make_sampler(episode_seed=1), make_sampler(training_seed=1)
+    for split in ("val", "test"):
+        assert torch.equal(pixels(base, split, 0, 5), pixels(retrained, split, 0, 5))
+        assert not torch.equal(pixels(base, split, 0, 5), pixels(reseeded, split, 0, 5))
+    assert torch.equal(pixels(base, "train", 0, 5), pixels(reseeded, "train", 0, 5))
+    assert not torch.equal(pixels(base, "train", 0, 5), pixels(retrained, "train", 0, 5))
+
+
+def test_splits_have_episodes_of_their_own_even_over_the_same_classes():
+    sampler = make_sampler()
+    keys = {split: set(sampler.keys(split, 0, 100).tolist()) for split in ("train", "val", "test")}
+    assert len(set.union(*keys.values())) == 300
+
+
+def test_labeled_minibatches_depend_on_seed_and_number_alone():
+    sampler = make_sampler()
+    first, second = sampler.labeled("train", 0, 20), sampler.labeled("train", 1, 20)
+    assert torch.equal(first.x, make_sampler(episode_seed=5).labeled("train", 0, 20).x)
+    assert not torch.equal(first.x, second.x)
+    assert not torch.equal(first.x, make_sampler(training_seed=1).labeled("train", 0, 20).x)
+    assert torch.equal((first.x.flatten() * 255).round().to(torch.int64) // 6, first.y)

@@ -1,0 +1,130 @@
+"""The compiled kernels against torch's own, in numbers."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mamlbench.nn import kernels
+
+pytestmark = pytest.mark.skipif(
+    not kernels.available(torch.device("cpu"), torch.float64),
+    reason=f"no compiled kernels: {kernels.kernels_in_use()}",
+)
+EPS = 1e-5
+
+
+def random(*shape, seed=0, dtype=torch.float64):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+@st.composite
+def convolutions(draw):
+    """Tasks, examples, channels in and out, and a geometry in which at least one pixel comes out."""
+    small = st.integers(1, 3)
+    kernel = (draw(small), draw(small))
+    stride, padding = (draw(small), draw(small)), (draw(st.integers(0, 2)), draw(st.integers(0, 2)))
+    size = tuple(max(k, draw(st.integers(1, 9))) for k in kernel)
+    shape = (draw(st.integers(1, 5)), draw(st.integers(1, 40)), draw(st.integers(1, 5)), draw(st.integers(1, 20)))
+    return shape, kernels.Geometry(size, kernel, stride, padding)
+
+
+def of_each_task(x, w, at):
+    """torch's own convolutions, one task after the other."""
+    tasks = range(x.shape[1])
+    each = [F.conv2d(x[:, t], w[t] if w.ndim == 5 else w, None, at.stride, at.padding) for t in tasks]
+    return torch.stack(each, 1)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("filters", ["own", "shared", "repeated"])
+@given(convolutions())
+def test_a_convolution_and_its_derivatives(filters, threads, case):
+    (tasks, n, channels, outputs), at = case
+    x = random(n, tasks, channels, *at.size).requires_grad_()
+    own = () if filters == "shared" else (tasks,)
+    w = random(*own, outputs, channels, *at.kernel, seed=1)
+    if filters == "repeated":
+        w = w[:1].expand_as(w)
+    w = w.detach().requires_grad_()
+    expected = of_each_task(x, w, at)
+    g = random(*expected.shape, seed=2)
+    to_x, to_w = torch.autograd.grad(expected, (x, w), g)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        x, w = x.detach(), w.detach()
+        torch.testing.assert_close(kernels.convolve(x, w, at), expected.detach())
+        torch.testing.assert_close(kernels.input_grad(g, w, at), to_x)
+        torch.testing.assert_close(kernels.weight_grad(g, x, at, shared=filters == "shared"), to_w)
+        more = random(*expected.shape, seed=3)
+        torch.testing.assert_close(kernels.convolve(x, w, at, into=more.clone()), more + expected.detach())
+        more = random(*to_x.shape, seed=3)
+        torch.testing.assert_close(kernels.input_grad(g, w, at, into=more.clone()), more + to_x)
+        more = random(*to_w.shape, seed=3)
+        result = kernels.weight_grad(g, x, at, shared=filters == "shared", into=more.clone())
+        torch.testing.assert_close(result, more + to_w)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_sum_does_not_depend_on_the_number_of_threads():
+    at = kernels.Geometry((7, 7), (3, 3), (2, 2), (1, 1))
+    x, w = random(40, 3, 16, 7, 7, dtype=torch.float32), random(3, 16, 16, 3, 3, dtype=torch.float32)
+    g = random(40, 3, 16, 4, 4, dtype=torch.float32)
+    results, before = [], torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            y, mean, scale = kernels.batch_norm_relu(x, torch.zeros(3, 16), EPS)
+            results.append(
+                (
+                    kernels.convolve(x, w, at),
+                    kernels.input_grad(g, w, at),
+                    y,
+                    mean,
+                    scale,
+                    kernels.weight_grad(g, x, at, shared=False),
+                )
+            )
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
+
+
+def plain_norm(x, bias):
+    variance, mean = torch.var_mean(x, (0, 3, 4), correction=0, keepdim=True)
+    return F.relu((x - mean) / (variance + EPS).sqrt() + bias[:, :, None, None])
+
+
+sizes = st.tuples(*(st.integers(1, top) for top in (6, 3, 4, 9, 40)))
+
+
+@given(sizes)
+def test_batch_norm_bias_and_relu_with_two_derivatives(shape):
+    _, tasks, channels, *_ = shape
+    x, bias = random(*shape).requires_grad_(), random(tasks, channels, seed=1).requires_grad_()
+    g, v, u = (random(*shape, seed=2).requires_grad_(), random(*shape, seed=3), random(tasks, channels, seed=4))
+    expected = plain_norm(x, bias)
+    to_x, to_bias = torch.autograd.grad(expected, (x, bias), g, create_graph=True)
+    to_g, bent = torch.autograd.grad((to_x, to_bias), (g, x), (v, u))
+    x, bias, g = x.detach(), bias.detach(), g.detach()
+    y, mean, scale = kernels.batch_norm_relu(x, bias, EPS)
+    close = {"rtol": 1e-6, "atol": 1e-6 * float(1 + scale.max() ** 3)}  # equal values have a scale of 316
+    torch.testing.assert_close(y, expected.detach(), **close)
+    slope, gz, g_sum = kernels.batch_norm_relu_backward(g, x, y, mean, scale)
+    torch.testing.assert_close(slope, to_x.detach(), **close)
+    torch.testing.assert_close(g_sum, to_bias.detach(), **close)
+    ours = kernels.batch_norm_relu_double_backward(v.clone(), u, g, x, y, mean, scale, gz, g_sum)
+    torch.testing.assert_close(ours[0], to_g, **close)
+    torch.testing.assert_close(ours[1], bent, **close)
+
+
+def test_what_is_not_a_number_stays_so():
+    x = random(2, 1, 2, 3, 3)
+    x[0, 0, 1, 0, 0] = float("nan")
+    y, mean, scale = kernels.batch_norm_relu(x, torch.zeros(1, 2, dtype=x.dtype), EPS)
+    assert torch.isfinite(y[:, :, 0]).all() and y[:, :, 1].isnan().all()
+    slope, _, g_sum = kernels.batch_norm_relu_backward(torch.ones_like(x), x, y, mean, scale)
+    assert torch.isfinite(slope[:, :, 0]).all() and slope[:, :, 1].isnan().all() and g_sum[0, 1] == x[:, 0, 1].numel()

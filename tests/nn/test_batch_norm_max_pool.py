@@ -1,0 +1,101 @@
+"""Normalized maxima against batch norm and pooling one after the other."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch.func import grad, jvp, vjp, vmap
+
+from mamlbench.api import BatchNorm, BatchNormMaxPool, record_statistics, replay_statistics
+from mamlbench.nn.batch_norm_max_pool import pooled_normalize
+
+EPS = 1e-5
+
+
+def random(*shape, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def maxima(x):
+    return pooled_normalize(x, EPS)[0]
+
+
+def by_definition(x):
+    dims = (0, 2, 3)
+    centered = x - x.mean(dims, keepdim=True)
+    return F.max_pool2d(centered / (centered.square().mean(dims, keepdim=True) + EPS).sqrt(), 2)
+
+
+def channels_last(x):
+    return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)
+
+
+X, ALONG = random(4, 3, 5, 6), random(4, 3, 5, 6, seed=2)  # an odd height: the last row is in no window
+WEIGHTS = random(4, 3, 2, 3, seed=1)
+
+
+def slope(function):
+    """Gradient of something curved in the output, so that the second derivative has all its terms."""
+    return grad(lambda x: (WEIGHTS * function(x).sin()).sum())
+
+
+def assert_close(ours, theirs):
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("layout", [lambda x: x, channels_last], ids=["channels first", "channels last"])
+class TestOfOneTask:
+    def test_value_statistics_and_gradient(self, layout):
+        values, mean, scale = pooled_normalize(layout(X), EPS)
+        assert_close(values, by_definition(X))
+        assert_close((mean, scale), (X.mean((0, 2, 3)), (X.var((0, 2, 3), correction=0) + EPS).rsqrt()))
+        assert_close(slope(maxima)(layout(X)), slope(by_definition)(X))
+
+    def test_second_derivative_by_reverse_over_reverse(self, layout):
+        _, back = vjp(slope(maxima), layout(X))
+        _, back_reference = vjp(slope(by_definition), X)
+        assert_close(back(layout(ALONG))[0], back_reference(ALONG)[0])
+
+    def test_first_and_second_derivative_by_forward_mode(self, layout, forward_mode):
+        for function, base in ((maxima, by_definition), (slope(maxima), slope(by_definition))):
+            assert_close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_of_many_tasks(dim, forward_mode):
+    tasks = torch.stack([random(4, 3, 5, 6, seed=seed) for seed in (3, 4)])
+    given = tasks.movedim(0, dim)
+    assert_close(vmap(slope(maxima), in_dims=dim)(given), torch.stack([slope(maxima)(x) for x in tasks]))
+    curvatures = vmap(lambda x: vjp(slope(maxima), x)[1](ALONG)[0], in_dims=dim)(given)
+    assert_close(curvatures, torch.stack([vjp(slope(by_definition), x)[1](ALONG)[0] for x in tasks]))
+    along = vmap(lambda x: jvp(slope(maxima), (x,), (ALONG,))[1], in_dims=dim)(given)
+    assert_close(along, curvatures)  # the Hessian is symmetric
+
+
+def test_plain_autograd_has_both_derivatives():
+    x = X.clone().requires_grad_()
+    assert torch.autograd.gradcheck(maxima, (x,))
+    assert torch.autograd.gradgradcheck(maxima, (x,))
+
+
+def test_what_has_no_rule_is_refused_and_not_wrong(forward_mode):
+    with pytest.raises(NotImplementedError, match="reverse over forward"):
+        grad(lambda x: jvp(maxima, (x,), (ALONG,))[1].sum())(X)
+    with pytest.raises(NotImplementedError, match="third derivatives"):
+        grad(lambda x: (ALONG * grad(lambda x: (slope(maxima)(x) * ALONG).sum())(x)).sum())(X)
+
+
+@pytest.mark.parametrize("large", [0, 2**40], ids=["by hand", "torch's"])
+def test_the_layer_is_batch_norm_then_pooling(large):
+    pooled, plain = BatchNormMaxPool(3).double(), BatchNorm(3).double()
+    pooled.large = large
+    pooled.bias.data = plain.bias.data = random(3, seed=5)
+    assert_close(pooled(X), F.max_pool2d(plain(X), 2))
+    with record_statistics() as ours:
+        pooled(X)
+    with record_statistics() as theirs:
+        plain(X)
+    assert_close(ours, theirs)
+    with replay_statistics(ours):
+        replayed = pooled(ALONG)
+    with replay_statistics(theirs):
+        assert_close(replayed, F.max_pool2d(plain(ALONG), 2))

@@ -1,0 +1,110 @@
+import pytest
+import torch
+from torch.func import functional_call, grad, vmap
+
+from mamlbench.api import Convolution, vmap_context
+
+TASKS = 3
+KINDS = {
+    "strided": {"stride": 2, "padding": 1},
+    "plain": {"padding": 1},
+    "uneven": {"stride": (1, 2), "padding": (2, 0), "dilation": (2, 1)},
+    "grouped": {"groups": 2, "bias": False},
+}
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+@pytest.fixture(params=KINDS.values(), ids=KINDS)
+def layer(request):
+    torch.manual_seed(0)
+    return Convolution(4, 6, 3, **request.param).double().requires_grad_(False)
+
+
+def second_order(layer, x, weights, rate):
+    """A gradient of a gradient by weights and input, as MAML's: after one step, of a loss that is not quadratic."""
+
+    def loss(weights, x):
+        return functional_call(layer, weights, (x,)).square().mean().sqrt()
+
+    def outer(weights, x):
+        slope, along = grad(loss, argnums=(0, 1))(weights, x)
+        return loss({name: value - rate * slope[name] for name, value in weights.items()}, x - rate * along)
+
+    return grad(outer, argnums=(0, 1))(weights, x)
+
+
+def flat(result):
+    weights, x = result
+    return [*weights.values(), x]
+
+
+def per_task(layer, weights_of, xs):
+    """torch's own layer, one task after the other."""
+    each = [flat(second_order(layer, x, weights_of(task), 0.3)) for task, x in enumerate(xs)]
+    return [torch.stack(parts) for parts in zip(*each, strict=True)]
+
+
+def close(ours, theirs):
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2])
+def test_tasks_with_weights_of_their_own(layer, dim):
+    xs = random(TASKS, 2, 4, 7, 8)
+    weights = {name: random(TASKS, *value.shape, seed=1) for name, value in layer.named_parameters()}
+    with vmap_context(TASKS):
+        ours = vmap(lambda x, w: second_order(layer, x, w, 0.3), in_dims=(dim, 0))(xs.movedim(0, dim), weights)
+    close(flat(ours), per_task(layer, lambda task: {name: value[task] for name, value in weights.items()}, xs))
+
+
+def test_tasks_that_share_their_weights(layer):
+    xs, weights = random(TASKS, 2, 4, 7, 8), dict(layer.named_parameters())
+    with vmap_context(TASKS):
+        ours = vmap(lambda x: second_order(layer, x, weights, 0.3))(xs)
+        shared = grad(lambda w: vmap(lambda x: functional_call(layer, w, (x,)).square().sum())(xs).sum())(weights)
+    theirs = per_task(layer, lambda _: weights, xs)
+    close(flat(ours), theirs)
+    sums = grad(lambda w: sum(functional_call(layer, w, (x,)).square().sum() for x in xs))(weights)
+    close(shared.values(), sums.values())
+
+
+def test_tasks_that_share_their_input(layer):
+    x, weights = random(2, 4, 7, 8), {n: random(TASKS, *v.shape, seed=1) for n, v in layer.named_parameters()}
+    with vmap_context(TASKS):
+        ours = vmap(lambda w: second_order(layer, x, w, 0.3))(weights)
+    close(flat(ours), per_task(layer, lambda task: {n: v[task] for n, v in weights.items()}, [x] * TASKS))
+
+
+def test_every_derivative_of_plain_autograd(layer):
+    x = random(2, 4, 5, 6).requires_grad_()
+    weights = [value.clone().requires_grad_() for value in layer.parameters()]
+    names = [name for name, _ in layer.named_parameters()]
+
+    def function(x, *weights):
+        with vmap_context(2):
+            return functional_call(layer, dict(zip(names, weights, strict=True)), (x,))
+
+    assert torch.autograd.gradcheck(function, (x, *weights))
+    assert torch.autograd.gradgradcheck(function, (x, *weights))
+
+
+def test_no_gradient_of_the_images_is_computed(monkeypatch):
+    from mamlbench.nn import conv2d
+
+    asked = []
+    kernel = conv2d._backward
+    monkeypatch.setattr(conv2d, "_backward", lambda *all_: asked.append(all_[-1]) or kernel(*all_))
+    layer, x = Convolution(1, 2, 3), torch.ones(2, 1, 4, 4)
+    with vmap_context(2):
+        layer(x).square().sum().backward()
+    assert asked == [[False, True, False]]
+
+
+@pytest.mark.parametrize("options", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])
+def test_what_it_cannot_pad_is_refused(options):
+    with pytest.raises(ValueError, match="number of zeros"):
+        Convolution(1, 1, 3, **options)

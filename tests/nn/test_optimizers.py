@@ -1,0 +1,121 @@
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+
+from mamlbench.api import OuterOptimizer, OuterOptions, scheduled
+
+
+def start(seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return {"a": torch.randn(3, 2, generator=random), "features.0.b": torch.randn(4, generator=random)}
+
+
+def gradients(count, scale=1.0):
+    return [{name: scale * value for name, value in start(100 + number).items()} for number in range(count)]
+
+
+def run(optimizer, directions):
+    for direction in directions:
+        optimizer.step(direction)
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(("name", "reference"), [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
+def test_it_is_torchs_optimizer(name, reference):
+    ours, theirs = start(), [value.clone() for value in start().values()]
+    optimizer = OuterOptimizer(ours, OuterOptions(outer_optimizer=name, outer_lr=0.02), 10)
+    torchs = reference(theirs, lr=0.02)
+    for direction in gradients(5):
+        optimizer.step(direction)
+        for value, slope in zip(theirs, direction.values(), strict=True):
+            value.grad = slope
+        torchs.step()
+    for value, expected in zip(ours.values(), theirs, strict=True):
+        assert torch.equal(value, expected)
+
+
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_a_restored_optimizer_goes_on_bit_for_bit(name, schedule):
+    options = OuterOptions(outer_optimizer=name, outer_schedule=schedule, outer_lr=0.1)
+    whole, half = start(), start()
+    straight = OuterOptimizer(whole, options, 8)
+    run(straight, gradients(8))
+
+    first = OuterOptimizer(half, options, 8)
+    run(first, gradients(8)[:4])
+    saved = {key: value.clone() for key, value in first.state().items()}
+    resumed = OuterOptimizer(half, options, 8)
+    resumed.load_state(saved)
+    run(resumed, gradients(8)[4:])
+    assert equal(half, whole)
+    assert equal(resumed.state(), straight.state())
+
+
+def test_loading_takes_copies_and_forgets_what_was_there():
+    options = OuterOptions(outer_lr=0.1)
+    optimizer = OuterOptimizer(start(), options, 8)
+    run(optimizer, gradients(2))
+    saved = {key: value.clone() for key, value in optimizer.state().items()}
+    kept = {key: value.clone() for key, value in saved.items()}
+    run(optimizer, gradients(3))
+    optimizer.load_state(saved)
+    assert equal(optimizer.state(), kept)
+    run(optimizer, gradients(1))
+    assert equal(saved, kept), "stepping on must not write into the saved tensors"
+    optimizer.load_state({"done": torch.tensor(0)})
+    assert equal(optimizer.state(), {"done": torch.tensor(0)})
+
+
+def test_clipping_is_elementwise():
+    parameters = {"a": torch.zeros(2, 2)}
+    optimizer = OuterOptimizer(parameters, OuterOptions(outer_optimizer="sgd", outer_lr=1, clip=0.5), 3)
+    optimizer.step({"a": torch.tensor([[0.2, -0.4], [7.0, -9.0]])})
+    torch.testing.assert_close(parameters["a"], torch.tensor([[-0.2, 0.4], [-0.5, 0.5]]))
+
+
+def test_the_gradient_given_is_not_changed():
+    (direction,) = gradients(1, scale=3)
+    kept = {name: value.clone() for name, value in direction.items()}
+    run(OuterOptimizer(start(), OuterOptions(clip=0.1), 3), [direction])
+    assert equal(direction, kept)
+
+
+@pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
+def test_schedules_start_at_one_and_fall_to_zero_unless_constant(schedule):
+    factors = [scheduled(schedule, done, 10) for done in range(11)]
+    assert factors[0] == 1
+    if schedule == "constant":
+        assert set(factors) == {1.0}
+    else:
+        assert factors[-1] == pytest.approx(0, abs=1e-15)
+        assert factors[5] == pytest.approx(0.5)
+        assert factors == sorted(factors, reverse=True)
+    assert scheduled(schedule, 0, 0) == 1, "a run without iterations divides by nothing"
+
+
+def test_cosine_is_a_half_wave():
+    assert scheduled("cosine", 1, 4) == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+
+
+def test_the_schedule_drives_the_rate():
+    parameters = {"a": torch.zeros(1)}
+    optimizer = OuterOptimizer(
+        parameters, OuterOptions(outer_optimizer="sgd", outer_lr=1, outer_schedule="linear"), iterations=4
+    )
+    places = []
+    for _ in range(4):
+        optimizer.step({"a": torch.tensor([-1.0])})
+        places.append(parameters["a"].item())
+    assert places == [1.0, 1.75, 2.25, 2.5]
+
+
+@pytest.mark.parametrize("bad", [{"outer_lr": 0}, {"clip": -1}, {"outer_optimizer": "lion"}, {"lr": 1}])
+def test_options_are_checked(bad):
+    with pytest.raises(ValidationError):
+        OuterOptions(**bad)
