@@ -2,8 +2,8 @@
 
     python docs/make_api.py
 
-Where the public API has changed it is written only if CHANGELOG.md says so under "Unreleased". A test compares it with
-the code.
+If the public API has changed since a release, it is written only if CHANGELOG.md names the change in its section on what is
+not released. Before the first release everything is new, and no change needs an entry. A test compares the file with the code.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ SOME = {
         "NothingToDoError",
     ),
     "mamlbench.plugin": ("Entry", "PluginReport"),
-    "mamlbench.user_config": ("Project",),
+    "mamlbench.user_config": ("UserConfig",),
     "mamlbench.record": (
         "RunRecord",
         "Evaluation",
@@ -65,8 +65,9 @@ SOME = {
         "Environment",
         "LabeledImage",
         "HeldOut",
+        "PublishedNumber",
     ),
-    "mamlbench.run_spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders", "Published"),
+    "mamlbench.run_spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders"),
     "mamlbench.testing.pytest": ("Project", "Done", "project"),
 }
 """Of these modules some names are public: what public functions take, return or raise."""
@@ -158,7 +159,7 @@ def _signature(function: Any) -> str:
     parameters = [each.replace(annotation=_Words(_words(each.annotation))) for each in found.parameters.values()]
     returned = _Words(_words(found.return_annotation))
     text = str(found.replace(parameters=parameters, return_annotation=returned))
-    return re.sub(r" at 0x[0-9a-f]+", "", text).replace(": unsaid", "").replace(" -> unsaid", "")
+    return re.sub(r" at 0x[0-9a-f]+", "", text).replace(": unannotated", "").replace(" -> unannotated", "")
 
 
 class _Words(str):
@@ -172,7 +173,7 @@ class _Words(str):
 
 def _words(annotation: Any) -> str:
     if annotation is inspect.Parameter.empty:
-        return "unsaid"
+        return "unannotated"
     if isinstance(annotation, ForwardRef):
         return annotation.__forward_arg__
     return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
@@ -180,8 +181,7 @@ def _words(annotation: Any) -> str:
 
 def _assigned(module: ModuleType, name: str) -> str:
     """The expression that a constant or an alias is made by: its own words are the same on every machine."""
-    tree = ast.parse(inspect.getsource(module))
-    for node in tree.body:
+    for node in _statements(ast.parse(inspect.getsource(module)).body):
         if isinstance(node, ast.ImportFrom) and node.module and any(alias.name == name for alias in node.names):
             return _assigned(importlib.import_module(node.module), name)
         targets = (
@@ -190,6 +190,12 @@ def _assigned(module: ModuleType, name: str) -> str:
         if any(isinstance(target, ast.Name) and target.id == name for target in targets) and node.value is not None:
             return "a string" if name == "__version__" else ast.unparse(node.value)
     raise LookupError(f"{module.__name__}.{name} is not assigned at the top of a module")
+
+
+def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """The statements at the top of a module; those under ``if TYPE_CHECKING`` name what is imported lazily."""
+    for node in body:
+        yield from node.body if isinstance(node, ast.If) else [node]
 
 
 def _command(path: str, command: click.Command) -> Iterator[tuple[str, str]]:
@@ -260,9 +266,15 @@ def names_of(line: str) -> set[str]:
 
 
 def unreleased() -> str:
-    """The changelog's section on what is not released."""
-    _, _, rest = CHANGELOG.read_text(encoding="utf-8").partition("\n## Unreleased\n")
-    return rest.partition("\n## ")[0]
+    """The changelog's section on what is not released: ``## Unreleased`` or ``## 0.1.0 (unreleased)``."""
+    sections = re.split(r"^## ", CHANGELOG.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return next((section for section in sections if "unreleased" in section.partition("\n")[0].lower()), "")
+
+
+def has_release() -> bool:
+    """Whether the changelog has a section on a version that is released."""
+    versions = re.findall(r"^## \[?\d.*$", CHANGELOG.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return any("unreleased" not in version.lower() for version in versions)
 
 
 def fingerprint(text: str) -> str:
@@ -271,7 +283,7 @@ def fingerprint(text: str) -> str:
 
 
 def refusals(known: dict[str, Any], api: dict[str, str], entries: str) -> list[str]:
-    """Why a changed API is not to be written down yet: the changelog's ``entries`` do not say what has changed."""
+    """Why a changed API cannot be written yet: the changelog's ``entries`` do not say what has changed."""
     changes = differences(known["api"], api)
     if changes and known["changelog"] == fingerprint(entries):
         return ["CHANGELOG.md has no new entry under Unreleased, and the public API has changed:", *changes]
@@ -287,7 +299,8 @@ def snapshot(api: dict[str, str], entries: str) -> dict[str, Any]:
 def main() -> None:
     """Write the snapshot, or say why not and exit with 1."""
     api, entries = public_api(), unreleased()
-    problems = refusals(json.loads(SNAPSHOT.read_text(encoding="utf-8")), api, entries)
+    known = json.loads(SNAPSHOT.read_text(encoding="utf-8"))
+    problems = refusals(known, api, entries) if has_release() else []
     if problems:
         print("\n".join(problems), file=sys.stderr)
         sys.exit(1)
