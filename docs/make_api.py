@@ -2,8 +2,9 @@
 
     python docs/make_api.py
 
-If the public API has changed since a release, it is written only if CHANGELOG.md names the change in its section on what is
-not released. Before the first release everything is new, and no change needs an entry. A test compares the file with the code.
+If the public API has changed since a release, it is written only if CHANGELOG.md names the change in its section on
+what is not released. Before the first release everything is new, and no change needs an entry. A test compares the file
+with the code.
 """
 
 from __future__ import annotations
