@@ -30,7 +30,7 @@ def quadratic_batch():
 
 
 def make_quadratic(make_algorithm, engine=None, **given):
-    small = {"backbone": Linear(Options()), "shape": (WIDTH,), "problem": Regression(), "pooled": Regression()}
+    small = {"backbone": Linear(Options()), "shape": (WIDTH,), "objective": Regression(), "pooled": Regression()}
     return make_algorithm("imaml", engine, prox_strength=STRENGTH, **small, **given)
 
 

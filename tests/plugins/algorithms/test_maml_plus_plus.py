@@ -12,7 +12,7 @@ PLAIN = {
     "learned_rates": False,
     "per_step_norm": False,
     "multi_step_fraction": 0.0,
-    "first_order": 0.0,
+    "first_order_fraction": 0.0,
     "inner_lr": 0.3,
 }
 ENGINES = [LoopEngine(), VmapEngine()]
@@ -28,7 +28,7 @@ def assert_same(ours, reference, names):
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("reference", ["maml", "fomaml"])
 def test_without_extras_it_is_maml(make_algorithm, make_batch, engine, steps, reference):
-    given = {**PLAIN, "train_steps": steps, "first_order": float(reference == "fomaml")}
+    given = {**PLAIN, "train_steps": steps, "first_order_fraction": float(reference == "fomaml")}
     ours = make_algorithm("maml++", engine, **given).compute_update(make_batch())
     other = make_algorithm(reference, engine, train_steps=steps, inner_lr=0.3).compute_update(make_batch())
     assert float(ours.loss) == pytest.approx(float(other.loss), rel=1e-10)
@@ -57,13 +57,18 @@ def test_equal_rates_and_norms_of_each_step_share_out_mamls_gradient(make_algori
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
-@pytest.mark.parametrize("first_order", [0.0, 1.0])
-def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_order):
+@pytest.mark.parametrize("first_order_fraction", [0.0, 1.0])
+def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_order_fraction):
     """Second order: central differences. First order, one step: −⟨support slope, query slope⟩ for each tensor."""
-    given = {**PLAIN, "learned_rates": True, "first_order": first_order, "train_steps": 1 if first_order else 2}
+    given = {
+        **PLAIN,
+        "learned_rates": True,
+        "first_order_fraction": first_order_fraction,
+        "train_steps": 1 if first_order_fraction else 2,
+    }
     algorithm, batch = make_algorithm("maml++", engine, **given), make_batch(tasks=1)
     sums = algorithm.compute_update(batch).sums
-    if first_order:
+    if first_order_fraction:
         support, query = (Examples(part.x[0], part.y[0]) for part in (batch.support, batch.query))
         plain = make_algorithm("maml", inner_lr=0.3)
         slope = torch.func.grad(plain.loss)(plain.meta, support)
@@ -107,7 +112,7 @@ def test_weights_of_the_steps_add_up_and_move_to_the_last(done):
 def test_phases_follow_the_iterations(make_algorithm, make_batch):
     """Of ten iterations three of first order: the fourth direction is of second order, as its state says."""
     given = {**PLAIN, "train_steps": 2, "outer_lr": 1e-9}
-    algorithm = make_algorithm("maml++", iterations=10, **{**given, "first_order": 0.25})
+    algorithm = make_algorithm("maml++", iterations=10, **{**given, "first_order_fraction": 0.25})
     first, second = (
         make_algorithm(name, train_steps=2, inner_lr=0.3).compute_update(make_batch()) for name in ("fomaml", "maml")
     )
