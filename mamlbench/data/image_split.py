@@ -102,7 +102,7 @@ class ImageSplit(TaskSplit):
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Number of images of each class: int64 ``[classes]``, rotations not counted."""
+        """Number of images of each class, rotations not counted, as int64 ``[classes]``."""
         return np.diff(self.offsets)
 
     @cached_property
