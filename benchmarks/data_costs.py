@@ -72,8 +72,8 @@ def judged(name: str, value: float, *, least: bool = False) -> dict[str, Any]:
 
 def measure_sampling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Seconds to have one meta-batch as tensors."""
-    places = DataPaths((("--data-dir", given.data_dir),), folder / "cache", allow_download=False)
-    pool = Omniglot(Omniglot.Options(), places).splits["train"]
+    paths = DataPaths((("--data-dir", given.data_dir),), folder / "cache", allow_download=False)
+    pool = Omniglot(Omniglot.Options(), paths).splits["train"]
 
     def ours(number: int) -> tuple[int, ...]:
         keys = np.arange(number * TASKS, (number + 1) * TASKS, dtype=np.uint64)

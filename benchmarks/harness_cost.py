@@ -20,7 +20,7 @@ from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.engine import keep_memory
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Folders, RunRequest
-from mamlbench.runner.build import build_experiment, load_source
+from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.checkpoints import clone
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.plan import plan
@@ -44,7 +44,7 @@ def main() -> None:
     dataset = "glyphs" if given.data_dir is None else "omniglot"
     (spec,) = plan(RunRequest(algorithms=(given.algo,), dataset=dataset), plugins)
     folders = Folders(data=data, cache=cache_folder())
-    experiment = build_experiment(spec, plugins, load_source(spec, plugins, folders))
+    experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders))
     start = clone(experiment.algorithm.state())
 
     def emit(hook: str, **arguments: object) -> None:

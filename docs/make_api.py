@@ -46,7 +46,7 @@ SOME = {
         "DataError",
         "MissingDataError",
         "CacheError",
-        "DamagedError",
+        "DamagedImagesError",
         "RunFailedError",
         "DivergedError",
         "NothingToDoError",

@@ -1,4 +1,4 @@
-"""Errors that end in one clear sentence and a declared exit code, never in a traceback."""
+"""Errors that end a command with one clear sentence and a documented exit code, never with a traceback."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process exits with (see ``mamlbench --help``)."""
+    """Exit code of the process (see ``mamlbench --help``)."""
 
     OK = 0
     REGRESSION = 1
@@ -20,7 +20,12 @@ class ExitCode(IntEnum):
 
 
 class ConfigProblem(str):
-    """A sentence about one thing that is wrong, and the key under which a user gave it, where that is known."""
+    """One sentence about an invalid setting, with the key of that setting if it is known.
+
+    Args:
+        text: the sentence; its own key, if it is a ConfigProblem, takes precedence.
+        key: name of the setting; empty if unknown.
+    """
 
     __slots__ = ("key",)
 
@@ -33,13 +38,17 @@ class ConfigProblem(str):
 
 
 class MamlbenchError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of all errors that a user can cause and correct."""
 
     exit_code = ExitCode.USAGE
 
 
 class ConfigError(MamlbenchError):
-    """A name, a value or a combination that cannot be run; carries every problem found, not only the first."""
+    """An invalid name, value or combination.
+
+    Args:
+        *problems: one sentence for every problem, not only the first.
+    """
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -47,35 +56,41 @@ class ConfigError(MamlbenchError):
 
 
 class MissingDependencyError(ConfigError):
-    """A plugin's library that is not installed; raised where the plugin is imported, it says how to install it."""
+    """A plugin's library is not installed; raised when the plugin is imported, it says how to install the library."""
 
 
 class DataError(MamlbenchError):
-    """Data that is missing, damaged or too small for what was asked."""
+    """Data are missing, damaged or too few for the run."""
 
 
 class MissingDataError(DataError):
-    """Data that is nowhere where it was looked for."""
+    """Data are in none of the folders that were searched."""
 
 
 class CacheError(DataError):
-    """Prepared data that cannot be kept: the cache folder cannot be written, or is too full."""
+    """Prepared data cannot be written, because the cache folder is not writable or the disk is full."""
 
 
-class DamagedError(DataError):
-    """Images that cannot be decoded; the message names the first ones, ``damaged`` all of them."""
+class DamagedImagesError(DataError):
+    """Some images cannot be decoded; the message names the first ones.
 
-    def __init__(self, damaged: Sequence[str], what: str = "image", mend: str = "replace them") -> None:
+    Args:
+        damaged: the names of all damaged images.
+        what: what one of them is called.
+        remedy: what the user can do, beginning with a verb.
+    """
+
+    def __init__(self, damaged: Sequence[str], what: str = "image", remedy: str = "replace them") -> None:
         self.damaged = tuple(damaged)
         plural = "s" if len(damaged) > 1 else ""
         super().__init__(
-            f"{len(damaged):,} damaged {what}{plural}: {some(damaged)}. {mend[0].upper()}{mend[1:]} "
-            "('mamlbench data verify NAME' names every one)."
+            f"{len(damaged):,} damaged {what}{plural}: {summarize_names(damaged)}. {remedy[0].upper()}{remedy[1:]} "
+            "('mamlbench data verify NAME' lists all of them)."
         )
 
 
 class RunFailedError(MamlbenchError):
-    """A run that started and could not be finished: it diverged, or a plugin raised."""
+    """A run started and could not be finished, because it diverged or a plugin raised an exception."""
 
     exit_code = ExitCode.RUN_FAILED
 
@@ -85,22 +100,22 @@ class DivergedError(RunFailedError):
 
 
 class NothingToDoError(MamlbenchError):
-    """Nothing was run, or nothing can be compared."""
+    """There is nothing to run or to compare."""
 
     exit_code = ExitCode.NOTHING
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `` Did you mean 'x'?`` for the nearest known name, or the known names when none is near."""
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    if near:
-        return f" Did you mean '{near[0]}'?"
-    return f" Known: {', '.join(known)}." if known else ""
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` with the most similar candidate, or all candidates if none is similar."""
+    candidates = sorted(candidates)
+    similar = difflib.get_close_matches(name, candidates, n=1, cutoff=0.5)
+    if similar:
+        return f" Did you mean '{similar[0]}'?"
+    return f" Known: {', '.join(candidates)}." if candidates else ""
 
 
-def some(names: Iterable[str], most: int = 10) -> str:
-    """The first names, and how many more there are."""
+def summarize_names(names: Iterable[str], limit: int = 10) -> str:
+    """Join the first ``limit`` names with commas, and count the others: 'a, b and 3 more'."""
     names = list(names)
-    more = f" and {len(names) - most:,} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + rest

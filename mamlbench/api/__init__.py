@@ -24,20 +24,19 @@ if TYPE_CHECKING:
     from mamlbench.api.tracker import Tracker
     from mamlbench.data.augmentation import Augmentation
     from mamlbench.data.counter_rng import Keys, hash64, sample_without_replacement, seed_key, uniform
-    from mamlbench.data.dataset import SPLITS, DataPaths, Dataset, DatasetInfo, LocalCopy, TaskSplit, no_progress
+    from mamlbench.data.dataset import SPLITS, DataPaths, Dataset, DatasetInfo, LocalCopy, TaskSplit
     from mamlbench.data.episodes import EpisodeBatch, Examples
     from mamlbench.data.image_cache import CachedImages, ImageStream, cached_images, image_hashes, load_cached_images
     from mamlbench.data.image_decoding import (
         Fit,
         ImageFile,
         ImageFormat,
-        ProgressCallback,
         decode_images,
         is_image,
-        with_progress,
     )
     from mamlbench.data.image_split import ImageSplit, Normalization, Rotations
     from mamlbench.data.minibatches import gather, minibatch_order
+    from mamlbench.data.progress import ProgressCallback, no_progress, with_progress
     from mamlbench.data.sampler import TaskSampler
     from mamlbench.errors import ConfigError, DataError, MamlbenchError, MissingDataError, MissingDependencyError
     from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
@@ -68,12 +67,13 @@ _HOMES = {
     "mamlbench.api.tracker": "Tracker",
     "mamlbench.data.augmentation": "Augmentation",
     "mamlbench.data.counter_rng": "Keys hash64 sample_without_replacement seed_key uniform",
-    "mamlbench.data.dataset": "SPLITS DataPaths Dataset DatasetInfo LocalCopy TaskSplit no_progress",
+    "mamlbench.data.dataset": "SPLITS DataPaths Dataset DatasetInfo LocalCopy TaskSplit",
     "mamlbench.data.episodes": "EpisodeBatch Examples",
     "mamlbench.data.image_cache": "CachedImages ImageStream cached_images image_hashes load_cached_images",
-    "mamlbench.data.image_decoding": "Fit ImageFile ImageFormat ProgressCallback decode_images is_image with_progress",
+    "mamlbench.data.image_decoding": "Fit ImageFile ImageFormat decode_images is_image",
     "mamlbench.data.image_split": "ImageSplit Normalization Rotations",
     "mamlbench.data.minibatches": "gather minibatch_order",
+    "mamlbench.data.progress": "ProgressCallback no_progress with_progress",
     "mamlbench.data.sampler": "TaskSampler",
     "mamlbench.errors": "ConfigError DataError MamlbenchError MissingDataError MissingDependencyError",
     "mamlbench.nn.batch_norm": "BatchNorm BatchStats record_statistics replay_statistics",

@@ -106,7 +106,7 @@ class Bench:
         if self.folders is None:
             raise DataError("no folder of data sets was given.")
         work = TrainingIterations(setting, algorithm, plugins, self.folders)
-        work.source  # noqa: B018 (a set that is missing is told now)
+        work.dataset  # noqa: B018 (a set that is missing is told now)
         return work
 
     def _cell(

@@ -16,7 +16,7 @@ from mamlbench.bench.work import INNER_LR, textbook
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.build import build_experiment, load_source
+from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import plan, request
 
 OUTER_LR = 1e-3
@@ -57,14 +57,14 @@ class TrainingIterations:
         return plan(asked, self.plugins)[0]
 
     @cached_property
-    def source(self) -> Dataset:
+    def dataset(self) -> Dataset:
         """The data set, loaded once for everybody."""
-        return load_source(self.spec, self.plugins, self.folders)
+        return load_dataset(self.spec, self.plugins, self.folders)
 
     def ours(self, engine: str) -> Callable[[], None]:
         """One iteration with an engine."""
         spec = self.spec.model_copy(update={"engine": engine})
-        experiment, numbers = build_experiment(spec, self.plugins, self.source), count()
+        experiment, numbers = build_experiment(spec, self.plugins, self.dataset), count()
 
         def iteration() -> None:
             number = next(numbers)
@@ -78,12 +78,12 @@ class TrainingIterations:
 
     def peers(self, peer: Peer) -> Callable[[], None]:
         """One iteration by a peer, which draws its episodes from the same images by its own means."""
-        pool = self.source.splits["train"]
-        if not isinstance(pool, ImageSplit):
+        split = self.dataset.splits["train"]
+        if not isinstance(split, ImageSplit):
             raise ConfigError(f"a training on '{self.setting.dataset}' has no images for a peer.")
-        setting, problem = self.setting, self.source.objective(self.setting.ways)
-        x = pool.shown(pool.images[torch.from_numpy(pool.rows)])
-        y = torch.repeat_interleave(torch.arange(len(pool.sizes)), torch.from_numpy(pool.sizes))
+        setting, problem = self.setting, self.dataset.objective(self.setting.ways)
+        x = split.normalize_images(split.images[torch.from_numpy(split.rows)])
+        y = torch.repeat_interleave(torch.arange(len(split.sizes)), torch.from_numpy(split.sizes))
         network = textbook(self._build, self.registry, setting.backbone, setting.ways)
         return peer.training(
             PeerTraining(
@@ -91,7 +91,7 @@ class TrainingIterations:
                 loss=problem.loss,
                 x=x,
                 y=y,
-                rotations=pool.rotations != "none",
+                rotations=split.rotations != "none",
                 ways=setting.ways,
                 shots=setting.shots,
                 queries=setting.queries,
@@ -105,5 +105,5 @@ class TrainingIterations:
 
     def _build(self, outputs: int, **options: Any) -> Model:
         plugin = self.registry.load("backbone", self.setting.backbone)
-        shape = self.source.splits["train"].input_shape
+        shape = self.dataset.splits["train"].input_shape
         return Model(plugin(plugin.Options(**options)).build(shape, outputs))

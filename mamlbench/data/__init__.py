@@ -1,1 +1,1 @@
-"""Data: data sets with their splits, image decoding and cache, samplers, episodes, and counter-based random numbers."""
+"""Data sets with their splits, image decoding and cache, task samplers, episodes, and counter-based random numbers."""

@@ -1,7 +1,7 @@
-"""Randomness as a pure function: a 64-bit hash of (key, counters), equal on every machine, in any order.
+"""Counter-based random numbers: 64-bit hashes of a key and counters, equal on every machine and in any order.
 
-The mixing function is the finalizer of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). Drawing by rank of hashes
-gives nested draws: the first k of n keep their places when more are asked for.
+The hash is the finalizer of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014). Samples are the members with the smallest
+hashes, so a larger sample begins with the smaller one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
-"""64-bit keys, of any shape: whatever is random is a pure function of one."""
+"""64-bit keys of any shape; every random choice is a pure function of one."""
 
 
 def seed_key(*parts: object) -> np.uint64:
-    """Turn names and numbers into a 64-bit key, by BLAKE2b over their texts."""
+    """Hash names and numbers into a 64-bit key, by BLAKE2b over their texts."""
     digest = hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))
 
@@ -37,15 +37,18 @@ def hash64(key: Keys | np.uint64, counter: NDArray[Any] | int) -> Keys:
 
 
 def uniform(key: Keys, counter: NDArray[Any] | int) -> NDArray[np.float64]:
-    """Float64 numbers in [0, 1), elementwise: ``[...]`` and ``[...]`` to the shape they broadcast to."""
+    """Draw float64 numbers in [0, 1), elementwise: ``[...]`` and ``[...]`` to the shape they broadcast to."""
     return (hash64(key, counter) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def sample_without_replacement(keys: Keys, population: int, count: int) -> NDArray[np.int64]:
-    """Draw ``count`` of ``population`` without replacement, once per key: ``[...]`` to ``[..., count]``."""
+    """Draw ``count`` of ``range(population)`` without replacement, once per key: ``[...]`` to int64 ``[..., count]``.
+
+    A larger ``count`` keeps the members drawn with a smaller one, in the same order.
+    """
     ranks = hash64(keys[..., None], np.arange(population))  # [..., population]
-    if count < population // 4:
-        nearest = np.argpartition(ranks, count, axis=-1)[..., :count]  # [..., count], in no order
-        order = np.argsort(np.take_along_axis(ranks, nearest, -1), axis=-1)
-        return np.take_along_axis(nearest, order, -1)
+    if count < population // 4:  # partitioning first is faster than sorting a large population
+        smallest = np.argpartition(ranks, count, axis=-1)[..., :count]  # [..., count], not sorted
+        order = np.argsort(np.take_along_axis(ranks, smallest, -1), axis=-1)
+        return np.take_along_axis(smallest, order, -1)
     return np.argsort(ranks, axis=-1)[..., :count]

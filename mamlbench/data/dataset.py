@@ -1,4 +1,4 @@
-"""Task sources: where episodes come from. A data set is one."""
+"""Data sets: their splits, from which episodes are drawn, and what identifies them."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ import torch
 
 from mamlbench.data.counter_rng import Keys
 from mamlbench.data.episodes import EpisodeBatch, Examples
-from mamlbench.data.image_decoding import ImageFormat, ProgressCallback
+from mamlbench.data.image_decoding import ImageFormat
+from mamlbench.data.progress import ProgressCallback, no_progress
 from mamlbench.objectives import Classification, Objective
 from mamlbench.run_spec.options import Options
 
 SPLITS = ("train", "val", "test")
-"""Names of the splits of every source."""
+"""Names of the splits of every data set."""
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """What a user should know of a data set before showing numbers or images of it.
+    """What users must know about a data set before they publish numbers or images of it.
 
     Args:
-        title: its name in full.
-        license: its license, or what is known of it.
+        title: its full name.
+        license: its license, or what is known about it.
         citation: the paper or page to cite.
-        publishable: whether its images may be shown in a page made from results.
-        homepage: where it comes from.
-        obtain: how to come by it, for ``mamlbench info`` where it is not there.
+        publishable: whether a page made from results may show its images.
+        homepage: its address on the web.
+        obtain: how to get the data, shown by ``mamlbench info`` if they are missing.
     """
 
     title: str
@@ -43,16 +44,16 @@ class DatasetInfo:
     obtain: str = ""
 
 
-def no_progress(title: str, done: int, total: int) -> None:
-    """Take no notice of progress."""
-
-
 @dataclass(frozen=True)
 class DataPaths:
-    """Where a source may look for raw data and keep what it prepared.
+    """Folders to search for raw data, and the cache folder for prepared data.
 
-    ``folders``: the places to look at, each with the reason it is one (``--data-dir``, ``MAMLBENCH_DATA``, ...).
-    ``progress``: told how far a preparation is, a few times a second.
+    Args:
+        folders: the folders to search, in this order, each as (reason, folder); the reason says who named it
+            (``--data-dir``, ``MAMLBENCH_DATA``, ...).
+        cache: the folder for prepared and downloaded data.
+        allow_download: whether missing data may be downloaded.
+        progress: called a few times a second while data are prepared.
     """
 
     folders: tuple[tuple[str, Path], ...]
@@ -63,25 +64,28 @@ class DataPaths:
 
 @dataclass(frozen=True)
 class LocalCopy:
-    """What lies where a data set is looked for, told without decoding it.
+    """The copy of a data set on this machine, described without decoding it.
 
-    ``form``: the form in which it is there, as ``Dataset.origin``. ``where``: the folder or file, empty where it is
-    made on the spot. ``amount``: how much it is, in words. ``subset``: how it differs from the complete set, None where
-    it does not. ``prepared``: whether it is ready, in the cache or because nothing has to be prepared.
+    Args:
+        form: the form of the files, as in ``Dataset.origin``.
+        location: the folder or file; empty if the data are computed.
+        amount: the number of images and classes, in words.
+        subset: how it differs from the complete data set; None if it does not.
+        prepared: whether it can be used at once, because it is in the cache or needs no preparation.
     """
 
     form: str
-    where: str = ""
+    location: str = ""
     amount: str = ""
     subset: str | None = None
     prepared: bool = False
 
 
 class TaskSplit(ABC):
-    """One split of a source: everything its tasks are made of.
+    """One split of a data set: draws episodes and labeled examples.
 
     Attributes:
-        hash: of its content, the same on every machine.
+        hash: hash of its content, the same on every machine.
         size: number of classes (or of functions).
     """
 
@@ -90,19 +94,19 @@ class TaskSplit(ABC):
 
     @abstractmethod
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
-        """Make one episode per key ``[T]``, a pure function of the key; more queries keep the support.
+        """Draw one episode per key ``[T]``, as a pure function of the key; the support does not depend on ``queries``.
 
         Support x is ``[T, ways * shots, *input_shape]``, query x ``[T, ways * queries, *input_shape]``.
-        Raises ConfigError where the pool is too small for what is asked.
+        Raises ConfigError if the split has too few classes or examples.
         """
 
     @abstractmethod
-    def labeled(self, key: np.uint64, count: int) -> Examples:
-        """Draw ``count`` examples of the whole pool, labeled by class: x ``[count, ...]``, y ``[count]``."""
+    def labeled_examples(self, key: np.uint64, count: int) -> Examples:
+        """Draw ``count`` examples of all classes, labeled by class: x ``[count, *input_shape]``, y ``[count]``."""
 
     @abstractmethod
     def to(self, device: torch.device) -> TaskSplit:
-        """Return this pool with its tensors on ``device``."""
+        """Return this split with its tensors on ``device``."""
 
     @property
     @abstractmethod
@@ -112,26 +116,26 @@ class TaskSplit(ABC):
     @property
     @abstractmethod
     def objective(self) -> Objective:
-        """The pooled problem that pretraining learns: all classes of the split at once."""
+        """The objective that pretraining optimizes: all classes of the split at once."""
 
 
 class Dataset(ABC):
     """A data set: its splits, and what identifies them.
 
     Subclasses set ``info`` and ``Options``, and implement ``load``. ``content_hash`` must not depend on the order
-    in which the file system lists files, nor on any random state. ``look``, ``published_classes`` and
-    ``image_format`` make ``mamlbench data`` and ``mamlbench adapt`` say and do more with it.
+    in which the file system lists files, nor on any random state. Implement ``find_local_copy``,
+    ``published_classes`` and ``image_format`` too, so that ``mamlbench data`` and ``mamlbench adapt`` can use them.
 
     Args:
         options: of the class ``Options``.
-        places: where to look for raw data, and where to keep what was prepared.
+        paths: folders with raw data, and the cache folder.
 
     Attributes:
-        default_backbone: name of the one that is taken where none is asked for.
+        default_backbone: name of the backbone if a run names none.
         kind: what its tasks are.
-        splits: the pools by name of the split.
-        subset: how it differs from the complete set, None where it does not.
-        origin: the form that it was found in.
+        splits: the splits by name: 'train', 'val', 'test'.
+        subset: how it differs from the complete data set; None if it does not.
+        origin: the form of the files that it was loaded from.
     """
 
     info: ClassVar[DatasetInfo]
@@ -141,32 +145,32 @@ class Dataset(ABC):
     subset: str | None = None
     origin: str = ""
 
-    def __init__(self, options: Any, places: DataPaths) -> None:
+    def __init__(self, options: Any, paths: DataPaths) -> None:
         self.options = options
-        self.places = places
+        self.paths = paths
         self.splits: Mapping[str, TaskSplit] = self.load()
 
     @abstractmethod
     def load(self) -> Mapping[str, TaskSplit]:
-        """Return the pools of 'train', 'val' and 'test', disjoint by class.
+        """Return the splits 'train', 'val' and 'test', disjoint by class.
 
-        Raises DataError, with what to do, where data is missing or damaged.
+        Raises DataError, with what to do, if data are missing or damaged.
         """
 
     @classmethod
-    def look(cls, options: Any, places: DataPaths) -> LocalCopy | None:
-        """What lies there: quickly, nothing decoded or downloaded; None where nothing does.
+    def find_local_copy(cls, options: Any, paths: DataPaths) -> LocalCopy | None:
+        """Describe the copy on this machine, without decoding or downloading; None if there is no copy.
 
-        A source that does not implement it is listed as not looked for.
+        A data set that does not implement it is listed as 'not looked for'.
         """
         return LocalCopy("not looked for")
 
     def published_classes(self) -> Mapping[str, Sequence[str]] | None:
-        """Class names of each split as published, for ``mamlbench data verify``; None where no split was published."""
+        """Class names of each published split, for ``mamlbench data verify``; None if no split was published."""
         return None
 
     def image_format(self) -> ImageFormat | None:
-        """What an image of a user's own is made into, so that it is like those of this set; None without images."""
+        """The format that a user's own images are converted to, so that they resemble these; None without images."""
         shape = self.splits["test"].input_shape
         if len(shape) != 3 or shape[0] not in {1, 3} or shape[1] != shape[2]:
             return None
@@ -179,5 +183,5 @@ class Dataset(ABC):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def objective(self, ways: int) -> Objective:
-        """The problem of one task: which loss, which score, how many outputs."""
+        """The objective of one task: its loss, its metrics, its number of outputs."""
         return Classification(ways)

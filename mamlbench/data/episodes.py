@@ -1,4 +1,4 @@
-"""Episodes as tensors."""
+"""Episodes and labeled examples as tensors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Examples(NamedTuple):
-    """Inputs with their targets. For T tasks every tensor has a leading dimension T; for one task it has none.
+    """Inputs with their targets; the leading dimension T is missing if there is only one task.
 
     Attributes:
         x: float32 ``[T, n, *input_shape]``. Images are ``[C, H, W]`` in [0, 1], unless the data set normalizes them.
@@ -23,9 +23,9 @@ class EpisodeBatch(NamedTuple):
     """T episodes.
 
     Attributes:
-        support: what a task is adapted to: x ``[T, ways * shots, *input_shape]``, class after class.
-        query: what it is tested on: x ``[T, ways * queries, *input_shape]``, class after class.
-        keys: int64 ``[T]``; seeds whatever is random inside a task, so that it depends on the episode alone.
+        support: examples that a method adapts to: x ``[T, ways * shots, *input_shape]``, class after class.
+        query: examples that it is tested on: x ``[T, ways * queries, *input_shape]``, class after class.
+        keys: int64 ``[T]``; seeds of everything random inside a task, which so depends on the episode alone.
     """
 
     support: Examples
@@ -39,6 +39,6 @@ class EpisodeBatch(NamedTuple):
 
     @property
     def examples(self) -> int:
-        """Number of support and query examples in all episodes together."""
+        """Total number of support and query examples."""
         support, query = self.support.y.shape, self.query.y.shape
         return support[0] * (support[1] + query[1])

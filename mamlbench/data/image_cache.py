@@ -1,4 +1,4 @@
-"""Prepared image sets on disk: one memory-mapped safetensors file each, written whole or not at all."""
+"""Cache of decoded images: one memory-mapped safetensors file per data set, written completely or not at all."""
 
 from __future__ import annotations
 
@@ -26,81 +26,96 @@ from torch import Tensor
 from mamlbench.errors import CacheError
 
 HASH_BYTES = 16
-"""Length of an image's hash: BLAKE2b over its pixels."""
+"""Length of an image's hash, BLAKE2b over its pixels."""
 
 ABANDONED_SECONDS = 3600.0
-"""A temporary file that nobody has written to for so long was left behind by a preparation that was killed."""
+"""Age after which a temporary file counts as left behind by a preparation that was killed."""
 
 RESIDENT_BYTES = 8 << 20
-"""So much is gathered from a mapped set before the process lets go of the pages that it has touched."""
+"""Bytes read from a mapped file before its pages are released."""
+
+METADATA_KEY = "facts"
+"""Key of ``CachedImages.metadata`` in the file; files written by earlier versions have it too."""
 
 Pixels = NDArray[np.uint8]
 Hashes = NDArray[np.uint8]
 
 
 @dataclass
-class Mapped:
-    """The map of a prepared set. A page that is touched counts as the process's memory, though it is the file's.
+class MappedFile:
+    """Releases mapped pages after every 8 MiB read, so resident memory stays bounded.
 
-    Told what was ``gathered``, it gives the pages back every now and then: the system keeps them for as long as it has
-    room, and touching one again costs microseconds. Without that a long training has the whole set resident.
+    Args:
+        pages: the memory map.
+        bytes_read: number of bytes read since the last release.
     """
 
     pages: mmap.mmap
-    touched: int = field(default=0, compare=False)
+    bytes_read: int = field(default=0, compare=False)
 
-    def gathered(self, size: int) -> None:
-        """Note that ``size`` bytes were read."""
-        self.touched += size
-        if self.touched > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+    def count_read(self, size: int) -> None:
+        """Count ``size`` bytes as read, and release the pages once ``RESIDENT_BYTES`` are reached.
+
+        Every page that was read counts as memory of this process until it is released. The system keeps released
+        pages in its own cache, so that reading one again takes microseconds.
+        """
+        self.bytes_read += size
+        if self.bytes_read > RESIDENT_BYTES and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
             self.pages.madvise(mmap.MADV_DONTNEED)
-            self.touched = 0
+            self.bytes_read = 0
 
 
 @dataclass(frozen=True)
 class CachedImages:
-    """Images of some classes, as ImageSplit takes them.
+    """Decoded images of some classes, as a data set hands them to ImageSplit.
 
-    ``images`` uint8 ``[images, C, H, W]``. Class c has ``offsets[c + 1] - offsets[c]`` of them, which lie in one piece
-    that begins at row ``starts[c]``: at ``offsets[c]`` where none are given, elsewhere where these are some classes of
-    a larger set. ``facts`` are short strings that a source wants to find again (its content hash, its origin).
-    ``hashes`` uint8 ``[images, 16]`` are those of ``image_hashes``; a set that was prepared has them.
-    ``mapped``: the map that the images lie in, where they do; they are to be read, never written.
-    ``offsets`` is int64 ``[classes + 1]``, ``starts`` int64 ``[classes]``.
+    Args:
+        images: uint8 ``[images, C, H, W]``; read only, if they come from a mapped file.
+        offsets: int64 ``[classes + 1]``; class c has ``offsets[c + 1] - offsets[c]`` images.
+        class_names: one name per class.
+        metadata: short strings that the data set wants to read back (its content hash, its origin).
+        starts: int64 ``[classes]``, the row at which the images of each class begin; None: ``offsets[:-1]``. It differs
+            if these are some classes of a larger set.
+        hashes: uint8 ``[images, 16]``, the ``image_hashes``; every set read from the cache has them.
+        mapped_file: the memory map that holds the images, if there is one.
     """
 
     images: Tensor
     offsets: NDArray[np.int64]
     class_names: tuple[str, ...]
-    facts: dict[str, str]
+    metadata: dict[str, str]
     starts: NDArray[np.int64] | None = None
     hashes: Hashes | None = None
-    mapped: Mapped | None = None
+    mapped_file: MappedFile | None = None
 
     def select(self, classes: Sequence[int]) -> CachedImages:
-        """The given classes, in the given order; no image is copied."""
-        chosen = np.asarray(classes, np.int64)
+        """Return these classes, in this order, without copying an image."""
+        selected = np.asarray(classes, np.int64)
         starts = self.offsets[:-1] if self.starts is None else self.starts
         return replace(
             self,
-            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[chosen])]).astype(np.int64),
-            class_names=tuple(self.class_names[c] for c in chosen),
-            starts=starts[chosen],
+            offsets=np.concatenate([[0], np.cumsum(np.diff(self.offsets)[selected])]).astype(np.int64),
+            class_names=tuple(self.class_names[c] for c in selected),
+            starts=starts[selected],
         )
 
 
 @dataclass(frozen=True)
 class ImageStream:
-    """A set still to be made: its images come one by one, in any order, and memory does not grow with their number.
+    """Images on their way into the cache, one at a time, so that memory does not grow with their number.
 
-    ``images`` yields (row, uint8 ``[C, H, W]``), every row once; it may raise DataError. Class c owns the rows
-    ``offsets[c]:offsets[c + 1]``.
+    Args:
+        shape: ``(C, H, W)`` of every image.
+        offsets: int64 ``[classes + 1]``; class c has the rows ``offsets[c]:offsets[c + 1]``.
+        class_names: one name per class.
+        metadata: short strings that the data set wants to read back.
+        images: yields (row, uint8 ``[C, H, W]``), every row once, in any order; it may raise DataError.
     """
 
     shape: tuple[int, int, int]
     offsets: NDArray[np.int64]
     class_names: tuple[str, ...]
-    facts: dict[str, str]
+    metadata: dict[str, str]
     images: Iterable[tuple[int, Pixels]]
 
     @cached_property
@@ -110,7 +125,7 @@ class ImageStream:
 
 
 def image_hashes(images: Iterable[Pixels]) -> Hashes:
-    """BLAKE2b over the pixels of each image, in the order of their axes: ``[n, ...]`` to uint8 ``[n, 16]``."""
+    """Hash the pixels of each image by BLAKE2b, in C order: ``[n, ...]`` to uint8 ``[n, 16]``."""
     digests = b"".join(map(_image_hash, images))
     return np.frombuffer(digests, np.uint8).reshape(-1, HASH_BYTES)
 
@@ -120,20 +135,20 @@ def _image_hash(image: Pixels) -> bytes:
 
 
 def cached_images(path: Path, build: Callable[[], CachedImages | ImageStream]) -> CachedImages:
-    """Map the prepared set at ``path``; build and keep it where it is absent or damaged.
+    """Map the cached images at ``path``; build and write them first if the file is missing or damaged.
 
-    Two processes that build at once do no harm: each writes under its own name and renames. One that is killed leaves
-    a file under such a name, which a later one removes.
+    Several processes may build at once: each writes a temporary file of its own and renames it. A process that is
+    killed leaves its temporary file behind, and a later one removes it.
 
     Args:
         path: the file in the cache folder; its name should change with the raw data.
-        build: makes the set.
+        build: makes the images.
 
-    Raises CacheError where the cache folder cannot be written or is too full, and whatever ``build`` raises.
+    Raises CacheError if the cache folder cannot be written or is too full, and whatever ``build`` raises.
     """
-    prepared = load_cached_images(path)
-    if prepared is not None:
-        return prepared
+    cached = load_cached_images(path)
+    if cached is not None:
+        return cached
     built = build()
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -144,21 +159,21 @@ def cached_images(path: Path, build: Callable[[], CachedImages | ImageStream]) -
         with temporary.open("wb") as file:
             _write(file, stream)
             file.flush()
-            os.fsync(file.fileno())  # a file that bears the final name is whole, even after a power cut
+            os.fsync(file.fileno())  # a file with the final name must be complete even after a power failure
         temporary.replace(path)
         return _read(path)
     except (OSError, SafetensorError) as error:
         raise CacheError(
-            f"The prepared data cannot be kept in '{path.parent}' ({error}): "
-            "free some space or set MAMLBENCH_CACHE to a folder that can be written."
+            f"The prepared data cannot be written to '{path.parent}' ({error}): "
+            "free some space or set MAMLBENCH_CACHE to a writable folder."
         ) from error
     finally:
-        with suppress(OSError):  # where not even that is possible, the error above says why
+        with suppress(OSError):  # if even that is impossible, the CacheError says why
             temporary.unlink(missing_ok=True)
 
 
 def load_cached_images(path: Path) -> CachedImages | None:
-    """Map the prepared set at ``path``; None where there is none, or it is damaged."""
+    """Map the cached images at ``path``; None if the file is missing or damaged."""
     if not path.is_file():
         return None
     try:
@@ -167,26 +182,26 @@ def load_cached_images(path: Path) -> CachedImages | None:
         return None
 
 
-def _as_stream(packed: CachedImages) -> ImageStream:
-    if packed.starts is not None:
-        raise ValueError("a selection of classes cannot be kept: keep the whole set")
-    _, channels, height, width = packed.images.shape
+def _as_stream(cached: CachedImages) -> ImageStream:
+    if cached.starts is not None:
+        raise ValueError("a selection of classes cannot be cached: cache the whole set")
+    _, channels, height, width = cached.images.shape
     return ImageStream(
         (channels, height, width),
-        packed.offsets,
-        packed.class_names,
-        packed.facts,
-        enumerate(packed.images.numpy()),
+        cached.offsets,
+        cached.class_names,
+        cached.metadata,
+        enumerate(cached.images.numpy()),
     )
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Clear away what preparations that were killed have left; those still at work write to their files."""
-    for left in path.parent.glob(f".{path.name}.*.tmp"):
-        with suppress(FileNotFoundError):  # another process was faster
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                logging.getLogger("mamlbench").info("Removing '%s', left by an interrupted preparation.", left)
-                left.unlink()
+    """Remove temporary files that killed preparations left behind; a running one has written to its file recently."""
+    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+        with suppress(FileNotFoundError):  # another process removed it first
+            if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
+                logging.getLogger("mamlbench").info("Removing '%s', left by an interrupted preparation.", temporary)
+                temporary.unlink()
 
 
 def _refuse_full_disk(folder: Path, classes: int, image_bytes: int) -> None:
@@ -197,7 +212,10 @@ def _refuse_full_disk(folder: Path, classes: int, image_bytes: int) -> None:
 
 
 def _write(file: BinaryIO, stream: ImageStream) -> None:
-    """Write as safetensors: images in place as they come, then their hashes, which are known last."""
+    """Write a safetensors file: each image at its place as it arrives, then the hashes, which are known last.
+
+    The file is written by hand because the safetensors library needs all tensors in memory first.
+    """
     count = int(stream.offsets[-1])
     sizes = {"offsets": stream.offsets.nbytes, "images": count * stream.image_bytes, "hashes": count * HASH_BYTES}
     shapes = {"offsets": [len(stream.offsets)], "images": [count, *stream.shape], "hashes": [count, HASH_BYTES]}
@@ -210,49 +228,46 @@ def _write(file: BinaryIO, stream: ImageStream) -> None:
         }
         for name, end in ends.items()
     }
-    header["__metadata__"] = {"class_names": json.dumps(stream.class_names), "facts": json.dumps(stream.facts)}
+    header["__metadata__"] = {"class_names": json.dumps(stream.class_names), METADATA_KEY: json.dumps(stream.metadata)}
     text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)  # the format wants its numbers aligned
+    text += b" " * (-len(text) % 8)  # the format requires tensors aligned to 8 bytes
     file.write(struct.pack("<Q", len(text)) + text)
     file.write(np.ascontiguousarray(stream.offsets, "<i8").tobytes())
     start = file.tell()
     hashes = np.zeros((count, HASH_BYTES), np.uint8)
-    done = np.zeros(count, bool)
+    written = np.zeros(count, bool)
     for row, image in stream.images:
         file.seek(start + row * stream.image_bytes)
         file.write(np.ascontiguousarray(image, np.uint8).reshape(stream.shape).data)
         hashes[row] = np.frombuffer(_image_hash(image), np.uint8)
-        done[row] = True
-    if not done.all():
-        raise ValueError(f"{count - np.count_nonzero(done)} of {count} images did not come")
+        written[row] = True
+    if not written.all():
+        raise ValueError(f"{count - np.count_nonzero(written)} of {count} images are missing from the stream")
     file.seek(start + count * stream.image_bytes)
     file.write(hashes.data)
 
 
 def _read(path: Path) -> CachedImages:
-    with safe_open(path, framework="pt") as file:  # it refuses what is damaged or cut short
+    with safe_open(path, framework="pt") as file:  # raises SafetensorError if the file is damaged or cut short
         metadata = file.metadata() or {}
         offsets, hashes = file.get_tensor("offsets").numpy(), file.get_tensor("hashes").numpy()
-    images, mapped = _map_images(path)
+    images, mapped_file = _map_images(path)
     return CachedImages(
         images,
         offsets,
         tuple(json.loads(metadata["class_names"])),
-        json.loads(metadata["facts"]),
+        json.loads(metadata[METADATA_KEY]),
         hashes=hashes,
-        mapped=mapped,
+        mapped_file=mapped_file,
     )
 
 
-def _map_images(path: Path) -> tuple[Tensor, Mapped]:
-    """Map the tensor ``images`` by hand: its pages can then be given back."""
+def _map_images(path: Path) -> tuple[Tensor, MappedFile]:
+    """Map the tensor ``images`` by hand, because safetensors does not expose the map that releases pages."""
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        described = json.loads(file.read(length))["images"]
-        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch warns of memory that cannot be written
-    begin, end = described["data_offsets"]
+        header = json.loads(file.read(length))["images"]
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # torch warns about memory that is read-only
+    begin, end = header["data_offsets"]
     pixels = torch.frombuffer(pages, dtype=torch.uint8, offset=8 + length + begin, count=end - begin)
-    return pixels.view(described["shape"]), Mapped(pages)
-
-
-__all__ = ["HASH_BYTES", "CachedImages", "ImageStream", "Mapped", "cached_images", "image_hashes", "load_cached_images"]
+    return pixels.view(header["shape"]), MappedFile(pages)

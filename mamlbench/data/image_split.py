@@ -1,4 +1,4 @@
-"""Classes with their example images: the pool of every classification data set."""
+"""Split of an image data set: classes with their images, from which episodes are drawn."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from mamlbench.data.augmentation import Augmentation
 from mamlbench.data.counter_rng import Keys, hash64, sample_without_replacement
 from mamlbench.data.dataset import TaskSplit
 from mamlbench.data.episodes import EpisodeBatch, Examples
-from mamlbench.data.image_cache import CachedImages, Hashes, Mapped, image_hashes
+from mamlbench.data.image_cache import CachedImages, Hashes, MappedFile, image_hashes
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.objectives import Classification, Objective
 
 Rotations = Literal["none", "episode", "classes"]
-"""Multiples of 90 degrees: none; drawn per class and episode; or each rotation of a class as a class of its own."""
+"""Rotations by multiples of 90 degrees: none; drawn per class and episode; or every rotation of a class is a class."""
 
 DEVICE_SHARE = 0.5
-"""Images go to a GPU where they take no more than this share of its free memory; else they stay where they are."""
+"""Largest share of a GPU's free memory that images may occupy; larger splits stay on the CPU."""
 
-MEASURED = 2000
-"""Images that the mean and the deviation of the channels are taken over."""
+NORMALIZATION_IMAGES = 2000
+"""Number of images over which mean and standard deviation of the channels are computed."""
 
 
 @dataclass(frozen=True)
 class Normalization:
-    """What is subtracted from each channel of pixels in [0, 1], and what the rest is divided by.
+    """Subtracts the mean of each channel of pixels in [0, 1], and divides by its standard deviation.
 
     Args:
-        mean: one number for each of the C channels.
-        deviation: one number for each of the C channels.
+        mean: one number per channel.
+        deviation: standard deviation, one number per channel.
     """
 
     mean: tuple[float, ...]
@@ -49,16 +49,22 @@ class Normalization:
 
 @dataclass(frozen=True)
 class ImageSplit(TaskSplit):
-    """Classes with their example images.
+    """One split of an image data set: its classes with their images.
 
-    ``images`` are uint8 ``[images, C, H, W]``. Class c has ``offsets[c + 1] - offsets[c]`` of them in one piece that
-    begins at row ``starts[c]``, which is ``offsets[c]`` unless given: the pools of a prepared set share its images.
-    ``hashes`` uint8 ``[images, 16]`` are known where the set was prepared, else made when they are wanted.
-    ``normalization`` is applied to every example, ``augmentation`` to labeled ones only.
-    ``device`` is where examples go; the images may stay on the CPU, where the device has no room for them.
-    ``mapped`` is the map that the images lie in, if they do.
+    Args:
+        images: uint8 ``[images, C, H, W]``; the splits of a cached data set share them.
+        offsets: int64 ``[classes + 1]``; class c has ``offsets[c + 1] - offsets[c]`` images.
+        class_names: one name per class.
+        rotations: whether images are rotated by multiples of 90 degrees.
+        scale: factor from uint8 to float32 pixels.
+        starts: int64 ``[classes]``, the row of ``images`` at which each class begins; None: ``offsets[:-1]``.
+        hashes: uint8 ``[images, 16]``, from the cache; None: computed at the first use.
+        normalization: applied to every example, if any.
+        augmentation: applied to labeled examples, not to episodes, if any.
+        device: the device of the examples; the images stay on the CPU if they do not fit there.
+        mapped_file: the memory map that holds the images, if there is one.
 
-    Raises DataError where the images are of another type or shape, or a class has none.
+    Raises DataError if the images have another type or shape, or a class has no image.
     """
 
     images: Tensor
@@ -71,20 +77,20 @@ class ImageSplit(TaskSplit):
     normalization: Normalization | None = None
     augmentation: Augmentation | None = None
     device: torch.device | None = None
-    mapped: Mapped | None = None
+    mapped_file: MappedFile | None = None
 
     @classmethod
-    def of(cls, packed: CachedImages, rotations: Rotations = "none", **given: Any) -> ImageSplit:
-        """Make a pool of a prepared set or of some of its classes; no image is copied."""
+    def from_cached_images(cls, cached: CachedImages, rotations: Rotations = "none", **fields: Any) -> ImageSplit:
+        """Make a split of cached images, or of some of their classes, without copying an image."""
         return cls(
-            packed.images,
-            packed.offsets,
-            packed.class_names,
+            cached.images,
+            cached.offsets,
+            cached.class_names,
             rotations,
-            starts=packed.starts,
-            hashes=packed.hashes,
-            mapped=packed.mapped,
-            **given,
+            starts=cached.starts,
+            hashes=cached.hashes,
+            mapped_file=cached.mapped_file,
+            **fields,
         )
 
     def __post_init__(self) -> None:
@@ -93,7 +99,7 @@ class ImageSplit(TaskSplit):
                 f"images must be uint8 [images, C, H, W], not {self.images.dtype} {list(self.images.shape)}."
             )
         if len(self.offsets) != len(self.class_names) + 1:
-            raise DataError("there must be one offset more than classes.")
+            raise DataError("offsets must have one entry more than there are classes.")
         if self.starts is None:
             object.__setattr__(self, "starts", self.offsets[:-1])
         empty = [name for name, size in zip(self.class_names, self.sizes, strict=True) if size < 1]
@@ -102,18 +108,18 @@ class ImageSplit(TaskSplit):
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:
-        """Number of images of each class, rotations not counted, as int64 ``[classes]``."""
+        """Number of images of each class, without rotations, as int64 ``[classes]``."""
         return np.diff(self.offsets)
 
     @cached_property
     def rows(self) -> NDArray[np.int64]:
-        """Rows of ``images`` that belong to this pool, class after class: int64 ``[images of this pool]``."""
+        """Rows of ``images`` that belong to this split, class after class, as int64 ``[images of this split]``."""
         assert self.starts is not None
         return np.repeat(self.starts - self.offsets[:-1], self.sizes) + np.arange(self.offsets[-1])
 
     @cached_property
     def image_hashes(self) -> Hashes:
-        """Hashes of this pool's images in the order of ``rows``: uint8 ``[images, 16]``."""
+        """Hashes of this split's images in the order of ``rows``, as uint8 ``[images, 16]``."""
         if self.hashes is not None:
             return self.hashes[self.rows]
         return image_hashes(self.images[int(row)].cpu().numpy() for row in self.rows)
@@ -121,14 +127,14 @@ class ImageSplit(TaskSplit):
     @cached_property
     def hash(self) -> str:  # type: ignore[override]
         """SHA-256 over class names, rotations, shape and the hashes of all images."""
-        known = (self.rotations, self.class_names, self.offsets.tolist(), self.input_shape)
-        digest = hashlib.sha256(repr(known).encode())
+        description = (self.rotations, self.class_names, self.offsets.tolist(), self.input_shape)
+        digest = hashlib.sha256(repr(description).encode())
         digest.update(np.ascontiguousarray(self.image_hashes).data)
         return digest.hexdigest()
 
     @property
     def size(self) -> int:  # type: ignore[override]
-        """Number of classes, rotations counted where they are classes."""
+        """Number of classes; with rotations as classes, four times the number of class names."""
         return len(self.class_names) * (4 if self.rotations == "classes" else 1)
 
     @property
@@ -139,15 +145,15 @@ class ImageSplit(TaskSplit):
     def objective(self) -> Objective:
         return Classification(self.size)
 
-    def measured(self) -> Normalization:
-        """Mean and standard deviation of each channel, in [0, 1], over images spread evenly over the pool."""
-        rows = self.rows[np.linspace(0, len(self.rows) - 1, min(MEASURED, len(self.rows))).astype(np.int64)]
+    def measure_normalization(self) -> Normalization:
+        """Compute mean and standard deviation of each channel, in [0, 1], over images spread evenly over the split."""
+        rows = self.rows[np.linspace(0, len(self.rows) - 1, min(NORMALIZATION_IMAGES, len(self.rows))).astype(np.int64)]
         pixels = self.images[torch.from_numpy(rows)].to(torch.float64).mul_(self.scale)  # [n, C, H, W]
         deviation, mean = torch.std_mean(pixels, (0, 2, 3), correction=0)
         return Normalization(tuple(mean.tolist()), tuple(deviation.clamp_min(1e-3).tolist()))
 
     def to(self, device: torch.device) -> ImageSplit:
-        """Examples go to ``device``; the images of this pool too, where it has room for them."""
+        """Return this split with examples on ``device``, and its images too if they fit there."""
         if device == self.images.device or not _has_room(device, len(self.rows) * self.images[0].nbytes):
             return replace(self, device=device)
         return replace(
@@ -156,17 +162,17 @@ class ImageSplit(TaskSplit):
             starts=None,
             hashes=self.image_hashes,
             device=device,
-            mapped=None,
+            mapped_file=None,
         )
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
-        self._check(ways, shots + queries)
+        self._require_enough(ways, shots + queries)
         classes = sample_without_replacement(hash64(keys, 0), self.size, ways)  # [T, N]
         class_keys = hash64(hash64(keys, 1)[:, None], classes)  # [T, N]
         rows = self._rows(class_keys, classes, shots + queries)  # [T, N, K + Q]
         quarter_turns = self._quarter_turns(classes, hash64(keys, 2))  # [T, N]
         x = self._gather(rows, np.broadcast_to(quarter_turns[..., None], rows.shape))  # [T, N, K + Q, C, H, W]
-        x = self._normalized(x)
+        x = self._normalize(x)
         y = torch.arange(ways, device=x.device)[None, :, None].expand(x.shape[:3])  # [T, N, K + Q]
         return EpisodeBatch(
             support=Examples(x[:, :, :shots].flatten(1, 2), y[:, :, :shots].flatten(1, 2)),  # [T, N * K, ...]
@@ -174,47 +180,51 @@ class ImageSplit(TaskSplit):
             keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
         )
 
-    def labeled(self, key: np.uint64, count: int) -> Examples:
+    def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         assert self.starts is not None
         draws = hash64(key, np.arange(count))  # [count]
         classes = (hash64(draws, 0) % np.uint64(self.size)).astype(np.int64)
-        base = self._base(classes)
+        base = self._base_classes(classes)
         rows = self.starts[base] + (hash64(draws, 1) % self.sizes[base].astype(np.uint64)).astype(np.int64)
         x = self._gather(rows, self._quarter_turns(classes, hash64(draws, 2)))  # [count, C, H, W]
         if self.augmentation is not None:
             x = self.augmentation(x, hash64(draws, 3))
-        return Examples(self._normalized(x), torch.from_numpy(classes).to(x.device))
+        return Examples(self._normalize(x), torch.from_numpy(classes).to(x.device))
 
-    def shown(self, images: Tensor) -> Tensor:
-        """Images from elsewhere as this pool's examples are: uint8 ``[n, C, H, W]`` to float32 on the device."""
+    def normalize_images(self, images: Tensor) -> Tensor:
+        """Scale and normalize images as this split's examples: uint8 ``[n, C, H, W]`` to float32 on the device."""
         pixels = images.to(self.device or self.images.device)
-        return self._normalized(pixels.to(torch.float32).mul_(self.scale))
+        return self._normalize(pixels.to(torch.float32).mul_(self.scale))
 
-    def _check(self, ways: int, examples: int) -> None:
+    def _require_enough(self, ways: int, examples: int) -> None:
+        """Raise ConfigError if there are fewer classes or examples per class."""
         problems = []
         if ways > self.size:
-            problems.append(f"{ways} ways were asked for, and the split has {self.size} classes.")
+            problems.append(f"{ways} ways were requested, and the split has {self.size} classes.")
         smallest = int(self.sizes.min())
         if examples > smallest:
             problems.append(
-                f"{examples} examples per class were asked for (shots + queries), and a class has {smallest}."
+                f"{examples} examples per class were requested (shots + queries), and a class has {smallest}."
             )
         if problems:
             raise ConfigError(*problems)
 
-    def _base(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def _base_classes(self, classes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices into ``class_names``; with rotations as classes, every rotation of a class maps to that class."""
         return classes % len(self.class_names)
 
     def _rows(self, keys: Keys, classes: NDArray[np.int64], count: int) -> NDArray[np.int64]:
         """Draw ``count`` distinct images of each class: ``[T, N]`` to rows of ``images`` ``[T, N, count]``."""
         assert self.starts is not None
-        starts, sizes = self.starts[self._base(classes)], self.sizes[self._base(classes)]
+        base = self._base_classes(classes)
+        starts, sizes = self.starts[base], self.sizes[base]
         largest = int(sizes.max())
         ranks = hash64(keys[..., None], np.arange(largest))  # [T, N, largest]
-        ranks[np.arange(largest) >= sizes[..., None]] = np.iinfo(np.uint64).max  # classes of unequal size
+        ranks[np.arange(largest) >= sizes[..., None]] = np.iinfo(np.uint64).max  # rows beyond a smaller class rank last
         return starts[..., None] + np.argsort(ranks, axis=-1, kind="stable")[..., :count]
 
     def _quarter_turns(self, classes: NDArray[np.int64], keys: Keys) -> NDArray[np.int64]:
+        """Quarter turns of each class, 0 to 3, with the shape of ``classes``."""
         if self.rotations == "none":
             return np.zeros_like(classes)
         if self.rotations == "classes":
@@ -222,32 +232,33 @@ class ImageSplit(TaskSplit):
         return (hash64(keys[..., None] if keys.ndim < classes.ndim else keys, classes) % np.uint64(4)).astype(np.int64)
 
     def _gather(self, rows: NDArray[np.int64], quarter_turns: NDArray[np.int64]) -> Tensor:
-        """Images at ``rows``, each turned, as float32 in [0, 1]: ``rows.shape + [C, H, W]``."""
+        """Read the images at ``rows``, rotate and scale them: float32 ``[*rows.shape, C, H, W]``."""
         index = torch.from_numpy(np.ascontiguousarray(rows)).to(self.images.device)
         pixels = self.images[index.flatten()].to(self.device or self.images.device)  # [images, C, H, W] uint8
-        if self.mapped is not None:
-            self.mapped.gathered(pixels.nbytes)
+        if self.mapped_file is not None:
+            self.mapped_file.count_read(pixels.nbytes)
         if self.rotations != "none":
             turns = torch.from_numpy(np.array(quarter_turns)).to(pixels.device).flatten()
-            where = self._turned_pixels.to(pixels.device)[turns]  # [images, H * W]
+            origins = self._pixel_origins.to(pixels.device)[turns]  # [images, H * W]
             flat = pixels.flatten(2)  # [images, C, H * W]
-            pixels = flat.gather(2, where[:, None].expand_as(flat)).view_as(pixels)
+            pixels = flat.gather(2, origins[:, None].expand_as(flat)).view_as(pixels)
         return pixels.to(torch.float32).mul_(self.scale).view(*rows.shape, *self.images.shape[1:])
 
-    def _normalized(self, x: Tensor) -> Tensor:
+    def _normalize(self, x: Tensor) -> Tensor:
         return x if self.normalization is None else self.normalization(x)
 
     @cached_property
-    def _turned_pixels(self) -> Tensor:
-        """Where each pixel of an image turned 0, 90, 180, 270 degrees comes from: ``[4, H * W]``."""
+    def _pixel_origins(self) -> Tensor:
+        """Index of the pixel that each pixel comes from, after 0 to 3 quarter turns: ``[4, H * W]``."""
         height, width = self.images.shape[2:]
         if height != width:
             raise ConfigError("rotations need square images.")
-        places = torch.arange(height * width).view(height, width)
-        return torch.stack([torch.rot90(places, turn).flatten() for turn in range(4)])
+        indices = torch.arange(height * width).view(height, width)
+        return torch.stack([torch.rot90(indices, turn).flatten() for turn in range(4)])
 
 
 def _has_room(device: torch.device, size: int) -> bool:
+    """Whether ``size`` bytes fit into the memory of ``device``."""
     if device.type != "cuda":
         return True
     free, _ = torch.cuda.mem_get_info(device)

@@ -1,4 +1,4 @@
-"""Task samplers: which episodes, in which order."""
+"""Task samplers: choose the episodes of each split, and their order."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.run_spec.options import Options
 
 
-class TaskSampler(ABC):  # noqa: B024 (a base without abstract methods: the default draws fresh episodes)
-    """Draws fresh episodes: episode i is a pure function of (pool, seed, split, i).
+class TaskSampler(ABC):  # noqa: B024 (no abstract method: the default draws fresh episodes)
+    """Draws fresh episodes: episode i is a pure function of (split, seed, i).
 
     Args:
-        pools: the splits, on the device of the run.
+        splits: the splits by name, on the device of the run.
         ways: classes per episode.
         episode_seed: seed of validation and test episodes, the same for all algorithms and training seeds.
         training_seed: seed of training episodes, the same for all algorithms.
         options: of the class ``Options``.
 
     Attributes:
-        keeps_support: whether asking for more queries leaves the support of a training episode as it is; that of a
-            validation or test episode it must leave in any case.
+        keeps_support: whether the support of a training episode stays the same if more queries are requested; that of
+            a validation or test episode must stay the same in any case.
     """
 
     Options: ClassVar[type[Options]] = Options
     keeps_support: ClassVar[bool] = True
 
     def __init__(
-        self, pools: dict[str, TaskSplit], ways: int, *, episode_seed: int, training_seed: int, options: Any
+        self, splits: dict[str, TaskSplit], ways: int, *, episode_seed: int, training_seed: int, options: Any
     ) -> None:
-        self.pools = pools
+        self.splits = splits
         self.ways = ways
         self.options = options
         self._seeds = {
-            split: seed_key("episodes", split, training_seed if split == "train" else episode_seed) for split in pools
+            split: seed_key("episodes", split, training_seed if split == "train" else episode_seed) for split in splits
         }
 
     def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Which task stands at each place of the sequence, int64 ``[n]`` to ``[n]``; a fixed set repeats its own."""
+        """Return the task number at each position of a split: int64 ``[n]`` to ``[n]``; a fixed set repeats tasks."""
         return index
 
     def keys(self, split: str, first: int, count: int) -> Keys:
-        """Keys of the episodes ``first`` to ``first + count - 1``: uint64 ``[count]``."""
+        """Return the keys of the episodes ``first`` to ``first + count - 1``: uint64 ``[count]``."""
         return hash64(self._seeds[split], self.key_index(split, np.arange(first, first + count)))
 
     def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
-        """Episodes ``first`` to ``first + count - 1`` of a split: support x ``[count, ways * shots, *input_shape]``.
+        """Draw the episodes ``first`` to ``first + count - 1``: support x ``[count, ways * shots, *input_shape]``.
 
-        Raises ConfigError where the split is too small for what is asked.
+        Raises ConfigError if the split has too few classes or examples.
         """
-        return self.pools[split].episodes(self.keys(split, first, count), self.ways, shots, queries)
+        return self.splits[split].episodes(self.keys(split, first, count), self.ways, shots, queries)
 
-    def labeled(self, split: str, index: int, count: int) -> Examples:
-        """Minibatch ``index`` of a split's labeled examples, for pretraining: x ``[count, *input_shape]``."""
-        return self.pools[split].labeled(np.uint64(hash64(self._seeds[split], index)), count)
+    def labeled_examples(self, split: str, index: int, count: int) -> Examples:
+        """Draw minibatch ``index`` of labeled examples, for pretraining: x ``[count, *input_shape]``."""
+        return self.splits[split].labeled_examples(np.uint64(hash64(self._seeds[split], index)), count)

@@ -60,8 +60,8 @@ class RegisterColumn(Protocol):
         """
 
 
-class KnownElsewhere(Protocol):
-    """The callback of ``mamlbench_known_elsewhere``; call it once per package."""
+class RegisterOptionalPackage(Protocol):
+    """The callback of ``mamlbench_optional_packages``; call it once per package."""
 
     def __call__(self, *names: str, install: str) -> None:
         """Say of ``names``, which another package registers, how that is installed: sentences, ending in a stop."""
@@ -141,7 +141,7 @@ def mamlbench_report_columns(register: RegisterColumn) -> None:
 
 
 @hookspec
-def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
+def mamlbench_optional_packages(known: RegisterOptionalPackage) -> None:
     """Name what a package that may be missing would register, so that who asks for it reads how to install it.
 
     ``known("name", "another", install="How to install what brings them.")`` is called once per package.

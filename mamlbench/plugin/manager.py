@@ -172,7 +172,7 @@ def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColu
 def _elsewhere(module: Any) -> dict[str, str]:
     """Names that another package registers, with how it is installed."""
     found: dict[str, str] = {}
-    hook = getattr(module, f"{PROJECT}_known_elsewhere", None)
+    hook = getattr(module, f"{PROJECT}_optional_packages", None)
     if hook is not None:
         hook(lambda *names, install: found.update(dict.fromkeys(names, install)))
     return found

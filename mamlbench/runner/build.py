@@ -32,7 +32,7 @@ from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.datasets.open_dataset import open_source, places_of
+from mamlbench.runner.datasets.open_dataset import data_paths, open_dataset
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
 from mamlbench.runner.plan import validated_options
@@ -43,7 +43,7 @@ class Experiment:
     """The parts of one run."""
 
     spec: RunSpec
-    source: Dataset
+    dataset: Dataset
     sampler: TaskSampler
     algorithm: Algorithm
     choice: Choice
@@ -55,7 +55,7 @@ class Experiment:
         """What iteration number ``iteration`` trains on: an EpisodeBatch, or labeled Examples."""
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
-            return self.sampler.labeled("train", iteration, training.meta_batch_size)
+            return self.sampler.labeled_examples("train", iteration, training.meta_batch_size)
         return self.sampler.episodes(
             "train",
             iteration * training.meta_batch_size,
@@ -70,18 +70,20 @@ class Experiment:
             return self.algorithm.compute_update(batch)
 
 
-def load_source(spec: RunSpec, plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress) -> Dataset:
+def load_dataset(
+    spec: RunSpec, plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
+) -> Dataset:
     """Load the data set of a spec, and tell ``progress`` where it must be prepared first.
 
     Raises DataError where it is missing or damaged.
     """
-    return open_source(spec.dataset.name, spec.dataset.options, plugins, places_of(folders, progress))
+    return open_dataset(spec.dataset.name, spec.dataset.options, plugins, data_paths(folders, progress))
 
 
 def build_experiment(
     spec: RunSpec,
     plugins: Plugins,
-    source: Dataset,
+    dataset: Dataset,
     cache: Path | None = None,
     *,
     training: bool = True,
@@ -92,26 +94,26 @@ def build_experiment(
     Args:
         spec: the run.
         plugins: where its names come from.
-        source: its data set, loaded.
+        dataset: its data set, loaded.
         cache: where choices of engines are remembered, if they are.
         training: whether the run is to train, so that the choice of the engine looks at training.
         tell: called with the name of each engine before it is tried.
     """
     device = torch.device(spec.device)
-    pools = {name: pool.to(device) for name, pool in source.splits.items()}
-    sampler = _sampler(spec, plugins, pools)
+    splits = {name: split.to(device) for name, split in dataset.splits.items()}
+    sampler = _sampler(spec, plugins, splits)
     _check_protocol(spec, sampler)
-    objective = source.objective(spec.protocol.ways)
-    make = algorithm_maker(spec, plugins, source, pools)
+    objective = dataset.objective(spec.protocol.ways)
+    make = algorithm_maker(spec, plugins, dataset, splits)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     remembered = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(spec.engine, work, remembered, tell)
-    return Experiment(spec, source, sampler, make(choice.engine), choice, objective, _facts(source), device)
+    return Experiment(spec, dataset, sampler, make(choice.engine), choice, objective, _facts(dataset), device)
 
 
 def algorithm_maker(
-    spec: RunSpec, plugins: Plugins, source: Dataset, pools: Mapping[str, TaskSplit]
+    spec: RunSpec, plugins: Plugins, dataset: Dataset, splits: Mapping[str, TaskSplit]
 ) -> Callable[..., Algorithm]:
     """How the algorithm of a spec is built, in its initial state and on the spec's device, given an engine.
 
@@ -120,7 +122,7 @@ def algorithm_maker(
     device = torch.device(spec.device)
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
-    input_shape = pools["train"].input_shape
+    input_shape = splits["train"].input_shape
 
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
@@ -134,8 +136,8 @@ def algorithm_maker(
 
         bench = MethodContext(
             build=build,
-            objective=source.objective(spec.protocol.ways),
-            pooled_objective=pools["train"].objective,
+            objective=dataset.objective(spec.protocol.ways),
+            pooled_objective=splits["train"].objective,
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,
@@ -145,11 +147,11 @@ def algorithm_maker(
     return make
 
 
-def _sampler(spec: RunSpec, plugins: Plugins, pools: dict[str, TaskSplit]) -> TaskSampler:
+def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> TaskSampler:
     plugin: type[TaskSampler] = plugins.registry.load("sampler", spec.sampler.name)
     options = validated_options("sampler", plugin, spec.sampler.name, spec.sampler.options)
     return plugin(
-        pools, spec.protocol.ways, episode_seed=spec.protocol.episode_seed, training_seed=spec.seed, options=options
+        splits, spec.protocol.ways, episode_seed=spec.protocol.episode_seed, training_seed=spec.seed, options=options
     )
 
 
@@ -187,13 +189,13 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
     }
 
 
-def _facts(source: Dataset) -> DataFacts:
+def _facts(dataset: Dataset) -> DataFacts:
     return DataFacts(
-        content_hash=source.content_hash,
-        split_hashes={name: pool.hash for name, pool in source.splits.items()},
-        split_sizes={name: pool.size for name, pool in source.splits.items()},
-        license=source.info.license,
-        publishable=source.info.publishable,
-        subset=source.subset,
-        origin=source.origin,
+        content_hash=dataset.content_hash,
+        split_hashes={name: split.hash for name, split in dataset.splits.items()},
+        split_sizes={name: split.size for name, split in dataset.splits.items()},
+        license=dataset.info.license,
+        publishable=dataset.info.publishable,
+        subset=dataset.subset,
+        origin=dataset.origin,
     )

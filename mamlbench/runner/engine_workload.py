@@ -59,7 +59,7 @@ class TrainingWork:
         """A second-order gradient remembers, of every inner step, its pass over the support set and the way back."""
         training = self.spec.training
         passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
-        return task_bytes(self.spec, self._sampler.pools["train"], passes * training.shots, training.queries)
+        return task_bytes(self.spec, self._sampler.splits["train"], passes * training.shots, training.queries)
 
     def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
@@ -99,11 +99,11 @@ def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:
     return seed_key("noise", spec.seed, iteration)
 
 
-def task_bytes(spec: RunSpec, pool: TaskSplit, shots: int, queries: int) -> int:
+def task_bytes(spec: RunSpec, split: TaskSplit, shots: int, queries: int) -> int:
     """Size of one task's examples in float32; 0 on a GPU, which has memory of its own and likes large batches."""
     if not spec.device.startswith("cpu"):
         return 0
-    return 4 * math.prod(pool.input_shape) * spec.protocol.ways * (shots + queries)
+    return 4 * math.prod(split.input_shape) * spec.protocol.ways * (shots + queries)
 
 
 def _of_floats(change: Callable[[Tensor], Tensor], tree: Any) -> Any:

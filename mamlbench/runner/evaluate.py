@@ -17,7 +17,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, ModeResult
 from mamlbench.run_spec import Component, Folders, Mode, Protocol, explain
-from mamlbench.runner.build import Experiment, build_experiment, load_source
+from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.engine_workload import task_bytes
@@ -60,7 +60,7 @@ def score_episodes(
 
 
 def _at_once(experiment: Experiment, split: str, protocol: Protocol) -> int:
-    size = task_bytes(experiment.spec, experiment.source.splits[split], protocol.shots, protocol.queries)
+    size = task_bytes(experiment.spec, experiment.dataset.splits[split], protocol.shots, protocol.queries)
     return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
 
 
@@ -160,7 +160,7 @@ def evaluate_model(
             "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
         }
     )
-    experiment = build_experiment(spec, plugins, load_source(spec, plugins, folders), training=False)
+    experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
     meter = Meter(experiment.device)
     untrained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=False)
     experiment.algorithm.load_state({name: value.to(experiment.device) for name, value in artifact.state.items()})

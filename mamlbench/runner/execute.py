@@ -19,7 +19,7 @@ from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.build import Experiment, build_experiment, load_source
+from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.train import Loop
@@ -88,12 +88,12 @@ def execute(
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     with meter.segment("data"):
-        source = load_source(spec, plugins, folders, partial(_tell_preparation, emit, spec))
+        dataset = load_dataset(spec, plugins, folders, partial(_tell_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
         experiment = build_experiment(
             spec,
             plugins,
-            source,
+            dataset,
             folders.cache,
             tell=lambda engine: emit("mamlbench_trying_engine", spec=spec, engine=engine),
         )

@@ -23,7 +23,7 @@ from mamlbench.testing.datasets import DATASET, DatasetSubject
 from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.samplers import SAMPLER, SamplerSubject
 from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
-from mamlbench.testing.tiny import TinyNetwork, tiny_pools
+from mamlbench.testing.tiny import TinyNetwork, tiny_splits
 
 CHECKS: dict[str, tuple[Check, ...]] = {
     "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *LEARNING),
@@ -49,5 +49,5 @@ __all__ = [
     "demand",
     "run_checks",
     "subject_of",
-    "tiny_pools",
+    "tiny_splits",
 ]

@@ -23,7 +23,7 @@ def training_beats_the_untrained(subject: AlgorithmSubject) -> None:
     sampler = subject.sampler()
     for number in range(ITERATIONS):
         batch = (
-            sampler.labeled("train", number, LABELLED_BATCH)
+            sampler.labeled_examples("train", number, LABELLED_BATCH)
             if algorithm.trains_on == "examples"
             else sampler.episodes("train", number * META_BATCH, META_BATCH, shots=SHOTS, queries=QUERIES)
         )

@@ -20,7 +20,7 @@ from mamlbench.api import (
 )
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench.run_spec import Setting, choose_preset
-from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, TinyNetwork, tiny_pools
+from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, TinyNetwork, tiny_splits
 
 TASKS = 4
 ITERATIONS = 10
@@ -71,7 +71,7 @@ class AlgorithmSubject:
         bench = MethodContext(
             build=build,
             objective=Classification(WAYS),
-            pooled_objective=tiny_pools()["train"].objective,
+            pooled_objective=tiny_splits()["train"].objective,
             engine=engine or self.engine,
             iterations=iterations,
             shots=SHOTS,
@@ -85,7 +85,7 @@ class AlgorithmSubject:
 
     def sampler(self) -> TaskSampler:
         """Fresh episodes of the tiny task."""
-        return TaskSampler(tiny_pools(), WAYS, episode_seed=0, training_seed=0, options=Options())
+        return TaskSampler(tiny_splits(), WAYS, episode_seed=0, training_seed=0, options=Options())
 
     def episodes(self, split: str = "test", first: int = 0, count: int = TASKS) -> EpisodeBatch:
         """``count`` episodes from number ``first``, in float64: support x ``[count, 6, 1, 8, 8]``."""
@@ -95,7 +95,7 @@ class AlgorithmSubject:
     def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:
         """What the algorithm trains on, in float64: an EpisodeBatch or labeled Examples."""
         if algorithm.trains_on == "examples":
-            return as_float64(self.sampler().labeled("train", number, WAYS * SHOTS * size))
+            return as_float64(self.sampler().labeled_examples("train", number, WAYS * SHOTS * size))
         return self.episodes("train", number * size, size)
 
     def trained(self, algorithm: Algorithm, steps: int = 3) -> Algorithm:

@@ -37,18 +37,16 @@ class Report:
         return any(outcome.found.startswith("no data") for outcome in self.outcomes)
 
 
-def check_entry(
-    entry: Entry, checks: tuple[Check, ...], options: Mapping[str, Any], places: DataPaths | None
-) -> Report:
+def check_entry(entry: Entry, checks: tuple[Check, ...], options: Mapping[str, Any], paths: DataPaths | None) -> Report:
     """Check one registered plugin. Raises ConfigError where it cannot be imported or an option is not one of its own.
 
     Args:
         entry: what is checked.
         checks: those of its kind.
         options: values that differ from the defaults, as text or as they are.
-        places: where a data set may lie.
+        paths: where a data set may lie.
     """
     plugin = entry.load()
     validated = validated_options(entry.kind, plugin, entry.name, dict(options)) if options else None
     given = {name: getattr(validated, name) for name in options}
-    return Report(entry, run_checks(checks, subject_of(entry.kind, plugin, given, places)))
+    return Report(entry, run_checks(checks, subject_of(entry.kind, plugin, given, paths)))

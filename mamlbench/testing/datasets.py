@@ -1,4 +1,4 @@
-"""The contract of a data set (a task source)."""
+"""The contract of a data set (data set)."""
 
 from __future__ import annotations
 
@@ -35,48 +35,52 @@ class DatasetSubject:
 
     Args:
         plugin: the class under test.
-        places: where its files may lie and prepared data is kept; by default nowhere, and in a temporary folder.
+        paths: where its files may lie and prepared data is kept; by default nowhere, and in a temporary folder.
         **given: options that differ from their defaults.
     """
 
-    def __init__(self, plugin: type[Dataset], places: DataPaths | None = None, **given: Any) -> None:
+    def __init__(self, plugin: type[Dataset], paths: DataPaths | None = None, **given: Any) -> None:
         self.plugin = plugin
         self.given = given
         self._folder = Path(tempfile.mkdtemp(prefix="mamlbench-check-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-        self.places = places or DataPaths((), self._folder / "cache")
+        self.paths = paths or DataPaths((), self._folder / "cache")
         self._missing: DataError | None = None
 
-    def load(self, places: DataPaths) -> Dataset:
+    def load(self, paths: DataPaths) -> Dataset:
         """Load it from there."""
-        return self.plugin(self.plugin.Options.model_validate(self.given), places)
+        return self.plugin(self.plugin.Options.model_validate(self.given), paths)
 
-    def load_anew(self) -> Dataset:
+    def load_uncached(self) -> Dataset:
         """Load it as on a machine where it was never prepared; what was downloaded is found again."""
-        kept = self.places.cache
-        folders = (*self.places.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
-        anew = self._folder / "anew"
-        return self.load(replace(self.places, folders=folders, cache=anew, allow_download=False))
+        kept = self.paths.cache
+        folders = (*self.paths.folders, ("earlier downloads", kept / "downloads"), ("cache", kept))
+        uncached = self._folder / "uncached"
+        return self.load(replace(self.paths, folders=folders, cache=uncached, allow_download=False))
 
     @property
-    def source(self) -> Dataset:
+    def dataset(self) -> Dataset:
         """The data set, loaded (or found missing) once. Raises DataError where it is missing."""
         if self._missing is not None:
             raise self._missing
         try:
-            return self._source
+            return self._dataset
         except DataError as error:
             self._missing = error
             raise
 
     @cached_property
-    def _source(self) -> Dataset:
-        return self.load(self.places)
+    def _dataset(self) -> Dataset:
+        return self.load(self.paths)
 
     @property
     def ways(self) -> int:
         """Classes of the episodes that are drawn."""
-        return 1 if self.plugin.kind == "regression" else min(5, *(pool.size for pool in self.source.splits.values()))
+        return (
+            1
+            if self.plugin.kind == "regression"
+            else min(5, *(task_split.size for task_split in self.dataset.splits.values()))
+        )
 
     def keys(self, count: int = TASKS) -> Keys:
         """Keys of ``count`` episodes: uint64 ``[count]``."""
@@ -84,7 +88,7 @@ class DatasetSubject:
 
     def episodes(self, split: str, keys: Keys | None = None, queries: int = QUERIES) -> EpisodeBatch:
         """Episodes of a split, one per key: support x ``[T, ways * 2, *input_shape]``."""
-        return self.source.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
+        return self.dataset.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
 
 
 def license_and_source_are_named(subject: DatasetSubject) -> None:
@@ -97,9 +101,9 @@ def license_and_source_are_named(subject: DatasetSubject) -> None:
 
 def splits_are_complete(subject: DatasetSubject) -> None:
     """There are the splits train, val and test, none empty, each with a hash of its own."""
-    splits = subject.source.splits
+    splits = subject.dataset.splits
     demand(set(splits) == set(SPLITS), f"splits are {', '.join(splits)}, not {', '.join(SPLITS)}")
-    empty = [name for name, pool in splits.items() if pool.size < 1]
+    empty = [name for name, task_split in splits.items() if task_split.size < 1]
     demand(not empty, f"nothing in {', '.join(empty)}")
     hashes = [splits[name].hash for name in SPLITS]
     demand(len(set(hashes)) == len(SPLITS), "two splits have the same hash")
@@ -111,29 +115,29 @@ def no_test_class_is_seen_in_training(subject: DatasetSubject) -> None:
     names: dict[str, str] = {}
     images: dict[bytes, str] = {}
     for split in SPLITS:
-        pool = subject.source.splits[split]
-        if not isinstance(pool, ImageSplit):
-            raise NotApplicable("its pools have no classes that could be listed")
-        twice = [name for name in pool.class_names if name in names]
+        task_split = subject.dataset.splits[split]
+        if not isinstance(task_split, ImageSplit):
+            raise NotApplicable("its splits have no classes that could be listed")
+        twice = [name for name in task_split.class_names if name in names]
         demand(not twice, f"class '{twice[0] if twice else ''}' is in {split} and elsewhere")
-        names |= dict.fromkeys(pool.class_names, split)
+        names |= dict.fromkeys(task_split.class_names, split)
     for split in SPLITS:
-        pool = subject.source.splits[split]
-        assert isinstance(pool, ImageSplit)
-        own = {row.tobytes() for row in pool.image_hashes}
+        task_split = subject.dataset.splits[split]
+        assert isinstance(task_split, ImageSplit)
+        own = {row.tobytes() for row in task_split.image_hashes}
         also = [images[each] for each in own if each in images]
         demand(len(also) <= SHARED * len(own), f"{len(also)} of {len(own)} images of {split} are in {also[:1]} too")
         images |= dict.fromkeys(own, split)
 
 
 def hash_is_of_the_content_alone(subject: DatasetSubject) -> None:
-    """Prepared anew, with folders listed in another order and other random states, it has the same hash."""
-    expected = subject.source.content_hash
+    """Prepared again, with folders listed in another order and other random states, it has the same hash."""
+    expected = subject.dataset.content_hash
     with _listed_backwards(), global_seed(99):
-        other = subject.load_anew()
+        other = subject.load_uncached()
     demand(other.content_hash == expected, "content_hash is another")
     ours, theirs = (
-        each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES) for each in (subject.source, other)
+        each.splits["test"].episodes(subject.keys(), subject.ways, SHOTS, QUERIES) for each in (subject.dataset, other)
     )
     demand(_equal(ours, theirs), "the same key draws another episode")
 
@@ -142,10 +146,10 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
     """Inputs are finite float32 of the declared shape, labels 0 to ways - 1, each as often as there are shots."""
     ways, regression = subject.ways, subject.plugin.kind == "regression"
     for split in SPLITS:
-        pool, batch = subject.source.splits[split], subject.episodes(split)
+        task_split, batch = subject.dataset.splits[split], subject.episodes(split)
         demand(batch.keys.shape == (TASKS,) and batch.keys.dtype == torch.int64, f"{split}: keys are not int64 [T]")
         for part, each in ((batch.support, SHOTS), (batch.query, QUERIES)):
-            _demand_inputs(part.x, (TASKS, ways * each, *pool.input_shape), split)
+            _demand_inputs(part.x, (TASKS, ways * each, *task_split.input_shape), split)
             if regression:
                 demand(part.y.dtype == torch.float32, f"{split}: targets are {part.y.dtype}, not float32")
                 continue
@@ -153,7 +157,7 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
             expected = torch.arange(ways).repeat_interleave(each)
             rows = [bool(torch.equal(row.sort().values.cpu(), expected)) for row in part.y]
             demand(all(rows), f"{split}: labels are {part.y[0].tolist()}, not 0 to {ways - 1} in equal numbers")
-    outputs = subject.source.objective(ways).outputs
+    outputs = subject.dataset.objective(ways).outputs
     demand(regression or outputs == ways, f"problem({ways}) has {outputs} outputs")
 
 
@@ -191,26 +195,27 @@ def more_queries_keep_the_support(subject: DatasetSubject) -> None:
 
 def labeled_examples_are_well_formed(subject: DatasetSubject) -> None:
     """For pretraining: labeled examples of the whole split, a pure function of their key."""
-    pool = subject.source.splits["train"]
+    task_split = subject.dataset.splits["train"]
     key = seed_key("check", "labeled")
-    first, again = pool.labeled(key, 6), pool.labeled(key, 6)
-    _demand_inputs(first.x, (6, *pool.input_shape), "labeled")
+    first, again = task_split.labeled_examples(key, 6), task_split.labeled_examples(key, 6)
+    _demand_inputs(first.x, (6, *task_split.input_shape), "labeled")
     demand(same(first.x, again.x) and same(first.y, again.y), "the same key draws others")
     if subject.plugin.kind == "classification":
-        inside = bool(((first.y >= 0) & (first.y < pool.objective.outputs)).all())
+        inside = bool(((first.y >= 0) & (first.y < task_split.objective.outputs)).all())
         demand(
-            inside and first.y.dtype == torch.int64, f"labels {first.y.tolist()} of {pool.objective.outputs} classes"
+            inside and first.y.dtype == torch.int64,
+            f"labels {first.y.tolist()} of {task_split.objective.outputs} classes",
         )
 
 
 def too_much_is_refused_in_a_sentence(subject: DatasetSubject) -> None:
     """More classes than there are is a ConfigError."""
-    pool: TaskSplit = subject.source.splits["val"]
+    task_split: TaskSplit = subject.dataset.splits["val"]
     try:
-        pool.episodes(subject.keys(), pool.size + 1, SHOTS, QUERIES)
+        task_split.episodes(subject.keys(), task_split.size + 1, SHOTS, QUERIES)
     except ConfigError:
         return
-    demand(False, f"{pool.size + 1} ways were granted where there are {pool.size} classes")
+    demand(False, f"{task_split.size + 1} ways were granted where there are {task_split.size} classes")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 from mamlbench.api import SPLITS, EpisodeBatch, Examples, ImageSplit, Keys, TaskSampler
 from mamlbench.testing.run_checks import BrokenPromiseError, Check, demand
 from mamlbench.testing.tensor_comparison import global_seed, same
-from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, tiny_pools
+from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, tiny_splits
 
 EPISODES = 12
 
@@ -27,10 +27,10 @@ class SamplerSubject:
         self.plugin = plugin
         self.given = given
 
-    def build(self, pools: Any = None, *, training_seed: int = 0, episode_seed: int = 0) -> TaskSampler:
+    def build(self, splits: Any = None, *, training_seed: int = 0, episode_seed: int = 0) -> TaskSampler:
         """A new instance."""
         return self.plugin(
-            pools or tiny_pools(),
+            splits or tiny_splits(),
             WAYS,
             episode_seed=episode_seed,
             training_seed=training_seed,
@@ -97,53 +97,53 @@ def training_seeds_differ(subject: SamplerSubject) -> None:
 
 
 def no_test_class_is_seen_in_training(subject: SamplerSubject) -> None:
-    """Episodes and labeled examples of a split come from its own pool and no other."""
+    """Episodes and labeled examples of a split come from that split alone."""
     for split in SPLITS:
-        pools = {name: pool if name == split else Locked(split) for name, pool in tiny_pools().items()}
-        sampler = subject.build(pools)
-        drawn = draw(sampler, split).support.x.flatten(0, 1), sampler.labeled(split, 0, 6).x
+        splits = {name: task_split if name == split else Locked(split) for name, task_split in tiny_splits().items()}
+        sampler = subject.build(splits)
+        drawn = draw(sampler, split).support.x.flatten(0, 1), sampler.labeled_examples(split, 0, 6).x
         for x in drawn:
-            _demand_from(x, tiny_pools()[split], split)
+            _demand_from(x, tiny_splits()[split], split)
 
 
 def labeled_minibatches_hang_on_their_number_alone(subject: SamplerSubject) -> None:
     """Minibatch i of labeled examples is the same from a new sampler and in another order."""
     first, other = subject.build(), subject.build()
-    expected = [first.labeled("train", number, 6) for number in range(3)]
+    expected = [first.labeled_examples("train", number, 6) for number in range(3)]
     for number in (2, 0, 1):
-        again = other.labeled("train", number, 6)
+        again = other.labeled_examples("train", number, 6)
         equal = same(again.x, expected[number].x) and same(again.y, expected[number].y)
         demand(equal, f"minibatch {number} differs when drawn in another order")
 
 
 class Locked:
-    """The pool of another split, which is not to be touched."""
+    """Another split, which must not be read."""
 
     def __init__(self, split: str) -> None:
         self._split = split
 
     def __getattr__(self, name: str) -> Any:
-        raise BrokenPromiseError(f"for {self._split} the pool of another split was asked for '{name}'")
+        raise BrokenPromiseError(f"for {self._split} another split was asked for '{name}'")
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
         """Not for this split."""
         raise BrokenPromiseError(f"episodes of {self._split} came from another split")
 
-    def labeled(self, key: np.uint64, count: int) -> Examples:
+    def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         """Not for this split."""
         raise BrokenPromiseError(f"labeled examples of {self._split} came from another split")
 
 
-def _demand_from(x: Tensor, pool: Any, split: str) -> None:
-    """Every image of ``x`` is one of the pool's."""
-    assert isinstance(pool, ImageSplit)
-    known = {one.numpy().tobytes() for one in pool.images}
+def _demand_from(x: Tensor, task_split: Any, split: str) -> None:
+    """Every image of ``x`` is in ``task_split``."""
+    assert isinstance(task_split, ImageSplit)
+    known = {one.numpy().tobytes() for one in task_split.images}
     foreign = sum(one.numpy().tobytes() not in known for one in (x.cpu() * 255).round().byte())
     demand(not foreign, f"{split}: {foreign} of {len(x)} images are not the split's own")
 
 
 SAMPLER = (
-    Check(episodes_are_well_formed, "Hand on ways, shots and queries to the pool as they came."),
+    Check(episodes_are_well_formed, "Hand on ways, shots and queries to the split unchanged."),
     Check(
         an_episode_hangs_on_its_number_alone,
         "Keep no counter and no random state: derive keys from (seed, split, index), as key_index does.",
@@ -151,6 +151,6 @@ SAMPLER = (
     Check(more_queries_keep_the_support, "Do not let shots or queries into the key, or declare keeps_support = False."),
     Check(evaluation_episodes_are_shared, "Change key_index for the split 'train' only."),
     Check(training_seeds_differ, "Derive the keys of training episodes from training_seed."),
-    Check(no_test_class_is_seen_in_training, "Draw from self.pools[split]."),
+    Check(no_test_class_is_seen_in_training, "Draw from self.splits[split]."),
     Check(labeled_minibatches_hang_on_their_number_alone, "Derive the key of a minibatch from its index."),
 )

@@ -23,8 +23,8 @@ SUBJECTS: dict[str, type[Subject]] = {
 """What is handed to the checks of each kind of plugin."""
 
 
-def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], places: DataPaths | None = None) -> Subject:
-    """A plugin of that kind with these options, ready to be checked; a data set is looked for at ``places``."""
+def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], paths: DataPaths | None = None) -> Subject:
+    """A plugin of that kind with these options, ready to be checked; a data set is looked for at ``paths``."""
     if kind == "dataset":
-        return DatasetSubject(plugin, places, **given)
+        return DatasetSubject(plugin, paths, **given)
     return SUBJECTS[kind](plugin, **given)

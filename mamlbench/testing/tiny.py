@@ -28,13 +28,13 @@ WIDTH = 16
 
 
 @cache
-def tiny_pools() -> dict[str, TaskSplit]:
+def tiny_splits() -> dict[str, TaskSplit]:
     """The splits, disjoint by class: uint8 images ``[classes * 8, 1, 8, 8]``, the same on every machine."""
     generator = torch.Generator().manual_seed(20)
-    return {split: _pool(split, classes, generator) for split, classes in CLASSES.items()}
+    return {split: _make_split(split, classes, generator) for split, classes in CLASSES.items()}
 
 
-def _pool(split: str, classes: int, generator: torch.Generator) -> ImageSplit:
+def _make_split(split: str, classes: int, generator: torch.Generator) -> ImageSplit:
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator)
 

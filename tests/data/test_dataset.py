@@ -16,8 +16,8 @@ def test_a_source_is_identified_by_all_its_splits(tmp_path):
         def load(self):
             return {split: make_pool(number) for split, number in self.options.items()}
 
-    places = DataPaths((), tmp_path)
-    first = Source({"train": 0, "val": 1, "test": 2}, places)
-    assert first.content_hash == Source({"test": 2, "val": 1, "train": 0}, places).content_hash
-    assert first.content_hash != Source({"train": 0, "val": 2, "test": 1}, places).content_hash
+    paths = DataPaths((), tmp_path)
+    first = Source({"train": 0, "val": 1, "test": 2}, paths)
+    assert first.content_hash == Source({"test": 2, "val": 1, "train": 0}, paths).content_hash
+    assert first.content_hash != Source({"train": 0, "val": 2, "test": 1}, paths).content_hash
     assert first.objective(5).outputs == 5

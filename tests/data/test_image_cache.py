@@ -30,7 +30,7 @@ def refuse() -> CachedImages:
 def assert_same(found: CachedImages, expected: CachedImages) -> None:
     assert torch.equal(found.images, expected.images)
     assert found.offsets.tolist() == expected.offsets.tolist()
-    assert (found.class_names, found.facts) == (expected.class_names, expected.facts)
+    assert (found.class_names, found.metadata) == (expected.class_names, expected.metadata)
 
 
 def test_built_once_then_read(tmp_path: Path) -> None:
@@ -60,24 +60,24 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match=r"cannot be kept in '.*file'.*MAMLBENCH_CACHE"):
+    with pytest.raises(DataError, match=r"cannot be written to '.*file'.*MAMLBENCH_CACHE"):
         cached_images(tmp_path / "file" / "set.safetensors", some_images)
 
 
 def test_select_takes_classes_in_the_given_order_and_copies_nothing() -> None:
-    packed = some_images()
-    chosen = packed.select([2, 0])
+    cached = some_images()
+    chosen = cached.select([2, 0])
     assert chosen.class_names == ("ç/1", "a")
     assert chosen.offsets.tolist() == [0, 2, 4]
-    assert chosen.images is packed.images
+    assert chosen.images is cached.images
     assert chosen.starts is not None and chosen.starts.tolist() == [3, 0]
     again = chosen.select([1])
     assert again.class_names == ("a",) and again.starts is not None and again.starts.tolist() == [0]
-    assert chosen.facts == packed.facts
+    assert chosen.metadata == cached.metadata
 
 
 def test_a_selection_is_not_kept(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="keep the whole set"):
+    with pytest.raises(ValueError, match="cache the whole set"):
         cached_images(tmp_path / "set.safetensors", lambda: some_images().select([0]))
 
 
@@ -87,7 +87,7 @@ def test_a_selection_is_not_kept(tmp_path: Path) -> None:
 def stream(order: Iterable[int] = range(5), **changed: Any) -> ImageStream:
     whole = some_images()
     images = ((row, whole.images[row].numpy()) for row in order)
-    return replace(ImageStream((1, 2, 2), whole.offsets, whole.class_names, whole.facts, images), **changed)
+    return replace(ImageStream((1, 2, 2), whole.offsets, whole.class_names, whole.metadata, images), **changed)
 
 
 @pytest.mark.parametrize("order", [range(5), [4, 0, 3, 1, 2]])
@@ -118,7 +118,7 @@ def test_a_stream_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="2 of 5 images did not come"):
+    with pytest.raises(ValueError, match="2 of 5 images are missing"):
         cached_images(tmp_path / "set.safetensors", lambda: stream([0, 2, 4]))
     assert not list(tmp_path.iterdir())
 
@@ -141,12 +141,14 @@ def test_a_long_training_does_not_have_the_whole_set_resident(tmp_path: Path, mo
     path = tmp_path / "set.safetensors"
     images = torch.randint(0, 256, (4000, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("mamlbench.data.image_cache.RESIDENT_BYTES", 1 << 19)
-    pool = ImageSplit.of(cached_images(path, lambda: CachedImages(images, np.array([0, 2000, 4000]), ("a", "b"), {})))
+    pool = ImageSplit.from_cached_images(
+        cached_images(path, lambda: CachedImages(images, np.array([0, 2000, 4000]), ("a", "b"), {}))
+    )
     assert torch.equal(pool.images, images) and resident_bytes(path) >= images.nbytes, "all of it was read"
     for number in range(30):
         key = np.array([number], np.uint64)
         batch = pool.episodes(key, 2, 5, 15)
-        again = replace(pool, images=images, mapped=None).episodes(key, 2, 5, 15)
+        again = replace(pool, images=images, mapped_file=None).episodes(key, 2, 5, 15)
         assert torch.equal(batch.query.x, again.query.x)
     assert resident_bytes(path) < images.nbytes / 2
 
@@ -209,7 +211,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(
         yield
 
     monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=1000))
-    with pytest.raises(DataError, match=r"cannot be kept in .* MB are needed and 0 MB are free.*free some space"):
+    with pytest.raises(DataError, match=r"cannot be written to .* MB are needed and 0 MB are free.*free some space"):
         cached_images(tmp_path / "set.safetensors", lambda: stream(images=images()))
     assert not list(tmp_path.iterdir())
 
@@ -233,5 +235,5 @@ except DataError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "cannot be kept in" in done.stdout and "free some space or set MAMLBENCH_CACHE" in done.stdout, done
+    assert "cannot be written to" in done.stdout and "free some space or set MAMLBENCH_CACHE" in done.stdout, done
     assert not list(tmp_path.iterdir())

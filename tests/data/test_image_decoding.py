@@ -45,7 +45,7 @@ def test_images_from_elsewhere_are_normalized_as_those_of_the_pool():
     images = torch.randint(0, 256, (6, 3, 4, 4), generator=torch.manual_seed(0), dtype=torch.uint8)
     pool = ImageSplit(images, np.array([0, 3, 6]), ("a", "b"), normalization=Normalization((0.5, 0.4, 0.3), (0.2,) * 3))
     episode = pool.episodes(np.array([7], np.uint64), 2, 3, 0)
-    shown = pool.shown(images)
+    shown = pool.normalize_images(images)
     for image in episode.support.x[0]:
         assert any(torch.equal(image, each) for each in shown)
 

@@ -170,7 +170,7 @@ def test_what_is_random_inside_a_task_has_another_key_than_the_task():
 @pytest.mark.parametrize("rotations", ["none", "episode", "classes"])
 def test_labeled_examples_bear_their_class(rotations):
     pool, find = POOLS["unequal", rotations], FINDERS["unequal"]
-    x, y = pool.labeled(seed_key("labeled"), 3000)
+    x, y = pool.labeled_examples(seed_key("labeled"), 3000)
     found = [find[pixel_bytes(each)] for each in x]
     if rotations == "classes":
         assert y.tolist() == [each.turn * len(UNEQUAL) + each.base for each in found]
@@ -178,7 +178,7 @@ def test_labeled_examples_bear_their_class(rotations):
         assert y.tolist() == [each.base for each in found]
         assert {each.turn for each in found} == ({0} if rotations == "none" else {0, 1, 2, 3})
     assert stats.chisquare(np.bincount(y.numpy(), minlength=pool.size)).pvalue > 1e-3
-    again = pool.labeled(seed_key("labeled"), 10)
+    again = pool.labeled_examples(seed_key("labeled"), 10)
     assert torch.equal(again.x, x[:10])
 
 
@@ -196,7 +196,7 @@ def test_malformed_pools_are_refused():
     images, offsets = torch.zeros(4, 1, 3, 3, dtype=torch.uint8), np.array([0, 2, 4])
     with pytest.raises(DataError, match="uint8"):
         ImageSplit(images.float(), offsets, ("a", "b"))
-    with pytest.raises(DataError, match="one offset more"):
+    with pytest.raises(DataError, match="one entry more"):
         ImageSplit(images, offsets, ("a", "b", "c"))
     with pytest.raises(DataError, match="class without images: b"):
         ImageSplit(images, np.array([0, 4, 4]), ("a", "b"))
@@ -235,7 +235,7 @@ def test_a_moved_pool_is_the_same_pool():
 # ------------------------------------------------------------------------------------- classes of a larger set
 
 
-def packed(pool):
+def cached(pool):
     return CachedImages(pool.images, pool.offsets, pool.class_names, {})
 
 
@@ -243,7 +243,7 @@ def packed(pool):
 def test_some_classes_of_a_set_are_a_pool_like_their_copy(order, count, seed):
     whole = POOLS["unequal", "none"]
     chosen = order[:count]
-    shared = ImageSplit.of(packed(whole).select(chosen), "episode")
+    shared = ImageSplit.from_cached_images(cached(whole).select(chosen), "episode")
     rows = np.concatenate([np.arange(whole.offsets[c], whole.offsets[c + 1]) for c in chosen])
     copied = ImageSplit(whole.images[rows], shared.offsets, shared.class_names, "episode")
     assert shared.images is whole.images
@@ -252,20 +252,23 @@ def test_some_classes_of_a_set_are_a_pool_like_their_copy(order, count, seed):
     assert shared.hash == copied.hash
     key = np.array([seed], np.uint64)
     assert same(shared.episodes(key, 2, 2, 1), copied.episodes(key, 2, 2, 1))
-    for one, other in zip(shared.labeled(key[0], 20), copied.labeled(key[0], 20), strict=True):
+    for one, other in zip(shared.labeled_examples(key[0], 20), copied.labeled_examples(key[0], 20), strict=True):
         assert torch.equal(one, other)
 
 
 def test_known_hashes_are_those_of_the_pixels():
     whole = POOLS["unequal", "none"]
     known = CachedImages(whole.images, whole.offsets, whole.class_names, {}, hashes=image_hashes(whole.images.numpy()))
-    assert ImageSplit.of(known.select([3, 1])).hash == ImageSplit.of(packed(whole).select([3, 1])).hash
+    assert (
+        ImageSplit.from_cached_images(known.select([3, 1])).hash
+        == ImageSplit.from_cached_images(cached(whole).select([3, 1])).hash
+    )
     assert len({each.tobytes() for each in known.hashes}) == len(whole.images)
 
 
 def test_a_pool_moved_off_the_cpu_takes_its_own_images_only(monkeypatch):
     """The meta device stands for a GPU: it holds no values, but says where tensors lie and what shape they have."""
-    part = ImageSplit.of(packed(POOLS["unequal", "none"]).select([4, 1]))
+    part = ImageSplit.from_cached_images(cached(POOLS["unequal", "none"]).select([4, 1]))
     moved = part.to(torch.device("meta"))
     assert moved.images.device.type == "meta" and len(moved.images) == UNEQUAL[4] + UNEQUAL[1]
     assert moved.rows.tolist() == list(range(len(moved.images)))
@@ -277,24 +280,29 @@ def test_a_pool_moved_off_the_cpu_takes_its_own_images_only(monkeypatch):
 
 def test_normalized_channels_have_mean_zero_and_deviation_one():
     plain = make_pool((300,) * 3)
-    normalized = ImageSplit(plain.images, plain.offsets, plain.class_names, normalization=plain.measured())
+    normalized = ImageSplit(plain.images, plain.offsets, plain.class_names, normalization=plain.measure_normalization())
     expected = plain.images.double() / 255
     assert normalized.normalization.mean == pytest.approx(expected.mean((0, 2, 3)).tolist())
-    x, _ = normalized.labeled(seed_key("normal"), 4000)
+    x, _ = normalized.labeled_examples(seed_key("normal"), 4000)
     assert x.mean((0, 2, 3)).abs().max() < 0.03
     torch.testing.assert_close(x.std((0, 2, 3)), torch.ones(2), rtol=0.03, atol=0)
     key = keys_of("one")
     pair = (pool.episodes(key, 2, 1, 1) for pool in (plain, normalized))
     raw, ours = (batch.query.x for batch in pair)
     mean, deviation = (
-        torch.tensor(each)[:, None, None] for each in (plain.measured().mean, plain.measured().deviation)
+        torch.tensor(each)[:, None, None]
+        for each in (plain.measure_normalization().mean, plain.measure_normalization().deviation)
     )
     torch.testing.assert_close(ours, (raw - mean) / deviation)
 
 
 def test_a_channel_without_variation_is_not_divided_by_zero():
     flat = ImageSplit(torch.full((4, 1, 2, 2), 7, dtype=torch.uint8), np.array([0, 2, 4]), ("a", "b"))
-    x = ImageSplit(flat.images, flat.offsets, flat.class_names, normalization=flat.measured()).labeled(seed_key(1), 3).x
+    x = (
+        ImageSplit(flat.images, flat.offsets, flat.class_names, normalization=flat.measure_normalization())
+        .labeled_examples(seed_key(1), 3)
+        .x
+    )
     assert x.abs().max() < 1e-3
 
 
@@ -303,8 +311,8 @@ def test_augmentation_reaches_labeled_examples_only():
     pool = ImageSplit(plain.images, plain.offsets, plain.class_names, augmentation=Augmentation(crop=0.5, jitter=0.3))
     key = keys_of("augmented")
     assert same(pool.episodes(key, 3, 2, 2), plain.episodes(key, 3, 2, 2))
-    x, y = pool.labeled(key[0], 40)
-    plain_x, plain_y = plain.labeled(key[0], 40)
+    x, y = pool.labeled_examples(key[0], 40)
+    plain_x, plain_y = plain.labeled_examples(key[0], 40)
     assert torch.equal(y, plain_y) and (x - plain_x).abs().mean() > 0.05
-    assert torch.equal(pool.labeled(key[0], 40).x, x)
-    assert not torch.equal(pool.labeled(seed_key("another"), 40).x, x)
+    assert torch.equal(pool.labeled_examples(key[0], 40).x, x)
+    assert not torch.equal(pool.labeled_examples(seed_key("another"), 40).x, x)

@@ -47,8 +47,8 @@ def test_splits_have_episodes_of_their_own_even_over_the_same_classes():
 
 def test_labeled_minibatches_depend_on_seed_and_number_alone():
     sampler = make_sampler()
-    first, second = sampler.labeled("train", 0, 20), sampler.labeled("train", 1, 20)
-    assert torch.equal(first.x, make_sampler(episode_seed=5).labeled("train", 0, 20).x)
+    first, second = sampler.labeled_examples("train", 0, 20), sampler.labeled_examples("train", 1, 20)
+    assert torch.equal(first.x, make_sampler(episode_seed=5).labeled_examples("train", 0, 20).x)
     assert not torch.equal(first.x, second.x)
-    assert not torch.equal(first.x, make_sampler(training_seed=1).labeled("train", 0, 20).x)
+    assert not torch.equal(first.x, make_sampler(training_seed=1).labeled_examples("train", 0, 20).x)
     assert torch.equal((first.x.flatten() * 255).round().to(torch.int64) // 6, first.y)

@@ -6,7 +6,7 @@ import torch
 from mamlbench.engine.loop import LoopEngine
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Folders, RunRequest
-from mamlbench.runner.build import algorithm_maker, build_experiment, load_source
+from mamlbench.runner.build import algorithm_maker, build_experiment, load_dataset
 from mamlbench.runner.engine_workload import TrainingWork
 from mamlbench.runner.plan import plan
 
@@ -20,8 +20,8 @@ def experiment(toy_plugin, tmp_path):
     def make(algorithm, **given):
         training = given.pop("training", True)
         (spec,) = plan(RunRequest(algorithms=(algorithm,), **{**TINY, **given}), plugins)
-        source = load_source(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
-        return build_experiment(spec, plugins, source, tmp_path, training=training)
+        dataset = load_dataset(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
+        return build_experiment(spec, plugins, dataset, tmp_path, training=training)
 
     return make
 
@@ -70,7 +70,7 @@ def test_on_a_cpu_large_tasks_are_not_computed_all_at_once(experiment, monkeypat
 
 def test_a_nudge_moves_the_examples_by_one_rounding_and_always_in_the_same_way(experiment, toy_plugin):
     made = experiment("maml", iterations=5)
-    make = algorithm_maker(made.spec, load_plugins([toy_plugin]), made.source, made.sampler.pools)
+    make = algorithm_maker(made.spec, load_plugins([toy_plugin]), made.dataset, made.sampler.splits)
     work = TrainingWork(made.spec, type(made.algorithm), make, made.sampler, training=True)
     exact, nudged, again, other = (work.outcome(LoopEngine(), double=True, nudge=nudge) for nudge in (0, 1, 1, 2))
     assert torch.equal(nudged, again) and not torch.equal(nudged, other)

@@ -21,14 +21,14 @@ class Toy(Dataset):
     def load(self):
         generator = torch.Generator().manual_seed(0)
 
-        def pool(split, classes):
+        def make_split(split, classes):
             patterns = torch.rand(classes, 1, 1, 14, 14, generator=generator)
             noise = torch.rand(classes, DRAWINGS, 1, 14, 14, generator=generator)
             images = ((0.35 * patterns + 0.65 * noise) * 255).to(torch.uint8).flatten(0, 1)
             offsets = np.arange(0, classes * DRAWINGS + 1, DRAWINGS)
             return ImageSplit(images, offsets, tuple(f"{split}/{number}" for number in range(classes)))
 
-        return {"train": pool("train", 40), "val": pool("val", 15), "test": pool("test", 15)}
+        return {"train": make_split("train", 40), "val": make_split("val", 15), "test": make_split("test", 15)}
 
 
 class Explodes(FOMAML):

@@ -76,10 +76,10 @@ def command(
     if not entries:
         raise NothingToDoError(f"There are no checks for what '{target}' is.")
     where = folders(session.project, data_dir=data_dir)
-    places = DataPaths(folders=where.data, cache=where.cache, allow_download=not everything)
+    paths = DataPaths(folders=where.data, cache=where.cache, allow_download=not everything)
     reports = []
     for entry in entries:
-        report = check_entry(entry, CHECKS[entry.kind], _own(wanted, entry.kind), places)
+        report = check_entry(entry, CHECKS[entry.kind], _own(wanted, entry.kind), paths)
         reports.append(report)
         if not as_json:
             _show(report)

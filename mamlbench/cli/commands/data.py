@@ -66,10 +66,10 @@ def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
     plugins, places = _surroundings(context, data_dir)
 
     from mamlbench.cli.show import working
-    from mamlbench.runner.datasets.open_dataset import list_sources
+    from mamlbench.runner.datasets.open_dataset import list_datasets
 
     with working("Looking"):
-        listed = list_sources(plugins, places)
+        listed = list_datasets(plugins, places)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in listed], indent=1))
         return
@@ -86,10 +86,10 @@ def prepare(
     given = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
-    from mamlbench.runner.datasets.open_dataset import prepare_source
+    from mamlbench.runner.datasets.open_dataset import prepare_dataset
 
     with preparation() as progress:
-        prepared = prepare_source(name, given, plugins, places, progress)
+        prepared = prepare_dataset(name, given, plugins, places, progress)
     if as_json:
         click.echo(json.dumps(asdict(prepared), indent=1))
         return
@@ -110,10 +110,10 @@ def verify(
     given = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
-    from mamlbench.runner.datasets.verify import verify_source
+    from mamlbench.runner.datasets.verify import verify_dataset
 
     with preparation() as progress:
-        found = verify_source(name, given, plugins, places, progress)
+        found = verify_dataset(name, given, plugins, places, progress)
     if as_json:
         click.echo(json.dumps({**asdict(found), "broken": found.broken}, indent=1))
     else:

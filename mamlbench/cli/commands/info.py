@@ -14,7 +14,7 @@ import click
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.commands.published import known_numbers, numbers_table, remarks
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, some
+from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
     if any(split["classes"] for split in found["splits"].values()):
         rows = table("split", "classes", "images", "hash", "class names")
         for name, split in found["splits"].items():
-            names = some(split["classes"], len(split["classes"]) if all_classes else NAMES_SHOWN)
+            names = summarize_names(split["classes"], len(split["classes"]) if all_classes else NAMES_SHOWN)
             counts = (f"{len(split['classes']):,}", f"{split['images']:,}")
             rows.add_row(name, *counts, split["hash"][:12], escape(names))
         out.print(rows)

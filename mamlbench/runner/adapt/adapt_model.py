@@ -18,7 +18,7 @@ from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
 from mamlbench.run_spec import Component, Folders, RunSpec
 from mamlbench.runner.adapt.user_images import Own, UserImages, find_user_images, read_user_images
-from mamlbench.runner.build import algorithm_maker, load_source
+from mamlbench.runner.build import algorithm_maker, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
 from mamlbench.runner.device import resolve_device
 
@@ -57,11 +57,11 @@ def adapt_model(
     own = find_user_images(folder, hold_out)
     artifact = load_model(model)
     spec = _spec_for(artifact.spec, own, options or {}, device)
-    source = load_source(spec, plugins, folders)
-    pool, wanted = source.splits["test"], source.image_format()
-    if not isinstance(pool, ImageSplit) or wanted is None or not isinstance(source.objective(2), Classification):
+    dataset = load_dataset(spec, plugins, folders)
+    pool, wanted = dataset.splits["test"], dataset.image_format()
+    if not isinstance(pool, ImageSplit) or wanted is None or not isinstance(dataset.objective(2), Classification):
         raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
-    algorithm = algorithm_maker(spec, plugins, source, source.splits)(LoopEngine())
+    algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
     show = _Show(pool, wanted, torch.device(spec.device))
     labeler = _Labeler(_support(own, show), show, mode)
     untrained = labeler.probabilities(algorithm, own.held_out)
@@ -94,7 +94,7 @@ class _Show:
 
     def __call__(self, images: Sequence[Own]) -> Tensor:
         """Float32 ``[n, C, H, W]`` on the device."""
-        return self.pool.shown(read_user_images(images, self.wanted)).to(self.device)
+        return self.pool.normalize_images(read_user_images(images, self.wanted)).to(self.device)
 
 
 class _Labeler:

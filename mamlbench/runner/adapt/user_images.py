@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mamlbench.api import ImageFile, ImageFormat, decode_images, is_image, no_progress
-from mamlbench.errors import DamagedError, DataError, NothingToDoError, some
+from mamlbench.errors import DamagedImagesError, DataError, NothingToDoError, summarize_names
 
 UNLABELLED = ("unlabeled", "unlabeled")
 """Names of the folder of images to be labeled."""
@@ -60,7 +60,7 @@ def find_user_images(folder: Path, hold_out: int = 0) -> UserImages:
         raise DataError(f"'{folder}' has {len(classes)} class folder(s), and two are the least. {LAYOUT}")
     labeled = {number: _images(path) for number, path in enumerate(classes)}
     if empty := [names[number] for number, found in labeled.items() if not found]:
-        raise DataError(f"'{folder}': no image in {some(empty)}. {LAYOUT}")
+        raise DataError(f"'{folder}': no image in {summarize_names(empty)}. {LAYOUT}")
     held = [own for path in below if path.name.lower() == HELD_OUT for own in _test_folder(path, names)]
     if hold_out:
         if held:
@@ -83,7 +83,7 @@ def read_user_images(images: Sequence[Own], wanted: ImageFormat) -> Tensor:
     try:
         for row, pixels in decode_images(files, wanted, len(images), "images", no_progress):
             found[row] = pixels
-    except DamagedError as error:
+    except DamagedImagesError as error:
         count, named = len(error.damaged), ", ".join(error.damaged)
         raise DataError(f"{count} damaged image(s): {named}. Replace or remove them.") from error
     return torch.from_numpy(found)
@@ -103,7 +103,9 @@ def _content(path: Path) -> bytes | Exception:
 def _test_folder(folder: Path, names: Sequence[str]) -> list[Own]:
     below = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
     if unknown := sorted(set(below) - set(names)):
-        raise DataError(f"'{folder}' has folders that are no class: {some(unknown)}. Classes: {some(names)}.")
+        raise DataError(
+            f"'{folder}' has folders that are no class: {summarize_names(unknown)}. Classes: {summarize_names(names)}."
+        )
     found = [Own(path, number) for number, name in enumerate(names) if name in below for path in _images(below[name])]
     if len(found) < len(_images(folder)):
         raise DataError(f"'{folder}' has images outside a class's folder: put each into that of its class.")
@@ -112,7 +114,9 @@ def _test_folder(folder: Path, names: Sequence[str]) -> list[Own]:
 
 def _held_out(labeled: dict[int, list[Path]], count: int, names: Sequence[str]) -> list[Own]:
     if short := [names[number] for number, paths in labeled.items() if len(paths) <= count]:
-        raise DataError(f"{count} images of each class cannot be held out: {some(short)} would have none left.")
+        raise DataError(
+            f"{count} images of each class cannot be held out: {summarize_names(short)} would have none left."
+        )
     held = []
     for number, paths in labeled.items():
         by_hash = sorted(paths, key=lambda path: hashlib.blake2b(path.name.encode()).digest())

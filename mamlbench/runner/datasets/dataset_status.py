@@ -10,7 +10,7 @@ from mamlbench.api import Dataset, DatasetInfo, ImageSplit, LocalCopy, TaskSplit
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders
-from mamlbench.runner.datasets.open_dataset import open_source, places_of, source_options
+from mamlbench.runner.datasets.open_dataset import data_paths, dataset_options, open_dataset
 
 State = Literal["ready", "not prepared", "not looked for", "not found", "broken"]
 
@@ -49,15 +49,15 @@ def dataset_status(name: str, options: Mapping[str, Any], plugins: Plugins, fold
     Raises ConfigError for an unknown name or option.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", name)
-    checked = source_options(name, plugins, options)
+    checked = dataset_options(name, plugins, options)
     looked = tuple(f"'{path}' ({reason})" for reason, path in folders.data)
     try:
-        finding = plugin.look(checked, places_of(folders))
+        finding = plugin.find_local_copy(checked, data_paths(folders))
         if finding is None:
             return DatasetStatus("not found", _how_to_get(plugin.info), looked)
         if not finding.prepared:
             return DatasetStatus(*_unprepared(name, finding), looked, finding)
-        return _opened(open_source(name, options, plugins, places_of(folders)), finding, looked)
+        return _opened(open_dataset(name, options, plugins, data_paths(folders)), finding, looked)
     except ConfigError:
         raise
     except MamlbenchError as error:
@@ -75,15 +75,15 @@ def _unprepared(name: str, finding: LocalCopy) -> tuple[State, str]:
     return state, f"'mamlbench data prepare {name}', or the first run, makes hashes and counts known"
 
 
-def _opened(source: Dataset, finding: LocalCopy, looked: tuple[str, ...]) -> DatasetStatus:
+def _opened(dataset: Dataset, finding: LocalCopy, looked: tuple[str, ...]) -> DatasetStatus:
     return DatasetStatus(
         "ready",
         "",
         looked,
         finding,
-        source.content_hash,
-        tuple(source.splits["test"].input_shape),
-        {split: _split(pool) for split, pool in source.splits.items()},
+        dataset.content_hash,
+        tuple(dataset.splits["test"].input_shape),
+        {split: _split(pool) for split, pool in dataset.splits.items()},
     )
 
 

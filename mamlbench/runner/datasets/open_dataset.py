@@ -37,7 +37,7 @@ class Prepared:
     classes: Mapping[str, int] = field(default_factory=dict)
 
 
-def list_sources(plugins: Plugins, folders: Folders) -> list[Listed]:
+def list_datasets(plugins: Plugins, folders: Folders) -> list[Listed]:
     """Look for every registered data set; nothing is decoded or downloaded, and one that is broken hides no other."""
     return [_listed(name, plugins, folders) for name in plugins.registry.names("dataset")]
 
@@ -47,14 +47,14 @@ def _listed(name: str, plugins: Plugins, folders: Folders) -> Listed:
     try:
         plugin: type[Dataset] = plugins.registry.load("dataset", name)
         info = plugin.info
-        return Listed(name, info, plugin.look(source_options(name, plugins, {}), places_of(folders)))
+        return Listed(name, info, plugin.find_local_copy(dataset_options(name, plugins, {}), data_paths(folders)))
     except MamlbenchError as error:
         return Listed(name, info, error=str(error))
     except Exception as error:  # a stranger's plugin may raise anything; its row says what
         return Listed(name, info, error=f"{type(error).__name__}: {error}")
 
 
-def prepare_source(
+def prepare_dataset(
     name: str, options: Mapping[str, Any], plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
 ) -> Prepared:
     """Prepare a data set, or find it prepared; downloaded where its plugin can.
@@ -62,32 +62,32 @@ def prepare_source(
     Raises ConfigError for an unknown name or option, DataError where the set is missing or damaged.
     """
     start = time.monotonic()
-    source = open_source(name, options, plugins, places_of(folders, progress))
-    pools = {split: pool for split, pool in source.splits.items() if isinstance(pool, ImageSplit)}
+    dataset = open_dataset(name, options, plugins, data_paths(folders, progress))
+    pools = {split: pool for split, pool in dataset.splits.items() if isinstance(pool, ImageSplit)}
     return Prepared(
         name,
-        source.origin,
-        source.subset,
-        source.content_hash,
+        dataset.origin,
+        dataset.subset,
+        dataset.content_hash,
         time.monotonic() - start,
         {split: len(pool.rows) for split, pool in pools.items()},
         {split: len(pool.class_names) for split, pool in pools.items()},
     )
 
 
-def open_source(name: str, options: Mapping[str, Any], plugins: Plugins, places: DataPaths) -> Dataset:
+def open_dataset(name: str, options: Mapping[str, Any], plugins: Plugins, paths: DataPaths) -> Dataset:
     """Load a data set by its name. ``options`` may be called 'side' or, as in a run, 'dataset.image_size'."""
     plugin: type[Dataset] = plugins.registry.load("dataset", name)
-    return plugin(source_options(name, plugins, options), places)
+    return plugin(dataset_options(name, plugins, options), paths)
 
 
-def source_options(name: str, plugins: Plugins, options: Mapping[str, Any]) -> Any:
+def dataset_options(name: str, plugins: Plugins, options: Mapping[str, Any]) -> Any:
     """Options of a data set, checked. Raises ConfigError with every problem."""
     plugin: type[Dataset] = plugins.registry.load("dataset", name)
     bare = {key.removeprefix("dataset."): value for key, value in options.items()}
     return validated_options("dataset", plugin, name, bare)
 
 
-def places_of(folders: Folders, progress: ProgressCallback = no_progress) -> DataPaths:
+def data_paths(folders: Folders, progress: ProgressCallback = no_progress) -> DataPaths:
     """Where data sets look, as a run has it."""
     return DataPaths(folders.data, folders.cache, progress=progress)

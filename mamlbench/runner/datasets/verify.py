@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from mamlbench.api import SPLITS, DataPaths, Dataset, ImageSplit, ProgressCallback, no_progress
-from mamlbench.errors import CacheError, DamagedError, DataError, MissingDataError, some
+from mamlbench.errors import CacheError, DamagedImagesError, DataError, MissingDataError, summarize_names
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders
-from mamlbench.runner.datasets.open_dataset import open_source
+from mamlbench.runner.datasets.open_dataset import open_dataset
 
 ABANDONED_SECONDS = 3600.0
 """A temporary cache that is so old was left behind by a verification that was killed."""
@@ -51,7 +51,7 @@ class Verification:
         return any(check.ok is False for check in self.checks)
 
 
-def verify_source(
+def verify_dataset(
     name: str, options: Mapping[str, Any], plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
 ) -> Verification:
     """Decode a data set afresh and check it; what the cache holds is compared with that, and replaced where it differs.
@@ -61,30 +61,30 @@ def verify_source(
     plugins.registry.load("dataset", name)
     earlier = ("earlier downloads", folders.cache / "downloads")
     with _temporary_cache(folders.cache) as cache:
-        places = DataPaths((*folders.data, earlier), cache, allow_download=False, progress=progress)
+        paths = DataPaths((*folders.data, earlier), cache, allow_download=False, progress=progress)
         try:
-            source = open_source(name, options, plugins, places)
+            dataset = open_dataset(name, options, plugins, paths)
         except (MissingDataError, CacheError):
             raise
-        except DamagedError as error:
+        except DamagedImagesError as error:
             said = f"{len(error.damaged):,} cannot be decoded; nothing else could be checked"
             return Verification(name, "", (Check("images", False, said),), error.damaged)
         except DataError as error:
             return Verification(name, "", (Check("loading", False, str(error)),))
-        checks = (*_check_source(source), *_check_cache(cache, folders.cache))
-        return Verification(name, source.origin, checks)
+        checks = (*_check_source(dataset), *_check_cache(cache, folders.cache))
+        return Verification(name, dataset.origin, checks)
 
 
-def _check_source(source: Dataset) -> Iterator[Check]:
-    pools = {split: pool for split in SPLITS if isinstance(pool := source.splits.get(split), ImageSplit)}
+def _check_source(dataset: Dataset) -> Iterator[Check]:
+    pools = {split: pool for split in SPLITS if isinstance(pool := dataset.splits.get(split), ImageSplit)}
     if not pools:
         yield Check("images", None, "there are none: tasks are computed")
         return
     sizes = ", ".join(f"{split} {len(pool.rows):,}" for split, pool in pools.items())
     yield Check("images", True, f"all decoded: {sizes}")
-    yield Check("complete", None, f"subset: {source.subset}" if source.subset else "yes, as far as is known")
+    yield Check("complete", None, f"subset: {dataset.subset}" if dataset.subset else "yes, as far as is known")
     yield _check_disjoint(pools)
-    yield _check_published(pools, source.published_classes())
+    yield _check_published(pools, dataset.published_classes())
     yield from check_duplicates(pools)
 
 
@@ -93,7 +93,7 @@ def _check_disjoint(pools: Mapping[str, ImageSplit]) -> Check:
     shared = sorted(name for name, count in Counter(names).items() if count > 1)
     counts = ", ".join(f"{split} {len(pool.class_names):,}" for split, pool in pools.items())
     if shared:
-        return Check("class-disjoint splits", False, f"in more than one split: {some(shared)}")
+        return Check("class-disjoint splits", False, f"in more than one split: {summarize_names(shared)}")
     return Check("class-disjoint splits", True, f"classes: {counts}; none in two splits")
 
 
@@ -108,7 +108,9 @@ def _check_published(pools: Mapping[str, ImageSplit], published: Mapping[str, Se
         if name not in set(published[split])
     ]
     if foreign:
-        return Check(what, False, f"{len(foreign):,} classes where the published split has none such: {some(foreign)}")
+        return Check(
+            what, False, f"{len(foreign):,} classes where the published split has none such: {summarize_names(foreign)}"
+        )
     missing = sum(len(published[split]) - len(pool.class_names) for split, pool in pools.items())
     if missing:
         return Check(what, None, f"{missing:,} classes of the published split are missing; the others are where it has")
@@ -130,7 +132,7 @@ def check_duplicates(pools: Mapping[str, ImageSplit]) -> Iterator[Check]:
             across.append(" = ".join(dict.fromkeys(owners[owner] for owner in of_image[images])))
         else:
             within += len(images) - 1
-    said = f"{len(across):,}" + (f": {some(across)}" if across else "")
+    said = f"{len(across):,}" + (f": {summarize_names(across)}" if across else "")
     yield Check("images in two splits", None, said)
     yield Check("copies within a split", None, f"{within:,}")
 

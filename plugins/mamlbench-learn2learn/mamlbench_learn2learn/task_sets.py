@@ -21,22 +21,22 @@ TURNS = [0.0, 90.0, 180.0, 270.0]
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """A pool as learn2learn wants it: image i and the number of its class. The images lie in memory, decoded."""
+    """A split as learn2learn wants it: image i and the number of its class. The images lie in memory, decoded."""
 
-    def __init__(self, pool: ImageSplit) -> None:
-        self.pool = pool
-        classes = np.repeat(np.arange(len(pool.class_names)), pool.sizes)  # [images]
-        turns = 4 if pool.rotations == "classes" else 1
-        # the classes turned once come after all classes as they are, as in the pool
-        self.labels = np.concatenate([classes + turn * len(pool.class_names) for turn in range(turns)]).tolist()
+    def __init__(self, split: ImageSplit) -> None:
+        self.split = split
+        classes = np.repeat(np.arange(len(split.class_names)), split.sizes)  # [images]
+        turns = 4 if split.rotations == "classes" else 1
+        # the classes turned once come after all classes as they are, as in the split
+        self.labels = np.concatenate([classes + turn * len(split.class_names) for turn in range(turns)]).tolist()
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        turn, place = divmod(index, len(self.pool.rows))
-        image = self.pool.images[self.pool.rows[place]]  # [C, H, W] uint8
-        return self.pool.shown(image.rot90(turn, (1, 2))[None])[0], self.labels[index]
+        turn, place = divmod(index, len(self.split.rows))
+        image = self.split.images[self.split.rows[place]]  # [C, H, W] uint8
+        return self.split.normalize_images(image.rot90(turn, (1, 2))[None])[0], self.labels[index]
 
 
 class TaskSets(TaskSampler):
@@ -67,11 +67,11 @@ class TaskSets(TaskSampler):
         return EpisodeBatch(support, query, torch.from_numpy(hash64(keys, 3).view(np.int64)))
 
     def _taskset(self, shots: int, queries: int) -> Any:
-        pool = self.pools["train"]
-        if not isinstance(pool, ImageSplit):
+        split = self.splits["train"]
+        if not isinstance(split, ImageSplit):
             raise ConfigError("l2l-tasks draws from images sorted by class: this data set has none; try fresh.")
-        pool.episodes(self.keys("train", 0, 1), self.ways, shots, queries)  # says what the pool is too small for
-        images = Images(pool)
+        split.episodes(self.keys("train", 0, 1), self.ways, shots, queries)  # says what the split is too small for
+        images = Images(split)
         data = learn2learn.data.MetaDataset(images, indices_to_labels=dict(enumerate(images.labels)))
         make = learn2learn.data.transforms
         transforms = [
@@ -80,7 +80,7 @@ class TaskSets(TaskSampler):
             make.RemapLabels(data),
             make.ConsecutiveLabels(data),
         ]
-        if pool.rotations == "episode":
+        if split.rotations == "episode":
             transforms.append(learn2learn.vision.transforms.RandomClassRotation(data, TURNS))
         return learn2learn.data.Taskset(data, transforms)
 

@@ -24,9 +24,9 @@ def make_sampler():
     def make(rotations="none", ways=3):
         images = torch.arange(CLASSES * EACH, dtype=torch.uint8)[:, None, None, None].repeat(1, 1, 2, 2)
         images[..., 1, 1] = 200  # what a turn moves
-        pool = ImageSplit(images, np.arange(CLASSES + 1) * EACH, tuple("abcdef"), rotations, scale=1.0)
+        split = ImageSplit(images, np.arange(CLASSES + 1) * EACH, tuple("abcdef"), rotations, scale=1.0)
         plugin = load_plugins().registry.load("sampler", "l2l-tasks")
-        return plugin({"train": pool}, ways, episode_seed=0, training_seed=0, options=plugin.Options())
+        return plugin({"train": split}, ways, episode_seed=0, training_seed=0, options=plugin.Options())
 
     return make
 

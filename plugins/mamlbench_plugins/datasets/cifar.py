@@ -20,11 +20,11 @@ from mamlbench.api import (
     cached_images,
     load_cached_images,
 )
-from mamlbench.errors import MissingDataError, some
+from mamlbench.errors import MissingDataError, summarize_names
 from mamlbench_plugins.datasets import cifar_split
 from mamlbench_plugins.datasets.archives import FolderStore, Store
 from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
-from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
+from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.image_listing import amount
 from mamlbench_plugins.datasets.image_options import ImageOptions
 
@@ -59,11 +59,11 @@ class CIFARFS(Dataset):
     options: ImageOptions
 
     @classmethod
-    def look(cls, options: ImageOptions, places: DataPaths) -> LocalCopy | None:
-        store = find_files(places)
+    def find_local_copy(cls, options: ImageOptions, paths: DataPaths) -> LocalCopy | None:
+        store = find_files(paths)
         if store is None:
             return None
-        prepared = load_cached_images(_prepared_at(places, store))
+        prepared = load_cached_images(_prepared_at(paths, store))
         if prepared is None:
             return LocalCopy(_form(store), str(store.path), "counted when it is prepared")
         return LocalCopy(_form(store), str(store.path), amount(prepared), cls._what_is_missing(prepared), True)
@@ -73,22 +73,22 @@ class CIFARFS(Dataset):
 
         Raises DataError, with what to do, where files are missing or damaged.
         """
-        store = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
+        store = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = _form(store)
-        packed = cached_images(_prepared_at(self.places, store), lambda: stream(store, self.places.progress))
-        self.subset = self._what_is_missing(packed)
-        number = {name: c for c, name in enumerate(packed.class_names)}
+        cached = cached_images(_prepared_at(self.paths, store), lambda: stream(store, self.paths.progress))
+        self.subset = self._what_is_missing(cached)
+        number = {name: c for c, name in enumerate(cached.class_names)}
         chosen = {split: [number[name] for name in self.classes[split] if name in number] for split in SPLITS}
-        return self.options.pools(packed, chosen)
+        return self.options.pools(cached, chosen)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:
         return self.classes
 
     @classmethod
-    def _what_is_missing(cls, packed: CachedImages) -> str | None:
+    def _what_is_missing(cls, cached: CachedImages) -> str | None:
         """How the set differs from the complete one; None where it does not."""
         found = []
-        sizes = dict(zip(packed.class_names, np.diff(packed.offsets).tolist(), strict=True))
+        sizes = dict(zip(cached.class_names, np.diff(cached.offsets).tolist(), strict=True))
         for split in SPLITS:
             images = sum(sizes.get(name, 0) for name in cls.classes[split])
             full = len(cls.classes[split]) * cifar_split.IMAGES_PER_CLASS
@@ -119,13 +119,13 @@ def _form(store: Store) -> str:
     return "CIFAR-100 in a folder" if isinstance(store, FolderStore) else "CIFAR-100 in an archive"
 
 
-def _prepared_at(places: DataPaths, store: Store) -> Path:
+def _prepared_at(paths: DataPaths, store: Store) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
-    return places.cache / f"cifar100-{key}.safetensors"
+    return paths.cache / f"cifar100-{key}.safetensors"
 
 
-def _missing(places: DataPaths, why: str) -> MissingDataError:
-    looked = some([f"'{path}' ({reason})" for reason, path in places_to_look(places)])
+def _missing(paths: DataPaths, why: str) -> MissingDataError:
+    looked = summarize_names([f"'{path}' ({reason})" for reason, path in searched_folders(paths)])
     return MissingDataError(
         f"CIFAR-100 was not found in {looked}, and {why}: name the folder that holds cifar-100-python or "
         "cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml."

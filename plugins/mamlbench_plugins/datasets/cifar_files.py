@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mamlbench.api import DataPaths, ImageStream, ProgressCallback, with_progress
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
-from mamlbench_plugins.datasets.downloads import impatient, places_to_look
+from mamlbench_plugins.datasets.downloads import impatient, searched_folders
 from mamlbench_plugins.datasets.safe_unpickle import load_plain_pickle
 
 NAME = "cifar-100-python"
@@ -32,9 +32,9 @@ class Half(NamedTuple):
     labels: NDArray[np.int64]
 
 
-def find_files(places: DataPaths) -> Store | None:
+def find_files(paths: DataPaths) -> Store | None:
     """The first folder or archive that holds the set: as named by the user, or below a folder called after it."""
-    for _, folder in places_to_look(places):
+    for _, folder in searched_folders(paths):
         for candidate in (folder, folder / NAME, folder / "cifar100", folder / "cifar100" / NAME):
             if all((candidate / name).is_file() for name in FILES):
                 return FolderStore(candidate)

@@ -22,32 +22,32 @@ FAILURES = (OSError, RuntimeError, HTTPException, BadZipFile)
 """What torchvision raises: no network, no answer, a wrong checksum, a full disk."""
 
 
-def downloads_folder(places: DataPaths) -> Path:
+def downloads_folder(paths: DataPaths) -> Path:
     """Where downloaded archives are kept."""
-    return places.cache / "downloads"
+    return paths.cache / "downloads"
 
 
-def places_to_look(places: DataPaths) -> list[tuple[str, Path]]:
+def searched_folders(paths: DataPaths) -> list[tuple[str, Path]]:
     """The folders to search with the reason for each: the user's, then earlier downloads."""
-    return [*places.folders, ("earlier downloads", downloads_folder(places))]
+    return [*paths.folders, ("earlier downloads", downloads_folder(paths))]
 
 
 def downloaded(
-    places: DataPaths,
+    paths: DataPaths,
     download: Callable[[Path], None],
     find: Callable[[DataPaths], Found | None],
     missing: Callable[[DataPaths, str], MissingDataError],
 ) -> Found:
     """Fetch a set where that is allowed, and find it; raise what ``missing`` makes where it is not allowed or fails."""
-    if not places.allow_download:
-        raise missing(places, "downloading is switched off")
+    if not paths.allow_download:
+        raise missing(paths, "downloading is switched off")
     try:
-        download(downloads_folder(places))
+        download(downloads_folder(paths))
     except FAILURES as error:
-        raise missing(places, f"downloading it failed ({error})") from error
-    found = find(places)
+        raise missing(paths, f"downloading it failed ({error})") from error
+    found = find(paths)
     if found is None:
-        raise missing(places, "what was downloaded does not hold it")
+        raise missing(paths, "what was downloaded does not hold it")
     return found
 
 

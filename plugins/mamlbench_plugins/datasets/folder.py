@@ -22,7 +22,7 @@ from mamlbench.api import (
     load_cached_images,
     no_progress,
 )
-from mamlbench.errors import DataError, MissingDataError, some
+from mamlbench.errors import DataError, MissingDataError, summarize_names
 from mamlbench_plugins.datasets.archives import Store
 from mamlbench_plugins.datasets.folder_files import (
     HELP,
@@ -75,44 +75,46 @@ class Folder(Dataset):
     options: FolderOptions
 
     @classmethod
-    def look(cls, options: FolderOptions, places: DataPaths) -> LocalCopy | None:
+    def find_local_copy(cls, options: FolderOptions, paths: DataPaths) -> LocalCopy | None:
         """Without a path only a data folder that has train, val and test itself is taken for a tree."""
-        store = _find(options, places)
+        store = _find(options, paths)
         if store is None or not (options.path or looks_split(store.path)):
             return None
-        prepared = load_cached_images(_prepared_at(places, options, store))
+        prepared = load_cached_images(_prepared_at(paths, options, store))
         found = prepared or _listing(options, store).stream(no_progress)
-        return LocalCopy(_form(found.facts[SPLIT_OF_CLASS]), str(store.path), amount(found), None, prepared is not None)
+        return LocalCopy(
+            _form(found.metadata[SPLIT_OF_CLASS]), str(store.path), amount(found), None, prepared is not None
+        )
 
     def load(self) -> Mapping[str, TaskSplit]:
         """Find the tree, prepare it once, and split its classes.
 
         Raises DataError, with what to do, where it is not found or damaged, or cannot be split.
         """
-        store = _find(self.options, self.places)
+        store = _find(self.options, self.paths)
         if store is None:
-            raise _not_found(self.options, self.places)
-        packed = cached_images(
-            _prepared_at(self.places, self.options, store),
-            lambda: _listing(self.options, store).stream(self.places.progress),
+            raise _not_found(self.options, self.paths)
+        cached = cached_images(
+            _prepared_at(self.paths, self.options, store),
+            lambda: _listing(self.options, store).stream(self.paths.progress),
         )
-        self.origin, classes = self._split(packed, store)
-        return self.options.pools(packed, classes)
+        self.origin, classes = self._split(cached, store)
+        return self.options.pools(cached, classes)
 
     def image_format(self) -> ImageFormat:
         return _format(self.options)
 
-    def _split(self, packed: CachedImages, store: Store) -> tuple[str, Mapping[str, list[int]]]:
+    def _split(self, cached: CachedImages, store: Store) -> tuple[str, Mapping[str, list[int]]]:
         """How the classes are split, in words, and the classes of each split."""
-        form, options = _form(packed.facts[SPLIT_OF_CLASS]), self.options
-        if UNSPLIT not in packed.facts[SPLIT_OF_CLASS]:
+        form, options = _form(cached.metadata[SPLIT_OF_CLASS]), self.options
+        if UNSPLIT not in cached.metadata[SPLIT_OF_CLASS]:
             if options.split_file:
                 raise DataError(f"'{store.path}' has folders of splits: leave out dataset.split_file, or the folders.")
-            return form, classes_by_split(packed)
+            return form, classes_by_split(cached)
         table = find_table(store, options.split_file)
         if table is not None:
-            return f"{form}, split by {table[0]}", split_by_table(packed.class_names, *table)
-        classes = split_by_seed(packed.class_names, options.split_seed, options.val, options.test)
+            return f"{form}, split by {table[0]}", split_by_table(cached.class_names, *table)
+        classes = split_by_seed(cached.class_names, options.split_seed, options.val, options.test)
         return f"{form}, split by their names (seed {options.split_seed})", classes
 
 
@@ -120,8 +122,8 @@ def _form(split_of_class: str) -> str:
     return "class folders" if UNSPLIT in split_of_class else "folders of splits"
 
 
-def _find(options: FolderOptions, places: DataPaths) -> Store | None:
-    found = (open_tree(folder / Path(options.path).expanduser()) for _, folder in places.folders)
+def _find(options: FolderOptions, paths: DataPaths) -> Store | None:
+    found = (open_tree(folder / Path(options.path).expanduser()) for _, folder in paths.folders)
     return next((store for store in found if store is not None), None)
 
 
@@ -133,15 +135,17 @@ def _listing(options: FolderOptions, store: Store) -> Listing:
     return Listing("", read_tree(store), _format(options), store.path.name)
 
 
-def _prepared_at(places: DataPaths, options: FolderOptions, store: Store) -> Path:
+def _prepared_at(paths: DataPaths, options: FolderOptions, store: Store) -> Path:
     """The split plays no part: another one needs no other images."""
     known = (PREPARATION_VERSION, store.fingerprint(), _format(options))
-    return places.cache / f"folder-{hashlib.sha256(repr(known).encode()).hexdigest()[:16]}.safetensors"
+    return paths.cache / f"folder-{hashlib.sha256(repr(known).encode()).hexdigest()[:16]}.safetensors"
 
 
-def _not_found(options: FolderOptions, places: DataPaths) -> MissingDataError:
+def _not_found(options: FolderOptions, paths: DataPaths) -> MissingDataError:
     wanted = f"'{options.path}'" if options.path else "A folder of images"
-    looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
+    looked = (
+        summarize_names([f"'{path}' ({reason})" for reason, path in paths.folders]) or "no folder, for none was named"
+    )
     return MissingDataError(
         f"{wanted} was not found in {looked}. Name the folder with --data-dir, MAMLBENCH_DATA or data_dir in "
         f"mamlbench.toml, and what lies below it with -o dataset.path=NAME. {HELP}"

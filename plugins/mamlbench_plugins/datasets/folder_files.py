@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mamlbench.api import SPLITS, is_image
-from mamlbench.errors import DataError, some
+from mamlbench.errors import DataError, summarize_names
 from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
 from mamlbench_plugins.datasets.image_listing import UNSPLIT, Member, in_order
 
@@ -35,7 +35,7 @@ def read_tree(store: Store) -> tuple[Member, ...]:
     """All images with their classes and, where top folders are called so, their splits (else UNSPLIT).
 
     A class is everything between the split and the file's name ('birds/finch'). Folders that all images share, such
-    as the one that an archive is packed in, play no part.
+    as the one that an archive is cached in, play no part.
     Raises DataError where there is no image, where one lies outside a class, or where splits and classes are mixed.
     """
     paths = {name: name.split("/") for name in store.names() if is_image(name) and not _hidden(name)}
@@ -46,11 +46,13 @@ def read_tree(store: Store) -> tuple[Member, ...]:
     has_splits = any(len(paths[name]) > 2 for name in split)
     if has_splits and len(split) < len(paths):
         others = sorted({paths[name][0] for name in set(paths) - set(split)})
-        raise DataError(f"'{store.path}' has folders of splits and others beside them: {some(others)}. {HELP}")
+        raise DataError(
+            f"'{store.path}' has folders of splits and others beside them: {summarize_names(others)}. {HELP}"
+        )
     depth = 1 if has_splits else 0
     homeless = sorted(name for name, parts in paths.items() if len(parts) < depth + 2)
     if homeless:
-        raise DataError(f"'{store.path}' has images outside a class's folder: {some(homeless)}. {HELP}")
+        raise DataError(f"'{store.path}' has images outside a class's folder: {summarize_names(homeless)}. {HELP}")
     return in_order(
         Member(
             SPELLINGS[parts[0].lower()] if has_splits else UNSPLIT,
@@ -128,7 +130,7 @@ def split_by_table(names: Sequence[str], table: str, text: str) -> dict[str, lis
             wrong.append(f"class '{name}' is in {of_class[name]} and in {split}")
     wrong += [f"class '{name}' is not in it" for name in names if name not in of_class]
     if wrong:
-        raise DataError(f"'{table}': {some(wrong)}.")
+        raise DataError(f"'{table}': {summarize_names(wrong)}.")
     return {split: [c for c, name in enumerate(names) if of_class[name] == split] for split in SPLITS}
 
 

@@ -73,8 +73,8 @@ class Glyphs(Dataset):
     default_backbone: ClassVar[str] = "conv4-strided"
 
     @classmethod
-    def look(cls, options: Glyphs.Options, places: DataPaths) -> LocalCopy:
-        prepared = load_cached_images(_prepared_at(places, options, _font_files()))
+    def find_local_copy(cls, options: Glyphs.Options, paths: DataPaths) -> LocalCopy:
+        prepared = load_cached_images(_prepared_at(paths, options, _font_files()))
         amount = f"{options.drawings} drawings of each character"
         return LocalCopy("drawn on the spot", amount=amount, prepared=prepared is not None)
 
@@ -85,17 +85,17 @@ class Glyphs(Dataset):
         """
         fonts = _font_files()
         self.origin = f"drawn with seed {self.options.seed} from the fonts of matplotlib {matplotlib.__version__}"
-        path = _prepared_at(self.places, self.options, fonts)
-        told = self.places.progress
-        packed = cached_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts, told), told))
-        return {split: self._pool(packed, split) for split in SPLITS}
+        path = _prepared_at(self.paths, self.options, fonts)
+        told = self.paths.progress
+        cached = cached_images(path, lambda: draw_glyphs(self.options, read_alphabet(fonts, told), told))
+        return {split: self._pool(cached, split) for split in SPLITS}
 
     def image_format(self) -> ImageFormat:
         return ImageFormat(SIDE, 1, polarity=1)
 
-    def _pool(self, packed: CachedImages, split: str) -> ImageSplit:
-        chosen = packed.select([c for c, name in enumerate(packed.class_names) if split_of(name) == split])
-        return ImageSplit.of(chosen, self.options.rotations)
+    def _pool(self, cached: CachedImages, split: str) -> ImageSplit:
+        chosen = cached.select([c for c, name in enumerate(cached.class_names) if split_of(name) == split])
+        return ImageSplit.from_cached_images(chosen, self.options.rotations)
 
 
 def split_of(name: str) -> str:
@@ -141,8 +141,8 @@ def _font_files() -> list[Path]:
     return [folder / name for name in FACES]
 
 
-def _prepared_at(places: DataPaths, options: Glyphs.Options, fonts: list[Path]) -> Path:
-    return places.cache / f"glyphs-{_cache_key(options, fonts)}.safetensors"
+def _prepared_at(paths: DataPaths, options: Glyphs.Options, fonts: list[Path]) -> Path:
+    return paths.cache / f"glyphs-{_cache_key(options, fonts)}.safetensors"
 
 
 def _cache_key(options: Glyphs.Options, fonts: list[Path]) -> str:

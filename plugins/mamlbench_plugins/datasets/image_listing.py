@@ -13,7 +13,7 @@ from mamlbench.api import SPLITS, CachedImages, ImageFile, ImageFormat, ImageStr
 from mamlbench_plugins.datasets.archives import Store
 
 ORIGIN, SPLIT_OF_CLASS = "origin", "split of each class"
-"""Keys of ``CachedImages.facts``."""
+"""Keys of ``CachedImages.metadata``."""
 
 UNSPLIT = "-"
 """Stands for the split of a class where files do not say which it is."""
@@ -69,7 +69,7 @@ def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
 
 def classes_by_split(found: CachedImages | ImageStream) -> dict[str, list[int]]:
     """Numbers of the classes of each split, as the files have it."""
-    splits = found.facts[SPLIT_OF_CLASS].split(" ")
+    splits = found.metadata[SPLIT_OF_CLASS].split(" ")
     return {split: [c for c, each in enumerate(splits) if each == split] for split in SPLITS}
 
 

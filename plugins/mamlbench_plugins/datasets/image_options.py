@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from mamlbench.api import SPLITS, Augmentation, CachedImages, ImageSplit, Options, TaskSplit
-from mamlbench.errors import DataError, some
+from mamlbench.errors import DataError, summarize_names
 
 
 class ImageOptions(Options):
@@ -25,18 +25,18 @@ class ImageOptions(Options):
         0.0, ge=0, lt=1, description="pretraining: brightness, contrast and saturation vary by this share"
     )
 
-    def pools(self, packed: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
+    def pools(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
         """Make the pool of each split from the numbers of its classes.
 
         Raises DataError where a split has no class, or a class name is in two of them.
         """
-        refuse_shared_classes({split: [packed.class_names[c] for c in classes[split]] for split in SPLITS})
-        pools = {split: ImageSplit.of(packed.select(classes[split])) for split in SPLITS}
-        normalization = pools["train"].measured() if self.normalize == "channels" else None
+        refuse_shared_classes({split: [cached.class_names[c] for c in classes[split]] for split in SPLITS})
+        pools = {split: ImageSplit.from_cached_images(cached.select(classes[split])) for split in SPLITS}
+        normalization = pools["train"].measure_normalization() if self.normalize == "channels" else None
         augmentation = Augmentation(self.crop, self.flip, self.jitter)
         return {
-            split: ImageSplit.of(
-                packed.select(classes[split]),
+            split: ImageSplit.from_cached_images(
+                cached.select(classes[split]),
                 normalization=normalization,
                 augmentation=augmentation if split == "train" and augmentation != Augmentation() else None,
             )
@@ -51,6 +51,6 @@ def refuse_shared_classes(names: Mapping[str, Sequence[str]]) -> None:
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
         if shared := sorted(set(names[first]) & set(names[second])):
             raise DataError(
-                f"Classes in both {first} and {second}: {some(shared)}. Splits of a few-shot data set share none: "
-                "move or rename them."
+                f"Classes in both {first} and {second}: {summarize_names(shared)}. The splits of a few-shot data set "
+                "must share no class: move or rename them."
             )

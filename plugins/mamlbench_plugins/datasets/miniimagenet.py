@@ -52,14 +52,16 @@ class MiniImageNet(Dataset):
     options: ImageOptions
 
     @classmethod
-    def look(cls, options: ImageOptions, places: DataPaths) -> LocalCopy | None:
-        for place in places_to_try(places):
-            prepared = load_cached_images(_prepared_at(places, place))
+    def find_local_copy(cls, options: ImageOptions, paths: DataPaths) -> LocalCopy | None:
+        for place in places_to_try(paths):
+            prepared = load_cached_images(_prepared_at(paths, place))
             listing = None if prepared else place.listing()
             found = prepared or (listing.stream(no_progress) if listing else None)
             if found is not None:
                 missing = what_is_missing(found, classes_by_split(found))
-                return LocalCopy(found.facts[ORIGIN], str(place.folder), amount(found), missing, prepared is not None)
+                return LocalCopy(
+                    found.metadata[ORIGIN], str(place.folder), amount(found), missing, prepared is not None
+                )
             if has_pickles(place.pickles):
                 return LocalCopy("pickles", str(place.folder), "counted when they are prepared")
         return None
@@ -69,28 +71,28 @@ class MiniImageNet(Dataset):
 
         Raises DataError, with what to do, where it is not found or damaged, or where splits share a class.
         """
-        packed = self._packed()
-        classes = classes_by_split(packed)
-        self.origin = packed.facts[ORIGIN]
-        self.subset = what_is_missing(packed, classes)
-        return self.options.pools(packed, classes)
+        cached = self._packed()
+        classes = classes_by_split(cached)
+        self.origin = cached.metadata[ORIGIN]
+        self.subset = what_is_missing(cached, classes)
+        return self.options.pools(cached, classes)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:
         return CLASSES
 
     def _packed(self) -> CachedImages:
-        for place in places_to_try(self.places):
-            build = partial(_stream, place, self.places.progress)
+        for place in places_to_try(self.paths):
+            build = partial(_stream, place, self.paths.progress)
             try:
-                return cached_images(_prepared_at(self.places, place), build)
+                return cached_images(_prepared_at(self.paths, place), build)
             except NotHereError:
                 continue
-        raise not_found(self.places)
+        raise not_found(self.paths)
 
 
-def _prepared_at(places: DataPaths, place: Place) -> Path:
+def _prepared_at(paths: DataPaths, place: Place) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
-    return places.cache / f"miniimagenet-{key}.safetensors"
+    return paths.cache / f"miniimagenet-{key}.safetensors"
 
 
 class NotHereError(DataError):
@@ -104,9 +106,9 @@ def _stream(place: Place, progress: ProgressCallback) -> ImageStream:
     return form.stream(progress)
 
 
-def what_is_missing(packed: CachedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
+def what_is_missing(cached: CachedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
     """How the set differs from the complete one, counts and classes; None where it does not."""
-    sizes = np.diff(packed.offsets)
+    sizes = np.diff(cached.offsets)
     found, parts = [], []
     for split in SPLITS:
         images, full = int(sizes[classes[split]].sum()), len(CLASSES[split]) * IMAGES_PER_CLASS
@@ -115,7 +117,7 @@ def what_is_missing(packed: CachedImages | ImageStream, classes: Mapping[str, Se
     if parts:
         found.append(f"images: {', '.join(parts)}")
     for split in SPLITS:
-        names, published = {packed.class_names[c] for c in classes[split]}, set(CLASSES[split])
+        names, published = {cached.class_names[c] for c in classes[split]}, set(CLASSES[split])
         if missing := len(published - names):
             found.append(f"{missing} of the {len(published)} {split} classes missing")
         if foreign := len(names - published):

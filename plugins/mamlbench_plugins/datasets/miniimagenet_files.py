@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mamlbench.api import SPLITS, DataPaths, ImageFormat, is_image
-from mamlbench.errors import DataError, MissingDataError, some
+from mamlbench.errors import DataError, MissingDataError, summarize_names
 from mamlbench_plugins.datasets.archives import FileStore, FolderStore, Store, archives_in
 from mamlbench_plugins.datasets.image_listing import Listing, Member, in_order
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
@@ -59,9 +59,9 @@ class Place:
         return None
 
 
-def places_to_try(places: DataPaths) -> Iterator[Place]:
+def places_to_try(paths: DataPaths) -> Iterator[Place]:
     """The folders that the user named, and those below them that are called miniImageNet in some spelling."""
-    for _, folder in places.folders:
+    for _, folder in paths.folders:
         if folder.is_dir():
             named = sorted(path for path in folder.iterdir() if _is_called_so(path.name) and path.is_dir())
             below = [path for each in named for path in sorted(each.iterdir()) if path.is_dir()]
@@ -121,7 +121,9 @@ def _is_miniimagenet(members: Sequence[Member]) -> bool:
     return {m.split for m in members} == set(SPLITS) and any(m.class_name in KNOWN for m in members)
 
 
-def not_found(places: DataPaths) -> MissingDataError:
+def not_found(paths: DataPaths) -> MissingDataError:
     """Say where it was looked for, and which forms would have been recognized."""
-    looked = some([f"'{path}' ({reason})" for reason, path in places.folders]) or "no folder, for none was named"
+    looked = (
+        summarize_names([f"'{path}' ({reason})" for reason, path in paths.folders]) or "no folder, for none was named"
+    )
     return MissingDataError(f"miniImageNet was not found in {looked}. {OBTAIN}.")

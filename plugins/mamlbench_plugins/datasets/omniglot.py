@@ -29,7 +29,7 @@ from mamlbench.api import (
 )
 from mamlbench.api import Options as BaseOptions
 from mamlbench.errors import DataError, MissingDataError
-from mamlbench_plugins.datasets.downloads import downloaded, places_to_look
+from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.omniglot_download import download
 from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
 from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, prepare
@@ -84,8 +84,8 @@ class Omniglot(Dataset):
     """SHA-256 over class names, file names and pixels as published: equal for archives and folders."""
 
     @classmethod
-    def look(cls, options: Omniglot.Options, places: DataPaths) -> LocalCopy | None:
-        files = find_files(places)
+    def find_local_copy(cls, options: Omniglot.Options, paths: DataPaths) -> LocalCopy | None:
+        files = find_files(paths)
         if files is None:
             return None
         sizes = list(Counter(name.rpartition("/")[0] for half in files.halves for name in half.drawings()).values())
@@ -94,7 +94,7 @@ class Omniglot(Dataset):
             str(files.background.path.parent),
             f"{sum(sizes):,} drawings of {len(sizes):,} characters",
             what_is_missing(sizes),
-            load_cached_images(_prepared_at(places, files)) is not None,
+            load_cached_images(_prepared_at(paths, files)) is not None,
         )
 
     def load(self) -> Mapping[str, TaskSplit]:
@@ -102,34 +102,34 @@ class Omniglot(Dataset):
 
         Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
         """
-        files = find_files(self.places) or downloaded(self.places, download, find_files, _missing)
+        files = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = files.origin
-        packed = cached_images(_prepared_at(self.places, files), lambda: prepare(files, self.places.progress))
-        self.subset = what_is_missing(np.diff(packed.offsets).tolist())
-        self.drawings_hash = packed.facts[CONTENT_HASH]
+        cached = cached_images(_prepared_at(self.paths, files), lambda: prepare(files, self.paths.progress))
+        self.subset = what_is_missing(np.diff(cached.offsets).tolist())
+        self.drawings_hash = cached.metadata[CONTENT_HASH]
         if self.options.polarity == 0:
-            packed = replace(packed, images=255 - packed.images, hashes=None, mapped=None)
-        classes = self._split(packed)
-        return {split: self._pool(packed.select(sorted(classes[split])), split) for split in SPLITS}
+            cached = replace(cached, images=255 - cached.images, hashes=None, mapped_file=None)
+        classes = self._split(cached)
+        return {split: self._pool(cached.select(sorted(classes[split])), split) for split in SPLITS}
 
     def image_format(self) -> ImageFormat:
         return ImageFormat(SIDE, 1, polarity=self.options.polarity)
 
-    def _split(self, packed: CachedImages) -> Classes:
+    def _split(self, cached: CachedImages) -> Classes:
         if self.options.split == "random":
-            return split_randomly(packed.class_names)
-        return split_by_alphabet(packed.class_names, json.loads(packed.facts[EVALUATION]))
+            return split_randomly(cached.class_names)
+        return split_by_alphabet(cached.class_names, json.loads(cached.metadata[EVALUATION]))
 
-    def _pool(self, packed: CachedImages, split: str) -> ImageSplit:
+    def _pool(self, cached: CachedImages, split: str) -> ImageSplit:
         rotations = self.options.rotations
         if rotations == "classes" and split != "train":
             rotations = "none"
-        return ImageSplit.of(packed, rotations)
+        return ImageSplit.from_cached_images(cached, rotations)
 
 
-def _prepared_at(places: DataPaths, files: OmniglotFiles) -> Path:
+def _prepared_at(paths: DataPaths, files: OmniglotFiles) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
-    return places.cache / f"omniglot-{key}.safetensors"
+    return paths.cache / f"omniglot-{key}.safetensors"
 
 
 def split_randomly(names: Sequence[str]) -> Classes:
@@ -181,8 +181,8 @@ def what_is_missing(sizes: Sequence[int]) -> str | None:
     return ", ".join(found) or None
 
 
-def _missing(places: DataPaths, why: str) -> MissingDataError:
-    looked = ", ".join(f"'{path}' ({reason})" for reason, path in places_to_look(places))
+def _missing(paths: DataPaths, why: str) -> MissingDataError:
+    looked = ", ".join(f"'{path}' ({reason})" for reason, path in searched_folders(paths))
     return MissingDataError(
         f"Omniglot was not found in {looked}, and {why}: name the folder that holds images_background.zip and "
         "images_evaluation.zip with --data-dir, the environment variable MAMLBENCH_DATA or data_dir in "

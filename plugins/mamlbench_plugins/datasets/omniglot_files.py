@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mamlbench.api import DataPaths
-from mamlbench.errors import DataError, some
-from mamlbench_plugins.datasets.downloads import places_to_look
+from mamlbench.errors import DataError, summarize_names
+from mamlbench_plugins.datasets.downloads import searched_folders
 
 HALVES = ("images_background", "images_evaluation")
 """30 alphabets to learn from and 20 to evaluate on, as Lake et al. published them."""
@@ -23,7 +23,7 @@ LAYOUTS = ("", "omniglot", "omniglot-py", "omniglot/omniglot-py", "python", "omn
 """Where both halves may lie in a folder that the user names: ours, torchvision's, the official repository's."""
 
 UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged file or archive raises; RuntimeError where it is encrypted or packed in an unknown way."""
+"""What reading a damaged file or archive raises; RuntimeError where it is encrypted or cached in an unknown way."""
 
 MEND = "extract or download it again (https://github.com/brendenlake/omniglot)."
 
@@ -56,7 +56,7 @@ class Half(ABC):
             raise DataError(f"'{self.path}' holds no Alphabet/characterNN/NAME.png: {MEND}")
         empty = sorted(classes - {name.rpartition("/")[0] for name in found})
         if empty:
-            raise DataError(f"'{self.path}' holds character folders without drawings, {some(empty)}: {MEND}")
+            raise DataError(f"'{self.path}' holds character folders without drawings, {summarize_names(empty)}: {MEND}")
         return found
 
 
@@ -173,12 +173,12 @@ class OmniglotFiles:
         return hashlib.sha256("\n\n".join(half.fingerprint() for half in self.halves).encode()).hexdigest()
 
 
-def find_files(places: DataPaths) -> OmniglotFiles | None:
+def find_files(paths: DataPaths) -> OmniglotFiles | None:
     """Return both halves from the first place that has them, or None.
 
     Raises DataError where a place has one half only, or may not be read.
     """
-    for _, folder in places_to_look(places):
+    for _, folder in searched_folders(paths):
         for layout in LAYOUTS:
             found = _files_in(folder / layout)
             if found:

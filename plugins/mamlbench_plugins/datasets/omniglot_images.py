@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from mamlbench.api import CachedImages, ProgressCallback, no_progress, with_progress
-from mamlbench.errors import DamagedError, DataError, some
+from mamlbench.errors import DamagedImagesError, DataError, summarize_names
 from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, Half, OmniglotFiles
 
 DRAWN, SIDE = 105, 28
@@ -24,7 +24,7 @@ DRAWN, SIDE = 105, 28
 
 CONTENT_HASH = "SHA-256 of the drawings"
 EVALUATION = "evaluation alphabets"
-"""Keys of ``CachedImages.facts``."""
+"""Keys of ``CachedImages.metadata``."""
 
 Images = NDArray[np.uint8]
 
@@ -60,7 +60,7 @@ def _classes(names: Iterable[str]) -> set[str]:
 def _refuse_repeats(files: OmniglotFiles, background: set[str], evaluation: set[str]) -> None:
     if repeats := sorted(background & evaluation):
         raise DataError(
-            f"Characters in both '{files.background.path}' and '{files.evaluation.path}': {some(repeats)}. "
+            f"Characters in both '{files.background.path}' and '{files.evaluation.path}': {summarize_names(repeats)}. "
             "One seems to be a copy of the other: download both again."
         )
 
@@ -73,7 +73,7 @@ def _read_all(halves: Iterable[Half], listed: Iterable[list[str]], progress: Pro
         told = with_progress(names, f"Omniglot, {half.path.stem}", len(names), progress)
         damaged += _read_half(half, told, bits)
     if damaged:
-        raise DamagedError(
+        raise DamagedImagesError(
             damaged,
             "drawing",
             "extract or download Omniglot again (https://github.com/brendenlake/omniglot)",

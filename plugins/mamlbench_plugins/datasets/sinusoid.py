@@ -74,7 +74,7 @@ class WavePool(TaskSplit):
             keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
         )
 
-    def labeled(self, key: np.uint64, count: int) -> Examples:
+    def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         """Points of ``count`` waves, one of each: x and y float32 ``[count, 1]``."""
         draws = hash64(key, np.arange(count))  # [count]
         x = _between(self.waves.x, uniform(hash64(draws, 1), 0))
@@ -113,7 +113,7 @@ class Sinusoid(Dataset):
     kind: ClassVar[Literal["classification", "regression"]] = "regression"
 
     @classmethod
-    def look(cls, options: Any, places: DataPaths) -> LocalCopy:
+    def find_local_copy(cls, options: Any, paths: DataPaths) -> LocalCopy:
         return LocalCopy("computed", amount="any number of waves", prepared=True)
 
     def load(self) -> Mapping[str, TaskSplit]:

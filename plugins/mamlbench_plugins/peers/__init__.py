@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import KnownElsewhere, Register
+from mamlbench.plugin.hookspecs import Register, RegisterOptionalPackage
 
 PEERS = "mamlbench_plugins.peers"
 LEARN2LEARN = "l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile", "l2l-tasks"
@@ -22,6 +22,6 @@ def mamlbench_register_peers(register: Register) -> None:
 
 
 @hookimpl
-def mamlbench_known_elsewhere(known: KnownElsewhere) -> None:
+def mamlbench_optional_packages(known: RegisterOptionalPackage) -> None:
     """learn2learn as algorithms and as a sampler."""
     known(*LEARN2LEARN, install=INSTALL_LEARN2LEARN)

@@ -10,7 +10,7 @@ from mamlbench.engine import CompiledEngine, LoopEngine, VmapEngine
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Folders, RunRequest
-from mamlbench.runner.build import build_experiment, load_source
+from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import plan
 
 SHAPE = (1, 16, 16)
@@ -97,8 +97,8 @@ def assembled(larger_toy, tmp_path):
         options = {"backbone.width": 4, "backbone.drop_block": rate}
         asked = RunRequest(algorithms=("fomaml",), dataset="toy", backbone="resnet12", options=options, **small)
         (spec,) = plan(asked, plugins)
-        source = load_source(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
-        return build_experiment(spec, plugins, source, tmp_path)
+        dataset = load_dataset(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
+        return build_experiment(spec, plugins, dataset, tmp_path)
 
     return assembled
 

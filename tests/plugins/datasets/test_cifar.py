@@ -47,12 +47,12 @@ def write_tar(folder: Path) -> Path:
     return folder
 
 
-def places(folder: Path) -> DataPaths:
+def paths(folder: Path) -> DataPaths:
     return DataPaths((("--data-dir", folder),), folder.parent / "cache", False)
 
 
 def load(kind: type[CIFARFS], folder: Path) -> CIFARFS:
-    return kind(kind.Options(), places(folder))
+    return kind(kind.Options(), paths(folder))
 
 
 def pool(source: CIFARFS, split: str) -> ImageSplit:
@@ -94,20 +94,20 @@ def test_images_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[
         rows = found.rows[found.offsets[1] : found.offsets[2]]
         assert (found.images[rows].numpy() == np.concatenate(expected).reshape(-1, 3, 32, 32)).all()
     assert (source.subset is not None and "of 38,400" in source.subset) or kind is FC100
-    packed = load(kind, write_tar(tmp_path / "packed"))
-    assert packed.content_hash == source.content_hash
-    assert (source.origin, packed.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
+    cached = load(kind, write_tar(tmp_path / "cached"))
+    assert cached.content_hash == source.content_hash
+    assert (source.origin, cached.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
 
 
 def test_both_splits_share_one_preparation(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "data" / "cifar100" / "cifar-100-python", as_bytes=True).parent.parent
-    found = CIFARFS.look(CIFARFS.Options(), places(folder))
+    found = CIFARFS.find_local_copy(CIFARFS.Options(), paths(folder))
     assert found is not None and not found.prepared
     load(CIFARFS, folder)
     load(FC100, folder)
     (kept,) = (tmp_path / "cache").iterdir()
     assert kept.name.startswith("cifar100-")
-    found = FC100.look(FC100.Options(), places(folder))
+    found = FC100.find_local_copy(FC100.Options(), paths(folder))
     assert found is not None and found.prepared and found.amount == "400 images of 100 classes"
     assert found.subset == "images: train 240 of 36,000, val 80 of 12,000, test 80 of 12,000"
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mamlbench.api import SPLITS, DataPaths, ImageSplit, hash64, seed_key
-from mamlbench.errors import ConfigError, DamagedError, DataError, MissingDataError
+from mamlbench.errors import ConfigError, DamagedImagesError, DataError, MissingDataError
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.plan import validated_options
 from mamlbench_plugins.datasets.folder import Folder
@@ -53,10 +53,10 @@ def write_table(folder: Path, name: str = "split.csv") -> Path:
 
 
 def load(folder: Path, **options: object) -> Folder:
-    return Folder(Folder.Options.model_validate({"side": 16, **options}), places(folder))
+    return Folder(Folder.Options.model_validate({"image_size": 16, **options}), paths(folder))
 
 
-def places(folder: Path) -> DataPaths:
+def paths(folder: Path) -> DataPaths:
     return DataPaths((("--data-dir", folder),), folder.parent / "cache", False)
 
 
@@ -217,7 +217,7 @@ def test_damaged_images_are_all_named(tmp_path: Path) -> None:
     damaged = [folder / "train" / "cat" / "1.png", folder / "test" / "oak" / "2.png"]
     for path in damaged:
         path.write_bytes(path.read_bytes()[:60])
-    with pytest.raises(DamagedError) as error:
+    with pytest.raises(DamagedImagesError) as error:
         load(folder)
     assert len(error.value.damaged) == 2
     assert all(any(str(path) in each for each in error.value.damaged) for path in damaged)
@@ -226,9 +226,9 @@ def test_damaged_images_are_all_named(tmp_path: Path) -> None:
 def test_options_of_the_command_line_are_checked() -> None:
     plugin = load_plugins().registry.load("dataset", "folder")
     with pytest.raises(ConfigError) as error:
-        validated_options("dataset", plugin, "folder", {"side": "4", "fit": "squeeze", "size": "3"})
+        validated_options("dataset", plugin, "folder", {"image_size": "4", "fit": "squeeze", "size": "3"})
     assert "dataset.image_size" in str(error.value) and "'stretch' or 'crop'" in str(error.value)
-    assert "Did you mean 'side'?" in str(error.value)
+    assert "Did you mean 'image_size'?" in str(error.value)
 
 
 # ------------------------------------------------------------------------------------------------------------ look
@@ -236,13 +236,13 @@ def test_options_of_the_command_line_are_checked() -> None:
 
 def test_looking_decodes_nothing(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
-    options = Folder.Options.model_validate({"side": 16})
-    found = Folder.look(options, places(folder))
+    options = Folder.Options.model_validate({"image_size": 16})
+    found = Folder.find_local_copy(options, paths(folder))
     assert found is not None and (found.amount, found.prepared) == ("21 images of 7 classes", False)
     assert not (tmp_path / "cache").exists()
     load(folder)
-    found = Folder.look(options, places(folder))
+    found = Folder.find_local_copy(options, paths(folder))
     assert found is not None and found.prepared
-    assert Folder.look(options, places(write_classes(tmp_path / "other"))) is None, "a data folder is no tree"
-    named = Folder.look(Folder.Options.model_validate({"path": "other"}), places(tmp_path))
+    assert Folder.find_local_copy(options, paths(write_classes(tmp_path / "other"))) is None, "a data folder is no tree"
+    named = Folder.find_local_copy(Folder.Options.model_validate({"path": "other"}), paths(tmp_path))
     assert named is not None and named.form == "class folders"

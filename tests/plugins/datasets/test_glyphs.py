@@ -127,7 +127,8 @@ def test_a_class_keeps_its_drawings_when_others_go(alphabet: Alphabet) -> None:
     whole = draw_glyphs(Glyphs.Options(drawings=2), alphabet)
     expected = whole.select([whole.class_names.index(name) for name in names])
     assert torch.equal(
-        draw_glyphs(Glyphs.Options(drawings=2), part).images, expected.images[ImageSplit.of(expected).rows]
+        draw_glyphs(Glyphs.Options(drawings=2), part).images,
+        expected.images[ImageSplit.from_cached_images(expected).rows],
     )
 
 

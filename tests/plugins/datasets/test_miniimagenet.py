@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from mamlbench.api import SPLITS, DataPaths, ImageSplit, hash64, seed_key
-from mamlbench.errors import DamagedError, DataError
+from mamlbench.errors import DamagedImagesError, DataError
 from mamlbench_plugins.datasets.miniimagenet import MiniImageNet
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 
@@ -247,7 +247,9 @@ def test_only_training_images_are_augmented(toy: Path, cache: Path) -> None:
     source = load(toy, cache, crop=0.5, flip=True, jitter=0.2)
     assert [pool(source, split).augmentation is not None for split in SPLITS] == [True, False, False]
     plain, key = load(toy, cache), seed_key("augmented")
-    assert not torch.equal(source.splits["train"].labeled(key, 8).x, plain.splits["train"].labeled(key, 8).x)
+    assert not torch.equal(
+        source.splits["train"].labeled_examples(key, 8).x, plain.splits["train"].labeled_examples(key, 8).x
+    )
     keys = np.array([key], np.uint64)
     episode, expected = (each.splits["train"].episodes(keys, 3, 1, 1) for each in (source, plain))
     assert torch.equal(episode.query.x, expected.query.x)
@@ -261,7 +263,7 @@ def test_all_damaged_images_are_named_in_every_form(tmp_path: Path, cache: Path,
     for number, path in enumerate(files):
         whole = path.read_bytes()
         path.write_bytes([b"", whole[: len(whole) // 2], b"no image"][number % 3])
-    with pytest.raises(DamagedError, match=r"^12 damaged images: .* and 2 more\. .*data verify") as error:
+    with pytest.raises(DamagedImagesError, match=r"^12 damaged images: .* and 2 more\. .*data verify") as error:
         load(toy, cache)
     assert len(error.value.damaged) == 12
     assert all(any(str(path) in each for each in error.value.damaged) for path in files)
@@ -269,7 +271,7 @@ def test_all_damaged_images_are_named_in_every_form(tmp_path: Path, cache: Path,
     with tarfile.open(tmp_path / "all.tar", "w") as archive:
         archive.add(toy, "mini")
     shutil.rmtree(toy)
-    with pytest.raises(DamagedError, match=r"^12 damaged images: '.*all\.tar/mini/"):
+    with pytest.raises(DamagedImagesError, match=r"^12 damaged images: '.*all\.tar/mini/"):
         load(tmp_path, cache)
 
 
@@ -332,8 +334,8 @@ from pathlib import Path
 from mamlbench.api import DataPaths
 start = time.perf_counter()
 from mamlbench_plugins.datasets.miniimagenet import MiniImageNet
-places = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
-assert MiniImageNet(MiniImageNet.Options(), places).content_hash == {real.content_hash!r}
+paths = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
+assert MiniImageNet(MiniImageNet.Options(), paths).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)

@@ -84,7 +84,7 @@ def toy(tmp_path: Path) -> Path:
     return write_folders(tmp_path / "toy")
 
 
-# ---------------------------------------------------------------------------------------------- forms and places
+# ---------------------------------------------------------------------------------------------- forms and paths
 
 
 def test_archives_and_folders_are_the_same_set(tmp_path: Path, toy: Path) -> None:
@@ -128,8 +128,8 @@ def test_the_folder_or_its_parent_may_be_named(tmp_path: Path, cache: Path, layo
 
 def test_the_first_place_that_has_it_counts(tmp_path: Path, toy: Path, cache: Path) -> None:
     (tmp_path / "empty").mkdir()
-    places = DataPaths((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
-    assert Omniglot(Omniglot.Options(), places).origin == "folders"
+    paths = DataPaths((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
+    assert Omniglot(Omniglot.Options(), paths).origin == "folders"
 
 
 def test_one_half_may_be_an_archive(tmp_path: Path, toy: Path, cache: Path) -> None:
@@ -468,8 +468,8 @@ from pathlib import Path
 from mamlbench.api import DataPaths
 start = time.perf_counter()
 from mamlbench_plugins.datasets.omniglot import Omniglot
-places = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
-assert Omniglot(Omniglot.Options(), places).content_hash == {real.content_hash!r}
+paths = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)!r}), False)
+assert Omniglot(Omniglot.Options(), paths).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)

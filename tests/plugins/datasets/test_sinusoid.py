@@ -63,13 +63,13 @@ def test_more_queries_keep_the_support_and_the_first_queries(pool: WavePool) -> 
 
 def test_labeled_points_are_of_many_waves(pool: WavePool) -> None:
     key = np.uint64(7)
-    x, y = pool.labeled(key, 4000)
+    x, y = pool.labeled_examples(key, 4000)
     assert x.shape == y.shape == (4000, 1) and x.dtype == y.dtype == torch.float32
     assert y.abs().max() <= 5
     # Over the family the mean is 2.55 * mean(sin(x - phase)) = 2.55 * -2/pi * cos(x).
     at_zero = y[x.abs() < 0.25].mean().item()
     assert at_zero == pytest.approx(-2.55 * 2 / math.pi, abs=0.5)
-    assert torch.equal(pool.labeled(key, 10).y, y[:10])
+    assert torch.equal(pool.labeled_examples(key, 10).y, y[:10])
 
 
 def test_a_wave_has_no_classes(pool: WavePool) -> None:

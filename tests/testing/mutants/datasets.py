@@ -23,9 +23,9 @@ class Patterns(Dataset):
     sizes: ClassVar = {"train": 8, "val": 6, "test": 6}
 
     def load(self):
-        return {split: self.pool(split) for split in self.sizes}
+        return {split: self.make_split(split) for split in self.sizes}
 
-    def pool(self, split):
+    def make_split(self, split):
         return ImageSplit(self.images(split), self.offsets(split), self.names(split))
 
     def names(self, split):
@@ -40,7 +40,7 @@ class Patterns(Dataset):
 
 
 class Odd(ImageSplit):
-    """A pool whose episodes are changed by ``change(batch, keys)``."""
+    """A split whose episodes are changed by ``change(batch, keys)``."""
 
     change = None
 
@@ -50,15 +50,15 @@ class Odd(ImageSplit):
 
 
 def odd(function):
-    """A pool class with that change."""
-    return type("OddPool", (Odd,), {"change": staticmethod(function)})
+    """A split class with that change."""
+    return type("OddSplit", (Odd,), {"change": staticmethod(function)})
 
 
 class OddPatterns(Patterns):
-    pool_class = Odd
+    split_class = Odd
 
-    def pool(self, split):
-        return self.pool_class(self.images(split), self.offsets(split), self.names(split))
+    def make_split(self, split):
+        return self.split_class(self.images(split), self.offsets(split), self.names(split))
 
 
 @caught_by("license and source are named", "dataset")
@@ -92,7 +92,7 @@ class SplitsAtRandom(Patterns):
 @caught_by("hash is of the content alone", "dataset")
 class TrustsListings(Patterns):
     def names(self, split):
-        folder = self.places.cache.parent / "listed"
+        folder = self.paths.cache.parent / "listed"
         folder.mkdir(parents=True, exist_ok=True)
         for name in super().names(split):
             (folder / name).touch()
@@ -101,23 +101,23 @@ class TrustsListings(Patterns):
 
 @caught_by("episodes are well formed", "dataset")
 class RawPixels(Patterns):
-    def pool(self, split):
+    def make_split(self, split):
         return ImageSplit(self.images(split), self.offsets(split), self.names(split), scale=1.0)
 
 
 @caught_by("episodes are well formed", "dataset")
-class LabelsOfThePool(OddPatterns):
-    pool_class = odd(lambda batch, keys, queries: batch._replace(query=Examples(batch.query.x, batch.query.y + 1)))
+class LabelsOfTheSplit(OddPatterns):
+    split_class = odd(lambda batch, keys, queries: batch._replace(query=Examples(batch.query.x, batch.query.y + 1)))
 
 
 @caught_by("queries are other examples than the support", "dataset")
 class TestsOnTheSupport(OddPatterns):
-    pool_class = odd(lambda batch, keys, queries: batch._replace(query=batch.support) if queries == 1 else batch)
+    split_class = odd(lambda batch, keys, queries: batch._replace(query=batch.support) if queries == 1 else batch)
 
 
 @caught_by("episodes hang on their keys alone", "dataset")
 class CentresTheEpisodes(OddPatterns):
-    pool_class = odd(
+    split_class = odd(
         lambda batch, keys, queries: batch._replace(
             support=Examples(batch.support.x - batch.support.x.mean(), batch.support.y)
         )
@@ -126,7 +126,7 @@ class CentresTheEpisodes(OddPatterns):
 
 @caught_by("more queries keep the support", "dataset")
 class QueriesFirst(OddPatterns):
-    pool_class = odd(lambda batch, keys, queries: batch._replace(support=_flipped(batch.support, queries)))
+    split_class = odd(lambda batch, keys, queries: batch._replace(support=_flipped(batch.support, queries)))
 
 
 def _flipped(support, queries):
@@ -134,14 +134,14 @@ def _flipped(support, queries):
 
 
 class _Forgetful(ImageSplit):
-    def labeled(self, key, count):
-        examples = super().labeled(key, count)
+    def labeled_examples(self, key, count):
+        examples = super().labeled_examples(key, count)
         return Examples(examples.x, torch.randint(0, self.size, (count,)))
 
 
 @caught_by("labeled examples are well formed", "dataset")
 class RandomLabels(OddPatterns):
-    pool_class = _Forgetful
+    split_class = _Forgetful
 
 
 class _Generous(ImageSplit):
@@ -151,4 +151,4 @@ class _Generous(ImageSplit):
 
 @caught_by("too much is refused in a sentence", "dataset")
 class GrantsTooMuch(OddPatterns):
-    pool_class = _Generous
+    split_class = _Generous

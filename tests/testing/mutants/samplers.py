@@ -47,8 +47,8 @@ class DeniesItAndTestsOtherwise(QueriesInTheKey):
 
 @caught_by("evaluation episodes are shared", "sampler")
 class TestsByTrainingSeed(TaskSampler):
-    def __init__(self, pools, ways, *, episode_seed, training_seed, options):
-        super().__init__(pools, ways, episode_seed=training_seed, training_seed=training_seed, options=options)
+    def __init__(self, splits, ways, *, episode_seed, training_seed, options):
+        super().__init__(splits, ways, episode_seed=training_seed, training_seed=training_seed, options=options)
 
 
 @caught_by("evaluation episodes are shared", "sampler")
@@ -68,11 +68,11 @@ class AlwaysTheSameTraining(TaskSampler):
 @caught_by("no test class is seen in training", "sampler")
 class TrainsOnTest(TaskSampler):
     def episodes(self, split, first, count, *, shots, queries):
-        pool = self.pools["test" if split == "train" else split]
-        return pool.episodes(self.keys(split, first, count), self.ways, shots, queries)
+        task_split = self.splits["test" if split == "train" else split]
+        return task_split.episodes(self.keys(split, first, count), self.ways, shots, queries)
 
 
 @caught_by("labeled minibatches hang on their number alone", "sampler")
 class RandomMinibatches(TaskSampler):
-    def labeled(self, split, index, count):
-        return super().labeled(split, index + random.randint(0, 1000), count)
+    def labeled_examples(self, split, index, count):
+        return super().labeled_examples(split, index + random.randint(0, 1000), count)

@@ -43,7 +43,7 @@ def test_what_nobody_knows_gets_the_nearest_name(capsys):
 def test_a_plugin_file_can_say_it_and_what_is_registered_goes_first(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
-        "import mamlbench\n@mamlbench.hookimpl\ndef mamlbench_known_elsewhere(known):\n"
+        "import mamlbench\n@mamlbench.hookimpl\ndef mamlbench_optional_packages(known):\n"
         "    known('their-maml', 'maml', install='Ask them.')\n"
     )
     assert main(["info", "their-maml", "--plugin", str(file)]) == ExitCode.USAGE
