@@ -194,7 +194,7 @@ def _listed(each: Listed) -> tuple[str, ...]:
 
 
 def _where(finding: LocalCopy) -> str:
-    return f"{finding.form}, in '{finding.where}'" if finding.where else finding.form
+    return f"{finding.form}, in '{finding.location}'" if finding.location else finding.form
 
 
 def _complete(finding: LocalCopy) -> str:
