@@ -67,7 +67,7 @@ def test_list_says_what_is_found_how_much_of_it_and_under_which_license(project,
     found = {each["name"]: each for each in listed}
     assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared for it"
     mini = found["miniimagenet"]["finding"]
-    assert mini["form"] == "class folders" and mini["where"] == str(folders(project))
+    assert mini["form"] == "class folders" and mini["location"] == str(folders(project))
     assert mini["amount"] == "27 images of 9 classes" and not mini["prepared"]
     assert "train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in mini["subset"]
     assert found["omniglot"]["finding"] is None
@@ -191,7 +191,7 @@ def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
     shutil.copytree(folders(project), project / "data" / "flowers")
     assert info_json(capsys, "folder")[1]["state"] == "not found"
     _, there = info_json(capsys, "folder", "-o", "path=flowers")
-    assert there["finding"]["where"] == str(project / "data" / "flowers")
+    assert there["finding"]["location"] == str(project / "data" / "flowers")
     assert main(["info", "maml", "-o", "path=flowers"]) == ExitCode.USAGE
     assert "-o is for data sets, and 'maml' is none" in capsys.readouterr().err
 

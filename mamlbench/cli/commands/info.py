@@ -176,7 +176,9 @@ def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> 
     if found["state"] in {"not found", "broken"}:
         lines.append(("looked in", ", ".join(found["looked"]) or "no folder, for none was named"))
     if finding:
-        lines.append(("form", f"{finding['form']}, in '{finding['location']}'" if finding["location"] else finding["form"]))
+        lines.append(
+            ("form", f"{finding['form']}, in '{finding['location']}'" if finding["location"] else finding["form"])
+        )
         lines.append(("how much", finding["amount"] or "not known"))
         if finding["location"]:
             lines.append(
