@@ -20,6 +20,23 @@ def run(folder, *command):
     return done.stdout
 
 
+def test_it_can_be_read_to_its_end():
+    """Under 1,000 words, and a picture and the first command before the first half of them."""
+    assert len(README.split()) < 1000
+    beginning = " ".join(README.split()[:300])
+    assert "![" in beginning
+    assert "mamlbench run --algo maml" in beginning
+
+
+def test_every_folder_it_names_is_there():
+    folders = re.findall(r"`((?:mamlbench|plugins|docs)/[\w/]*)`", README)
+    assert len(folders) > 10
+    assert not [folder for folder in folders if not (Path(__file__).parents[1] / folder).is_dir()]
+    ships = README.partition("| `plugins/mamlbench_plugins/` | what ships: ")[2].partition(" |")[0]
+    plugins = (Path(__file__).parents[1] / "plugins" / "mamlbench_plugins").glob("*/__init__.py")
+    assert {path.parent.name for path in plugins} == set(re.findall(r"`(\w+)`", ships))
+
+
 def test_the_python_example_runs(tmp_path):
     (code,) = [block for block in blocks("python") if "mamlbench.run(" in block]
     out = run(tmp_path, sys.executable, "-P", "-c", code)
