@@ -1,4 +1,4 @@
-"""How fast, and in how much memory: engines and peers on one machine, in one run, in turn."""
+"""Time and memory of engines, peers and growing networks, measured by turns on one machine."""
 
 from mamlbench.bench.bench_settings import SETTINGS, Setting
 from mamlbench.bench.measure import Bench, Row, about_peers

@@ -1,4 +1,8 @@
-"""How per-task functions run over a batch of tasks. Every strategy gives the same numbers at a different cost."""
+"""How per-task functions run over a batch of tasks: loop, vmap, compiled; each gives the same numbers.
+
+``meta_gradients.py`` differentiates through the inner steps, ``equivalence.py`` checks an engine against the loop,
+``autotune.py`` chooses one for a run.
+"""
 
 from mamlbench.engine.autotune import EXAMPLE_BYTES_AT_ONCE, Choice, Workload, choose_engine
 from mamlbench.engine.autotune_cache import AutotuneCache

@@ -1,4 +1,8 @@
-"""From records to tables and verdicts. Nothing here trains, and nothing imports torch."""
+"""From records to tables, figures, a page and verdicts. Nothing here trains, and nothing imports torch.
+
+``statistics``: intervals and significance tests. ``table``: columns and notes. ``render``: output formats, LaTeX among
+them. ``figures`` and ``page``: images and HTML. ``gate``: the verdicts of ``mamlbench compare``.
+"""
 
 from __future__ import annotations
 

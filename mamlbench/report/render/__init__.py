@@ -1,4 +1,4 @@
-"""One file per format: from Table to text."""
+"""Output formats, one file each: from a table to terminal text, Markdown, LaTeX, CSV, JSON or SVG."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Intervals, tests and corrections."""
+"""Statistics of scores: intervals, significance tests, corrections for multiple comparisons."""

@@ -1,4 +1,4 @@
-"""Built-in algorithms."""
+"""Built-in methods, one file each (MAML in ``maml.py``), with their quick and published settings in ``presets.py``."""
 
 from mamlbench import hookimpl
 from mamlbench.plugin.hookspecs import Register

@@ -1,4 +1,4 @@
-"""Built-in backbones."""
+"""Built-in networks."""
 
 from mamlbench import hookimpl
 from mamlbench.plugin.hookspecs import Register

@@ -1,4 +1,4 @@
-"""Built-in launchers."""
+"""Built-in launchers: where runs are computed. A cluster is a launcher of its own."""
 
 from mamlbench import hookimpl
 from mamlbench.plugin.hookspecs import Register

@@ -1,4 +1,4 @@
-"""Built-in task samplers."""
+"""Built-in task samplers: which tasks are met in training."""
 
 from mamlbench import hookimpl
 from mamlbench.plugin.hookspecs import Register
