@@ -4,10 +4,10 @@
 >>> record = mamlbench.run("maml", "omniglot")          # doctest: +SKIP
 >>> mamlbench.load_records("results")                   # doctest: +SKIP
 
-Methods, data sets, networks, samplers, launchers and trackers are plugins: those that ship are in ``mamlbench_plugins``.
-Here is what runs and compares them: ``api`` (contracts), ``nn``, ``data`` and ``engine`` (what methods are computed with),
-``runner`` (a run), ``run_spec`` and ``record`` (what it is, what it leaves), ``report`` (tables to verdicts), ``plugin``
-(hooks), ``testing`` (contract checks), ``suite``, ``bench``, ``scaffold``, ``cli``.
+Methods, data sets, networks, samplers, launchers and trackers are plugins; ``mamlbench_plugins`` has those that ship.
+Here is what runs and compares them: ``api`` (contracts), ``nn``, ``data`` and ``engine`` (what methods compute with),
+``runner`` (a run), ``run_spec`` and ``record`` (what it is, what it leaves), ``report`` (tables to verdicts),
+``plugin`` (hooks), ``testing`` (contract checks), ``suite``, ``bench``, ``scaffold``, ``cli``.
 """
 
 from typing import TYPE_CHECKING, Any
