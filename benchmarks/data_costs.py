@@ -114,7 +114,7 @@ def learn2learn_batch(data: Path, folder: Path) -> Callable[[int], object] | Non
         archive = next(path for place in (data, data / "omniglot") if (path := place / f"{half}.zip").is_file())
         with zipfile.ZipFile(archive) as opened:
             opened.extractall(folder / Published.folder)
-    # The archives may have been packed anew: what is in them counts, not their own checksum.
+    # The archives may have been packed again: their content counts, not their own checksum.
     Published._check_integrity = lambda self: True  # type: ignore[method-assign]
     print("learn2learn lists its task set (it decodes every drawing once) ...", file=sys.stderr)
     tasks = l2l.vision.benchmarks.get_tasksets(
