@@ -36,10 +36,9 @@ class CompiledEngine(VmapEngine):
             raise RuntimeError("noise in training cannot be compiled: its key would become a constant")
         compiled = self._compiled.get(method)
         if compiled is None:
-            eager = super().chunk_gradient
 
             def gradient(meta: Parameters, batch: EpisodeBatch, steps: int) -> Any:
-                return eager(method, meta, batch, steps)
+                return self.traceable_gradient(method, meta, batch, steps)
 
             compiled = self._compiled[method] = torch.compile(gradient, fullgraph=True, dynamic=False)
         return compiled(meta, batch, steps)

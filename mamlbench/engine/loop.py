@@ -11,6 +11,7 @@ from torch.utils import _pytree as pytree
 
 from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
+from mamlbench.nn.torch_grad import route_torch_grad
 
 
 class LoopEngine(Engine):
@@ -25,7 +26,7 @@ class LoopEngine(Engine):
         self.name = "loop" if differentiation == "stored" else f"loop+{differentiation}"
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
-        with torch.no_grad():
+        with torch.no_grad(), route_torch_grad():
             results = [function(*_task(tasks, index)) for index in range(_count(tasks))]
             return pytree.tree_map(lambda *each: torch.stack(each), *results)
 
@@ -34,7 +35,7 @@ class LoopEngine(Engine):
     ) -> tuple[Parameters, Tensor]:
         gradient = meta_gradient(method, self.differentiation)
         total: Any = None
-        with torch.no_grad():
+        with torch.no_grad(), route_torch_grad():
             for index in range(batch.tasks):
                 support, query = _task((batch.support, batch.query), index)
                 part = gradient(method, meta, support, query, steps)

@@ -13,6 +13,7 @@ from torch.utils import _pytree as pytree
 
 from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, vmap_context
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
+from mamlbench.nn.torch_grad import route_torch_grad
 
 
 class VmapEngine(Engine):
@@ -29,7 +30,7 @@ class VmapEngine(Engine):
         self.name = (f"vmap[{chunk}]" if chunk else "vmap") + ("" if differentiation == "stored" else "+remat")
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
-        with torch.no_grad(), self._together(tasks, twice=False):
+        with torch.no_grad(), route_torch_grad(), self._together(tasks, twice=False):
             parts = [vmap(function, randomness="error")(*part) for part in self._chunks(tasks)]
             return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *each: torch.cat(each), *parts)
 
@@ -49,6 +50,14 @@ class VmapEngine(Engine):
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         """Gradient and loss, summed over tasks that are computed together."""
+        # here and not in ``meta_gradient``: torch.compile must not meet a function of torch's that was replaced
+        with route_torch_grad():
+            return self.traceable_gradient(method, meta, batch, steps)
+
+    def traceable_gradient(
+        self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
+    ) -> tuple[Parameters, Tensor]:
+        """The same by functions that torch.compile can trace."""
         gradient = meta_gradient(method, self.differentiation)
         return gradient(method, meta, batch.support, batch.query, steps, each=vmap)
 

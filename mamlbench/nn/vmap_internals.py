@@ -1,14 +1,16 @@
 """Inside ``torch.func.vmap``: the tensors of all tasks behind those of one, and gradients by reverse mode over them.
 
-A task's loss depends on its own tensors alone, so that the derivative of the sum over tasks holds each one's gradient.
-Inside vmap ``torch.func.grad`` does the same by a transform of its own, under which every function whose derivative is
-written by hand gets a class made for that call alone: half a millisecond and more, in steps of a few hundred.
+functorch keeps a stack of active transforms. Inside vmap a tensor of one task wraps a tensor of all tasks, with the
+tasks in some dimension; taking the transform off the stack for a moment and unwrapping its tensors gives ordinary
+tensors, which ordinary functions and ordinary autograd can work on. All of that is internal to torch: ``_NEEDED`` names
+what is used, and where a release of torch lacks any of it, ``inside_one_vmap`` is False and callers use ``torch.func``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -29,32 +31,50 @@ _NEEDED = (
 _KNOWN = all(hasattr(_functorch, name) for name in _NEEDED)
 """Whether this release of torch can be asked for what ``vmap`` holds."""
 
+_differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
+
 
 def inside_one_vmap() -> bool:
-    """Whether one ``torch.func.vmap`` is under way here, and no other transform."""
+    """Whether one ``torch.func.vmap`` is active here, and no other transform."""
     if not _KNOWN or torch.compiler.is_compiling():
         return False
     transforms = _functorch.get_interpreter_stack() or ()
     return len(transforms) == 1 and transforms[0].key() == _functorch.TransformType.Vmap
 
 
+def vmap_size() -> int:
+    """Number of tasks that the one active ``torch.func.vmap`` vectorizes; 1 unless ``inside_one_vmap``."""
+    return _batch_size() if inside_one_vmap() else 1
+
+
+def differentiating_tasks() -> bool:
+    """Whether ``grad_and_value_of_tasks`` is computing a loss here, so that a gradient would be one inside another."""
+    return _differentiating.get()
+
+
 def grad_and_value_of_tasks(loss: Callable[[Any], Tensor], at: Any) -> tuple[Any, Tensor]:
     """Each task's gradient and loss, inside one vmap.
+
+    A task's loss depends on its own tensors alone, so that the derivative of the sum over tasks holds each one's
+    gradient.
 
     Args:
         loss: one task's, a scalar ``[]``.
         at: a pytree of one task's tensors.
 
     Returns:
-        A pytree like ``at``, and the loss. They can be differentiated again where gradients are switched on.
+        A pytree like ``at``, and the loss. They can be differentiated again where gradients are enabled.
     """
     again = torch.is_grad_enabled()
     leaves, structure = pytree.tree_flatten(at)
     with torch.enable_grad():
-        tasks = [_alias(unwrap_batch_expanded(leaf)) for leaf in leaves]
-        losses = unwrap_batch_expanded(
-            loss(pytree.tree_unflatten([wrap_batch(each) for each in tasks], structure))
-        )  # [T]
+        tasks = [_alias(unwrap_batch_expanded(leaf)) for leaf in leaves]  # each [T, ...]
+        token = _differentiating.set(True)
+        try:
+            value = loss(pytree.tree_unflatten([wrap_batch(leaf) for leaf in tasks], structure))
+        finally:
+            _differentiating.reset(token)
+        losses = unwrap_batch_expanded(value)  # [T]
         with outside_vmap():
             if losses.requires_grad:
                 along = torch.ones_like(losses)
@@ -62,11 +82,11 @@ def grad_and_value_of_tasks(loss: Callable[[Any], Tensor], at: Any) -> tuple[Any
             else:
                 gradients = tuple(map(torch.zeros_like, tasks))
             losses = losses if again else losses.detach()
-    return pytree.tree_unflatten([wrap_batch(each) for each in gradients], structure), wrap_batch(losses)
+    return pytree.tree_unflatten([wrap_batch(gradient) for gradient in gradients], structure), wrap_batch(losses)
 
 
 def unwrap_batch(tensor: Tensor, *, into: int = 0) -> Tensor:
-    """What vmap holds of a tensor: with the tasks in dimension ``into``, or without where all of them share it."""
+    """What vmap holds of a tensor: with the tasks in dimension ``into``, or without if all tasks share it."""
     dim = _functorch.maybe_get_bdim(tensor)
     if dim < 0:
         return tensor
@@ -79,7 +99,7 @@ def unwrap_batch_expanded(tensor: Tensor, *, into: int = 0) -> Tensor:
     values = unwrap_batch(tensor, into=into)
     if values is not tensor:
         return values
-    tasks = _functorch.CVmapInterpreterPtr(_functorch.get_interpreter_stack()[0]).batchSize()
+    tasks = _batch_size()
     with outside_vmap():
         return values.unsqueeze(into).expand(*values.shape[:into], tasks, *values.shape[into:])
 
@@ -92,12 +112,20 @@ def wrap_batch(tensor: Tensor, *, dim: int = 0) -> Tensor:
 
 @contextmanager
 def outside_vmap() -> Iterator[None]:
-    """As if vmap were not under way: tensors are those of all tasks."""
+    """As if vmap were not active: tensors are those of all tasks.
+
+    While the transform is off the stack, no tensor that it wraps may be used: torch would find its level gone. The
+    ``finally`` matters as much: a stack that stays short would break every later transform in this thread.
+    """
     transform = _functorch.pop_dynamic_layer_stack()
     try:
         yield
     finally:
         _functorch.push_dynamic_layer_stack(transform)
+
+
+def _batch_size() -> int:
+    return int(_functorch.CVmapInterpreterPtr(_functorch.get_interpreter_stack()[0]).batchSize())
 
 
 def _alias(tensor: Tensor) -> Tensor:

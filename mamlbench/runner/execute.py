@@ -16,6 +16,7 @@ import torch
 from mamlbench.api import Emit, Job
 from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
+from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import Environment, ResultStore, RunRecord, Status
 from mamlbench.run_spec import Folders, RunSpec
@@ -176,6 +177,7 @@ def _engine_facts(experiment: Experiment) -> dict[str, Any]:
         "name": choice.engine.name,
         "reason": choice.reason,
         "trials": [trial.facts() for trial in choice.trials],
+        "torch_grad": torch_grad_route(),
     }
 
 
