@@ -6,10 +6,10 @@ Each setting has 3 to 10 training seeds on either side, 100 to 1,000 shared epis
 to ten times that of the episodes' mean, up to 16 times more variance between the seeds of one side than of the other,
 and episodes whose difficulty is shared; a third of the settings have accuracies over five queries, the others normal
 scores. No constant was chosen on them. Printed, in percent of the trials: differences that the marks call significant
-(``safe_p_value``) at 5 % and, times three, at 5/3 % (what Holm's correction of three pairs asks first), and those whose
-95 % interval leaves out the truth. 20,000 trials of a test that is wrong in 5 % give 4.7 to 5.3 %.
+(``conservative_p_value``) at 5 % and, times three, at 5/3 % (what Holm's correction of three pairs asks first), and
+those whose 95 % interval leaves out the truth. 20,000 trials of a test that is wrong in 5 % give 4.7 to 5.3 %.
 
-With ``--rows N`` the marks themselves are asked (``not_worse_than_the_best``): how often one of N equal rows, each with
+With ``--rows N`` the marks themselves are asked (``may_be_best``): how often one of N equal rows, each with
 its own number of seeds and its own spread, is called worse. That is one trial at a time: take 2,000.
 """
 
@@ -21,7 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from mamlbench.report.statistics.comparison import LEVEL, Array, compare, not_worse_than_the_best
+from mamlbench.report.statistics.comparison import compare
+from mamlbench.report.statistics.multiple_comparisons import may_be_best
+from mamlbench.report.statistics.student import LEVEL, Array
 
 AT_ONCE = 4_000_000
 """Scores that are held at a time."""
@@ -86,8 +88,12 @@ def pairs(setting: Setting, trials: int, generator: Generator) -> tuple[float, f
     found = np.zeros(3)
     for size in chunks(setting, trials):
         comparison = compare(*draw_scores(setting, size, generator))
-        low, high = comparison.interval()
-        wrong = [comparison.safe_p_value < LEVEL, comparison.safe_p_value < LEVEL / 3, (low > 0) | (high < 0)]
+        low, high = comparison.confidence_interval()
+        wrong = [
+            comparison.conservative_p_value < LEVEL,
+            comparison.conservative_p_value < LEVEL / 3,
+            (low > 0) | (high < 0),
+        ]
         found += [each.sum() for each in wrong]
     return found[0] / trials, 3 * found[1] / trials, found[2] / trials
 
@@ -97,7 +103,7 @@ def tables(setting: Setting, trials: int, generator: Generator) -> float:
     wrong = 0
     for size in chunks(setting, trials):
         for rows in zip(*draw_scores(setting, size, generator), strict=True):
-            wrong += not all(not_worse_than_the_best(list(rows), higher_is_better=True))
+            wrong += not all(may_be_best(list(rows), higher_is_better=True))
     return wrong / trials
 
 

@@ -20,8 +20,9 @@ from false_alarms import draw_setting
 from numpy.random import Generator
 from scipy import stats
 
-from mamlbench.report.statistics.cochran_cox import least_significant
-from mamlbench.report.statistics.comparison import LEVEL, Array, Spread, error_over_seeds
+from mamlbench.report.statistics.cochran_cox import least_significant_difference
+from mamlbench.report.statistics.student import LEVEL, Array
+from mamlbench.report.statistics.variance import VarianceComponents, variance_of_difference
 
 NOISE = 0.22
 COUNTS = ((3, 3), (4, 4), (6, 6), (10, 10), (1, 5), (1, 10), (3, 6))
@@ -64,27 +65,29 @@ def shares(
 ) -> tuple[float, float]:
     """Shares of the trials in which the interval covers the true difference, 0, and in which 0 is called different."""
     spreads = [
-        Spread(
+        VarianceComponents(
             mean_square(spread**2 + noise**2 / episodes, count - 1, trials, generator),
             mean_square(noise**2, (count - 1) * (episodes - 1), trials, generator),
             1 / count,
             count - 1,
         )
         if count > 1
-        else Spread(np.zeros(trials), np.zeros(trials), 1.0, 0)
+        else VarianceComponents(np.zeros(trials), np.zeros(trials), 1.0, 0)
         for count, spread in zip(counts, seeds, strict=True)
     ]
     in_episodes = (2 * taste**2 + sum(noise**2 / count for count in counts)) / episodes
     true = in_episodes + sum(spread**2 / count for count, spread in zip(counts, seeds, strict=True))
     between = mean_square(in_episodes, episodes - 1, trials, generator)
-    variance, freedom = error_over_seeds([Spread.pooled(*spreads)] if same_spread else spreads, between, episodes)
+    variance, freedom = variance_of_difference(
+        [VarianceComponents.pooled(*spreads)] if same_spread else spreads, between, episodes
+    )
     difference = np.abs(generator.normal(0, np.sqrt(true), trials))
     covered = float(np.mean(difference < stats.t.ppf(0.975, freedom) * np.sqrt(variance)))
     if same_spread:
         return covered, float("nan")
-    parts = [*(each.seeds * each.share for each in spreads), between]
-    freedoms = [*(each.freedom for each in spreads), episodes - 1]
-    return covered, float(np.mean(difference > least_significant(LEVEL, parts, freedoms)))
+    parts = [*(side.between_seeds * side.weight for side in spreads), between]
+    freedoms = [*(side.degrees_of_freedom for side in spreads), episodes - 1]
+    return covered, float(np.mean(difference > least_significant_difference(LEVEL, parts, freedoms)))
 
 
 def chosen(trials: int, generator: Generator) -> None:

@@ -25,8 +25,8 @@ import numpy as np
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 from mamlbench.record import RunRecord
-from mamlbench.report import Reading, read_records
-from mamlbench.report.gate import Outcome, Threshold, compare_records, parse_thresholds
+from mamlbench.report import LoadedRecords, read_records
+from mamlbench.report.gate import GateResult, Threshold, compare_records, parse_thresholds
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.reruns.git_revision import Code
 from mamlbench.runner.reruns.rerun import Turn, rerun
@@ -115,8 +115,8 @@ def _hashes(folder: Path) -> set[str]:
     return {record.spec_hash for record in _read(folder).records}
 
 
-def _read(folder: Path) -> Reading:
-    return read_records([folder]) if folder.is_dir() else Reading([], [], [])
+def _read(folder: Path) -> LoadedRecords:
+    return read_records([folder]) if folder.is_dir() else LoadedRecords([], [], [])
 
 
 def _judge_tries(output: Path, thresholds: Sequence[Threshold]) -> None:
@@ -126,27 +126,27 @@ def _judge_tries(output: Path, thresholds: Sequence[Threshold]) -> None:
         wall = sum(run.measurement.wall_seconds for run in base.records if run.measurement)
         print(f"\n{folder.name}: BASE has {len(base.records)} runs, {wall:.0f} s without their starts")
         for path in sorted(path for path in folder.iterdir() if path.name != BASE):
-            outcome = compare_records(base, _read(path), thresholds)
-            found[path.name].append(outcome.exit_code)
-            print(f"  {path.name}: {_answer(outcome, planted=path.name != UNCHANGED)}")
+            result = compare_records(base, _read(path), thresholds)
+            found[path.name].append(result.exit_code)
+            print(f"  {path.name}: {_answer(result, planted=path.name != UNCHANGED)}")
     print()
     for name, codes in sorted(found.items()):
         alarms = sum(code == ExitCode.REGRESSION for code in codes)
         print(f"{name}: {'alarms' if name == UNCHANGED else 'caught'} {alarms} of {len(codes)}")
 
 
-def _answer(outcome: Outcome, *, planted: bool) -> str:
-    worse = outcome.exit_code == ExitCode.REGRESSION
+def _answer(result: GateResult, *, planted: bool) -> str:
+    worse = result.exit_code == ExitCode.REGRESSION
     said = ("CAUGHT" if worse else "not caught") if planted else ("ALARM" if worse else "no alarm")
-    words = Counter(verdict.word for verdict in outcome.verdicts if verdict.gated)
+    words = Counter(verdict.kind for verdict in result.verdicts if verdict.gated)
     why = [
-        f"{verdict.cell}: {verdict.metric} {verdict.change:+.3g}"
+        f"{verdict.configuration}: {verdict.metric} {verdict.change:+.3g}"
         + ("" if verdict.p_value is None else f" (p = {verdict.p_value:.2g})")
-        for verdict in outcome.verdicts
-        if verdict.gated and verdict.word == "worse" and verdict.change is not None
+        for verdict in result.verdicts
+        if verdict.gated and verdict.kind == "worse" and verdict.change is not None
     ]
     counted = ", ".join(f"{count} {word}" for word, count in words.items())
-    return "\n    ".join([f"{said}, exit code {outcome.exit_code.value} (watched: {counted})", *why])
+    return "\n    ".join([f"{said}, exit code {result.exit_code.value} (watched: {counted})", *why])
 
 
 Pools = dict[str, dict[str, list[RunRecord]]]
@@ -189,7 +189,9 @@ def _runs_of_a_try(pools: Pools) -> dict[str, int]:
     return {cell: min(counts.values()) for cell, counts in blocks.items()}
 
 
-def _draw(pools: Pools, variant: str, sizes: dict[str, int], generator: np.random.Generator) -> tuple[Reading, Reading]:
+def _draw(
+    pools: Pools, variant: str, sizes: dict[str, int], generator: np.random.Generator
+) -> tuple[LoadedRecords, LoadedRecords]:
     base: list[RunRecord] = []
     head: list[RunRecord] = []
     for cell, runs in pools[variant].items():
@@ -202,7 +204,7 @@ def _draw(pools: Pools, variant: str, sizes: dict[str, int], generator: np.rando
             others = pools[BASE][cell]
             base += [others[place] for place in generator.permutation(len(others))[:size]]
             head += [runs[place] for place in generator.permutation(len(runs))[:size]]
-    return Reading(base, [], []), Reading(head, [], [])
+    return LoadedRecords(base, [], []), LoadedRecords(head, [], [])
 
 
 if __name__ == "__main__":

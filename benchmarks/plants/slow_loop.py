@@ -6,23 +6,23 @@ from typing import Any
 from mamlbench_plugins.algorithms.maml import MAML
 
 LOST = 0.3
-_direction, _apply = MAML.direction, MAML.apply
+_compute_update, _apply = MAML.compute_update, MAML.apply
 
 
-def _timed_direction(self: MAML, batch: Any) -> Any:
+def _timed_compute_update(self: MAML, batch: Any) -> Any:
     began = time.perf_counter()
-    found = _direction(self, batch)
+    update = _compute_update(self, batch)
     self.planted_seconds = time.perf_counter() - began  # type: ignore[attr-defined]
-    return found
+    return update
 
 
-def _slow_apply(self: MAML, direction: Any) -> None:
+def _slow_apply(self: MAML, update: Any) -> None:
     began = time.perf_counter()
-    _apply(self, direction)
+    _apply(self, update)
     now = time.perf_counter()
     end = now + LOST * (now - began + self.planted_seconds)  # type: ignore[attr-defined]
     while time.perf_counter() < end:  # busy: the processor's seconds grow as well
         pass
 
 
-MAML.direction, MAML.apply = _timed_direction, _slow_apply  # type: ignore[method-assign]
+MAML.compute_update, MAML.apply = _timed_compute_update, _slow_apply  # type: ignore[method-assign]

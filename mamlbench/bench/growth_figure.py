@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from mamlbench.bench.backbone_growth import Cell
-from mamlbench.report.figures.export import drawing, empty_figure, saved
+from mamlbench.report.figures.export import empty_figure, figure_bytes, figure_settings
 from mamlbench.report.figures.style import INK, STYLES
 
 FORMATS = ("png", "svg", "pdf")
@@ -35,7 +35,7 @@ def growth_figure(cells: Sequence[Cell], title: str, format_: str) -> bytes:
         format_: 'png', 'svg' or 'pdf'.
     """
     networks = list(dict.fromkeys(cell.network for cell in cells))
-    with drawing():
+    with figure_settings():
         figure = empty_figure(max(4.0, 1.2 + 0.42 * len(networks)) * 2, 3.9)
         figure.suptitle(title, fontsize=9)
         panels = figure.subplots(1, len(PANELS))
@@ -44,7 +44,7 @@ def growth_figure(cells: Sequence[Cell], title: str, format_: str) -> bytes:
             axes.set_ylabel(name)
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-        return saved(figure, format_)
+        return figure_bytes(figure, format_)
 
 
 def _draw(axes: Any, cells: Sequence[Cell], networks: list[str], value: Callable[[Cell], float | None]) -> None:

@@ -13,8 +13,8 @@ from mamlbench.cli.suite_display import duration
 from mamlbench.errors import ConfigError, NothingToDoError
 from mamlbench.plugin import Plugins
 from mamlbench.record import RunRecord
-from mamlbench.report import Reading, read_records
-from mamlbench.report.gate.cells import Cell, pair_cells
+from mamlbench.report import LoadedRecords, read_records
+from mamlbench.report.gate.configurations import Configuration, pair_configurations
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.reruns.git_revision import checked_out
 from mamlbench.runner.reruns.rerun import SIDES, Matched, Turn, rerun, turns
@@ -22,15 +22,15 @@ from mamlbench.runner.suites.completed_runs import START_SECONDS
 
 
 def rerun_sides(
-    base: Reading,
-    head: Reading,
+    base: LoadedRecords,
+    head: LoadedRecords,
     revision: str,
     plugins: Plugins,
     places: Folders,
     *,
     repeats: int,
     folder: Path | None,
-) -> tuple[Reading, Reading]:
+) -> tuple[LoadedRecords, LoadedRecords]:
     """Run the cells that both sides have again; return what is to be judged in place of their records.
 
     Cells that one side lacks keep their records. Where BASE has none at all, HEAD's specs are run with its code.
@@ -45,7 +45,7 @@ def rerun_sides(
         folder: where records are kept, in ``base/`` and ``head/``; None: nowhere.
     """
     given = head.records if not base.records else base.records
-    pairs = [(pair.base, pair.head) for pair in pair_cells(given, head.records)]
+    pairs = [(pair.base, pair.head) for pair in pair_configurations(given, head.records)]
     cells = [(left, right) for left, right in pairs if left is not None and right is not None]
     ordered = turns([Matched(_specs(left), _specs(right)) for left, right in cells], repeats)
     if not ordered:
@@ -62,7 +62,7 @@ def rerun_sides(
     for side, old, new in zip(SIDES, (base, head), fresh, strict=True):
         records = [run for run in old.records if id(run) not in replaced] + new.records
         failed = [problem for problem in problems if problem.startswith(side)]
-        sides.append(Reading(records, [*old.problems, *new.problems, *failed], []))
+        sides.append(LoadedRecords(records, [*old.problems, *new.problems, *failed], []))
     return sides[0], sides[1]
 
 
@@ -81,7 +81,7 @@ def revision_of(records: Sequence[RunRecord]) -> str:
     raise ConfigError(f"BASE {what}: say with --base-revision which revision's code to run it with.")
 
 
-def _specs(cell: Cell) -> list[RunSpec]:
+def _specs(cell: Configuration) -> list[RunSpec]:
     """One for each training seed, in order of seed."""
     found = {run.spec.seed: run.spec for run in cell.row.runs}
     return [found[seed] for seed in sorted(found)]
@@ -99,11 +99,11 @@ def _teller(count: int) -> Callable[[int, Turn], None]:
     return lambda number, turn: click.echo(f"{number + 1}/{count} {turn}", err=True)
 
 
-def _read_if_any(folder: Path) -> Reading:
-    return read_records([folder]) if folder.is_dir() else Reading([], [], [])
+def _read_if_any(folder: Path) -> LoadedRecords:
+    return read_records([folder]) if folder.is_dir() else LoadedRecords([], [], [])
 
 
-def _warn_of_equal_code(base: Reading, head: Reading) -> None:
+def _warn_of_equal_code(base: LoadedRecords, head: LoadedRecords) -> None:
     codes = [{run.environment.code_hash for run in side.records} for side in (base, head)]
     if codes[0] & codes[1]:
         click.echo("BASE and HEAD were run with the same code.", err=True)

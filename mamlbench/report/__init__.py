@@ -1,6 +1,6 @@
-"""From records to tables, figures, a page and verdicts. Nothing here trains, and nothing imports torch.
+"""Reports on records: tables, figures, a page, verdicts. Nothing here trains or imports torch.
 
-``statistics``: intervals and significance tests. ``table``: columns and notes. ``render``: output formats, LaTeX among
+``statistics``: confidence intervals and significance tests. ``table``: columns and notes. ``render``: output formats, LaTeX among
 them. ``figures`` and ``page``: images and HTML. ``gate``: the verdicts of ``mamlbench compare``.
 """
 
@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 from mamlbench.record import RunRecord
 from mamlbench.report.dataframe import load_records
-from mamlbench.report.loading import Reading, read_records
+from mamlbench.report.loading import LoadedRecords, read_records
 from mamlbench.report.table.table import Table, build_tables
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Reading", "Table", "build_tables", "load_records", "print_table", "read_records"]
+__all__ = ["LoadedRecords", "Table", "build_tables", "load_records", "print_table", "read_records"]
 
 
 def print_table(records: Iterable[RunRecord], console: Console) -> None:
-    """Print the comparison table of ``records``: one for each group that may be compared."""
+    """Print one comparison table for each group of comparable ``records``."""
     from mamlbench.report.render.terminal import print_tables
 
     print_tables(build_tables(records), console)

@@ -1,4 +1,4 @@
-"""Records as a tidy table for pandas."""
+"""Loading records into a tidy pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 
 def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
-    """Load records as a tidy table: one row per record and mode; one row with mode None where nothing was tested.
+    """Load records as a tidy table: one row per record and mode, or one row with mode None if nothing was tested.
 
     Args:
-        *sources: record files, folders (searched with what is below them) and records; ``results`` where none.
+        *sources: record files, folders (searched recursively) and records; ``results`` if none.
 
     Returns:
         A DataFrame with these columns. Scores are in the metric's own unit: accuracies are fractions of 1.
 
-        - which run: ``record`` (its name), ``algorithm``, ``dataset``, ``backbone``, ``sampler``, ``preset``,
+        - identity: ``record`` (its name), ``algorithm``, ``dataset``, ``backbone``, ``sampler``, ``preset``,
           ``seed``, ``attempt``, ``status``, ``reason``, ``started`` (UTC), ``spec_hash``, ``fingerprint``,
-          ``device``, ``engine``, ``code``, ``subset`` (of the data set, None where complete);
+          ``device``, ``engine``, ``code``, ``subset`` (of the data set, None if complete);
         - protocol: ``ways``, ``shots``, ``queries``, ``test_episodes``, ``episode_seed``, ``data_hash``,
           ``test_split_hash``, ``metric``, ``higher_is_better``, ``mode``;
-        - scores over episodes, each with ``_low`` and ``_high`` of its 95 % interval: ``score``, ``untrained``,
-          ``gain`` (positive where training helped); ``before`` (before adaptation, first mode only),
+        - scores over episodes, each with ``_low`` and ``_high`` of its 95 % confidence interval: ``score``,
+          ``untrained``, ``gain`` (positive if training helped); ``before`` (before adaptation, first mode only),
           ``episode_scores`` (a list), ``adaptation_steps``;
         - time in seconds, memory in bytes: ``device_seconds``, ``wall_seconds``, ``data_seconds``,
           ``train_seconds``, ``evaluate_seconds``, ``checkpoint_seconds``, ``other_seconds`` (wall),
@@ -36,7 +36,7 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
         - the model: ``parameters``, ``gradient_order``, ``selected_iteration``;
         - options, one column each: ``option.inner_lr`` of the algorithm, ``backbone.width``, ``dataset.rotations``.
 
-    Warns where a file was skipped because it is no record. Raises ConfigError where a path does not exist.
+    Warns if a file is skipped because it is not a record. Raises ConfigError if a path does not exist.
     """
     import warnings
 
@@ -45,26 +45,26 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
     records = [source for source in sources if isinstance(source, RunRecord)]
     paths = [source for source in sources if not isinstance(source, RunRecord)]
     if paths or not sources:
-        reading = read_records(paths or ("results",))
-        records += reading.records
-        for problem in reading.problems:
+        loaded = read_records(paths or ("results",))
+        records += loaded.records
+        for problem in loaded.problems:
             warnings.warn(problem, stacklevel=2)
     return pd.DataFrame([row for record in records for row in _rows(record)])
 
 
 def _rows(record: RunRecord) -> Iterator[dict[str, Any]]:
     test = record.test
-    shared = _run(record) | _protocol(record)
-    measured = _measurement(record.measurement) | {
+    common = _run(record) | _protocol(record)
+    measurement = _measurement(record.measurement) | {
         "parameters": record.parameters,
         "gradient_order": record.gradient_order,
         "selected_iteration": record.selected_iteration,
     }
     if test is None or not test.modes:
-        yield shared | _scores(None, None, None) | measured | _options(record)
+        yield common | _scores(None, None, None) | measurement | _options(record)
         return
     for mode, result in test.modes.items():
-        yield shared | _scores(test, mode, result) | measured | _options(record)
+        yield common | _scores(test, mode, result) | measurement | _options(record)
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
@@ -100,18 +100,18 @@ def _scores(test: Evaluation | None, mode: str | None, result: ModeResult | None
         "mode": mode,
     }
     for name in ("score", "untrained", "gain"):
-        found: Interval | None = getattr(result, name, None)
-        row[name] = found.mean if found else None
-        row |= {f"{name}_{end}": getattr(found, end) if found else None for end in ("low", "high")}
-    first = test is not None and mode == next(iter(test.modes)) and bool(test.score_after_step)
+        interval: Interval | None = getattr(result, name, None)
+        row[name] = interval.mean if interval else None
+        row |= {f"{name}_{end}": getattr(interval, end) if interval else None for end in ("low", "high")}
+    is_first_mode = test is not None and mode == next(iter(test.modes)) and bool(test.score_after_step)
     return row | {
-        "before": test.score_after_step[0] if test and first else None,
+        "before": test.score_after_step[0] if test and is_first_mode else None,
         "episode_scores": list(result.episode_scores) if result else None,
         "adaptation_steps": test.adaptation_steps if test else None,
     }
 
 
-def _measurement(measured: Measurement | None) -> dict[str, Any]:
+def _measurement(measurement: Measurement | None) -> dict[str, Any]:
     segments = ("data", "train", "evaluate", "checkpoint", "other")
     names = (
         "iterations",
@@ -121,11 +121,11 @@ def _measurement(measured: Measurement | None) -> dict[str, Any]:
         "peak_memory_bytes",
         "runs_at_once",
     )
-    row = {name: getattr(measured, name, None) for name in ("device_seconds", "wall_seconds")}
+    row = {name: getattr(measurement, name, None) for name in ("device_seconds", "wall_seconds")}
     for name in segments:
-        segment = measured.segments.get(name) if measured else None
+        segment = measurement.segments.get(name) if measurement else None
         row[f"{name}_seconds"] = segment.wall if segment else None
-    return row | {name: getattr(measured, name, None) for name in names}
+    return row | {name: getattr(measurement, name, None) for name in names}
 
 
 def _options(record: RunRecord) -> dict[str, Any]:

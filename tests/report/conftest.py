@@ -1,4 +1,4 @@
-"""Records as runs leave them, without a run."""
+"""Run records without runs."""
 
 import pytest
 
@@ -43,7 +43,7 @@ def interval(mean, half):
 
 @pytest.fixture
 def make_record():
-    """Build a record: ``make_record("maml", score=0.93, seed=1, queries=15, episodes=[0.8, 1.0], ...)``."""
+    """Make a record: ``make_record("maml", score=0.93, seed=1, queries=15, episodes=[0.8, 1.0], ...)``."""
 
     def make(
         algorithm="maml",
@@ -66,8 +66,8 @@ def make_record():
         validate_every=100,
         **protocol,
     ):
-        if episodes is not None:  # scores of the test episodes, of which `score` is the mean
-            episodes = [float(each) for each in episodes]
+        if episodes is not None:  # scores of the test episodes; `score` is their mean
+            episodes = [float(value) for value in episodes]
             score, protocol["test_episodes"] = sum(episodes) / len(episodes), len(episodes)
         protocol = Protocol(**protocol)
         spec = RunSpec(
@@ -127,23 +127,21 @@ def make_record():
 
 @pytest.fixture
 def make_run(make_record):
-    """Like ``make_record``, with everything that a figure shows: a curve, times by segment, scores per episode."""
+    """Like ``make_record``, with everything that figures show: a curve, times by segment, scores per episode."""
 
-    def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **given):
-        record = make_record(algorithm, score=score, seed=seed, **given)
+    def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **settings):
+        record = make_record(algorithm, score=score, seed=seed, **settings)
         curve = [
             CurvePoint(
-                iteration=at,
-                wall_seconds=at / 5 / speed,
-                device_seconds=at / 3 / speed,
-                validation=score * (1 - 2 ** (-at / 100)),
+                iteration=iteration,
+                wall_seconds=iteration / 5 / speed,
+                device_seconds=iteration / 3 / speed,
+                validation=score * (1 - 2 ** (-iteration / 100)),
             )
-            for at in range(50, 501, 50)
+            for iteration in range(50, 501, 50)
         ]
-        segments = {
-            name: Segment(wall=wall / speed, device=wall / speed)
-            for name, wall in (("data", 5.0), ("train", 100.0), ("evaluate", 15.0), ("checkpoint", 1.0), ("other", 4.0))
-        }
+        seconds = {"data": 5.0, "train": 100.0, "evaluate": 15.0, "checkpoint": 1.0, "other": 4.0}
+        segments = {name: Segment(wall=wall / speed, device=wall / speed) for name, wall in seconds.items()}
         measured = MEASURED.model_copy(update={"segments": segments, "device_seconds": 230 / speed})
         test = record.test
         if test is not None:

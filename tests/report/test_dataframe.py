@@ -1,4 +1,4 @@
-"""Records in pandas, and files that are none."""
+"""Loading records into pandas, and files that are not records."""
 
 import pytest
 
@@ -26,19 +26,19 @@ def test_one_row_per_record_and_mode(tmp_path, make_record):
     assert frame.iloc[2]["reason"] == "why"
 
 
-def test_records_themselves_are_taken_too(make_record):
+def test_records_are_accepted_as_sources(make_record):
     assert len(mamlbench.load_records(make_record("maml"), make_record("fomaml"))) == 4
 
 
-def test_what_is_no_record_is_named_and_skipped(tmp_path, make_record):
+def test_a_file_that_is_not_a_record_is_reported_and_skipped(tmp_path, make_record):
     write(tmp_path, make_record("maml"))
     (tmp_path / "half.json").write_text('{"schema_version": 1, "spec": {')
     with pytest.warns(UserWarning, match=r"half\.json"):
         assert len(mamlbench.load_records(tmp_path)) == 2
     (tmp_path / "later.json").write_text('{"schema_version": 99}')
-    reading = read_records([tmp_path])
-    assert [record.name for record in reading.records] == ["maml-0"]
-    assert len(reading.problems) == 2 and "schema version 99" in " ".join(reading.problems)
+    loaded = read_records([tmp_path])
+    assert [record.name for record in loaded.records] == ["maml-0"]
+    assert len(loaded.problems) == 2 and "schema version 99" in " ".join(loaded.problems)
 
 
 def test_a_path_that_does_not_exist(tmp_path):

@@ -1,4 +1,4 @@
-"""Files from strangers: whatever stands in them, they are read or named, and never more than text in what is shown."""
+"""Untrusted files: whatever they contain, they are read or reported, and never more than text in the output."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mamlbench.errors import ConfigError, ExitCode
-from mamlbench.report import Reading, build_tables, loading, read_records
+from mamlbench.report import LoadedRecords, build_tables, loading, read_records
 from mamlbench.report.gate import compare_records, parse_thresholds
 from mamlbench.report.gate.render import RENDERERS as GATE_RENDERERS
 from mamlbench.report.gate.render import to_text
@@ -51,67 +51,67 @@ VALUES = st.sampled_from(
 slow = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
-def places(node, path=()):
-    """Every place of a JSON document."""
+def paths(node, path=()):
+    """Yield the path of every node of a JSON document."""
     yield path
     for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
-        if not (isinstance(key, int) and key > 1):  # two of a list are as good as all
-            yield from places(value, (*path, key))
+        if not (isinstance(key, int) and key > 1):  # two elements of a list stand for all
+            yield from paths(value, (*path, key))
 
 
-PLACES = [path for path in places(json.loads(GOOD)) if path]
+PATHS = [path for path in paths(json.loads(GOOD)) if path]
 
 
 def read(folder, content):
     (folder / "run.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    reading = read_records([folder])
-    assert len(reading.records) + len(reading.problems) == 1
-    assert all("run.json" in problem for problem in reading.problems)
-    return reading
+    loaded = read_records([folder])
+    assert len(loaded.records) + len(loaded.problems) == 1
+    assert all("run.json" in problem for problem in loaded.problems)
+    return loaded
 
 
-def show(reading):
-    """Everything that is made from records."""
-    tables = build_tables(reading.records, ["all"])
+def render_all(loaded):
+    """Make every output from records."""
+    tables = build_tables(loaded.records, ["all"])
     for render in RENDERERS.values():
         render(tables)
-    good = Reading(reading.records, [], [])
-    for sides in ((good, reading), (reading, good)):
-        outcome = compare_records(*sides, parse_thresholds(["score:-1%", "device_seconds:+10%", "peak_memory:+5%"]))
-        to_text(outcome)
+    good = LoadedRecords(loaded.records, [], [])
+    for sides in ((good, loaded), (loaded, good)):
+        result = compare_records(*sides, parse_thresholds(["score:-1%", "device_seconds:+10%", "peak_memory:+5%"]))
+        to_text(result)
         for render in GATE_RENDERERS.values():
-            render(outcome)
+            render(result)
 
 
 @slow
 @given(data=st.data())
-def test_a_record_with_anything_in_any_place_is_shown_or_named(tmp_path, data):
+def test_a_record_with_any_value_anywhere_is_rendered_or_reported(tmp_path, data):
     content = json.loads(GOOD)
-    for path in data.draw(st.lists(st.sampled_from(PLACES), min_size=1, max_size=3)):
+    for path in data.draw(st.lists(st.sampled_from(PATHS), min_size=1, max_size=3)):
         node = content
         try:
             for key in path[:-1]:
                 node = node[key]
             node[path[-1]] = copy.deepcopy(data.draw(VALUES))
         except (KeyError, IndexError, TypeError):
-            continue  # an earlier change took the place away
-    reading = read(tmp_path, json.dumps(content))
+            continue  # an earlier change removed this node
+    loaded = read(tmp_path, json.dumps(content))
     try:
-        show(reading)
+        render_all(loaded)
     except ConfigError as error:
-        assert "turn the threshold's sign" in str(error), "the record's metric says that lower is better"
+        assert "Reverse the threshold's sign" in str(error), "the record's metric says that lower is better"
 
 
 @slow
 @given(end=st.integers(0, len(GOOD) - 1))
-def test_half_a_record_is_named(tmp_path, end):
+def test_half_a_record_is_reported(tmp_path, end):
     if GOOD[end:].strip():
         assert read(tmp_path, GOOD[:end]).problems
 
 
 @slow
 @given(content=st.binary(max_size=200))
-def test_bytes_are_named(tmp_path, content):
+def test_bytes_are_reported(tmp_path, content):
     assert read(tmp_path, content).problems
 
 
@@ -142,30 +142,30 @@ def test_bytes_are_named(tmp_path, content):
         "zero byte",
     ],
 )
-def test_documents_that_mean_harm_are_named(tmp_path, content):
+def test_malicious_documents_are_reported(tmp_path, content):
     assert read(tmp_path, content).problems
 
 
-def test_a_huge_file_is_named_and_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "LARGEST_BYTES", 10_000)
-    assert "no run record: it has 0 MiB" in read(tmp_path, GOOD + " " * 10_000).problems[0]
+def test_a_huge_file_is_reported_and_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "MAX_BYTES", 10_000)
+    assert "is not a run record: it has 0 MiB" in read(tmp_path, GOOD + " " * 10_000).problems[0]
 
 
-def test_what_is_no_regular_file_is_named_and_not_waited_for(tmp_path):
+def test_a_file_that_is_not_regular_is_reported_without_waiting(tmp_path):
     os.mkfifo(tmp_path / "pipe.json")
     (tmp_path / "endless.json").symlink_to("/dev/zero")
     (tmp_path / "folder.json").mkdir()
-    reading = read_records([tmp_path])
-    assert not reading.records and len(reading.problems) == 3
-    assert all("no regular file" in problem for problem in reading.problems)
+    loaded = read_records([tmp_path])
+    assert not loaded.records and len(loaded.problems) == 3
+    assert all("not a regular file" in problem for problem in loaded.problems)
 
 
-def test_names_are_text_wherever_they_are_shown(make_record):
+def test_names_are_escaped_in_every_output(make_record):
     name = "<script>alert(1)</script>|`x`\x1b[2J"
-    side = Reading([make_record(name, dataset=name, options={name: name})], [], [])
+    side = LoadedRecords([make_record(name, dataset=name, options={name: name})], [], [])
     tables = build_tables(side.records, ["all"])
-    outcome = compare_records(side, side)
-    assert outcome.exit_code == ExitCode.OK
-    for text in (RENDERERS["md"](tables), GATE_RENDERERS["md"](outcome)):
+    result = compare_records(side, side)
+    assert result.exit_code == ExitCode.OK
+    for text in (RENDERERS["md"](tables), GATE_RENDERERS["md"](result)):
         assert "<script" not in text.replace(r"\<", "") and "\x1b" not in text
-    assert "<script" not in RENDERERS["svg"](tables) and "\x1b" not in to_text(outcome)
+    assert "<script" not in RENDERERS["svg"](tables) and "\x1b" not in to_text(result)

@@ -119,7 +119,7 @@ def _show(adaptation: Adaptation) -> None:
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
-    from mamlbench.report.adaptation.predictions import in_words
+    from mamlbench.report.adaptation.predictions import summary_lines
 
     rows = table("image", "label", "probability")
     labeled = adaptation.used_as("unlabeled")
@@ -129,5 +129,5 @@ def _show(adaptation: Adaptation) -> None:
         console().print(rows)
     if len(labeled) > SHOWN:
         click.echo(f"{len(labeled) - SHOWN} more are in predictions.csv.")
-    for line in in_words(adaptation):
+    for line in summary_lines(adaptation):
         click.echo(line)

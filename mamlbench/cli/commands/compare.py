@@ -98,14 +98,14 @@ def command(
     With --rerun-base, BASE may be a revision without records: HEAD's cells are then run with its code.
     """
     from mamlbench.report.gate import compare_records, parse_thresholds
-    from mamlbench.report.gate.render import RENDERERS, answer, to_terminal, to_text
+    from mamlbench.report.gate.render import RENDERERS, summary, to_terminal, to_text
     from mamlbench.report.gate.sides import read_side
 
     session = session_of(context)
     project = session.project
     thresholds = parse_thresholds(fail or project.compare.fail)
     results = project.results_dir or Path("results")
-    before, after = read_side(base, results, may_lack=rerun_base), read_side(head, results)
+    before, after = read_side(base, results, allow_missing=rerun_base), read_side(head, results)
     if rerun_base:
         from mamlbench.cli.rerun_display import rerun_sides, revision_of
         from mamlbench.user_config import folders
@@ -115,19 +115,19 @@ def command(
         before, after = rerun_sides(before, after, revision, session.plugins, places, repeats=repeats, folder=rerun_dir)
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
-    outcome = compare_records(before, after, thresholds)
+    result = compare_records(before, after, thresholds)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
 
-        console().print(to_terminal(outcome))
-        return outcome.exit_code
-    text = to_text(outcome) if format_ == "table" else RENDERERS[format_](outcome)
+        console().print(to_terminal(result))
+        return result.exit_code
+    text = to_text(result) if format_ == "table" else RENDERERS[format_](result)
     if output is None:
         click.echo(text, nl=False)
     else:
         _write(text, output)
-    click.echo(answer(outcome), err=True)
-    return outcome.exit_code
+    click.echo(summary(result), err=True)
+    return result.exit_code
 
 
 def _write(text: str, output: Path) -> None:

@@ -78,7 +78,7 @@ def command(
     if figure is not None:
         _write(_figure(figure, reading.records, format_), output)
         return ExitCode.OK
-    names, plugged = _columns(session_of(context), columns, sort)
+    names, plugin_columns = _columns(session_of(context), columns, sort)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
@@ -90,12 +90,12 @@ def command(
                 sort=sort,
                 private=private,
                 problems=reading.problems,
-                plugged=plugged,
+                plugin_columns=plugin_columns,
             ),
             output,
         )
         return ExitCode.OK
-    tables = build_tables(reading.records, names, sort, plugged)
+    tables = build_tables(reading.records, names, sort, plugin_columns)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
@@ -133,10 +133,10 @@ def _columns(session: Session, given: Sequence[str], sort: str | None) -> tuple[
             f"Column '{name}' of {plugins.report_columns[name].origin} is not shown: a built-in column has the name.",
             err=True,
         )
-    plugged = {name: column for name, column in plugins.report_columns.items() if name not in known}
+    plugin_columns = {name: column for name, column in plugins.report_columns.items() if name not in known}
     files = {str(path.resolve()) for path in session.given_plugins}
-    unasked = [name for name, column in plugged.items() if column.origin in files]
-    return names or (["default", *unasked] if unasked else []), plugged
+    unasked = [name for name, column in plugin_columns.items() if column.origin in files]
+    return names or (["default", *unasked] if unasked else []), plugin_columns
 
 
 def _check(format_: str, figure: str | None, output: Path | None, *, private: bool) -> None:

@@ -1,1 +1,1 @@
-"""What a model said of a user's own images: CSV, sentences, contact sheet."""
+"""Predictions on a user's own images: CSV, text, contact sheet."""

@@ -1,6 +1,6 @@
-"""Figures of runs that may be compared: what is shown, how it looks, and the files it goes to. matplotlib is lazy."""
+"""Figures of comparable runs: data, style, and export to files. matplotlib is imported lazily."""
 
 from mamlbench.report.figures.panels import FIGURES, Panel
-from mamlbench.report.figures.view import MOST_ROWS, View, view_of
+from mamlbench.report.figures.view import MAX_ROWS, View, view_of
 
-__all__ = ["FIGURES", "MOST_ROWS", "Panel", "View", "view_of"]
+__all__ = ["FIGURES", "MAX_ROWS", "Panel", "View", "view_of"]

@@ -1,4 +1,4 @@
-"""Every figure there is: one function each, which draws into given axes and says whether there was anything."""
+"""The figures: one function per panel, which draws into axes and returns whether there was anything to draw."""
 
 from __future__ import annotations
 
@@ -9,33 +9,31 @@ from typing import Any
 
 from mamlbench.report.figures import series
 from mamlbench.report.figures.style import SEGMENTS, Style
-from mamlbench.report.figures.view import View, device_seconds, elided, is_usable, measured_elsewhere, score_of
+from mamlbench.report.figures.view import View, device_seconds, elide, is_drawable, on_other_machine, score_of
 from mamlbench.report.formatting import number
 from mamlbench.report.statistics.estimates import estimate
-from mamlbench.report.table.groups import Row
+from mamlbench.report.table.groups import RowRuns
 
 _EDGE: dict[str, Any] = {"edgecolor": "white", "linewidth": 0}
 
-LABEL = 48
+MAX_LABEL_LENGTH = 48
 """Characters of a row's name above its lane."""
-
-
-MANY_STEPS = 12
-"""Adaptation steps beyond which their axis is logarithmic from 2 on."""
+MAX_LINEAR_STEPS = 12
+"""With more adaptation steps, their axis is logarithmic from 2 on."""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes."""
+    """One plot of a figure."""
 
     title: str
     about: str
     draw: Callable[[Any, View], bool]
     lanes: bool = False
-    """Whether each row has a lane of its own, so that the panel grows with the rows."""
+    """Whether each row has its own lane, so that the height depends on the number of rows."""
 
     def height(self, view: View) -> float:
-        """In inches, for a width of 4.2."""
+        """Return the height in inches, for a width of 4.2."""
         return 0.75 + 0.62 * max(len(view.rows), 1) if self.lanes else 2.7
 
 
@@ -69,10 +67,10 @@ def _steps(axes: Any, view: View) -> bool:
         curve = series.step_curve(row, view.scale)
         if curve.x:
             _draw_curve(axes, curve, style)
-    most = max((max(line.get_xdata(), default=0) for line in axes.lines), default=0)
-    if most > MANY_STEPS:  # else the methods with few steps would be squeezed into the left edge
+    max_steps = max((max(line.get_xdata(), default=0) for line in axes.lines), default=0)
+    if max_steps > MAX_LINEAR_STEPS:  # a linear axis would squeeze methods with few steps into the left edge
         axes.set_xscale("symlog", linthresh=2)
-        axes.set_xticks([step for step in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if step <= most])
+        axes.set_xticks([step for step in (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if step <= max_steps])
         axes.xaxis.set_major_formatter("{x:.0f}")
         axes.minorticks_off()
     else:
@@ -83,67 +81,62 @@ def _steps(axes: Any, view: View) -> bool:
 
 
 def _pareto(axes: Any, view: View) -> bool:
-    elsewhere = measured_elsewhere(view.rows)
-    points: list[tuple[float, float]] = []
-    seconds_seen = []
-    for (row, style), other in zip(_rows(view), elsewhere, strict=True):
-        found = estimate(row, view.mode, "score")
+    comparable: list[tuple[float, float]] = []  # (device seconds, score)
+    max_seconds = 0.0
+    for (row, style), other_machine in zip(_rows(view), on_other_machine(view.rows), strict=True):
+        value = estimate(row, view.mode, "score")
         seconds, score = device_seconds(row), score_of(row, view.mode)
-        if seconds is None or score is None or found is None:
+        if seconds is None or score is None or value is None:
             continue
-        seconds_seen.append(seconds)
-        half = view.scale * found.half_width if is_usable(found.half_width) else 0.0
-        axes.errorbar(
-            [seconds],
-            [view.scale * score],
-            yerr=[half],
-            color=style.color,
-            marker=style.marker,
-            markersize=7,
-            capsize=2.5,
-            elinewidth=1,
-            linestyle="none",
-            fillstyle="none" if other else "full",
-        )
-        if not other:
-            points.append((seconds, view.scale * score))
-    front = [points[place] for place in series.pareto_front(points, higher_is_better=view.higher_is_better)]
-    if len(points) > 1:
+        max_seconds = max(max_seconds, seconds)
+        half = view.scale * value.half_width if is_drawable(value.half_width) else 0.0
+        fill = "none" if other_machine else "full"
+        _draw_marker(axes, seconds, view.scale * score, half, style, fill)
+        if not other_machine:
+            comparable.append((seconds, view.scale * score))
+    front = [comparable[index] for index in series.pareto_front(comparable, higher_is_better=view.higher_is_better)]
+    if len(comparable) > 1:
         axes.plot(*zip(*front, strict=True), drawstyle="steps-post", color="#888888", linewidth=1, zorder=1)
     axes.set_xlabel("device seconds, per run")
     axes.set_ylabel(f"test {view.metric}")
     axes.margins(0.12)
-    axes.set_xlim(0, 1.08 * max(seconds_seen, default=0.0) or 1.0)
+    axes.set_xlim(0, 1.08 * max_seconds or 1.0)
     return bool(axes.lines)
 
 
+def _draw_marker(axes: Any, x: float, y: float, half_width: float, style: Style, fill: str) -> None:
+    looks = {"color": style.color, "marker": style.marker, "markersize": 7, "linestyle": "none", "fillstyle": fill}
+    axes.errorbar([x], [y], yerr=[half_width], capsize=2.5, elinewidth=1, **looks)
+
+
 def _distribution(axes: Any, view: View) -> bool:
-    middles, width, found = series.distributions(view.rows, view.mode, view.scale)
-    highest = max((max(*each.trained, *each.untrained) for each in found if each is not None), default=0.0)
-    for place, ((_, style), spread) in enumerate(zip(_rows(view), found, strict=True)):
-        if spread is None:
+    centers, width, distributions = series.distributions(view.rows, view.mode, view.scale)
+    drawn = [distribution for distribution in distributions if distribution is not None]
+    highest = max((max(*distribution.trained, *distribution.untrained) for distribution in drawn), default=0.0)
+    for lane, ((_, style), distribution) in enumerate(zip(_rows(view), distributions, strict=True)):
+        if distribution is None:
             continue
-        base = place + 0.62
-        for sign, shares in ((-1, spread.trained), (1, spread.untrained)):
-            heights = [sign * 0.36 * share / highest for share in shares]
+        base = lane + 0.62
+        for sign, fractions in ((-1, distribution.trained), (1, distribution.untrained)):
+            heights = [sign * 0.36 * fraction / highest for fraction in fractions]
             looks = {"color": style.color} if sign < 0 else {"facecolor": "none", "edgecolor": style.color}
-            axes.bar(middles, heights, 0.86 * width, bottom=base, linewidth=0.8, **looks)
-        axes.plot([spread.mean, spread.mean], [base - 0.4, base], color=style.color, linewidth=1)
+            axes.bar(centers, heights, 0.86 * width, bottom=base, linewidth=0.8, **looks)
+        axes.plot([distribution.mean, distribution.mean], [base - 0.4, base], color=style.color, linewidth=1)
     axes.set_xlabel(f"{view.metric}, of one episode")
-    return _lanes(axes, view, drawn=any(each is not None for each in found))
+    return _lanes(axes, view, drawn=bool(drawn))
 
 
 def _seeds(axes: Any, view: View) -> bool:
     drawn = False
-    for place, (row, style) in enumerate(_rows(view)):
+    for lane, (row, style) in enumerate(_rows(view)):
         results = [test.modes[view.mode] for test in row.tests if view.mode in test.modes]
-        scores = [each.score for each in results if is_usable(each.score.mean)]
+        scores = [result.score for result in results if is_drawable(result.score.mean)]
         if not scores:
             continue
-        drawn, base = True, place + 0.62
-        for number_, score in enumerate(scores):
-            y = base + 0.3 * ((number_ + 0.5) / len(scores) - 0.5)
-            ends = [view.scale * value for value in (score.low, score.high) if is_usable(value)]
+        drawn, base = True, lane + 0.62
+        for index, score in enumerate(scores):
+            y = base + 0.3 * ((index + 0.5) / len(scores) - 0.5)
+            ends = [view.scale * value for value in (score.low, score.high) if is_drawable(value)]
             axes.plot(ends, [y] * len(ends), color=style.color, linewidth=0.7)
             axes.plot([view.scale * score.mean], [y], style.marker, color=style.color)
         if len(scores) > 1:
@@ -154,50 +147,52 @@ def _seeds(axes: Any, view: View) -> bool:
 
 
 def _time(axes: Any, view: View) -> bool:
-    from matplotlib.patches import Patch
-
-    found = [series.seconds_by_segment(row) for row in view.rows]
-    longest = max((sum(each.values()) for each in found), default=0.0)
-    for place, seconds in enumerate(found):
+    seconds_by_row = [series.seconds_by_segment(row) for row in view.rows]
+    longest = max((sum(segments.values()) for segments in seconds_by_row), default=0.0)
+    for lane, segments in enumerate(seconds_by_row):
         left = 0.0
         for name, (color, hatch) in SEGMENTS.items():
-            width = seconds.get(name, 0.0)
+            width = segments.get(name, 0.0)
             if width:
-                axes.barh(place + 0.65, width, 0.42, left=left, facecolor=color, hatch=hatch, **_EDGE)
+                axes.barh(lane + 0.65, width, 0.42, left=left, facecolor=color, hatch=hatch, **_EDGE)
             left += width
-        if seconds:
-            axes.text(left + 0.01 * longest, place + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
+        if segments:
+            axes.text(left + 0.01 * longest, lane + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
     axes.set_xlabel("wall seconds, per run")
-    patches = [Patch(facecolor=color, hatch=hatch, label=name, **_EDGE) for name, (color, hatch) in SEGMENTS.items()]
-    axes.legend(
-        handles=patches,
-        ncols=len(patches),
-        loc="lower center",
-        bbox_to_anchor=(0.5, 1.0),
-        fontsize=7.5,
-        handlelength=1.2,
-        columnspacing=0.9,
-        handletextpad=0.4,
-    )
+    _segment_legend(axes)
     return _lanes(axes, view, drawn=longest > 0)
 
 
+def _segment_legend(axes: Any) -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(facecolor=color, hatch=hatch, label=name, **_EDGE) for name, (color, hatch) in SEGMENTS.items()]
+    position = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": len(patches)}
+    spacing = {"handlelength": 1.2, "columnspacing": 0.9, "handletextpad": 0.4}
+    axes.legend(handles=patches, fontsize=7.5, **position, **spacing)
+
+
 def _lanes(axes: Any, view: View, *, drawn: bool) -> bool:
-    """One lane per row, the first on top, with its name above what is drawn in it."""
-    for place, label in enumerate(view.labels):
-        axes.text(0.0, place + 0.08, elided(label, LABEL), transform=axes.get_yaxis_transform(), va="top", fontsize=8)
+    """Set up one lane per row, the first on top, with its name above the data."""
+    for lane, label in enumerate(view.labels):
+        axes.text(
+            0.0, lane + 0.08, elide(label, MAX_LABEL_LENGTH), transform=axes.get_yaxis_transform(), va="top", fontsize=8
+        )
     axes.set_ylim(len(view.rows), 0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     return drawn
 
 
-def _rows(view: View) -> Iterator[tuple[Row, Style]]:
+def _rows(view: View) -> Iterator[tuple[RowRuns, Style]]:
     return zip(view.rows, view.styles, strict=True)
 
 
-_SEEDS = "Line: mean over training seeds; band: lowest to highest seed. A thin line that ends in × is a run that did."
+_SEEDS = (
+    "Line: mean over training seeds. Band: lowest to highest seed. A thin line that ends in × is a run that did not "
+    "finish."
+)
 
 FIGURES: dict[str, tuple[Panel, ...]] = {
     "curves": (
@@ -208,23 +203,23 @@ FIGURES: dict[str, tuple[Panel, ...]] = {
     "pareto": (
         Panel(
             "Score against cost",
-            "Gray line: the Pareto front, which no other row beats in both. A hollow marker was measured on another "
-            "machine or with other software, and counts for no front. Bars: 95 % interval.",
+            "Gray line: Pareto front. Hollow marker: measured on a different machine or with different software, and "
+            "not part of the front. Bars: 95 % confidence interval.",
             _pareto,
         ),
     ),
     "steps": (
         Panel(
             "After each adaptation step",
-            "The trained network on the test episodes, in the first mode. Band: lowest to highest seed.",
+            "Score of the trained network on the test episodes, in the first mode. Band: lowest to highest seed.",
             _steps,
         ),
     ),
     "distribution": (
         Panel(
             "Episode by episode",
-            "Share of the test episodes with each score. Filled, upwards: trained; "
-            "outlined, downwards: the untrained network given the same adaptation. Tick: mean.",
+            "Fraction of the test episodes with each score. Filled, upward: trained network. Outlined, downward: "
+            "untrained network with the same adaptation. Tick: mean.",
             _distribution,
             True,
         ),
@@ -232,7 +227,7 @@ FIGURES: dict[str, tuple[Panel, ...]] = {
     "seeds": (
         Panel(
             "Training seeds",
-            "A marker per seed with its 95 % interval over episodes; thick bar: their mean.",
+            "Marker: one seed, with its 95 % confidence interval over episodes. Thick bar: mean over seeds.",
             _seeds,
             True,
         ),
@@ -240,10 +235,10 @@ FIGURES: dict[str, tuple[Panel, ...]] = {
     "time": (
         Panel(
             "Where the time goes",
-            "Mean wall seconds per run. Evaluation and checkpoints are no part of training.",
+            "Mean wall seconds per run. Evaluation and checkpoints are not part of training.",
             _time,
             True,
         ),
     ),
 }
-"""By the name that ``mamlbench report --figure`` takes."""
+"""The panels of each figure, by the name that ``mamlbench report --figure`` takes."""

@@ -1,4 +1,4 @@
-"""The numbers behind the figures: few enough to draw, whatever the number of runs."""
+"""The data series of the figures, thinned to a number of points that can be drawn."""
 
 from __future__ import annotations
 
@@ -6,71 +6,76 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from mamlbench.record import Measurement, RunRecord
 from mamlbench.report.figures.style import SEGMENTS
-from mamlbench.report.figures.view import is_usable
-from mamlbench.report.table.groups import Row
+from mamlbench.report.figures.view import is_drawable
+from mamlbench.report.table.groups import RowRuns
 
-MOST_POINTS = 200
-"""Points of one curve; more cannot be seen at the size of a figure."""
-MOST_VALUES = 12
-"""Different scores per episode up to which each has a bar of its own."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_POINTS = 200
+"""Points of one curve; more are not visible at the size of a figure."""
+MAX_DISTINCT_SCORES = 12
+"""Distinct scores per episode up to which each gets its own bin."""
 BINS = 20
+"""Number of bins otherwise."""
 
-_T = TypeVar("_T")
+_Point = TypeVar("_Point")
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Mean over training seeds, with the lowest and the highest of them; lists of equal length."""
+    """Mean over training seeds, with the lowest and highest seed. All lists have equal length."""
 
     x: list[float]
     mean: list[float]
     low: list[float]
     high: list[float]
     complete: bool = True
-    """Whether the runs behind it were finished."""
+    """Whether its runs finished."""
 
 
-def learning_curve(row: Row, clock: str, scale: float) -> Curve:
-    """Validation score against ``clock``: 'iteration', 'device_seconds' or 'wall_seconds'.
+def learning_curve(row: RowRuns, clock: str, scale: float) -> Curve:
+    """Compute the validation score against ``clock``: 'iteration', 'device_seconds' or 'wall_seconds'.
 
-    Finished runs where there are any, else those that were not; x is the mean over the seeds at the same iteration.
+    Uses the finished runs, or the unfinished ones if there are none. x is the mean over seeds at the same iteration.
     """
-    at: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for run in row.seeds or row.unfinished:
+    by_iteration: dict[int, list[tuple[float, float]]] = defaultdict(list)
+    for run in row.seed_runs or row.unfinished:
         for iteration, (x, y) in _validations(run, clock).items():
-            at[iteration].append((x, scale * y))
-    return _curve([at[iteration] for iteration in sorted(at)], complete=bool(row.seeds))
+            by_iteration[iteration].append((x, scale * y))
+    return _curve([by_iteration[iteration] for iteration in sorted(by_iteration)], complete=bool(row.seed_runs))
 
 
 def _validations(run: RunRecord, clock: str) -> dict[int, tuple[float, float]]:
     return {
         point.iteration: (getattr(point, clock), point.validation)
         for point in run.curve
-        if point.validation is not None and is_usable(point.validation) and is_usable(getattr(point, clock))
+        if point.validation is not None and is_drawable(point.validation) and is_drawable(getattr(point, clock))
     }
 
 
-def step_curve(row: Row, scale: float) -> Curve:
-    """Test score against the number of adaptation steps, in the first mode."""
-    at: dict[int, list[tuple[float, float]]] = defaultdict(list)
+def step_curve(row: RowRuns, scale: float) -> Curve:
+    """Compute the test score against the number of adaptation steps, in the first mode."""
+    by_step: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for test in row.tests:
         for step, score in zip(test.steps_reported, test.score_after_step, strict=False):
-            if is_usable(score) and is_usable(step):
-                at[step].append((float(step), scale * score))
-    return _curve([at[step] for step in sorted(at)])
+            if is_drawable(score) and is_drawable(step):
+                by_step[step].append((float(step), scale * score))
+    return _curve([by_step[step] for step in sorted(by_step)])
 
 
 def _curve(points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = True) -> Curve:
-    """Only points that every seed reached, where there are any: else a mean would jump where a seed ends."""
-    most = max((len(each) for each in points), default=0)
-    kept = _thinned([each for each in points if len(each) == most])
-    ys = [[y for _, y in each] for each in kept]
+    """Average over seeds. Only points with most seeds are used: otherwise the mean would jump where a seed ends."""
+    seeds = max((len(point) for point in points), default=0)
+    complete_points = _thin([point for point in points if len(point) == seeds])
+    ys = [[y for _, y in point] for point in complete_points]
     return Curve(
-        [fmean(x for x, _ in each) for each in kept],
+        [fmean(x for x, _ in point) for point in complete_points],
         [fmean(y) for y in ys],
         [min(y) for y in ys],
         [max(y) for y in ys],
@@ -78,79 +83,94 @@ def _curve(points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = 
     )
 
 
-def _thinned(points: Sequence[_T]) -> list[_T]:
-    """Every n-th point, the last one always."""
-    stride = -(-len(points) // MOST_POINTS) or 1
+def _thin(points: Sequence[_Point]) -> list[_Point]:
+    """Take every n-th point, always including the last."""
+    stride = -(-len(points) // MAX_POINTS) or 1
     return list(points[::-1][::stride][::-1])
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """Share of the episodes in each bin, before and after training."""
+    """Fraction of the episodes in each bin, for the trained and the untrained network."""
 
     trained: list[float]
     untrained: list[float]
     mean: float
 
 
-def distributions(rows: Sequence[Row], mode: str, scale: float) -> tuple[list[float], float, list[Distribution | None]]:
-    """How the scores of single episodes are spread, over all seeds together.
+def distributions(
+    rows: Sequence[RowRuns], mode: str, scale: float
+) -> tuple[list[float], float, list[Distribution | None]]:
+    """Compute histograms of the scores of single episodes, over all seeds together.
 
-    Returns the middle of each bin, the width of a bin, and a distribution per row (None where it has no scores).
-    Where scores take a few values only (one query per class leaves six of five ways) each is a bin. Else the last
-    bin holds what is beyond the 99th percentile too, so that one bad episode does not flatten all others.
+    Returns the center of each bin, the width of a bin, and a distribution per row (None if it has no scores).
     """
     import numpy as np
 
-    found = [(_episodes(row, mode, "episode_scores"), _episodes(row, mode, "untrained_episode_scores")) for row in rows]
-    everything = np.array([value for pair in found for values in pair for value in values]) * scale
-    if not everything.size:
+    scores = [
+        (_episodes(row, mode, "episode_scores"), _episodes(row, mode, "untrained_episode_scores")) for row in rows
+    ]
+    all_scores = np.array([value for pair in scores for values in pair for value in values]) * scale
+    if not all_scores.size:
         return [], 1.0, [None for _ in rows]
-    values = np.unique(everything.round(4))
-    if len(values) <= MOST_VALUES:
-        gap = float(np.diff(values).min()) if len(values) > 1 else 1.0
-        middles, width = values, gap
-        edges = np.concatenate(([-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]))
-    else:
-        edges = np.linspace(values[0], np.percentile(everything, 99), BINS + 1)
-        middles, width = (edges[1:] + edges[:-1]) / 2, float(edges[1] - edges[0])
-        edges[0], edges[-1] = -np.inf, np.inf
+    edges, centers, width = _bins(all_scores)
 
-    def shares(scores: Sequence[float]) -> list[float]:
+    def fractions(scores: Sequence[float]) -> list[float]:
         counts, _ = np.histogram(np.array(scores) * scale, edges)
         return [float(count) for count in counts / max(len(scores), 1)]
 
-    spread = [
-        Distribution(shares(trained), shares(untrained), scale * fmean(trained)) if trained else None
-        for trained, untrained in found
+    histograms = [
+        Distribution(fractions(trained), fractions(untrained), scale * fmean(trained)) if trained else None
+        for trained, untrained in scores
     ]
-    return [float(each) for each in middles], width, spread
+    return [float(center) for center in centers], width, histograms
 
 
-def _episodes(row: Row, mode: str, field: str) -> list[float]:
+def _bins(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Choose edges, centers and width of the bins.
+
+    If scores take only a few values (one query per class leaves six for five ways), each value is a bin. Otherwise the
+    last bin includes everything beyond the 99th percentile, so that one bad episode does not flatten the others.
+    """
+    import numpy as np
+
+    values = np.unique(scores.round(4))
+    if len(values) <= MAX_DISTINCT_SCORES:
+        gap = float(np.diff(values).min()) if len(values) > 1 else 1.0
+        edges = np.concatenate(([-np.inf], (values[1:] + values[:-1]) / 2, [np.inf]))
+        return edges, values, gap
+    edges = np.linspace(values[0], np.percentile(scores, 99), BINS + 1)
+    centers, width = (edges[1:] + edges[:-1]) / 2, float(edges[1] - edges[0])
+    edges[0], edges[-1] = -np.inf, np.inf
+    return edges, centers, width
+
+
+def _episodes(row: RowRuns, mode: str, field: str) -> list[float]:
     results = [test.modes[mode] for test in row.tests if mode in test.modes]
-    return [value for result in results for value in getattr(result, field) if is_usable(value)]
+    return [value for result in results for value in getattr(result, field) if is_drawable(value)]
 
 
-def seconds_by_segment(row: Row) -> dict[str, float]:
-    """Mean wall seconds by kind of work, of the finished runs, else of those that were not."""
-    measured = row.measurements or [run.measurement for run in row.unfinished if run.measurement is not None]
-    return {name: fmean(_seconds(each, name) for each in measured) for name in SEGMENTS} if measured else {}
+def seconds_by_segment(row: RowRuns) -> dict[str, float]:
+    """Return mean wall seconds by kind of work, of the finished runs, or the unfinished ones if there are none."""
+    measurements = row.measurements or [run.measurement for run in row.unfinished if run.measurement is not None]
+    if not measurements:
+        return {}
+    return {name: fmean(_seconds(measurement, name) for measurement in measurements) for name in SEGMENTS}
 
 
-def _seconds(measured: Measurement, name: str) -> float:
-    segment = measured.segments.get(name)
-    return segment.wall if segment is not None and is_usable(segment.wall) and segment.wall > 0 else 0.0
+def _seconds(measurement: Measurement, name: str) -> float:
+    segment = measurement.segments.get(name)
+    return segment.wall if segment is not None and is_drawable(segment.wall) and segment.wall > 0 else 0.0
 
 
 def pareto_front(points: Iterable[tuple[float, float]], *, higher_is_better: bool) -> list[int]:
-    """Places of the points (cost, score) that no other one beats in both, cheapest first."""
+    """Return the indices of the points (cost, score) that no other point dominates, cheapest first."""
     sign = 1.0 if higher_is_better else -1.0
-    ordered = sorted(enumerate(points), key=lambda each: (each[1][0], -sign * each[1][1]))
+    ordered = sorted(enumerate(points), key=lambda entry: (entry[1][0], -sign * entry[1][1]))
     front: list[int] = []
     best = -float("inf")
-    for place, (_, score) in ordered:
+    for index, (_, score) in ordered:
         if sign * score > best:
-            front.append(place)
+            front.append(index)
             best = sign * score
     return front

@@ -1,4 +1,4 @@
-"""How rows are told apart: by color, by line and by marker, so that any one of the three is enough."""
+"""Styles of rows. Color, line and marker all differ, so that any one of the three identifies a row."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Style(NamedTuple):
-    """One row's looks: for matplotlib, and as SVG for the legend of a page."""
+    """The style of one row, for matplotlib and as SVG for the legend of a page."""
 
     color: str
     line: Any
@@ -42,7 +42,7 @@ STYLES = (
         "M0-5l1.3 3.4l3.6.1l-2.9 2.2l1 3.5L0 2.1l-3 2.1l1-3.5l-2.9-2.2l3.6-.1z",
     ),
 )
-"""Okabe and Ito's colors without yellow and black, which white and dark paper swallow, and with gray and brown."""
+"""Okabe and Ito's colors, with gray and brown in place of yellow and black, which a white or dark page hides."""
 
 SEGMENTS = {
     "data": ("#56B4E9", "\\\\\\\\"),
@@ -57,7 +57,7 @@ INK, RULE = "#333333", "#d5d5d5"
 
 
 def settings(ink: str = INK, rule: str = RULE) -> Any:
-    """matplotlib's settings, a mapping of its own type; ``ink`` colors text and axes, ``rule`` the grid."""
+    """Return settings for ``matplotlib.rc_context``; ``ink`` colors text and axes, ``rule`` the grid."""
     return {
         "font.size": 8.5,
         "font.family": ["sans-serif"],
@@ -81,6 +81,6 @@ def settings(ink: str = INK, rule: str = RULE) -> Any:
         "svg.fonttype": "none",  # text stays text: small, sharp and searchable
         "svg.hashsalt": "mamlbench",  # the same records give the same file
         "pdf.fonttype": 42,
-        "text.parse_math": False,  # a dollar sign in a name is no formula
+        "text.parse_math": False,  # a dollar sign in a name does not start a formula
         "text.usetex": False,
     }

@@ -1,4 +1,4 @@
-"""What a figure shows of a group: its rows, best first, each with its looks."""
+"""The rows of a group that a figure shows, best first, with their labels and styles."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 from mamlbench.report.figures.style import STYLES, Style
 from mamlbench.report.formatting import printable
-from mamlbench.report.statistics.estimates import average, estimate
+from mamlbench.report.statistics.estimates import estimate, mean_if_any
 from mamlbench.report.table import row_settings
-from mamlbench.report.table.groups import Group, Row
+from mamlbench.report.table.groups import Group, RowRuns
 
-MOST_ROWS = len(STYLES)
-"""More rows than this cannot be told apart in one figure."""
-LARGEST = 1e30
-"""Numbers beyond it are taken for nonsense, which a foreign record may hold."""
+MAX_ROWS = len(STYLES)
+"""Most rows that can be distinguished in one figure."""
+MAX_VALUE = 1e30
+"""Larger numbers, which a corrupt record may hold, are not drawn."""
 
 
 @dataclass(frozen=True)
 class View:
-    """The part of a group that is drawn."""
+    """The rows of a group that are drawn."""
 
     group: Group
-    rows: list[Row]
+    rows: list[RowRuns]
     labels: list[str]
     styles: list[Style]
 
@@ -34,7 +34,7 @@ class View:
 
     @property
     def scale(self) -> float:
-        """What scores are multiplied with before they are shown."""
+        """Factor from scores to displayed values: 100 for fractions, otherwise 1."""
         return 100.0 if self.group.reference is not None and self.group.reference.unit == "%" else 1.0
 
     @property
@@ -47,57 +47,57 @@ class View:
 
     @property
     def higher_is_better(self) -> bool:
-        """The metric's direction."""
+        """Whether higher scores are better."""
         return self.group.reference is None or self.group.reference.higher_is_better
 
 
 def view_of(group: Group) -> View:
-    """Choose the best rows, at most as many as can be told apart."""
-    rows = sorted(group.rows, key=lambda row: _rank(group, row))[:MOST_ROWS]
+    """Choose the best rows, at most MAX_ROWS."""
+    rows = sorted(group.rows, key=lambda row: _rank(group, row))[:MAX_ROWS]
     return View(group, rows, labels_of(rows), list(STYLES[: len(rows)]))
 
 
-def labels_of(rows: list[Row]) -> list[str]:
-    """Names of rows, each different: the algorithm, the settings that tell it apart, else the preset or a number."""
-    names = [f"{row.algorithm} ({row.described})" if row.described else row.algorithm for row in rows]
+def labels_of(rows: list[RowRuns]) -> list[str]:
+    """Return a unique name per row: the algorithm and its distinguishing settings, else the preset or a number."""
+    names = [f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm for row in rows]
     if len(set(names)) < len(names):
-        alike = Counter(names)
+        counts = Counter(names)
         presets = [row.runs[0].spec.preset for row in rows]
-        names = [f"{n}, {preset}" if alike[n] > 1 else n for n, preset in zip(names, presets, strict=True)]
-    alike = Counter(names)
-    return [printable(f"{n} #{place + 1}" if alike[n] > 1 else n) for place, n in enumerate(names)]
+        names = [f"{name}, {preset}" if counts[name] > 1 else name for name, preset in zip(names, presets, strict=True)]
+    counts = Counter(names)
+    return [printable(f"{name} #{index + 1}" if counts[name] > 1 else name) for index, name in enumerate(names)]
 
 
-def elided(label: str, most: int) -> str:
-    """A label shortened to fit."""
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+def elide(label: str, max_length: int) -> str:
+    """Shorten a label to ``max_length`` characters."""
+    return label if len(label) <= max_length else f"{label[: max_length - 1]}…"
 
 
-def is_usable(value: float | None) -> bool:
-    """Whether a number can be drawn."""
-    return value is not None and math.isfinite(value) and abs(value) < LARGEST
+def is_drawable(value: float | None) -> bool:
+    """Return whether a number can be drawn."""
+    return value is not None and math.isfinite(value) and abs(value) < MAX_VALUE
 
 
-def score_of(row: Row, mode: str) -> float | None:
-    """Mean score of a row in one mode, where it can be drawn."""
-    found = estimate(row, mode, "score")
-    return found.interval.mean if found is not None and is_usable(found.interval.mean) else None
+def score_of(row: RowRuns, mode: str) -> float | None:
+    """Return the mean score of a row in one mode; None if it cannot be drawn."""
+    value = estimate(row, mode, "score")
+    return value.interval.mean if value is not None and is_drawable(value.interval.mean) else None
 
 
-def device_seconds(row: Row) -> float | None:
-    """Mean device seconds of a row's finished runs, where they can be drawn."""
-    found = average([measured.device_seconds for measured in row.measurements])
-    return found if is_usable(found) else None
+def device_seconds(row: RowRuns) -> float | None:
+    """Return the mean device seconds of a row's finished runs; None if they cannot be drawn."""
+    seconds = mean_if_any([measurement.device_seconds for measurement in row.measurements])
+    return seconds if is_drawable(seconds) else None
 
 
-def measured_elsewhere(rows: list[Row]) -> list[bool]:
-    """Which rows were measured on another machine, or with other software, than most: their times do not compare."""
+def on_other_machine(rows: list[RowRuns]) -> list[bool]:
+    """Return which rows were measured on a different machine or software than most: their times are not comparable."""
     machines = [repr(row_settings.machine(row)) if row.measurements else "" for row in rows]
-    usual = Counter(filter(None, machines)).most_common(1)
-    return [bool(machine) and machine != usual[0][0] for machine in machines]
+    most_common = Counter(filter(None, machines)).most_common(1)
+    return [bool(machine) and machine != most_common[0][0] for machine in machines]
 
 
-def _rank(group: Group, row: Row) -> tuple[bool, float, str, str]:
+def _rank(group: Group, row: RowRuns) -> tuple[bool, float, str, str]:
     score = score_of(row, group.modes[0]) if group.modes else None
     sign = -1.0 if group.reference is None or group.reference.higher_is_better else 1.0
-    return (score is None, sign * (score or 0.0), row.algorithm, row.described)
+    return (score is None, sign * (score or 0.0), row.algorithm, row.label_text)

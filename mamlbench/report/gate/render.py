@@ -1,4 +1,4 @@
-"""Verdicts for people (terminal, Markdown) and for other programs (JSON, benchmark trackers)."""
+"""Rendering verdicts for people (terminal, Markdown) and for programs (JSON, benchmark trackers)."""
 
 from __future__ import annotations
 
@@ -12,94 +12,99 @@ from typing import Any, NamedTuple
 
 from mamlbench.errors import ExitCode
 from mamlbench.report.formatting import number, printable
-from mamlbench.report.gate.metrics import MACHINE
-from mamlbench.report.gate.outcome import Outcome
-from mamlbench.report.gate.verdicts import Verdict
+from mamlbench.report.gate.metrics import MACHINE_METRICS
+from mamlbench.report.gate.result import GateResult
+from mamlbench.report.gate.verdict import Verdict, VerdictKind
 from mamlbench.report.render.markdown import escape
 
-HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "why")
+HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "reason")
 _STYLES = {"worse": "bold red", "better": "bold green", "same": "green", "inconclusive": "yellow"}
-_ANSWERS = {
-    ExitCode.OK: "the gate is open",
-    ExitCode.REGRESSION: "a regression",
-    ExitCode.NOTHING: "not decided, so the gate stays shut",
-}
 
 
 class _Line(NamedTuple):
+    """One verdict as text, one field per heading."""
+
     metric: str
     base: str
     head: str
     change: str
-    word: str
-    why: str
+    kind: str
+    reason: str
 
 
-def to_terminal(outcome: Outcome) -> Any:
-    """A rich group of one table per cell."""
-    from rich import box
+def to_terminal(result: GateResult) -> Any:
+    """Build a rich group with one table per configuration."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     parts: list[Any] = []
-    for cell, verdicts in _by_cell(outcome):
-        parts.append(Text(f"\n{printable(cell)}", style="bold"))
+    for configuration, verdicts in _by_configuration(result):
+        parts.append(Text(f"\n{printable(configuration)}", style="bold"))
         if verdicts[0].changed:
             parts.append(Text(printable("; ".join(verdicts[0].changed)), style="dim"))
-        table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
-        for heading in HEADINGS:
-            right = heading in ("BASE", "HEAD", "change [95 %]")
-            table.add_column(Text(heading), justify="right" if right else "left", overflow="fold")
+        parts.append(_terminal_table(verdicts))
+    parts += [Text(printable(text)) for text in (*legend(result), *result.notes, *result.reasons)]
+    return Group(*parts, Text(printable(summary(result)), style="bold"))
+
+
+def _terminal_table(verdicts: list[Verdict]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for heading in HEADINGS:
+        is_number = heading in ("BASE", "HEAD", "change [95 %]")
+        table.add_column(Text(heading), justify="right" if is_number else "left", overflow="fold")
+    for verdict in verdicts:
+        texts = [Text(printable(text)) for text in _line(verdict)]
+        texts[4].stylize(_STYLES.get(verdict.kind, ""))
+        table.add_row(*texts)
+    return table
+
+
+def to_markdown(result: GateResult) -> str:
+    """Write one table for a CI job summary, with the summary first."""
+    lines = [f"**{escape(summary(result))}**", ""]
+    lines += [f"- {escape(reason)}" for reason in result.reasons]
+    headings = ["configuration", *(escape(heading) for heading in HEADINGS)]
+    lines += ["", _row(headings), _row(["---"] * len(headings))]
+    changes = []
+    for configuration, verdicts in _by_configuration(result):
         for verdict in verdicts:
-            line = _line(verdict)
-            shown = [Text(printable(text)) for text in line]
-            shown[4].stylize(_STYLES.get(verdict.word, ""))
-            table.add_row(*shown)
-        parts.append(table)
-    parts += [Text(printable(text)) for text in (*legend(outcome), *outcome.notes, *outcome.reasons)]
-    return Group(*parts, Text(answer(outcome), style="bold"))
+            texts = [escape(text) for text in _line(verdict)]
+            if verdict.kind in ("better", "worse"):
+                texts[4] = f"**{texts[4]}**"
+            lines.append(_row([escape(configuration), *texts]))
+        if verdicts[0].changed:
+            changes.append(f"{configuration}: {'; '.join(verdicts[0].changed)}")
+    notes = [*legend(result), *changes, *result.notes]
+    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in notes), ""])
 
 
-def to_markdown(outcome: Outcome) -> str:
-    """One table for the summary of a job, the answer first."""
-    lines = [f"**{escape(answer(outcome))}**", ""]
-    lines += [f"- {escape(reason)}" for reason in outcome.reasons]
-    lines += ["", _row(["cell", *(escape(heading) for heading in HEADINGS)]), _row(["---"] * (len(HEADINGS) + 1))]
-    for cell, verdicts in _by_cell(outcome):
-        for verdict in verdicts:
-            shown = [escape(text) for text in _line(verdict)]
-            if verdict.word in ("better", "worse"):
-                shown[4] = f"**{shown[4]}**"
-            lines.append(_row([escape(cell), *shown]))
-    changed = {cell: verdicts[0].changed for cell, verdicts in _by_cell(outcome) if verdicts[0].changed}
-    said = [*legend(outcome), *(f"{cell}: {'; '.join(each)}" for cell, each in changed.items()), *outcome.notes]
-    return "\n".join([*lines, "", *(f"- {escape(text)}" for text in said), ""])
-
-
-def to_json(outcome: Outcome) -> str:
-    """Everything, in base units (fractions, seconds, bytes); what is not a number is null."""
+def to_json(result: GateResult) -> str:
+    """Write everything in base units (fractions, seconds, bytes). NaN and infinities become null."""
     content = {
-        "exit_code": int(outcome.exit_code),
-        "answer": answer(outcome),
-        "reasons": outcome.reasons,
-        "notes": outcome.notes,
-        "verdicts": [_finite(asdict(verdict)) for verdict in outcome.verdicts],
+        "exit_code": int(result.exit_code),
+        "summary": summary(result),
+        "reasons": result.reasons,
+        "notes": result.notes,
+        "verdicts": [_finite(asdict(verdict)) for verdict in result.verdicts],
     }
     return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
-def to_benchmark(outcome: Outcome) -> str:
-    """HEAD's values as github-action-benchmark reads them with ``customSmallerIsBetter``; accuracies as errors."""
-    return _tracked(outcome, bigger=False)
+def to_benchmark(result: GateResult) -> str:
+    """Write HEAD's values for github-action-benchmark's ``customSmallerIsBetter``, with accuracies as errors."""
+    return _benchmark_entries(result, bigger_is_better=False)
 
 
-def to_benchmark_bigger(outcome: Outcome) -> str:
-    """The same for ``customBiggerIsBetter``: scores and rates of which more is better."""
-    return _tracked(outcome, bigger=True)
+def to_benchmark_bigger(result: GateResult) -> str:
+    """Write HEAD's scores and rates for github-action-benchmark's ``customBiggerIsBetter``."""
+    return _benchmark_entries(result, bigger_is_better=True)
 
 
-RENDERERS: dict[str, Callable[[Outcome], str]] = {
+RENDERERS: dict[str, Callable[[GateResult], str]] = {
     "md": to_markdown,
     "json": to_json,
     "benchmark": to_benchmark,
@@ -108,49 +113,68 @@ RENDERERS: dict[str, Callable[[Outcome], str]] = {
 """Every format but the terminal's."""
 
 
-def to_text(outcome: Outcome) -> str:
-    """What a terminal of 120 columns shows, without color."""
+def to_text(result: GateResult) -> str:
+    """Render the terminal output for 120 columns, without color."""
     from rich.console import Console
 
-    out = io.StringIO()
-    Console(file=out, width=120, color_system=None).print(to_terminal(outcome))
-    return out.getvalue()
+    buffer = io.StringIO()
+    Console(file=buffer, width=120, color_system=None).print(to_terminal(result))
+    return buffer.getvalue()
 
 
-def answer(outcome: Outcome) -> str:
-    """The whole in one line."""
-    counted = Counter(verdict.word for verdict in outcome.verdicts)
-    counts = ", ".join(f"{count} {word}" for word, count in counted.items())
-    watched = sum(verdict.gated for verdict in outcome.verdicts)
-    gate = f"{watched} watched by a threshold" if watched else "no threshold"
-    return f"{_ANSWERS[outcome.exit_code][0].upper()}{_ANSWERS[outcome.exit_code][1:]}: {counts or 'nothing'} ({gate})."
+def summary(result: GateResult) -> str:
+    """Summarize the result in one line: ``Gate failed: 2 of 4 comparisons are inconclusive.``"""
+    total = len(result.verdicts)
+    if result.exit_code == ExitCode.OK:
+        counts = ", ".join(f"{count} {kind}" for kind, count in _counts(result.verdicts).items())
+        gated = sum(verdict.gated for verdict in result.verdicts)
+        if not gated:
+            return f"No threshold is set: {counts}."
+        return f"Gate passed: {counts} (thresholds apply to {gated} of {total} comparisons)."
+    failing = _counts([verdict for verdict in result.verdicts if verdict.gated and not verdict.passes])
+    if not failing:  # for example, a file could not be read
+        return f"Gate failed: {result.reasons[0][:1].lower()}{result.reasons[0][1:]}"
+    (first_kind, first_count), *others = failing.items()
+    text = f"{first_count} of {total} comparisons {_is_or_are(first_count)} {first_kind}"
+    return f"Gate failed: {', '.join([text, *(f'{count} {_is_or_are(count)} {kind}' for kind, count in others)])}."
 
 
-def legend(outcome: Outcome) -> Iterator[str]:
-    """What the verdicts are about."""
-    claims = {verdict.claim for verdict in outcome.verdicts}
+def _counts(verdicts: list[Verdict]) -> dict[VerdictKind, int]:
+    """Count the kinds of verdicts, the worst first."""
+    counts = Counter(verdict.kind for verdict in verdicts)
+    order: tuple[VerdictKind, ...] = ("worse", "inconclusive", "not comparable", "missing", "better", "same")
+    return {kind: counts[kind] for kind in order if kind in counts}
+
+
+def _is_or_are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def legend(result: GateResult) -> Iterator[str]:
+    """Explain what the verdicts are about."""
+    claims = {verdict.claim for verdict in result.verdicts}
     if "algorithms" in claims:
-        yield "Scores: training seeds and shared episodes are both taken as random; Holm-corrected, 5 %."
+        yield "Scores: training seeds and shared episodes are both random effects (5 %, Holm-corrected)."
     if "checkpoints" in claims:
         yield (
-            "Scores of fewer than six seeds in all speak of these checkpoints only (paired t-test on shared episodes, "
-            "Holm-corrected, 5 %): six in all, three on either side say, speak of the algorithm."
+            "Scores with fewer than six seeds in total: claims about these checkpoints only (paired t-test on shared "
+            "episodes, 5 %, Holm-corrected). With six seeds, such as three per side, the claim is about the algorithm."
         )
     if "runs" in claims:
-        yield "Time and memory: ratio of the runs' geometric means (Student's t-test); repeats are best interleaved."
+        yield "Time and memory: ratio of the runs' geometric means (Student's t-test). Repeats are best interleaved."
 
 
-def _tracked(outcome: Outcome, *, bigger: bool) -> str:
+def _benchmark_entries(result: GateResult, *, bigger_is_better: bool) -> str:
     entries = []
-    for verdict in outcome.verdicts:
+    for verdict in result.verdicts:
         if verdict.head is None or not math.isfinite(verdict.head * verdict.scale):
             continue
-        value, unit = verdict.head * verdict.scale, verdict.unit or "score"
-        name = f"{verdict.cell}: {verdict.metric}"
-        if verdict.lower_is_better is bigger:
-            if bigger or verdict.unit != "%":
+        value, name = verdict.head * verdict.scale, f"{verdict.configuration}: {verdict.metric}"
+        if verdict.lower_is_better is bigger_is_better:  # a file has one direction: accuracies are turned into errors
+            if bigger_is_better or verdict.unit != "%":
                 continue
-            value, name = 100 - value, f"{name}, error"  # one file may hold one direction only
+            value, name = 100 - value, f"{name}, error"
+        unit = verdict.unit or "score"
         entry = {"name": printable(name), "unit": unit, "value": value, "extra": _extra(verdict)}
         if verdict.head_half_width is not None and math.isfinite(verdict.head_half_width):
             entry["range"] = f"± {number(verdict.head_half_width * verdict.scale)}"
@@ -160,19 +184,19 @@ def _tracked(outcome: Outcome, *, bigger: bool) -> str:
 
 def _extra(verdict: Verdict) -> str:
     line = _line(verdict)
-    return printable(f"{verdict.word}; BASE {line.base}; change {line.change or 'unknown'}")
+    return printable(f"{verdict.kind}; BASE {line.base}; change {line.change or 'unknown'}")
 
 
-def _by_cell(outcome: Outcome) -> Iterator[tuple[str, list[Verdict]]]:
-    for cell in dict.fromkeys(verdict.cell for verdict in outcome.verdicts):
-        yield cell, [verdict for verdict in outcome.verdicts if verdict.cell == cell]
+def _by_configuration(result: GateResult) -> Iterator[tuple[str, list[Verdict]]]:
+    for name in dict.fromkeys(verdict.configuration for verdict in result.verdicts):
+        yield name, [verdict for verdict in result.verdicts if verdict.configuration == name]
 
 
 def _line(verdict: Verdict) -> _Line:
     metric = verdict.metric + (f", {verdict.unit}" if verdict.unit else "")
-    base, head = (_value(each, verdict) for each in (verdict.base, verdict.head))
-    word = verdict.word + (" (watched)" if verdict.gated else "")
-    return _Line(metric, base, head, _change(verdict), word, verdict.detail)
+    base, head = _value(verdict.base, verdict), _value(verdict.head, verdict)
+    kind = verdict.kind + (" (gated)" if verdict.gated else "")
+    return _Line(metric, base, head, _change(verdict), kind, verdict.detail)
 
 
 def _value(value: float | None, verdict: Verdict) -> str:
@@ -184,17 +208,15 @@ def _value(value: float | None, verdict: Verdict) -> str:
 def _change(verdict: Verdict) -> str:
     if verdict.change is None:
         return ""
-    if verdict.metric in MACHINE or verdict.unit == "%":
-        scale, unit = 100.0, " %" if verdict.metric in MACHINE else " pp"
-    else:
-        scale, unit = 1.0, ""
-    digits = 1 if scale == 100.0 else 3
-    ends = (
-        ""
-        if verdict.low is None or verdict.high is None
-        else (f" [{verdict.low * scale:+.{digits}f}, {verdict.high * scale:+.{digits}f}]")
-    )
-    return f"{verdict.change * scale:+.{digits}f}{unit}{ends}"
+    scale, unit, digits = 1.0, "", 3
+    if verdict.metric in MACHINE_METRICS:  # relative to BASE
+        scale, unit, digits = 100.0, " %", 1
+    elif verdict.unit == "%":
+        scale, unit, digits = 100.0, " pp", 1
+    interval = ""
+    if verdict.low is not None and verdict.high is not None:
+        interval = f" [{verdict.low * scale:+.{digits}f}, {verdict.high * scale:+.{digits}f}]"
+    return f"{verdict.change * scale:+.{digits}f}{unit}{interval}"
 
 
 def _row(parts: list[str]) -> str:
@@ -202,4 +224,7 @@ def _row(parts: list[str]) -> str:
 
 
 def _finite(content: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in content.items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in content.items()
+    }

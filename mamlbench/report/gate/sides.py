@@ -1,4 +1,4 @@
-"""BASE and HEAD as a user names them: record files, folders, or a git revision, which means its ``results/``."""
+"""Reading BASE and HEAD: record files, folders, or the results folder of a git revision."""
 
 from __future__ import annotations
 
@@ -9,47 +9,49 @@ import tempfile
 from pathlib import Path
 
 from mamlbench.errors import ConfigError
-from mamlbench.report.loading import Reading, read_records
+from mamlbench.report.loading import LoadedRecords, read_records
 
-LARGEST_ARCHIVE = 1024**3
-"""Bytes of a revision's results that are taken in."""
+MAX_ARCHIVE_BYTES = 1024**3
+"""Largest archive of a revision's results that is read."""
 
 
-def read_side(name: str, results: Path = Path("results"), *, may_lack: bool = False) -> Reading:
+def read_side(name: str, results: Path = Path("results"), *, allow_missing: bool = False) -> LoadedRecords:
     """Read the records of one side.
 
     Args:
-        name: a file, a folder, or a git revision of the repository that one stands in.
-        results: the folder of records, of which a revision's state is meant.
-        may_lack: whether a revision without such a folder is one without records.
+        name: a file, a folder, or a git revision of the current repository.
+        results: the folder of records that is read from a revision.
+        allow_missing: whether a revision without this folder has no records, instead of raising an error.
 
-    Raises ConfigError where it is neither, or the revision has no such folder.
+    Raises ConfigError if ``name`` is none of these, or the revision has no such folder.
     """
     if Path(name).exists():
         return read_records([name])
     top = _git("rev-parse", "--show-toplevel")
     commit = None if name.startswith("-") else _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if top is None or commit is None:
-        where = "of this repository" if top else "(and this is no repository)"
+        where = "of this repository" if top else "(the current folder is not in a git repository)"
         raise ConfigError(f"'{name}' is neither a file, nor a folder, nor a git revision {where}.")
     root = Path(top.decode().strip())
     folder = results.absolute()
-    nothing = Reading([], [], [])
+    no_records = LoadedRecords([], [], [])
     if not folder.is_relative_to(root):
-        if may_lack:
-            return nothing
-        raise ConfigError(f"The results folder '{folder}' is not in the repository '{root}': name records instead.")
-    inside = folder.relative_to(root).as_posix()
-    archive = _git("-C", str(root), "archive", "--format=tar", commit.decode().strip(), "--", inside)
+        if allow_missing:
+            return no_records
+        raise ConfigError(
+            f"The results folder '{folder}' is not in the repository '{root}'. Name record files or folders instead."
+        )
+    relative = folder.relative_to(root).as_posix()
+    archive = _git("-C", str(root), "archive", "--format=tar", commit.decode().strip(), "--", relative)
     if archive is None:
-        if may_lack:
-            return nothing
-        raise ConfigError(f"The revision '{name}' has no folder '{inside}': commit reference records there.")
+        if allow_missing:
+            return no_records
+        raise ConfigError(f"The revision '{name}' has no folder '{relative}'. Commit reference records there.")
     return _read_archive(archive, name)
 
 
 def _git(*arguments: str) -> bytes | None:
-    """Output of git; None where it fails or is not installed."""
+    """Return the output of git; None if it fails or is not installed."""
     try:
         done = subprocess.run(["git", *arguments], capture_output=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
@@ -57,17 +59,20 @@ def _git(*arguments: str) -> bytes | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _read_archive(archive: bytes, revision: str) -> Reading:
-    if len(archive) > LARGEST_ARCHIVE:
-        raise ConfigError(f"The results of the revision '{revision}' have {len(archive) / 1024**3:.1f} GiB: too many.")
+def _read_archive(archive: bytes, revision: str) -> LoadedRecords:
+    if len(archive) > MAX_ARCHIVE_BYTES:
+        size = len(archive) / 1024**3
+        raise ConfigError(
+            f"The results of the revision '{revision}' have {size:.1f} GiB, more than the limit of 1 GiB."
+        )
     with tempfile.TemporaryDirectory() as name, tarfile.open(fileobj=io.BytesIO(archive)) as members:
         folder = Path(name).resolve()
         for member in members:
             path = (folder / member.name).resolve()
             content = members.extractfile(member) if member.isfile() and member.name.endswith(".json") else None
             if content is None or not path.is_relative_to(folder):
-                continue  # links and artifacts are no records
+                continue  # links, artifacts, and paths that point outside the folder
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.read())
-        reading = read_records([folder])
-        return reading._replace(problems=[text.replace(f"{folder}/", f"{revision}:") for text in reading.problems])
+        loaded = read_records([folder])
+        return loaded._replace(problems=[text.replace(f"{folder}/", f"{revision}:") for text in loaded.problems])

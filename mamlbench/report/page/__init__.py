@@ -1,4 +1,4 @@
-"""One self-contained page of tables, figures, sample episodes and settings; it needs no network and no script."""
+"""A self-contained HTML page of tables, figures, sample episodes and settings, without network access or scripts."""
 
 from __future__ import annotations
 
@@ -25,24 +25,26 @@ def render_page(
     sort: str | None = None,
     private: bool = False,
     problems: Sequence[str] = (),
-    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
+    plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> str:
-    """Write the page of ``records`` as HTML.
+    """Render the page of ``records`` as HTML.
 
     Args:
         records: finished or not.
-        files: the file of each record, beside which its artifacts lie; without them there are no sample episodes.
-        columns: of the tables; the default ones where empty.
+        files: the file of each record, next to its artifacts; without them no sample episodes are shown.
+        columns: columns of the tables; the default ones if empty.
         sort: column to sort the tables by.
         private: show images even of data sets whose license forbids it.
-        problems: a sentence for each file that was skipped.
-        plugged: columns that plugins bring, by name.
+        problems: one sentence for each skipped file.
+        plugin_columns: columns from plugins, by name.
 
-    Raises ConfigError for a column that is not known.
+    Raises ConfigError for an unknown column.
     """
     from mamlbench import __version__
 
-    sections, environments = make_sections(records, files, columns=columns, sort=sort, private=private, plugged=plugged)
+    sections, environments = make_sections(
+        records, files, columns=columns, sort=sort, private=private, plugin_columns=plugin_columns
+    )
     started = sorted(record.started[:10] for record in records)
     return (
         _environment()
@@ -68,13 +70,13 @@ def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.PackageLoader("mamlbench.report.page"),
         autoescape=True,
-        finalize=_visible,
+        finalize=_printable,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def _visible(value: Any) -> Any:
-    """Text without what could hide or reverse it; markup of our own stays as it is."""
+def _printable(value: Any) -> Any:
+    """Remove characters from text that could hide or reverse it. Markup objects are returned unchanged."""
     return value if hasattr(value, "__html__") or not isinstance(value, str) else printable(value)

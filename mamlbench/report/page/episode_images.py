@@ -1,4 +1,4 @@
-"""Sample episodes on the page: read from the runs' artifacts, shown where the data set's license allows it."""
+"""Sample episodes on the page: read from the runs' artifacts, shown if the data set's license allows it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from mamlbench.report.figures.view import View
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-LARGEST_BYTES = 2 * 1024**2
-LARGEST_PIXELS = 4_000_000
+MAX_BYTES = 2 * 1024**2
+MAX_PIXELS = 4_000_000
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What one row's network said to the queries of one episode."""
+class Predictions:
+    """Predicted labels of one row's network for the queries of one episode, before and after adaptation."""
 
     label: str
     before: list[int] | None
@@ -32,23 +32,23 @@ class Answer:
 
 @dataclass(frozen=True)
 class ShownEpisode:
-    """One line of the sheet, and every row's answers."""
+    """One line of the sheet, and every row's predictions."""
 
     line: int
     facts: SampleEpisode
-    answers: list[Answer]
+    predictions: list[Predictions]
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Episodes that several rows were tested on, with the sheet of their images."""
+    """Sample episodes shared by several rows, with the sheet of their images."""
 
     sheet: Markup
-    """A PNG as a data address."""
+    """A PNG as a data URL."""
     columns: int
     lines: int
     ratio: float
-    """Width of an image by its height."""
+    """Width of an image divided by its height."""
     mode: str
     episodes: list[ShownEpisode]
 
@@ -67,36 +67,41 @@ class _Sheet:
 
     @property
     def key(self) -> str:
-        """What must be equal for two rows to stand below the same images."""
-        truth = [(each.number, each.support, each.query) for each in self.samples.episodes]
+        """Hash of what must be equal for two rows to share the same images."""
+        truth = [(episode.number, episode.support, episode.query) for episode in self.samples.episodes]
         return hashlib.sha256(self.png + repr((truth, self.samples.mode)).encode()).hexdigest()
 
 
 def gallery(view: View, file_of: dict[int, Path], *, private: bool) -> tuple[Gallery | None, str]:
-    """Sample episodes of a view's rows, and what to tell a reader where some are not shown."""
-    found: list[tuple[str, _Sheet]] = []
+    """Return the sample episodes of a view's rows, and a remark if some are not shown."""
+    sheets: list[tuple[str, _Sheet]] = []
     hidden = ""
     for row, label in zip(view.rows, view.labels, strict=True):
-        run = next((run for run in row.seeds if _artifact(run, file_of) is not None), None)
+        run = next((run for run in row.seed_runs if _artifact(run, file_of) is not None), None)
         path = _artifact(run, file_of) if run is not None else None
         if run is None or path is None:
             continue
         if not private and (run.data is None or not run.data.publishable):
-            license = run.data.license if run.data else "unknown"
-            hidden = (
-                f"Sample episodes are not shown: the license of {run.spec.dataset.name} ({license}) does not allow its "
-                "images on a published page. On a page for yourself alone, --private shows them."
-            )
+            hidden = _license_remark(run)
             continue
         sheet = _read(path)
         if sheet is not None:
-            found.append((label, sheet))
-    if not found:
+            sheets.append((label, sheet))
+    if not sheets:
         return None, hidden
-    first = found[0][1]
-    alike = [(label, sheet) for label, sheet in found if sheet.key == first.key]
-    left_out = f"Sample episodes are those of {alike[0][0]}; other rows kept other images." if alike != found else ""
-    return _gallery(first, alike), left_out
+    first = sheets[0][1]
+    same_images = [(label, sheet) for label, sheet in sheets if sheet.key == first.key]
+    all_same = same_images == sheets
+    remark = "" if all_same else f"Sample episodes are those of {same_images[0][0]}. Other rows saved different images."
+    return _gallery(first, same_images), remark
+
+
+def _license_remark(run: RunRecord) -> str:
+    license = run.data.license if run.data else "unknown"
+    return (
+        f"Sample episodes are not shown: the license of {run.spec.dataset.name} ({license}) does not allow publishing "
+        "its images. For a private page, use --private."
+    )
 
 
 def _artifact(run: RunRecord, file_of: dict[int, Path]) -> Path | None:
@@ -105,21 +110,16 @@ def _artifact(run: RunRecord, file_of: dict[int, Path]) -> Path | None:
     return path if path is not None and path.is_file() else None
 
 
-def _gallery(first: _Sheet, alike: list[tuple[str, _Sheet]]) -> Gallery:
+def _gallery(first: _Sheet, sheets: list[tuple[str, _Sheet]]) -> Gallery:
     from markupsafe import Markup
 
-    episodes = [
-        ShownEpisode(
-            line,
-            facts,
-            [
-                Answer(label, each.before, each.after)
-                for label, sheet in alike
-                for each in [sheet.samples.episodes[line]]
-            ],
-        )
-        for line, facts in enumerate(first.samples.episodes)
-    ]
+    episodes = []
+    for line, facts in enumerate(first.samples.episodes):
+        predictions = []
+        for label, sheet in sheets:
+            episode = sheet.samples.episodes[line]
+            predictions.append(Predictions(label, episode.before, episode.after))
+        episodes.append(ShownEpisode(line, facts, predictions))
     lines = len(episodes)
     return Gallery(
         sheet=Markup("data:image/png;base64," + base64.b64encode(first.png).decode()),
@@ -132,40 +132,36 @@ def _gallery(first: _Sheet, alike: list[tuple[str, _Sheet]]) -> Gallery:
 
 
 def _read(path: Path) -> _Sheet | None:
-    """Read and redraw a sheet: of a foreign file only its pixels and its checked text reach the page.
+    """Read and re-encode a sheet; None if it is damaged or does not describe its images.
 
-    None where it is none; it may come from anybody.
+    The file may be untrusted: only its pixels and its validated text reach the page.
     """
     from PIL import Image
 
+    # Pillow raises any of these for damaged files; pydantic's error is a ValueError.
+    damage = (OSError, ValueError, KeyError, SyntaxError, Warning)
     try:
-        if path.stat().st_size > LARGEST_BYTES:
+        if path.stat().st_size > MAX_BYTES:
             return None
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             with Image.open(path, formats=("PNG",)) as image:
-                if image.width * image.height > LARGEST_PIXELS:
+                if image.width * image.height > MAX_PIXELS:
                     return None
                 samples = Samples.model_validate_json(getattr(image, "text", {})[TEXT_KEY])
                 pixels = image.convert("L" if image.mode == "L" else "RGB")
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        SyntaxError,
-        Warning,
-    ):  # Pillow's answers to damage; pydantic's is a ValueError
+    except damage:
         return None
-    out = io.BytesIO()
-    pixels.save(out, "PNG", optimize=True)
-    sheet = _Sheet(samples, out.getvalue(), pixels.width, pixels.height)
-    return sheet if _fits(sheet) else None
+    buffer = io.BytesIO()
+    pixels.save(buffer, "PNG", optimize=True)
+    sheet = _Sheet(samples, buffer.getvalue(), pixels.width, pixels.height)
+    return sheet if _is_consistent(sheet) else None
 
 
-def _fits(sheet: _Sheet) -> bool:
-    """Whether the text describes this sheet: every line alike, and an answer to every query."""
-    for each in sheet.samples.episodes:
-        answers = [len(given) for given in (each.before, each.after) if given is not None]
-        if len(each.support) + len(each.query) != sheet.columns or set(answers) != {len(each.query)}:
+def _is_consistent(sheet: _Sheet) -> bool:
+    """Return whether the text describes the image: equal lines, and a prediction for every query."""
+    for episode in sheet.samples.episodes:
+        lengths = {len(labels) for labels in (episode.before, episode.after) if labels is not None}
+        if len(episode.support) + len(episode.query) != sheet.columns or lengths != {len(episode.query)}:
             return False
     return sheet.width % sheet.columns == 0 and sheet.height % len(sheet.samples.episodes) == 0

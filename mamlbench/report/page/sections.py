@@ -1,4 +1,4 @@
-"""What stands on the page: a section per table, with its figures, sample episodes and settings."""
+"""The sections of the page: one per table, with its figures, sample episodes and settings."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from mamlbench.plugin import ReportColumn
 from mamlbench.record import Environment, RunRecord
 from mamlbench.report.figures.panels import FIGURES
 from mamlbench.report.figures.style import Style
-from mamlbench.report.figures.view import MOST_ROWS, View, labels_of, view_of
+from mamlbench.report.figures.view import MAX_ROWS, View, labels_of, view_of
 from mamlbench.report.page.episode_images import Gallery, gallery
 from mamlbench.report.render.cell_grid import notes as all_notes
 from mamlbench.report.table import notes, row_settings
-from mamlbench.report.table.groups import Group, Row, group_records
+from mamlbench.report.table.groups import Group, RowRuns, group_records
 from mamlbench.report.table.table import NO_PLUGINS, Table, build_tables
 
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-MOST_FIGURED = 4
-"""Tables that get figures; a page of hundreds would neither load nor be read."""
+MAX_TABLES_WITH_FIGURES = 4
+"""Tables that get figures; a page with hundreds of figures would be too large."""
 
 
 @dataclass(frozen=True)
@@ -37,19 +37,19 @@ class Drawing:
 
 @dataclass(frozen=True)
 class RowDetails:
-    """Everything that the runs of one row have in common, and the runs."""
+    """The settings that the runs of one row share, and the runs."""
 
     label: str
     settings: dict[str, Any]
     data: dict[str, Any]
     environment: int
-    """Its number on the page."""
+    """Number of the environment on the page."""
     runs: list[RunRecord]
 
 
 @dataclass(frozen=True)
 class Section:
-    """One table and what belongs to it."""
+    """One table with its notes, figures, sample episodes and settings."""
 
     table: Table
     notes: list[str]
@@ -58,24 +58,24 @@ class Section:
     legend: list[tuple[str, Style]]
     drawings: list[Drawing]
     remarks: list[str]
-    """What was left out, and why."""
+    """What was omitted, and why."""
     gallery: Gallery | None
     rows: list[RowDetails]
 
 
 @dataclass
 class _Environments:
-    """Environments by number; most runs share one."""
+    """Numbers the distinct environments from 1; most runs share one."""
 
-    known: list[Environment] = field(default_factory=list)
-    _places: dict[str, int] = field(default_factory=dict)
+    distinct: list[Environment] = field(default_factory=list)
+    _numbers: dict[str, int] = field(default_factory=dict)
 
     def number(self, environment: Environment) -> int:
         key = environment.model_dump_json()
-        if key not in self._places:
-            self.known.append(environment)
-            self._places[key] = len(self.known)
-        return self._places[key]
+        if key not in self._numbers:
+            self.distinct.append(environment)
+            self._numbers[key] = len(self.distinct)
+        return self._numbers[key]
 
 
 def make_sections(
@@ -85,19 +85,19 @@ def make_sections(
     columns: Sequence[str],
     sort: str | None,
     private: bool,
-    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
+    plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> tuple[list[Section], list[Environment]]:
-    """One section per group of comparable records, and the environments that they refer to by number from 1."""
+    """Make one section per group of comparable records, and list the environments that they refer to by number."""
     file_of = {id(record): file for record, file in zip(records, files, strict=False)}
-    groups, tables = group_records(records), build_tables(records, columns, sort, plugged)
-    by_size = sorted(range(len(groups)), key=lambda place: -len(groups[place].records))
-    figured = set(by_size[:MOST_FIGURED])
+    groups, tables = group_records(records), build_tables(records, columns, sort, plugin_columns)
+    by_size = sorted(range(len(groups)), key=lambda index: -len(groups[index].records))
+    with_figures = set(by_size[:MAX_TABLES_WITH_FIGURES])
     environments = _Environments()
     sections = []
-    for place, (group, table) in enumerate(zip(groups, tables, strict=True)):
-        view = view_of(group) if place in figured else None
+    for index, (group, table) in enumerate(zip(groups, tables, strict=True)):
+        view = view_of(group) if index in with_figures else None
         sections.append(_section(group, table, view, file_of, environments, private=private))
-    return sections, environments.known
+    return sections, environments.distinct
 
 
 def _section(
@@ -109,20 +109,12 @@ def _section(
     *,
     private: bool,
 ) -> Section:
-    failures = set(notes.failures(group))
-    remarks = []
-    if view is None:
-        remarks.append(
-            f"Figures are drawn for the {MOST_FIGURED} largest tables: name these records alone to see theirs."
-        )
-    elif len(view.rows) < len(group.rows):
-        remarks.append(
-            f"The figures show the best {MOST_ROWS} of {len(group.rows)} rows: name fewer records to see the others."
-        )
-    found = None
+    failures = set(notes.failures(group))  # the page lists them separately
+    remarks = _figure_remarks(group, view)
+    sample_gallery = None
     if view is not None:
-        found, why_not = gallery(view, file_of, private=private)
-        remarks += [why_not] if why_not else []
+        sample_gallery, remark = gallery(view, file_of, private=private)
+        remarks += [remark] if remark else []
     return Section(
         table=table,
         notes=[note for note in all_notes(table, "Bold") if note not in failures],
@@ -131,16 +123,27 @@ def _section(
         legend=list(zip(view.labels, view.styles, strict=True)) if view is not None else [],
         drawings=_drawings(view) if view is not None else [],
         remarks=remarks,
-        gallery=found,
+        gallery=sample_gallery,
         rows=[_details(row, label, environments) for row, label in zip(group.rows, labels_of(group.rows), strict=True)],
     )
 
 
+def _figure_remarks(group: Group, view: View | None) -> list[str]:
+    if view is None:
+        return [
+            f"Figures are drawn for the {MAX_TABLES_WITH_FIGURES} largest tables only. To see figures of this table, "
+            "report its records alone."
+        ]
+    if len(view.rows) < len(group.rows):
+        return [f"The figures show the best {MAX_ROWS} of {len(group.rows)} rows. Report fewer records to see others."]
+    return []
+
+
 def _badges(group: Group) -> list[str]:
-    said = ["quick preset"] if any(row.runs[0].spec.preset == "quick" for row in group.rows) else []
-    said += ["subset of the data"] if any(row_settings.subsets(row) for row in group.rows) else []
+    badges = ["quick preset"] if any(row.runs[0].spec.preset == "quick" for row in group.rows) else []
+    badges += ["subset of the data"] if any(row_settings.subsets(row) for row in group.rows) else []
     unfinished = sum(len(row.unfinished) for row in group.rows)
-    return said + ([f"{unfinished} not finished"] if unfinished else [])
+    return badges + ([f"{unfinished} not finished"] if unfinished else [])
 
 
 def _drawings(view: View) -> list[Drawing]:
@@ -148,30 +151,30 @@ def _drawings(view: View) -> list[Drawing]:
 
     from mamlbench.report.figures.export import inline_svg
 
-    drawn = [
+    drawings = [
         Drawing(panel.title, panel.about, Markup(inline_svg(panel, view)), panel.lanes)
         for panels in FIGURES.values()
         for panel in panels
     ]
-    return [each for each in drawn if each.svg]
+    return [drawing for drawing in drawings if drawing.svg]
 
 
-def _details(row: Row, label: str, environments: _Environments) -> RowDetails:
-    spec, run = row.runs[0].spec, row_settings.first(row)
-    described: dict[str, Any] = {"preset": spec.preset}
+def _details(row: RowRuns, label: str, environments: _Environments) -> RowDetails:
+    spec, run = row.runs[0].spec, row_settings.representative_run(row)
+    settings: dict[str, Any] = {"preset": spec.preset}
     for kind in ("algorithm", "dataset", "backbone", "sampler"):
         component = getattr(spec, kind)
-        described[kind] = component.name
-        described |= {f"{kind}.{name}": value for name, value in component.options.items()}
-    described |= {f"training.{name}": value for name, value in spec.training.model_dump(mode="json").items()}
-    described |= {f"protocol.{name}": value for name, value in spec.protocol.model_dump(mode="json").items()}
-    described |= {"device": spec.device, "engine": _engine(run)}
-    described |= {"parameters": run.parameters, "order of the meta-gradient": run.gradient_order}
-    return RowDetails(label, described, _data(run), environments.number(run.environment), row.runs)
+        settings[kind] = component.name
+        settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
+    settings |= {f"training.{name}": value for name, value in spec.training.model_dump(mode="json").items()}
+    settings |= {f"protocol.{name}": value for name, value in spec.protocol.model_dump(mode="json").items()}
+    settings |= {"device": spec.device, "engine": _engine(run)}
+    settings |= {"parameters": run.parameters, "order of the meta-gradient": run.gradient_order}
+    return RowDetails(label, settings, _data(run), environments.number(run.environment), row.runs)
 
 
 def _engine(run: RunRecord) -> str:
-    """Name, and why it was taken; what else was tried stands in the record."""
+    """Return the engine's name and the reason for its choice. The record also lists the alternatives."""
     return ": ".join(str(run.engine[key]) for key in ("name", "reason") if run.engine.get(key))
 
 

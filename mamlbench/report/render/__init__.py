@@ -11,8 +11,8 @@ from mamlbench.report.table.table import Table
 
 
 def to_svg(tables: Sequence[Table]) -> str:
-    """The terminal's image as SVG, for a page that shows what a user sees."""
-    from mamlbench.report.render.terminal import to_svg as draw  # rich: the other formats do without it
+    """Render the terminal output as SVG."""
+    from mamlbench.report.render.terminal import to_svg as draw  # imports rich, which the other formats do not need
 
     return draw(tables)
 
@@ -24,4 +24,4 @@ RENDERERS: dict[str, Callable[[Sequence[Table]], str]] = {
     "json": to_json,
     "svg": to_svg,
 }
-"""Every format that can go to a file."""
+"""Every format that can be written to a file."""

@@ -1,4 +1,4 @@
-"""What every text format shares: headings and rows of a table as words."""
+"""Headings, row labels and notes as text, shared by all formats."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from mamlbench.report.table.table import Table, TableRow
 
 
 def headings(table: Table) -> list[str]:
-    """Titles of all columns, the algorithm's first."""
+    """Return the titles of all columns, starting with the algorithm."""
     return ["algorithm", *(column.title for column in table.columns)]
 
 
 def label(row: TableRow) -> str:
-    """The algorithm, with what tells it from its other rows."""
+    """Return the algorithm, with the settings that distinguish it from its other rows."""
     return f"{row.algorithm} ({row.settings})" if row.settings else row.algorithm
 
 
 def cells(row: TableRow) -> list[str]:
-    """Text and mark of each cell, the algorithm first."""
+    """Return text and mark of each cell, starting with the row label."""
     return [label(row), *(cell.text + cell.mark for cell in row.cells)]
 
 
 def notes(table: Table, sign: str) -> list[str]:
-    """What stands below the table; first what the format's mark of the best cells means."""
+    """Return the notes below the table. The first explains ``sign``, the format's mark of the best cells."""
     return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.notes]

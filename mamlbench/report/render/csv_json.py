@@ -1,6 +1,6 @@
-"""Tables for other programs: numbers in base units (fractions, seconds, bytes), empty where nothing is known.
+"""Tables as CSV and JSON: numbers in base units (fractions, seconds, bytes), empty if unknown.
 
-A field ``NAME_best`` says of the column ``NAME`` whether the cell is marked; it is missing where nothing was judged.
+A field ``NAME_best`` says whether the cell of column ``NAME`` is marked. It is missing if the cell was not compared.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from mamlbench.report.table.table import Table, TableRow
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """All rows of all tables under one header; the conditions stand in every row."""
+    """Write all rows of all tables under one header, with the conditions in every row."""
     rows = [row for table in tables for row in _rows(table)]
     names = dict.fromkeys(name for row in rows for name in row)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(names), restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    writer.writerows({name: _escape(value) for name, value in row.items()} for row in rows)
     return out.getvalue()
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """A list of tables with title, conditions, unit, notes and rows; NaN and infinities are null."""
+    """Write a list of tables with title, conditions, unit, notes and rows. NaN and infinities become null."""
     content = [
         {
             "title": table.title,
@@ -49,21 +49,23 @@ def _rows(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _row(table: Table, row: TableRow) -> dict[str, Any]:
-    found: dict[str, Any] = {"algorithm": row.algorithm, "differs_in": row.settings}
+    fields: dict[str, Any] = {"algorithm": row.algorithm, "differs_in": row.settings}
     for column, cell in zip(table.columns, row.cells, strict=True):
         for suffix, value in cell.data.items():
-            found[f"{column.name}_{suffix}" if suffix else column.name] = value
+            fields[f"{column.name}_{suffix}" if suffix else column.name] = value
         if cell.best is not None:
-            found[f"{column.name}_best"] = cell.best
-    return found
+            fields[f"{column.name}_best"] = cell.best
+    return fields
 
 
 def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in row.items()}
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value for name, value in row.items()
+    }
 
 
-def _harmless(value: Any) -> Any:
-    """Names come from strangers: a terminal obeys control characters, a spreadsheet takes some texts for formulas."""
+def _escape(value: Any) -> Any:
+    """Neutralize untrusted text: control characters for terminals, and formulas for spreadsheets."""
     if not isinstance(value, str):
         return value
     text = printable(value)

@@ -1,4 +1,4 @@
-"""Tables in Markdown, for a README, an issue or a job's summary."""
+"""Tables in Markdown, for a README, an issue or a CI job summary."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SPECIAL = "\\`*_[]<>|~"
 
 
 def to_markdown(tables: Sequence[Table]) -> str:
-    """One table after the other, each with its title and notes."""
+    """Write each table with its title and notes."""
     return "\n".join(_table(table) for table in tables)
 
 
@@ -25,9 +25,9 @@ def _table(table: Table) -> str:
 
 
 def _row(row: TableRow) -> str:
-    shown = [escape(text) for text in cells(row)]
-    best = [False, *(cell.best for cell in row.cells)]
-    return _line(f"**{text}**" if strong else text for text, strong in zip(shown, best, strict=True))
+    texts = [escape(text) for text in cells(row)]
+    is_best = [False, *(cell.best for cell in row.cells)]
+    return _line(f"**{text}**" if best else text for text, best in zip(texts, is_best, strict=True))
 
 
 def _line(parts: Iterable[str]) -> str:
@@ -35,5 +35,5 @@ def _line(parts: Iterable[str]) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that Markdown (and the HTML in it) takes for nothing but text."""
-    return "".join(f"\\{each}" if each in _SPECIAL else each for each in printable(text))
+    """Escape Markdown's special characters, including those of embedded HTML."""
+    return "".join(f"\\{character}" if character in _SPECIAL else character for character in printable(text))

@@ -1,1 +1,1 @@
-"""Statistics of scores: intervals, significance tests, corrections for multiple comparisons."""
+"""Statistics of scores: confidence intervals, significance tests, corrections for multiple comparisons."""

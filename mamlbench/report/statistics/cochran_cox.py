@@ -1,9 +1,9 @@
-"""The test of Cochran and Cox for a difference whose error is a sum of parts with variances of their own.
+"""The test of Cochran and Cox for a difference whose variance is a sum of independently estimated components.
 
-The critical value is the mean of the parts' own (Student's t), weighted by their variances (Cochran & Cox, Experimental
-Designs, 1950, section 4.14). With three to ten values a side it calls equal means different in at most 5 % of all
-cases, whatever the variances; benchmarks/false_alarms.py measures it. The price is power where both sides vary alike:
-three against three, where Student's test has four degrees of freedom, have two here.
+The critical value is the mean of the components' own critical values (Student's t), weighted by their variances
+(Cochran & Cox, Experimental Designs, 1950, section 4.14). With three to ten values on each side the false-positive rate
+is at most 5 %, whatever the variances; benchmarks/false_alarms.py measures it. The cost is power if both sides have
+equal variances: with three values on each side, Student's test has four degrees of freedom and this test has two.
 """
 
 from __future__ import annotations
@@ -11,54 +11,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from mamlbench.report.statistics.student import Array
 
-LEAST = 1e-30
-"""p-values below are zero: far out in the tails stdtrit knows no numbers."""
+SMALLEST_P_VALUE = 1e-30
+"""Smaller p-values are reported as 0: stdtrit is not defined so far out in the tail."""
 
 
-def cochran_cox(difference: Array, variances: Sequence[Array], freedoms: Sequence[int]) -> Array:
-    """Two-sided p-values: the level at which the differences would just be significant.
+def cochran_cox(difference: Array, variances: Sequence[Array], degrees_of_freedom: Sequence[int]) -> Array:
+    """Compute two-sided p-values: the levels at which the differences are just significant.
 
     Args:
-        difference: of means, ``[...]``.
-        variances: the parts of its variance, ``[...]`` each.
-        freedoms: the parts' degrees of freedom.
+        difference: difference of two means, ``[...]``.
+        variances: components of the variance of the difference, ``[...]`` each.
+        degrees_of_freedom: degrees of freedom of each component.
     """
     from scipy.optimize import elementwise
 
     total, weights = _weights(variances)
+    # Without variance, equal means have t = 0 and unequal means have an infinite t.
     t = np.divide(np.abs(difference), np.sqrt(total), out=np.where(difference == 0, 0.0, np.inf), where=total > 0)
     t = np.where(np.isnan(total) | np.isnan(difference), np.nan, t)
     p_value = np.where(np.isnan(t), np.nan, 0.0)
     finite = np.isfinite(t)
-    found = elementwise.find_root(
-        lambda log_tail, t, *weights: t - _critical(log_tail, weights, freedoms),
-        (np.log(LEAST), np.log(0.5)),
-        args=(t[finite], *(each[finite] for each in weights)),
+    root = elementwise.find_root(
+        lambda log_tail, t, *weights: t - _critical_t(log_tail, weights, degrees_of_freedom),
+        (np.log(SMALLEST_P_VALUE), np.log(0.5)),
+        args=(t[finite], *(weight[finite] for weight in weights)),
     )
-    p_value[finite] = np.where(found.success, 2 * np.exp(found.x), 0.0)  # no root: beyond that of LEAST
+    p_value[finite] = np.where(root.success, 2 * np.exp(root.x), 0.0)  # no root: below SMALLEST_P_VALUE
     return p_value
 
 
-def least_significant(level: float, variances: Sequence[Array], freedoms: Sequence[int]) -> Array:
-    """The smallest difference that is significant at ``level``."""
+def least_significant_difference(level: float, variances: Sequence[Array], degrees_of_freedom: Sequence[int]) -> Array:
+    """Compute the smallest difference that is significant at ``level``."""
     total, weights = _weights(variances)
-    critical: Array = np.sqrt(total) * _critical(np.log(level / 2), weights, freedoms)
-    return critical
+    difference: Array = np.sqrt(total) * _critical_t(np.log(level / 2), weights, degrees_of_freedom)
+    return difference
 
 
 def _weights(variances: Sequence[Array]) -> tuple[Array, list[Array]]:
+    """Return the total variance and the share of each component; equal shares if the total is 0."""
     total = np.asarray(sum(variances))
     equal = np.full(total.shape, 1 / len(variances))
-    return total, [np.divide(each, total, out=equal.copy(), where=total > 0) for each in variances]
+    return total, [np.divide(variance, total, out=equal.copy(), where=total > 0) for variance in variances]
 
 
-def _critical(log_tail: Array | float, weights: Sequence[Array], freedoms: Sequence[int]) -> Array:
+def _critical_t(log_tail: Array | float, weights: Sequence[Array], degrees_of_freedom: Sequence[int]) -> Array:
+    """Return the weighted mean of the components' critical values for a one-sided tail ``exp(log_tail)``."""
     from scipy import special
 
     tail = np.exp(log_tail)
-    values = [-each * special.stdtrit(freedom, tail) for each, freedom in zip(weights, freedoms, strict=True)]
-    return np.asarray(sum(values))
+    terms = [-weight * special.stdtrit(df, tail) for weight, df in zip(weights, degrees_of_freedom, strict=True)]
+    return np.asarray(sum(terms))

@@ -1,4 +1,4 @@
-"""One number per row: a mean over seeds where there are several, with the interval that goes with it."""
+"""One number per table row: the mean over seeds if there are several, with its confidence interval."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from statistics import fmean
 from typing import NamedTuple
 
 from mamlbench.record import Interval
-from mamlbench.report.statistics.comparison import SEEDS_FOR_A_CLAIM, half_width, quantile
+from mamlbench.report.statistics.comparison import MIN_SEEDS_PER_SIDE
 from mamlbench.report.statistics.episode_scores import episode_scores
-from mamlbench.report.table.groups import Row
+from mamlbench.report.statistics.student import half_width, t_quantile
+from mamlbench.report.table.groups import RowRuns
 
 
 class Estimate(NamedTuple):
-    """A mean with its 95 % interval, and what the interval is over."""
+    """A mean with its 95 % confidence interval."""
 
     interval: Interval
     over: str
-    """'seeds' or 'episodes'."""
+    """What the interval is over: 'seeds' or 'episodes'."""
 
     @property
     def half_width(self) -> float:
@@ -27,51 +28,53 @@ class Estimate(NamedTuple):
         return (self.interval.high - self.interval.low) / 2
 
 
-def estimate(row: Row, mode: str, quantity: str) -> Estimate | None:
-    """Estimate 'score', 'untrained' or 'gain' of a row in one mode; None where no run of it was tested so.
+def estimate(row: RowRuns, mode: str, quantity: str) -> Estimate | None:
+    """Estimate 'score', 'untrained' or 'gain' of a row in one mode; None if none of its runs was tested in that mode.
 
-    The interval is over the seeds (Student's t) where there are three or more, and they differ at all: of two it says
-    next to nothing, and of means that are equal by chance too much. Else it is over the episodes of these checkpoints.
+    The interval is over seeds (Student's t) if there are three or more and their means differ. An interval over two
+    seeds is too wide to be useful, and one over means that are equal by chance is too narrow: in both cases it is over
+    the episodes of these checkpoints.
     """
     intervals = [getattr(test.modes[mode], quantity) for test in row.tests if mode in test.modes]
-    known: list[Interval] = [interval for interval in intervals if interval is not None]
-    if not known:
+    seed_intervals: list[Interval] = [interval for interval in intervals if interval is not None]
+    if not seed_intervals:
         return None
-    if len(known) == 1:
-        return Estimate(known[0], "episodes")
-    seeds = over_seeds([interval.mean for interval in known])
-    if len(known) >= SEEDS_FOR_A_CLAIM and seeds.low < seeds.high:
-        return Estimate(seeds, "seeds")
+    if len(seed_intervals) == 1:
+        return Estimate(seed_intervals[0], "episodes")
+    over_seeds = interval_over_seeds([interval.mean for interval in seed_intervals])
+    if len(seed_intervals) >= MIN_SEEDS_PER_SIDE and over_seeds.low < over_seeds.high:
+        return Estimate(over_seeds, "seeds")
     scores = episode_scores(row, mode, quantity)
     if scores is None:
-        return Estimate(seeds, "seeds")
-    half = float(half_width(scores.mean(0)))
-    return Estimate(Interval(mean=seeds.mean, low=seeds.mean - half, high=seeds.mean + half), "episodes")
+        return Estimate(over_seeds, "seeds")
+    half, mean = float(half_width(scores.mean(0))), over_seeds.mean
+    return Estimate(Interval(mean=mean, low=mean - half, high=mean + half), "episodes")
 
 
-def over_seeds(means: Sequence[float]) -> Interval:
-    """Mean of two or more means and its 95 % interval by Student's t."""
-    mean = mean_of(means)
-    if not math.isfinite(mean) or max(means) - min(means) <= 1e-12 * abs(mean):  # rounding errors are no spread
-        return Interval(mean=mean, low=mean, high=mean)
-    deviation = math.dist(means, [mean] * len(means)) / math.sqrt(len(means) - 1)
-    half = _quantile(len(means) - 1) * deviation / math.sqrt(len(means))
+def interval_over_seeds(seed_means: Sequence[float]) -> Interval:
+    """Compute the mean of two or more seeds' means and its 95 % confidence interval (Student's t)."""
+    mean = mean_of(seed_means)
+    count = len(seed_means)
+    if not math.isfinite(mean) or max(seed_means) - min(seed_means) <= 1e-12 * abs(mean):
+        return Interval(mean=mean, low=mean, high=mean)  # rounding errors are not a spread
+    deviation = math.dist(seed_means, [mean] * count) / math.sqrt(count - 1)
+    half = _critical_t(count - 1) * deviation / math.sqrt(count)
     return Interval(mean=mean, low=mean - half, high=mean + half)
 
 
 @lru_cache
-def _quantile(freedom: int) -> float:
-    return float(quantile(0.975, freedom))
+def _critical_t(degrees_of_freedom: int) -> float:
+    return float(t_quantile(0.975, degrees_of_freedom))
 
 
-def average(values: Sequence[float | None]) -> float | None:
-    """Mean of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    return mean_of(known) if known else None
+def mean_if_any(values: Sequence[float | None]) -> float | None:
+    """Return the mean of the values that are not None; None if there are none."""
+    numbers = [value for value in values if value is not None]
+    return mean_of(numbers) if numbers else None
 
 
 def mean_of(values: Sequence[float]) -> float:
-    """Mean of one number or more; where numbers have no finite sum (a record may hold 1e308), infinite or NaN."""
+    """Return the mean of one or more numbers; infinite or NaN if their sum overflows (a record may hold 1e308)."""
     try:
         return fmean(values)
     except (OverflowError, ValueError):

@@ -1,4 +1,4 @@
-"""The columns of a comparison table: what each shows, in words, and as numbers for other programs."""
+"""The columns of a comparison table: what each shows as text and as numbers for other programs."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from typing import Any
 
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.report.formatting import number, percent_or_number, with_half_width
-from mamlbench.report.statistics.comparison import Standing, standings
 from mamlbench.report.statistics.episode_scores import shared_scores
-from mamlbench.report.statistics.estimates import Estimate, average, estimate
+from mamlbench.report.statistics.estimates import Estimate, estimate, mean_if_any
+from mamlbench.report.statistics.multiple_comparisons import BestComparison, compare_with_best
 from mamlbench.report.table import row_settings
-from mamlbench.report.table.groups import Group, Row
+from mamlbench.report.table.groups import Group, RowRuns
 from mamlbench.run_spec import MODES
 
 NO_COLUMNS: Mapping[str, Column] = {}
 DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
-"""Columns shown where none are asked for. 'score' stands for one column per mode."""
+"""Columns shown by default. 'score' stands for one column per mode."""
 
-SEVERAL = ("score", "default", "all")
+COLUMN_SETS = ("score", "default", "all")
 """Names that stand for several columns."""
 PER_MODE = ("untrained", "gain", "effect", "detectable")
-"""Columns that belong to the first mode; to another with its name behind theirs, as 'gain_inductive'."""
-OF_TESTED_RUNS = frozenset(["before", *MODES, *PER_MODE, *(f"{each}_{mode}" for each in PER_MODE for mode in MODES)])
-"""Columns that a group lacks where none of its runs was tested, or not in that mode."""
+"""Columns that belong to the first mode; for another mode its name is appended, as in 'gain_inductive'."""
+NEED_TESTS = frozenset(["before", *MODES, *PER_MODE, *(f"{name}_{mode}" for name in PER_MODE for mode in MODES)])
+"""Columns that a group lacks if none of its runs was tested, or none in that mode."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What stands at one place of a table."""
+class TableCell:
+    """One cell of a table."""
 
     text: str = ""
     data: Mapping[str, Any] = field(default_factory=dict)
     """Numbers in base units (fractions, seconds, bytes), by suffix of the column's name."""
     mark: str = ""
-    """A sign behind the text that a note below the table explains."""
+    """A sign after the text that a note below the table explains."""
     best: bool | None = None
-    """Whether it is the best of its column or not significantly worse; None where nothing was judged."""
+    """Whether it is the best of its column or not significantly worse; None if the cell was not compared."""
     bad: bool = False
 
 
@@ -49,243 +49,259 @@ class Column:
     name: str
     title: str
     about: str
-    cell: Callable[[Row], Cell]
+    cell: Callable[[RowRuns], TableCell]
     numeric: bool = True
     measures_machine: bool = False
-    """Time and memory: comparable on the same machine and software only."""
+    """Whether it holds times or memory: comparable only on the same machine and software."""
     lower_is_better: bool | None = None
-    """None where more is neither better nor worse."""
+    """None if neither direction is better."""
     mode: str = ""
-    """Of a column of scores: the mode they belong to."""
-    values: Callable[[Row], list[float]] = lambda row: []
-    """Of time and memory, and of a plugin's numbers: what there is of each finished run, in base units."""
+    """The mode that a column of scores belongs to."""
+    values: Callable[[RowRuns], list[float]] = lambda row: []
+    """One value per finished run in base units, for times, memory and a plugin's numbers."""
     problem: str = ""
-    """Why cells are empty that should not be: a plugin's column that failed."""
+    """Why cells are empty that should not be: the error of a plugin's column."""
 
 
 def columns_of(group: Group) -> dict[str, Column]:
-    """Every column that this group can have by itself, by name, in the order in which they stand."""
-    columns = [*_descriptive(), *_scores(group), *_time_and_memory(group.rows), *_facts()]
+    """Return every built-in column of this group by name, in display order."""
+    columns = [*_text_columns(), *_score_columns(group), *_machine_columns(group.rows), *_run_columns()]
     return {column.name: column for column in columns}
 
 
 def built_in_names() -> set[str]:
-    """Every name that is taken: no plugin's column can have it."""
-    columns = [*_descriptive(), *_time_and_memory([]), *_facts()]
-    return {*(column.name for column in columns), *OF_TESTED_RUNS, *SEVERAL}
+    """Return every reserved name: no plugin's column can have it."""
+    columns = [*_text_columns(), *_machine_columns([]), *_run_columns()]
+    return {*(column.name for column in columns), *NEED_TESTS, *COLUMN_SETS}
 
 
-def choose_columns(group: Group, names: tuple[str, ...], plugged: Mapping[str, Column] = NO_COLUMNS) -> list[Column]:
-    """The columns called ``names`` ('all' for every one, 'default' for those shown where none are asked for).
+def choose_columns(
+    group: Group, names: tuple[str, ...], plugin_columns: Mapping[str, Column] = NO_COLUMNS
+) -> list[Column]:
+    """Return the columns called ``names`` ('all' for every column, 'default' for the default ones).
 
-    Raises ConfigError for a name that is neither known nor ``plugged``.
+    Raises ConfigError for a name that is neither built in nor in ``plugin_columns``.
     """
-    known = columns_of(group)
+    built_in = columns_of(group)
     if "all" in names:
-        return [*known.values(), *plugged.values()]
-    wanted = [each for name in names for each in _expanded(name, group)]
-    anywhere = {*known, *OF_TESTED_RUNS, *plugged}
-    unknown = [name for name in wanted if name not in anywhere]
+        return [*built_in.values(), *plugin_columns.values()]
+    requested = [column for name in names for column in _expand(name, group)]
+    valid = {*built_in, *NEED_TESTS, *plugin_columns}
+    unknown = [name for name in requested if name not in valid]
     if unknown:
-        raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, anywhere)}" for name in unknown))
+        raise ConfigError(*(f"There is no column '{name}'.{did_you_mean(name, valid)}" for name in unknown))
     return [
-        known[name] if name in known else plugged[name]
-        for name in dict.fromkeys(wanted)
-        if name in known or name in plugged
+        built_in[name] if name in built_in else plugin_columns[name]
+        for name in dict.fromkeys(requested)
+        if name in built_in or name in plugin_columns
     ]
 
 
-def _expanded(name: str, group: Group) -> Iterable[str]:
+def _expand(name: str, group: Group) -> Iterable[str]:
     if name == "default":
-        return [each for part in DEFAULT for each in _expanded(part, group)]
+        return [column for part in DEFAULT for column in _expand(part, group)]
     return (group.modes or ["score"]) if name == "score" else [name]
 
 
-def _descriptive() -> list[Column]:
-    def preset(row: Row) -> Cell:
-        name = row.runs[0].spec.preset
-        return Cell(
-            name + (", subset" if row_settings.subsets(row) else ""), {"": name, "subset": row_settings.subsets(row)}
-        )
+def _text_columns() -> list[Column]:
+    def preset(row: RowRuns) -> TableCell:
+        name, subset = row.runs[0].spec.preset, row_settings.subsets(row)
+        return TableCell(name + (", subset" if subset else ""), {"": name, "subset": subset})
+
+    def backbone(row: RowRuns) -> TableCell:
+        return _text_cell(row.runs[0].spec.backbone.name)
+
+    def settings(row: RowRuns) -> TableCell:
+        return _text_cell(row.label_text)
+
+    def status(row: RowRuns) -> TableCell:
+        return _text_cell(row_settings.status(row))
 
     return [
-        _words("preset", "preset", "settings by name, and whether the data set was incomplete", preset),
-        _words("settings", "settings", "what tells rows of one algorithm apart", lambda row: _plain(row.described)),
-        _words("backbone", "backbone", "network", lambda row: _plain(row.runs[0].spec.backbone.name)),
-        _words("status", "status", "how the row's runs ended", lambda row: _plain(row_settings.status(row))),
+        _text_column("preset", "preset", "settings by name, and whether the data set was incomplete", preset),
+        _text_column("settings", "settings", "what distinguishes rows of one algorithm", settings),
+        _text_column("backbone", "backbone", "network", backbone),
+        _text_column("status", "status", "how the row's runs ended", status),
     ]
 
 
-def _scores(group: Group) -> list[Column]:
+def _score_columns(group: Group) -> list[Column]:
     if not group.modes:  # nothing was tested: one column that says why
-        return [Column("score", "score", "after adaptation", _failure)]
+        return [Column("score", "score", "after adaptation", _failure_cell)]
     first, *others = group.modes
     higher = group.reference is not None and group.reference.higher_is_better
-    made = [_score(mode, higher) for mode in group.modes]
-    made += [_estimated("untrained", first, "untrained network"), _estimated("gain", first, "gain of training")]
-    made += _against_the_best(group, first, higher)
+    columns = [_score_column(mode, higher) for mode in group.modes]
+    columns.append(_estimate_column("untrained", first, "untrained network"))
+    columns.append(_estimate_column("gain", first, "gain of training"))
+    columns += _best_comparison_columns(group, first, higher)
     for mode in others:
-        made += [_estimated("untrained", mode, f"untrained, {mode}", named=True)]
-        made += [_estimated("gain", mode, f"gain, {mode}", named=True)]
-        made += [
+        columns.append(_estimate_column("untrained", mode, f"untrained, {mode}", name_mode=True))
+        columns.append(_estimate_column("gain", mode, f"gain, {mode}", name_mode=True))
+        columns += [
             replace(column, name=f"{column.name}_{mode}", title=f"{column.title}, {mode}")
-            for column in _against_the_best(group, mode, higher)
+            for column in _best_comparison_columns(group, mode, higher)
         ]
-    return [*made, _number_column("before", "before", f"before adaptation, {first}", _before, share=True)]
+    columns.append(_number_column("before", "before", f"before adaptation, {first}", _score_before, percent=True))
+    return columns
 
 
-def _score(mode: str, higher_is_better: bool) -> Column:
-    def cell(row: Row) -> Cell:
-        found = estimate(row, mode, "score")
-        return _failure(row) if not row.seeds else _interval(row, found)
+def _score_column(mode: str, higher_is_better: bool) -> Column:
+    def cell(row: RowRuns) -> TableCell:
+        return _interval_cell(row, estimate(row, mode, "score")) if row.seed_runs else _failure_cell(row)
 
     about = f"score after adaptation, {mode}"
     return Column(mode, mode, about, cell, lower_is_better=not higher_is_better, mode=mode)
 
 
-def _estimated(quantity: str, mode: str, about: str, *, named: bool = False) -> Column:
-    def cell(row: Row) -> Cell:
-        found = estimate(row, mode, quantity)
-        if quantity == "untrained" and found is not None:
-            text = percent_or_number(found.interval.mean, row_settings.is_share(row))
-            return Cell(text, _interval(row, found).data)
-        return _interval(row, found, signed=quantity == "gain")
+def _estimate_column(quantity: str, mode: str, about: str, *, name_mode: bool = False) -> Column:
+    def cell(row: RowRuns) -> TableCell:
+        value = estimate(row, mode, quantity)
+        if quantity == "untrained" and value is not None:  # a baseline: the table shows no interval for it
+            text = percent_or_number(value.interval.mean, row_settings.is_fraction(row))
+            return TableCell(text, _interval_cell(row, value).data)
+        return _interval_cell(row, value, signed=quantity == "gain")
 
-    name = f"{quantity}_{mode}" if named else quantity
-    return Column(name, about if named else quantity, f"{about} ({mode})", cell)
+    name = f"{quantity}_{mode}" if name_mode else quantity
+    return Column(name, about if name_mode else quantity, f"{about} ({mode})", cell)
 
 
-def _against_the_best(group: Group, mode: str, higher_is_better: bool) -> list[Column]:
-    """Effect size and smallest detectable difference, worked out when one of them is first asked for."""
+def _best_comparison_columns(group: Group, mode: str, higher_is_better: bool) -> list[Column]:
+    """Make the columns of effect size and minimum detectable effect. They are computed on first use."""
 
     @cache
-    def found() -> dict[int, Standing]:
-        scores = {id(group.rows[place]): each for place, each in shared_scores(group.rows, mode).items()}
-        return dict(zip(scores, standings(list(scores.values()), higher_is_better=higher_is_better), strict=True))
+    def comparisons() -> dict[int, BestComparison]:
+        scores = {id(group.rows[index]): values for index, values in shared_scores(group.rows, mode).items()}
+        compared = compare_with_best(list(scores.values()), higher_is_better=higher_is_better)
+        return dict(zip(scores, compared, strict=True))
 
-    def value(name: str) -> Callable[[Row], float | None]:
-        return lambda row: getattr(found().get(id(row)), name, None)
+    def field_of(name: str) -> Callable[[RowRuns], float | None]:
+        return lambda row: getattr(comparisons().get(id(row)), name, None)
 
     effect = (
         "score minus the best row's, in standard deviations: of their paired differences between episodes (fewer "
         "than three seeds), or of the seeds' means"
     )
-    detectable = "smallest difference from the best row that would be shown in 80 % of repetitions, before correction"
+    detectable = "minimum detectable difference from the best row: power 80 %, before correction"
     return [
-        _number_column("effect", "effect size", f"{effect} ({mode})", value("effect_size")),
-        _number_column("detectable", "detectable", f"{detectable} ({mode})", value("detectable"), share=True),
+        _number_column("effect", "effect size", f"{effect} ({mode})", field_of("effect_size")),
+        _number_column(
+            "detectable", "detectable", f"{detectable} ({mode})", field_of("minimum_detectable_effect"), percent=True
+        ),
     ]
 
 
-def _before(row: Row) -> float | None:
-    return average([test.score_after_step[0] for test in row.tests if test.score_after_step])
+def _score_before(row: RowRuns) -> float | None:
+    return mean_if_any([test.score_after_step[0] for test in row.tests if test.score_after_step])
 
 
-def _time_and_memory(rows: Iterable[Row]) -> list[Column]:
+def _machine_columns(rows: Iterable[RowRuns]) -> list[Column]:
     clocks = {row_settings.clock(run) for row in rows for run in row.runs}
-    clock = f"{clocks.pop()} s" if len(clocks) == 1 else "device s"
-    each = _values_of
+    device_title = f"{clocks.pop()} s" if len(clocks) == 1 else "device s"
+    per_iteration = "milliseconds per meta-iteration, without warm-up"
+    per_second = "meta-iterations per second, without warm-up"
+    memory, to_target = _measured("peak_memory_bytes"), _measured("seconds_to_target")
     return [
-        _machine_column("device_seconds", clock, "CPU seconds of the process, or GPU seconds", each("device_seconds")),
-        _machine_column("wall_seconds", "wall s", "seconds from start to end", each("wall_seconds")),
-        _machine_column("milliseconds", "ms/it", "milliseconds per meta-iteration, without warm-up", milliseconds),
+        _machine_column("device_seconds", device_title, "CPU seconds of the process, or GPU seconds"),
+        _machine_column("wall_seconds", "wall s", "seconds from start to end"),
+        _machine_column("milliseconds", "ms/it", per_iteration, _milliseconds),
+        replace(_machine_column("iterations_per_second", "it/s", per_second), lower_is_better=False),
+        _machine_column("memory", "MiB", "peak memory", memory, scale=1 / 1024**2),
         _machine_column(
-            "iterations_per_second",
-            "it/s",
-            "meta-iterations per second, without warm-up",
-            each("iterations_per_second"),
-            lower_is_better=False,
-        ),
-        _machine_column("memory", "MiB", "peak memory", each("peak_memory_bytes"), scale=1 / 1024**2),
-        _machine_column(
-            "target_seconds",
-            "s to target",
-            "seconds until validation reached the target score",
-            each("seconds_to_target"),
+            "target_seconds", "s to target", "seconds until validation reached the target score", to_target
         ),
     ]
 
 
-def _facts() -> list[Column]:
-    run = row_settings.first
+def _run_columns() -> list[Column]:
+    run = row_settings.representative_run
+
+    def engine(row: RowRuns) -> TableCell:
+        return _text_cell(str(run(row).engine.get("name") or ""))
+
+    def device(row: RowRuns) -> TableCell:
+        return _text_cell(row_settings.device(row))
+
     return [
         _number_column("examples", "examples seen", "examples trained on", _mean_of("examples_seen")),
         _number_column("iterations", "iterations", "meta-iterations", _mean_of("iterations")),
         _number_column("parameters", "parameters", "meta-learned scalars", lambda row: run(row).parameters),
         _number_column("steps", "steps", "adaptation steps at test", row_settings.adaptation_steps),
         _number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
-        _words(
-            "engine", "engine", "how tasks were computed", lambda row: _plain(str(run(row).engine.get("name") or ""))
-        ),
-        _words("device", "device", "where it ran", lambda row: _plain(row_settings.device(row))),
-        Column("seeds", "seeds", "training seeds that finished, of those tried", _seeds),
+        _text_column("engine", "engine", "how tasks were computed", engine),
+        _text_column("device", "device", "hardware", device),
+        Column("seeds", "seeds", "training seeds that finished, of those started", _seeds_cell),
     ]
 
 
-def _seeds(row: Row) -> Cell:
-    done, tried = len(row.seeds), len(row.seeds) + len(row.unfinished)
+def _seeds_cell(row: RowRuns) -> TableCell:
+    done, tried = len(row.seed_runs), len(row.seed_runs) + len(row.unfinished)
     text = str(done) if done == tried else f"{done} of {tried}"
-    return Cell(text, {"": done, "tried": tried}, bad=done < tried)
+    return TableCell(text, {"": done, "tried": tried}, bad=done < tried)
 
 
-def _failure(row: Row) -> Cell:
-    """Stand-in for the score of a row in which nothing finished."""
-    return Cell(row_settings.status(row), {"status": row_settings.status(row)}, bad=True)
+def _failure_cell(row: RowRuns) -> TableCell:
+    """Show the status in place of the score of a row in which nothing finished."""
+    status = row_settings.status(row)
+    return TableCell(status, {"status": status}, bad=True)
 
 
-def _interval(row: Row, found: Estimate | None, *, signed: bool = False) -> Cell:
-    if found is None:
-        return Cell()
-    mean, low, high = found.interval.mean, found.interval.low, found.interval.high
-    text = with_half_width(mean, found.half_width, row_settings.is_share(row), signed=signed)
-    return Cell(text, {"": mean, "low": low, "high": high, "interval_over": found.over})
+def _interval_cell(row: RowRuns, value: Estimate | None, *, signed: bool = False) -> TableCell:
+    if value is None:
+        return TableCell()
+    mean, low, high = value.interval.mean, value.interval.low, value.interval.high
+    text = with_half_width(mean, value.half_width, row_settings.is_fraction(row), signed=signed)
+    return TableCell(text, {"": mean, "low": low, "high": high, "interval_over": value.over})
 
 
-def milliseconds(row: Row) -> list[float]:
-    """Milliseconds per meta-iteration of each finished run, where known."""
-    return [1000 / rate for rate in _values_of("iterations_per_second")(row) if rate]
+def _milliseconds(row: RowRuns) -> list[float]:
+    """Return the milliseconds per meta-iteration of each finished run that has a rate."""
+    return [1000 / rate for rate in _measured("iterations_per_second")(row) if rate]
 
 
-def _values_of(name: str) -> Callable[[Row], list[float]]:
-    def values(row: Row) -> list[float]:
-        return [float(v) for measured in row.measurements if (v := getattr(measured, name)) is not None]
+def _measured(name: str) -> Callable[[RowRuns], list[float]]:
+    """Return a function from a row to the measurement called ``name`` of each finished run."""
+
+    def values(row: RowRuns) -> list[float]:
+        return [float(value) for run in row.measurements if (value := getattr(run, name)) is not None]
 
     return values
 
 
-def _mean_of(name: str) -> Callable[[Row], float | None]:
-    return lambda row: average(_values_of(name)(row))
+def _mean_of(name: str) -> Callable[[RowRuns], float | None]:
+    return lambda row: mean_if_any(_measured(name)(row))
 
 
-def _plain(text: str) -> Cell:
-    return Cell(text, {"": text})
+def _text_cell(text: str) -> TableCell:
+    return TableCell(text, {"": text})
 
 
-def _words(name: str, title: str, about: str, cell: Callable[[Row], Cell]) -> Column:
+def _text_column(name: str, title: str, about: str, cell: Callable[[RowRuns], TableCell]) -> Column:
     return Column(name, title, about, cell, numeric=False)
 
 
 def _number_column(
-    name: str, title: str, about: str, value: Callable[[Row], float | None], *, share: bool = False, scale: float = 1.0
+    name: str,
+    title: str,
+    about: str,
+    value_of: Callable[[RowRuns], float | None],
+    *,
+    percent: bool = False,
+    scale: float = 1.0,
 ) -> Column:
-    def cell(row: Row) -> Cell:
-        found = value(row)
-        if found is None:
-            return Cell()
-        shown = percent_or_number(found, True) if share and row_settings.is_share(row) else number(found * scale)
-        return Cell(shown, {"": found})
+    def cell(row: RowRuns) -> TableCell:
+        value = value_of(row)
+        if value is None:
+            return TableCell()
+        as_percent = percent and row_settings.is_fraction(row)
+        return TableCell(percent_or_number(value, True) if as_percent else number(value * scale), {"": value})
 
     return Column(name, title, about, cell)
 
 
 def _machine_column(
-    name: str,
-    title: str,
-    about: str,
-    values: Callable[[Row], list[float]],
-    *,
-    scale: float = 1.0,
-    lower_is_better: bool = True,
+    name: str, title: str, about: str, values: Callable[[RowRuns], list[float]] | None = None, *, scale: float = 1.0
 ) -> Column:
-    plain = _number_column(name, title, about, lambda row: average(values(row)), scale=scale)
-    return replace(plain, measures_machine=True, lower_is_better=lower_is_better, values=values)
+    """Make a column of times or memory: the mean of ``values``, by default of the measurement called ``name``."""
+    values_of = values or _measured(name)
+    column = _number_column(name, title, about, lambda row: mean_if_any(values_of(row)), scale=scale)
+    return replace(column, measures_machine=True, lower_is_better=True, values=values_of)

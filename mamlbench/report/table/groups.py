@@ -1,4 +1,4 @@
-"""Which records may stand in one table, and which of them are one row of it (rules 4 to 8 of the design page)."""
+"""Grouping records: which may share a table, and which form one row (rules 4 to 8 of docs/explanation.md)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mamlbench.record import Evaluation, Measurement, RunRecord
 from mamlbench.run_spec import Training
 
 
-class Conditions(NamedTuple):
-    """Everything that must be equal before two scores may be compared; the mode is a column of the table."""
+class ScoreConditions(NamedTuple):
+    """Everything that must be equal for two scores to be comparable; the mode is a column of the table."""
 
     dataset: str
     data: str
@@ -27,25 +27,26 @@ class Conditions(NamedTuple):
     episode_seed: int
     metric: str
 
-    def differences(self, other: Conditions) -> list[str]:
-        """Say what is not equal, shortly: ``queries 1 and 15``."""
+    def differences(self, other: ScoreConditions) -> list[str]:
+        """List what differs, briefly: ``queries 1 and 15``."""
         pairs = zip(self._fields, self, other, strict=True)
-        return [_difference(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs]
+        return [_difference(name, first, second) for name, first, second in pairs if first != second]
 
 
-def _difference(name: str, ours: Any, theirs: Any) -> str:
+def _difference(name: str, first: Any, second: Any) -> str:
     words = name.replace("_", " ")
-    return f"other {words}" if name in ("data", "test_split") else f"{words} {ours} and {theirs}"
+    is_hash = name in ("data", "test_split")  # a hash means nothing to a reader
+    return f"different {words}" if is_hash else f"{words} {first} and {second}"
 
 
 @dataclass
-class Row:
-    """Runs that differ in nothing but the training seed (and repeats of them)."""
+class RowRuns:
+    """The runs behind one row of a table: they differ only in the training seed, or are repeats."""
 
     runs: list[RunRecord]
-    """Every run, finished or not, in the order in which they were started."""
+    """All runs, finished or not, in the order in which they were started."""
     label: dict[str, Any] = field(default_factory=dict)
-    """Settings that tell this row from others of the same algorithm and preset."""
+    """Settings that distinguish this row from others of the same algorithm and preset."""
 
     @property
     def algorithm(self) -> str:
@@ -53,36 +54,36 @@ class Row:
         return self.runs[0].spec.algorithm.name
 
     @property
-    def described(self) -> str:
-        """The label in words."""
+    def label_text(self) -> str:
+        """The label as text: ``inner_lr=0.1, width=32``."""
         return ", ".join(f"{name}={value}" for name, value in self.label.items())
 
     @cached_property
     def finished(self) -> list[RunRecord]:
-        """Every run that was tested."""
+        """All runs that were tested."""
         return [run for run in self.runs if is_complete(run)]
 
     @cached_property
-    def seeds(self) -> list[RunRecord]:
-        """The last finished run of each training seed, in order of seed: a repeat is no further seed."""
+    def seed_runs(self) -> list[RunRecord]:
+        """The last finished run of each training seed, in order of seed. A repeat does not count as another seed."""
         last = {run.spec.seed: run for run in self.finished}
         return [last[seed] for seed in sorted(last)]
 
     @cached_property
     def unfinished(self) -> list[RunRecord]:
         """The last run of each seed that was never finished."""
-        done = {run.spec.seed for run in self.seeds}
+        done = {run.spec.seed for run in self.seed_runs}
         last = {run.spec.seed: run for run in self.runs if run.spec.seed not in done}
         return [last[seed] for seed in sorted(last)]
 
     @cached_property
     def tests(self) -> list[Evaluation]:
-        """The test of each seed."""
-        return [run.test for run in self.seeds if run.test is not None]
+        """The test results of each seed."""
+        return [run.test for run in self.seed_runs if run.test is not None]
 
     @cached_property
     def measurements(self) -> list[Measurement]:
-        """Time and memory of every finished run, repeats as well."""
+        """Time and memory of every finished run, including repeats."""
         return [run.measurement for run in self.finished if run.measurement is not None]
 
 
@@ -90,8 +91,8 @@ class Row:
 class Group:
     """Rows whose scores may be compared."""
 
-    conditions: Conditions
-    rows: list[Row]
+    conditions: ScoreConditions
+    rows: list[RowRuns]
 
     @property
     def records(self) -> list[RunRecord]:
@@ -100,7 +101,7 @@ class Group:
 
     @cached_property
     def reference(self) -> Evaluation | None:
-        """A test of this group, for what is the same in all of them (metric, unit, direction)."""
+        """A test result that stands for what all have in common (metric, unit, direction)."""
         return next((test for row in self.rows for test in row.tests), None)
 
     @cached_property
@@ -110,33 +111,34 @@ class Group:
 
 
 def is_complete(run: RunRecord) -> bool:
-    """Whether a run ended well and was tested."""
+    """Return whether a run finished and was tested."""
     return run.status == "finished" and run.test is not None
 
 
 def group_records(records: Iterable[RunRecord]) -> list[Group]:
-    """Sort records into groups by what must be equal, and into rows by what is; both in order of first appearance.
+    """Sort records into comparable groups, and the runs of each group into rows, in order of first appearance.
 
-    A run that ended before its data was hashed joins the group of its data set's name and protocol.
+    A run that ended before its data was hashed joins the first group with the same data set name and protocol.
     """
-    found: dict[Conditions, list[RunRecord]] = defaultdict(list)
-    strays = []
+    by_conditions: dict[ScoreConditions, list[RunRecord]] = defaultdict(list)
+    without_test = []
     for record in sorted(records, key=lambda record: record.started):
         if record.data is None or record.test is None:
-            strays.append(record)
+            without_test.append(record)
         else:
-            found[conditions_of(record)].append(record)
-    for record in strays:
-        own = conditions_of(record)
-        found[next((known for known in found if _fits(own, known)), own)].append(record)
-    return [Group(conditions, _rows(runs)) for conditions, runs in found.items()]
+            by_conditions[conditions_of(record)].append(record)
+    for record in without_test:
+        partial = conditions_of(record)
+        conditions = next((full for full in by_conditions if _is_compatible(partial, full)), partial)
+        by_conditions[conditions].append(record)
+    return [Group(conditions, _rows(runs)) for conditions, runs in by_conditions.items()]
 
 
-def conditions_of(record: RunRecord) -> Conditions:
-    """What a record's scores were measured under; empty hashes and metric where the run did not get so far."""
+def conditions_of(record: RunRecord) -> ScoreConditions:
+    """Return the conditions of a record's scores; hashes and metric are empty if the run did not get so far."""
     test, data = record.test, record.data
     protocol = test.protocol if test is not None else record.spec.protocol
-    return Conditions(
+    return ScoreConditions(
         dataset=record.spec.dataset.name,
         data=data.content_hash if data else "",
         test_split=data.split_hashes.get("test", "") if data else "",
@@ -149,72 +151,84 @@ def conditions_of(record: RunRecord) -> Conditions:
     )
 
 
-def _fits(stray: Conditions, known: Conditions) -> bool:
-    return all(ours in ("", theirs) for ours, theirs in zip(stray, known, strict=True))
+def _is_compatible(partial: ScoreConditions, full: ScoreConditions) -> bool:
+    """Return whether all conditions are equal, apart from those that are empty in ``partial``."""
+    return all(value in ("", expected) for value, expected in zip(partial, full, strict=True))
 
 
-def _rows(runs: Iterable[RunRecord]) -> list[Row]:
+def _rows(runs: Iterable[RunRecord]) -> list[RowRuns]:
     by_key: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
         spec = json.dumps(run.spec.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-        by_key[f"{spec} {_software_and_machine(run)}"].append(run)
-    rows = [Row(members) for members in by_key.values()]
-    _tell_apart(rows)
+        by_key[f"{spec} {_environment_key(run)}"].append(run)
+    rows = [RowRuns(row_runs) for row_runs in by_key.values()]
+    _label_rows(rows)
     return rows
 
 
-def _software_and_machine(run: RunRecord) -> str:
-    """The environment without the revision: a commit that changes no code makes no other row."""
+def _environment_key(run: RunRecord) -> str:
+    """Identify the environment without the git revision: a commit that changes no code does not start a new row."""
     return f"{run.environment.model_dump_json(exclude={'git_revision'})} {runs_at_once(run)}"
 
 
 def runs_at_once(run: RunRecord) -> int:
-    """How many runs may have shared the machine while this one was measured."""
+    """Return how many runs may have shared the machine while this one was measured."""
     return run.measurement.runs_at_once if run.measurement is not None else 1
 
 
-def _tell_apart(rows: Sequence[Row]) -> None:
+def _label_rows(rows: Sequence[RowRuns]) -> None:
     """Label rows of the same algorithm and preset with the settings in which they differ."""
-    alike: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    by_name: dict[tuple[str, str], list[RowRuns]] = defaultdict(list)
     for row in rows:
-        alike[row.algorithm, row.runs[0].spec.preset].append(row)
-    for members in alike.values():
-        described = [settings_of(row.runs[0]) for row in members]
-        names = dict.fromkeys(name for settings in described for name in settings)
-        differing = [name for name in names if len({repr(settings.get(name)) for settings in described}) > 1]
-        if "validate_every" in differing and _evenly_spread(row.runs[0].spec.training for row in members):
+        by_name[row.algorithm, row.runs[0].spec.preset].append(row)
+    for same_name in by_name.values():
+        row_settings = [settings_of(row.runs[0]) for row in same_name]
+        names = dict.fromkeys(name for settings in row_settings for name in settings)
+        differing = [name for name in names if len({repr(settings.get(name)) for settings in row_settings}) > 1]
+        if "validate_every" in differing and _equal_validations(row.runs[0].spec.training for row in same_name):
             differing.remove("validate_every")
-        for row, settings in zip(members, described, strict=True):
+        for row, settings in zip(same_name, row_settings, strict=True):
             row.label = {name: settings[name] for name in differing if name in settings}
 
 
-def _evenly_spread(trainings: Iterable[Training]) -> bool:
-    """Whether one number of validations explains every interval between them: then the iterations say it all.
+def _equal_validations(trainings: Iterable[Training]) -> bool:
+    """Return whether one number of validations explains all intervals, so that the iterations say everything.
 
-    n validations in I iterations are ceil(I / n) iterations v apart; so I / v <= n, and n < I / (v - 1).
+    n validations in I iterations give an interval v = ceil(I / n); so I / v <= n, and n < I / (v - 1).
     """
-    least, below = 1.0, math.inf
+    lower, upper = 1.0, math.inf
     for training in trainings:
-        iterations, apart = training.iterations, training.validate_every
-        least = max(least, math.ceil(iterations / apart))
-        below = min(below, iterations / (apart - 1) if apart > 1 else math.inf)
-    return least < below
+        iterations, interval = training.iterations, training.validate_every
+        lower = max(lower, math.ceil(iterations / interval))
+        upper = min(upper, iterations / (interval - 1) if interval > 1 else math.inf)
+    return lower < upper
 
 
-def settings_of(run: RunRecord, *, surroundings: bool = True) -> dict[str, Any]:
-    """Every setting, and the surroundings (code, software, machine), one level deep, under short names."""
-    spec, environment = run.spec, run.environment
+def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str, Any]:
+    """Return every setting, and the environment (code, software, machine), one level deep, under short names."""
+    spec = run.spec
     settings: dict[str, Any] = dict(spec.algorithm.options)
     for kind in ("dataset", "backbone", "sampler"):
         component = getattr(spec, kind)
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
     settings |= spec.training.model_dump() | {"device": spec.device, "engine": spec.engine}
-    if not surroundings:
-        return settings
-    settings |= {"code": environment.code_hash[:7], "cpu": environment.cpu, "cores": environment.cores}
-    settings |= {"threads": environment.threads, "gpu": environment.device_name, "allocator": environment.allocator}
-    settings["kernels"] = environment.kernels
-    settings["runs_at_once"] = runs_at_once(run)
-    settings |= {"python": environment.python, "platform": environment.platform}
-    return settings | environment.packages | {f"plugin {name}": v for name, v in environment.plugins.items()}
+    return settings | _environment_settings(run) if include_environment else settings
+
+
+def _environment_settings(run: RunRecord) -> dict[str, Any]:
+    environment = run.environment
+    settings: dict[str, Any] = {
+        "code": environment.code_hash[:7],
+        "cpu": environment.cpu,
+        "cores": environment.cores,
+        "threads": environment.threads,
+        "gpu": environment.device_name,
+        "allocator": environment.allocator,
+        "kernels": environment.kernels,
+        "runs_at_once": runs_at_once(run),
+        "python": environment.python,
+        "platform": environment.platform,
+    }
+    plugins = {f"plugin {name}": version for name, version in environment.plugins.items()}
+    return settings | environment.packages | plugins

@@ -1,52 +1,52 @@
-"""What a row's records say besides numbers."""
+"""Properties of a row other than its numbers: data subset, status, device, machine."""
 
 from __future__ import annotations
 
 from mamlbench.record import RunRecord
-from mamlbench.report.table.groups import Row, runs_at_once
+from mamlbench.report.table.groups import RowRuns, runs_at_once
 
 
-def first(row: Row) -> RunRecord:
-    """A record that stands for the row: a finished one where there is one."""
-    return (row.seeds or row.runs)[0]
+def representative_run(row: RowRuns) -> RunRecord:
+    """Return a record that stands for the row: a finished one if there is one."""
+    return (row.seed_runs or row.runs)[0]
 
 
-def is_share(row: Row) -> bool:
-    """Whether scores are fractions, shown in percent."""
+def is_fraction(row: RowRuns) -> bool:
+    """Return whether scores are fractions, shown in percent."""
     return any(test.unit == "%" for test in row.tests)
 
 
-def subsets(row: Row) -> str:
-    """How the data set was incomplete; empty where it was complete."""
+def subsets(row: RowRuns) -> str:
+    """Describe in what way the data set was incomplete; empty if it was complete."""
     return "; ".join(dict.fromkeys(run.data.subset for run in row.runs if run.data and run.data.subset))
 
 
-def status(row: Row) -> str:
-    """'finished', or how the runs ended that did not finish."""
+def status(row: RowRuns) -> str:
+    """Return 'finished', or the statuses of the runs that did not finish."""
     return ", ".join(dict.fromkeys(run.status for run in row.unfinished)) or "finished"
 
 
-def adaptation_steps(row: Row) -> float | None:
-    """Adaptation steps at test."""
+def adaptation_steps(row: RowRuns) -> float | None:
+    """Return the number of adaptation steps at test time."""
     return row.tests[0].adaptation_steps if row.tests else None
 
 
-def device(row: Row) -> str:
-    """The hardware's name."""
-    environment, spec = first(row).environment, first(row).spec
-    return environment.device_name or (environment.cpu if spec.device == "cpu" else spec.device)
+def device(row: RowRuns) -> str:
+    """Return the name of the hardware."""
+    run = representative_run(row)
+    return run.environment.device_name or (run.environment.cpu if run.spec.device == "cpu" else run.spec.device)
 
 
 def clock(run: RunRecord) -> str:
-    """Whose seconds its device seconds are: 'CPU' or 'GPU'; as it was meant to run, where it measured nothing."""
+    """Return 'CPU' or 'GPU': what the device seconds count. Without a measurement, the device of the spec decides."""
     on_cpu = run.spec.device == "cpu" if run.measurement is None else run.measurement.device_clock == "cpu"
     return "CPU" if on_cpu else "GPU"
 
 
-def machine(row: Row) -> dict[str, str]:
-    """Everything that must be equal before times and memory may be compared."""
-    environment = first(row).environment
-    described = {
+def machine(row: RowRuns) -> dict[str, str]:
+    """Return everything that must be equal for times and memory to be comparable."""
+    environment = representative_run(row).environment
+    properties = {
         "device": device(row),
         "CPU": environment.cpu,
         "cores": environment.cores,
@@ -56,6 +56,6 @@ def machine(row: Row) -> dict[str, str]:
         "allocator": environment.allocator,
         "kernels": environment.kernels,
         **environment.packages,
-        "runs at once": runs_at_once(first(row)),
+        "runs at once": runs_at_once(representative_run(row)),
     }
-    return {name: str(value) for name, value in described.items()}
+    return {name: str(value) for name, value in properties.items()}

@@ -12,22 +12,22 @@ from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
 from mamlbench.report.statistics.significance import mark
 from mamlbench.report.table import notes, row_settings
-from mamlbench.report.table.columns import DEFAULT, Cell, Column, choose_columns
-from mamlbench.report.table.groups import Conditions, Group, Row, group_records
+from mamlbench.report.table.columns import DEFAULT, Column, TableCell, choose_columns
+from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, group_records
 from mamlbench.report.table.plugin_columns import PluginColumns
 
 NO_PLUGINS: Mapping[str, ReportColumn] = {}
-ELSEWHERE = "†"
-"""Marks a time or a memory that must not be compared with those of the other rows."""
+OTHER_MACHINE = "†"
+"""Marks a time or memory that must not be compared with those of the other rows."""
 
 
 @dataclass(frozen=True)
 class TableRow:
-    """One algorithm, with the settings that tell it from its other rows."""
+    """One algorithm, with the settings that distinguish it from its other rows."""
 
     algorithm: str
     settings: str
-    cells: list[Cell]
+    cells: list[TableCell]
     failed: bool = False
 
 
@@ -36,74 +36,72 @@ class Table:
     """One group of comparable runs."""
 
     title: str
-    conditions: Conditions
+    conditions: ScoreConditions
     unit: str
     columns: list[Column]
     rows: list[TableRow]
     notes: list[str]
     marked: str = ""
-    """What the mark of the best cells means; each format puts its own sign before it. Empty where none is marked."""
+    """What the mark of the best cells means; each format puts its own sign before it. Empty if no cell is marked."""
     problems: Sequence[str] = ()
-    """A sentence for each plugin's column that failed; the notes hold them too."""
+    """One sentence for each plugin's column that failed; the notes contain them too."""
 
 
 def build_tables(
     records: Iterable[RunRecord],
     columns: Sequence[str] = (),
     sort: str | None = None,
-    plugged: Mapping[str, ReportColumn] = NO_PLUGINS,
+    plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
 ) -> list[Table]:
     """Build one table per group of comparable records.
 
     Args:
         records: finished or not.
-        columns: names of columns ('all' for every one, 'default' for the default ones); the default ones where empty.
-        sort: name of the column to sort by, best first; the score of the first mode where None.
-        plugged: columns that plugins bring, by name; they stand where they are asked for.
+        columns: names of columns ('all' for every one, 'default' for the default ones); the default ones if empty.
+        sort: name of the column to sort by, best first; the score of the first mode if None.
+        plugin_columns: columns from plugins, by name; shown if ``columns`` names them.
 
-    Raises ConfigError for a column that is not known.
+    Raises ConfigError for an unknown column.
     """
     groups = group_records(records)
     names = tuple(columns) or DEFAULT
     return [
-        _build(group, groups[:place], names, sort, PluginColumns(plugged, group)) for place, group in enumerate(groups)
+        _build(group, groups[:index], names, sort, PluginColumns(plugin_columns, group))
+        for index, group in enumerate(groups)
     ]
 
 
 def _build(
-    group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None, plugged: PluginColumns
+    group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None, plugin_columns: PluginColumns
 ) -> Table:
-    columns = choose_columns(group, names, plugged)
-    by = [*choose_columns(group, (sort or "score",), plugged), *choose_columns(group, ("score",))][0]
-    rows = sorted(group.rows, key=_order(by))
-    elsewhere, why = _measured_elsewhere(rows)
-    marks = mark(rows, columns, elsewhere)
-    made = [
-        _table_row(row, columns, best, elsewhere=any(row is other for other in elsewhere))
+    columns = choose_columns(group, names, plugin_columns)
+    # The group may lack the sort column (a mode that none of its runs was tested in); then its score decides.
+    sort_columns = [*choose_columns(group, (sort or "score",), plugin_columns), *choose_columns(group, ("score",))]
+    rows = sorted(group.rows, key=_sort_key(sort_columns[0]))
+    other_machine, difference = _other_machine(rows)
+    marks = mark(rows, columns, other_machine)
+    table_rows = [
+        _table_row(row, columns, best, other_machine=any(row is other for other in other_machine))
         for row, best in zip(rows, marks.best, strict=True)
     ]
-    shown_machine = any(column.measures_machine for column in columns)
+    table_notes = [*notes.about(group, other_machine, _intervals_over(table_rows)), marks.detectable]
+    if other_machine and any(column.measures_machine for column in columns):
+        table_notes.append(f"{OTHER_MACHINE} {difference}")
+    table_notes += [*notes.not_comparable(group, earlier), *notes.failures(group), *plugin_columns.problems]
     return Table(
         title=notes.title(group),
         conditions=group.conditions,
         unit=group.reference.unit if group.reference else "",
         columns=columns,
-        rows=made,
-        notes=[
-            *notes.about(group, elsewhere, _intervals_over(made)),
-            *([marks.detectable] if marks.detectable else []),
-            *([f"{ELSEWHERE} {why}"] if elsewhere and shown_machine else []),
-            *notes.not_comparable(group, earlier),
-            *notes.failures(group),
-            *plugged.problems,
-        ],
+        rows=table_rows,
+        notes=list(filter(None, table_notes)),
         marked=marks.note,
-        problems=plugged.problems,
+        problems=plugin_columns.problems,
     )
 
 
 def _intervals_over(rows: Sequence[TableRow]) -> set[str]:
-    """What the ± in a table are over: 'seeds', 'episodes', both or, where there is none, nothing."""
+    """Return what the ± of a table are over: 'seeds', 'episodes', both, or nothing if there is no ±."""
     return {
         cell.data["interval_over"]
         for row in rows
@@ -112,46 +110,48 @@ def _intervals_over(rows: Sequence[TableRow]) -> set[str]:
     }
 
 
-def _table_row(row: Row, columns: Sequence[Column], best: Sequence[bool | None], *, elsewhere: bool) -> TableRow:
+def _table_row(
+    row: RowRuns, columns: Sequence[Column], best: Sequence[bool | None], *, other_machine: bool
+) -> TableRow:
     cells = [
-        column.cell(row) if may_be is None else replace(column.cell(row), best=may_be)
-        for column, may_be in zip(columns, best, strict=True)
+        column.cell(row) if is_best is None else replace(column.cell(row), best=is_best)
+        for column, is_best in zip(columns, best, strict=True)
     ]
-    if elsewhere:
+    if other_machine:
         cells = [
-            replace(cell, mark=cell.mark + ELSEWHERE) if column.measures_machine and cell.text else cell
+            replace(cell, mark=cell.mark + OTHER_MACHINE) if column.measures_machine and cell.text else cell
             for cell, column in zip(cells, columns, strict=True)
         ]
-    return TableRow(row.algorithm, row.described, cells, failed=not row.seeds)
+    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs)
 
 
-def _order(column: Column) -> Callable[[Row], tuple[Any, ...]]:
-    """Best first; rows without a number last, all ties by name."""
+def _sort_key(column: Column) -> Callable[[RowRuns], tuple[Any, ...]]:
+    """Return a sort key: best first, rows without a number last, ties by name."""
     sign = 1.0 if column.lower_is_better in (True, None) else -1.0
 
-    def key(row: Row) -> tuple[Any, ...]:
+    def key(row: RowRuns) -> tuple[Any, ...]:
         value = column.cell(row).data.get("")
         if isinstance(value, str):
-            return (not row.seeds, 0.0, value, row.algorithm, row.described)
-        known = isinstance(value, int | float) and math.isfinite(value)
-        return (not known, sign * float(value or 0) if known else 0.0, "", row.algorithm, row.described)
+            return (not row.seed_runs, 0.0, value, row.algorithm, row.label_text)
+        is_number = isinstance(value, int | float) and math.isfinite(value)
+        return (not is_number, sign * float(value or 0) if is_number else 0.0, "", row.algorithm, row.label_text)
 
     return key
 
 
-def _measured_elsewhere(rows: Sequence[Row]) -> tuple[list[Row], str]:
-    """Rows measured on another machine, or with other software, than most; and what differs."""
+def _other_machine(rows: Sequence[RowRuns]) -> tuple[list[RowRuns], str]:
+    """Return the rows measured on a different machine, or with different software, than most; and what differs."""
     measured = [row for row in rows if row.measurements]
     machines = {id(row): row_settings.machine(row) for row in measured}
     if len({repr(machine) for machine in machines.values()}) < 2:
         return [], ""
-    usual, _ = Counter(repr(machines[id(row)]) for row in measured).most_common(1)[0]
-    reference = next(machine for machine in machines.values() if repr(machine) == usual)
-    others = [row for row in measured if repr(machines[id(row)]) != usual]
+    most_common, _ = Counter(repr(machines[id(row)]) for row in measured).most_common(1)[0]
+    reference = next(machine for machine in machines.values() if repr(machine) == most_common)
+    others = [row for row in measured if repr(machines[id(row)]) != most_common]
     differing = dict.fromkeys(
         name
         for row in others
         for name in {**reference, **machines[id(row)]}
         if machines[id(row)].get(name) != reference.get(name)
     )
-    return others, f"time and memory not comparable with the other rows: other {', '.join(differing)}"
+    return others, f"Time and memory are not comparable with the other rows: different {', '.join(differing)}."

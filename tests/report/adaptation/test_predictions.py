@@ -1,3 +1,5 @@
+"""Predictions on a user's own images as CSV, text and contact sheet."""
+
 import csv
 
 import numpy as np
@@ -5,15 +7,15 @@ import pytest
 from PIL import Image
 
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
-from mamlbench.report.adaptation.contact_sheet import FRAMES, MOST, contact_sheet
-from mamlbench.report.adaptation.predictions import in_words, predictions_csv
+from mamlbench.report.adaptation.contact_sheet import FRAMES, MAX_IMAGES, contact_sheet
+from mamlbench.report.adaptation.predictions import predictions_csv, summary_lines
 
 CLASSES = ["cat, gray", 'a "dog"']
 
 
 @pytest.fixture
 def make(tmp_path):
-    """An adaptation with images on disk: ``make(3)`` has three unlabeled ones."""
+    """Make an adaptation with images on disk: ``make(3)`` has three unlabeled ones."""
 
     def make(unlabeled, size=(30, 20)):
         images = [
@@ -49,36 +51,36 @@ def make(tmp_path):
     return make
 
 
-def test_csv_has_a_row_for_each_image_that_was_labeled_whatever_the_classes_are_called(make):
-    found = list(csv.DictReader(predictions_csv(make(1)).splitlines()))
-    assert [row["file"] for row in found] == ["right.png", "wrong.png", "new000.png"]
-    assert found[1]["truth"] == 'a "dog"' and found[1]["label"] == "cat, gray"
-    assert (found[2]["truth"], found[2]["p(cat, gray)"], found[2]['p(a "dog")']) == ("", "0.900000", "0.100000")
+def test_csv_has_a_row_per_predicted_image_whatever_the_class_names(make):
+    rows = list(csv.DictReader(predictions_csv(make(1)).splitlines()))
+    assert [row["file"] for row in rows] == ["right.png", "wrong.png", "new000.png"]
+    assert rows[1]["truth"] == 'a "dog"' and rows[1]["label"] == "cat, gray"
+    assert (rows[2]["truth"], rows[2]["p(cat, gray)"], rows[2]['p(a "dog")']) == ("", "0.900000", "0.100000")
 
 
-def test_words_say_how_well_it_does_and_beside_what(make):
-    said = " ".join(in_words(make(2)))
-    assert 'Learned from 1 a "dog", 1 cat, gray: maml trained on omniglot, 3 adaptation steps, inductive.' in said
-    assert "Labeled: 2 cat, gray." in said and "1 of 2 right: 50 % (95 % interval 10 to 90 %)" in said
-    assert "Untrained network, given the same adaptation: 0 of 2; guessing: 50 %" in said
+def test_the_summary_gives_the_accuracy_and_its_baselines(make):
+    text = " ".join(summary_lines(make(2)))
+    assert 'Learned from 1 a "dog", 1 cat, gray: maml trained on omniglot, 3 adaptation steps, inductive.' in text
+    assert "Labeled: 2 cat, gray." in text and "1 of 2 correct, 50 % (95 % confidence interval 10 to 90 %)" in text
+    assert "Untrained network with the same adaptation: 0 of 2 correct. Chance: 50 %" in text
 
 
 def frames(sheet):
-    """How many pixels have the color of each kind of frame."""
+    """Count the pixels with the color of each kind of frame."""
     pixels = np.asarray(sheet).reshape(-1, 3)
-    colors = {kind: [int(code[at : at + 2], 16) for at in (1, 3, 5)] for kind, code in FRAMES.items()}
+    colors = {kind: [int(code[start : start + 2], 16) for start in (1, 3, 5)] for kind, code in FRAMES.items()}
     return {kind: int((pixels == color).all(1).sum()) for kind, color in colors.items()}
 
 
-def test_the_sheet_frames_images_by_what_became_of_them(make):
+def test_the_color_of_a_frame_shows_the_use_and_correctness_of_an_image(make):
     one, three = frames(contact_sheet(make(1))), frames(contact_sheet(make(3)))
     assert three["unlabeled"] == 3 * one["unlabeled"] > 0
-    assert one["right"] == one["wrong"] == one["unlabeled"] > 0, "there is one of each"
-    assert 2 * one["right"] <= one["given"] < 3 * one["right"], "two, and gray specks at the edges of letters"
+    assert one["correct"] == one["wrong"] == one["unlabeled"] > 0, "there is one of each"
+    assert 2 * one["correct"] <= one["support"] < 3 * one["correct"], "two, and gray pixels at the edges of letters"
 
 
-def test_a_sheet_does_not_grow_without_end(make):
-    full, more = contact_sheet(make(MOST)), contact_sheet(make(MOST + 50))
+def test_the_height_of_a_sheet_is_limited(make):
+    full, more = contact_sheet(make(MAX_IMAGES)), contact_sheet(make(MAX_IMAGES + 50))
     assert full.size == more.size and more.width > 900
 
 

@@ -11,8 +11,8 @@ from mamlbench.errors import ExitCode
 
 def write(folder, records):
     folder.mkdir(parents=True, exist_ok=True)
-    for place, record in enumerate(records):
-        (folder / f"{record.name}-{place}.json").write_text(record.model_dump_json())
+    for index, record in enumerate(records):
+        (folder / f"{record.name}-{index}.json").write_text(record.model_dump_json())
     return folder
 
 
@@ -37,18 +37,19 @@ def base(folder, runs):
 def test_equal_sides_pass(base, folder, runs, capsys):
     head = write(folder / "head", runs(draw=1, spread=0.001))
     code, out, _ = call(capsys, base, head, "--fail", "accuracy:-3pp")
-    assert code == ExitCode.OK and "same (watched)" in out and "The gate is open: 4 same (2 watched" in out
+    assert code == ExitCode.OK and "same (gated)" in out
+    assert "Gate passed: 4 same (thresholds apply to 2 of 4 comparisons)." in out
 
 
 def test_a_regression_is_code_one(base, folder, runs, capsys):
     head = write(folder / "head", runs(skill=0.6, draw=1))
     code, out, _ = call(capsys, base, head, "--fail", "accuracy:-1pp")
-    assert code == ExitCode.REGRESSION and "A regression: 2 worse, 2 same" in out
-    code, _, _ = call(capsys, base, head)
-    assert code == ExitCode.OK, "nobody said what fails"
+    assert code == ExitCode.REGRESSION and "Gate failed: 2 of 4 comparisons are worse." in out
+    code, out, _ = call(capsys, base, head)
+    assert code == ExitCode.OK and "No threshold is set: 2 worse, 2 same." in out
 
 
-def test_thresholds_may_stand_in_the_project(base, folder, runs, capsys):
+def test_thresholds_may_come_from_the_config_file(base, folder, runs, capsys):
     head = write(folder / "head", runs(skill=0.6, draw=1))
     (folder / "mamlbench.toml").write_text('[compare]\nfail = ["accuracy:-1pp"]\n')
     assert call(capsys, base, head)[0] == ExitCode.REGRESSION
@@ -62,7 +63,7 @@ def test_thresholds_may_stand_in_the_project(base, folder, runs, capsys):
 
 
 @pytest.mark.parametrize("content", ['{"schema_version": 1, "spec": {', '{"schema_version": 99}', "[" * 100_000, ""])
-def test_a_file_that_is_no_record_is_named_and_keeps_the_gate_shut(base, folder, runs, capsys, content):
+def test_a_file_that_is_not_a_record_is_reported_and_fails_the_gate(base, folder, runs, capsys, content):
     head = write(folder / "head", runs(draw=1, spread=0.001))
     (head / "half.json").write_text(content)
     code, _, err = call(capsys, base, head, "--fail", "accuracy:-3pp")
@@ -75,10 +76,10 @@ def test_nothing_to_compare_is_code_five(base, folder, capsys):
     (folder / "empty").mkdir()
     for sides in ((base, "empty"), ("empty", base), ("empty", "empty")):
         code, out, _ = call(capsys, *sides)
-        assert code == ExitCode.NOTHING and "Nothing of BASE and HEAD can be compared" in out
+        assert code == ExitCode.NOTHING and "BASE and HEAD have nothing that can be compared" in out
 
 
-def test_a_side_that_is_nothing_is_a_usage_error(base, capsys):
+def test_a_side_that_does_not_exist_is_a_usage_error(base, capsys):
     code, _, err = call(capsys, "nowhere", base)
     assert code == ExitCode.USAGE and "'nowhere' is neither a file, nor a folder, nor a git revision" in err
     code, _, err = call(capsys, base, base, "--fail", "speed:1%")
@@ -114,11 +115,11 @@ def test_json_and_markdown(base, folder, runs, capsys):
     head = write(folder / "head", runs("maml", skill=0.6, draw=1))
     write(head, runs("<b>|`x`", draw=1))
     code, out, err = call(capsys, base, head, "--fail", "accuracy:-1pp", "--format", "json")
-    found = json.loads(out)
-    assert found["exit_code"] == code == ExitCode.REGRESSION and "A regression" in err
-    (worse,) = [each for each in found["verdicts"] if each["metric"] == "inductive" and each["word"] == "worse"]
+    result = json.loads(out)
+    assert result["exit_code"] == code == ExitCode.REGRESSION and "comparisons are worse" in err
+    (worse,) = [entry for entry in result["verdicts"] if entry["metric"] == "inductive" and entry["kind"] == "worse"]
     assert worse["head"] == pytest.approx(0.6, abs=0.05) and worse["low"] < worse["change"] < worse["high"]
-    assert worse["change"] < worse["detectable"] < 0 and worse["effect_size"] < -1
+    assert worse["change"] < worse["minimum_detectable_effect"] < 0 and worse["effect_size"] < -1
     code, _, err = call(capsys, base, head, "--format", "md", "--output", "summary.md")
     text = (folder / "summary.md").read_text()
     rows = [line.replace(r"\|", "") for line in text.splitlines() if line.startswith("|")]
@@ -142,6 +143,6 @@ def test_the_formats_of_benchmark_trackers(base, folder, runs, capsys):
     assert smaller[0]["unit"] == "%" and smaller[2]["unit"] == "s" and smaller[3]["unit"] == "MiB"
 
 
-def test_an_output_that_cannot_be_written_is_said(base, capsys):
+def test_an_output_that_cannot_be_written_is_a_usage_error(base, capsys):
     code, _, err = call(capsys, base, base, "--format", "json", "--output", "no/where.json")
     assert code == ExitCode.USAGE and "choose another with --output" in err

@@ -1,4 +1,4 @@
-"""What the experiment plants is what it says (a plant that changes nothing would prove nothing), and it is judged."""
+"""The planted regressions change what they claim to change, and the experiment judges them."""
 
 import importlib.util
 import time
@@ -17,10 +17,10 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 @pytest.fixture
 def plant(monkeypatch):
-    """Load a plant as the experiment does; afterwards everything is as it was."""
-    for place, names in ((MAML, ("__init__", "direction", "apply", "gradient_order")), (StridedConv4, ("__init__",))):
+    """Load a plant as the experiment does, and undo its changes afterwards."""
+    for owner, names in ((MAML, ("__init__", "compute_update", "apply", "gradient_order")), (StridedConv4, ("__init__",))):
         for name in names:
-            monkeypatch.setattr(place, name, getattr(place, name))
+            monkeypatch.setattr(owner, name, getattr(owner, name))
 
     def load(name):
         report = load_plugins([BENCHMARKS / "plants" / f"{name}.py"]).reports[-1]
@@ -35,18 +35,18 @@ def gradient(algorithm, batch):
 
 def test_the_inner_rate(plant, make_algorithm, make_batch):
     batch = make_batch()
-    wanted, before = (gradient(make_algorithm("maml", inner_lr=rate), batch) for rate in (1.0, 0.1))
+    expected, before = (gradient(make_algorithm("maml", inner_lr=rate), batch) for rate in (1.0, 0.1))
     plant("inner_rate")
-    found = gradient(make_algorithm("maml", inner_lr=0.1), batch)
-    assert torch.equal(found, wanted) and not torch.allclose(found, before)
+    changed = gradient(make_algorithm("maml", inner_lr=0.1), batch)
+    assert torch.equal(changed, expected) and not torch.allclose(changed, before)
 
 
 def test_the_order(plant, make_algorithm, make_batch):
     batch = make_batch()
-    wanted, before = (gradient(make_algorithm(name), batch) for name in ("fomaml", "maml"))
+    expected, before = (gradient(make_algorithm(name), batch) for name in ("fomaml", "maml"))
     plant("first_order")
-    found = gradient(make_algorithm("maml"), batch)
-    assert torch.equal(found, wanted) and not torch.allclose(found, before)
+    changed = gradient(make_algorithm("maml"), batch)
+    assert torch.equal(changed, expected) and not torch.allclose(changed, before)
 
 
 def test_the_width(plant):
@@ -57,13 +57,13 @@ def test_the_width(plant):
 
 def test_the_loop_is_slower_and_the_same(plant, make_algorithm, make_batch):
     batch = make_batch()
-    wanted = gradient(make_algorithm("maml"), batch)
+    expected = gradient(make_algorithm("maml"), batch)
     plant("slow_loop")
     algorithm = make_algorithm("maml")
-    direction = algorithm.compute_update(batch)
-    assert torch.equal(torch.cat([value.flatten() for value in direction.sums.values()]), wanted)
+    update = algorithm.compute_update(batch)
+    assert torch.equal(torch.cat([value.flatten() for value in update.sums.values()]), expected)
     began = time.perf_counter()
-    algorithm.apply(direction)
+    algorithm.apply(update)
     assert time.perf_counter() - began > 0.3 * algorithm.planted_seconds > 0
 
 
@@ -77,19 +77,19 @@ def experiment():
 
 def test_the_thresholds_are_those_of_ci(experiment):
     workflow = yaml.safe_load((BENCHMARKS.parent / ".github" / "workflows" / "benchmark.yml").read_text())
-    (given,) = [
+    (thresholds,) = [
         step["with"]["fail"] for step in workflow["jobs"]["pull-request"]["steps"] if "fail" in step.get("with", {})
     ]
-    assert tuple(given.split()) == experiment.FAIL
+    assert tuple(thresholds.split()) == experiment.FAIL
 
 
 def test_recorded_runs_are_judged_and_resampled(experiment, runs, tmp_path, monkeypatch, capsys):
     """Two tries with a plant that costs 20 points, and with nothing changed: from records to the last line."""
     for number in range(2):
-        for place, (variant, skill) in enumerate({"base": 0.8, "first_order": 0.6, "unchanged": 0.8}.items()):
+        for index, (variant, skill) in enumerate({"base": 0.8, "first_order": 0.6, "unchanged": 0.8}.items()):
             folder = tmp_path / f"try-{number}" / variant
             folder.mkdir(parents=True)
-            first = experiment.SEEDS_APART * (10 * number + place)
+            first = experiment.SEEDS_APART * (10 * number + index)
             for record in runs(skill=skill, seeds=range(first, first + 4)):
                 (folder / f"{record.name}.json").write_text(record.model_dump_json())
     monkeypatch.setattr(

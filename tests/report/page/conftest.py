@@ -1,4 +1,4 @@
-"""Artifacts as runs leave them, without a run."""
+"""Artifacts of runs, without runs."""
 
 import json
 

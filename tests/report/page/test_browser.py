@@ -1,4 +1,4 @@
-"""The page in a real browser: drawn, nothing too wide on a phone or a desk, nothing in the console."""
+"""The page in a real browser: everything drawn, nothing too wide on a phone or a desktop, no console messages."""
 
 import html
 import json
@@ -13,33 +13,33 @@ from mamlbench.report.page import render_page
 WIDTHS = (390, 1280)
 
 LOOK = """
-const found = {};
+const result = {};
 function look(frame) {
   const page = frame.contentDocument, width = page.documentElement.clientWidth;
-  page.querySelectorAll("details").forEach((each) => each.open = true);
-  const wide = [...page.body.querySelectorAll("*")].filter((each) => !each.closest(".scroll, svg")
-    && each.getBoundingClientRect().right > width + 1).map((each) => each.outerHTML.slice(0, 120));
-  found[frame.id] = {
+  page.querySelectorAll("details").forEach((details) => details.open = true);
+  const wide = [...page.body.querySelectorAll("*")].filter((element) => !element.closest(".scroll, svg")
+    && element.getBoundingClientRect().right > width + 1).map((element) => element.outerHTML.slice(0, 120));
+  result[frame.id] = {
     width, wide, scrolled: page.documentElement.scrollWidth,
-    figures: [...page.querySelectorAll(".figures svg")].map((each) => {
-      const box = each.getBoundingClientRect();
-      const marks = [...each.querySelectorAll("path, use")].filter((mark) => mark.getBoundingClientRect().width > 0);
-      return {width: box.width, height: box.height, marks: marks.length, text: each.textContent.trim().length};
+    figures: [...page.querySelectorAll(".figures svg")].map((svg) => {
+      const box = svg.getBoundingClientRect();
+      const marks = [...svg.querySelectorAll("path, use")].filter((mark) => mark.getBoundingClientRect().width > 0);
+      return {width: box.width, height: box.height, marks: marks.length, text: svg.textContent.trim().length};
     }),
-    tables: [...page.querySelectorAll(".results")].map((each) => each.getBoundingClientRect().height),
-    tiles: [...page.querySelectorAll(".tile")].map((each) => each.getBoundingClientRect().width),
+    tables: [...page.querySelectorAll(".results")].map((table) => table.getBoundingClientRect().height),
+    tiles: [...page.querySelectorAll(".tile")].map((tile) => tile.getBoundingClientRect().width),
   };
 }
 addEventListener("load", () => {
   document.querySelectorAll("iframe").forEach(look);
-  document.body.innerHTML = "<pre>found:" + encodeURIComponent(JSON.stringify(found)) + ":found</pre>";
+  document.body.innerHTML = "<pre>found:" + encodeURIComponent(JSON.stringify(result)) + ":found</pre>";
 });
 """
 
 
 @pytest.fixture
 def look_at(chromium, tmp_path):
-    """``look_at(("name", width, page), ...)`` opens pages in frames and gives what is seen, and the console."""
+    """Open pages in frames: ``look_at(("name", width, page), ...)`` returns what is drawn, and the console messages."""
 
     def look(*pages):
         frames = [
@@ -70,15 +70,15 @@ def look_at(chromium, tmp_path):
             timeout=120,
             check=False,
         )
-        (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [
+        (output,) = re.findall(r"found:(\S*?):found", done.stdout) or [
             pytest.fail(done.stdout[-500:] + done.stderr[-2000:])
         ]
-        return json.loads(unquote(found)), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+        return json.loads(unquote(output)), [line for line in done.stderr.splitlines() if "CONSOLE" in line]
 
     return look
 
 
-def test_the_page_is_drawn_fits_and_is_quiet(look_at, make_run, artifact):
+def test_the_page_is_drawn_and_fits_without_console_messages(look_at, make_run, artifact):
     runs = [
         make_run("maml"),
         make_run("reptile", score=0.7, options={"a_rather_long_name_of_an_option": 0.123456789}),
@@ -90,15 +90,15 @@ def test_the_page_is_drawn_fits_and_is_quiet(look_at, make_run, artifact):
     seen, console = look_at(*((str(width), width, page) for width in WIDTHS))
     assert console == []
     for width in WIDTHS:
-        found = seen[str(width)]
-        assert (found["width"], found["wide"]) == (width, []) and found["scrolled"] <= width
-        assert len(found["figures"]) == 8 and len(found["tables"]) == 1 and len(found["tiles"]) == 8
-        for figure in found["figures"]:
+        drawn = seen[str(width)]
+        assert (drawn["width"], drawn["wide"]) == (width, []) and drawn["scrolled"] <= width
+        assert len(drawn["figures"]) == 8 and len(drawn["tables"]) == 1 and len(drawn["tiles"]) == 8
+        for figure in drawn["figures"]:
             assert figure["width"] > 250 and figure["height"] > 100 and figure["marks"] > 10 and figure["text"] > 20
-        assert min(found["tables"]) > 100 and min(found["tiles"]) > 30
+        assert min(drawn["tables"]) > 100 and min(drawn["tiles"]) > 30
 
 
-def test_a_page_that_is_too_wide_or_complains_is_noticed(look_at):
+def test_a_page_that_is_too_wide_or_logs_errors_is_detected(look_at):
     bad = "<body><div style='width: 900px'>wide</div><script>console.error('planted')</script>"
     seen, console = look_at(("bad", 390, bad))
     assert seen["bad"]["wide"] and seen["bad"]["scrolled"] > 390 and seen["bad"]["figures"] == []

@@ -1,4 +1,4 @@
-"""The page: everything is on it, nothing foreign gets through, and it stays small."""
+"""The page: complete, safe with untrusted records, and small."""
 
 import re
 from html.parser import HTMLParser
@@ -9,15 +9,15 @@ from mamlbench.report.page import render_page
 
 NASTY = "<img src=x onerror=alert(1)>\"'`&amp;{{7*7}}\u202e"
 
-OURS = (
+ELEMENTS = (
     "meta link html head title style body header h1 h2 h3 h4 h5 p b span div ul ol li nav a section table thead tbody "
     "tr th td small br figure figcaption details summary footer svg g path text use defs clippath rect pattern"
 )
-"""Every element that the page has use for: no script, no image, no form."""
+"""Every element that the page uses: no script, no image, no form."""
 
 
 class Parsed(HTMLParser):
-    """Tags with their attributes, and the text, of a page whose tags must close in order."""
+    """The tags with their attributes, and the text, of a page. Fails if tags do not close in order."""
 
     def __init__(self, page):
         super().__init__()
@@ -41,7 +41,7 @@ class Parsed(HTMLParser):
             self.text += data
 
 
-def test_everything_is_on_it(make_run):
+def test_the_page_is_complete(make_run):
     runs = [make_run("maml", seed=seed) for seed in range(2)]
     runs += [
         make_run("reptile", score=0.7, subset="964 of 1,623 characters"),
@@ -65,18 +65,18 @@ def test_everything_is_on_it(make_run):
         "1 file was skipped",
         "torch 2.14.1",
         "Bold: the best score",
-        "Smallest difference from the best",
+        "Minimum detectable difference from the best",
     ):
         assert words in re.sub(r"\s+", " ", page.text), words
 
 
-def test_of_the_engine_the_choice_is_told_and_not_the_trials(make_run):
+def test_the_chosen_engine_is_shown_without_the_trials(make_run):
     engine = {"asked": "auto", "name": "vmap[4]", "reason": "fastest of 6 tried", "trials": [{"name": "loop"}]}
     text = Parsed(render_page([make_run("maml").model_copy(update={"engine": engine})])).text
     assert "vmap[4]: fastest of 6 tried" in text and "loop" not in text
 
 
-def test_nothing_from_a_record_is_taken_for_html(make_run, artifact):
+def test_text_from_records_is_escaped(make_run, artifact):
     run = make_run(
         NASTY,
         options={NASTY: NASTY},
@@ -89,40 +89,40 @@ def test_nothing_from_a_record_is_taken_for_html(make_run, artifact):
     )
     failed = make_run("maml", status="failed", reason=NASTY, dataset=NASTY, name=NASTY)
     page = Parsed(render_page([run, failed], [artifact("a")], problems=[NASTY], private=True))
-    assert {tag for tag, _ in page.tags} <= set(re.findall(r"\w+", OURS))
+    assert {tag for tag, _ in page.tags} <= set(re.findall(r"\w+", ELEMENTS))
     assert not {name for _, attrs in page.tags for name in attrs if name.startswith("on")}
     assert NASTY.replace("\u202e", " ") in page.text and "\u202e" not in page.text
 
 
-def test_it_loads_nothing(make_run):
+def test_the_page_loads_nothing(make_run):
     page = render_page([make_run()])
-    addresses = ["".join(found) for found in re.findall(r'(?:href|src)="([^"]*)|url\(([^)]*)', page)]
-    assert addresses and all(each.startswith(("#", "data:")) for each in addresses)
+    addresses = ["".join(groups) for groups in re.findall(r'(?:href|src)="([^"]*)|url\(([^)]*)', page)]
+    assert addresses and all(address.startswith(("#", "data:")) for address in addresses)
     assert "default-src 'none'" in page and "<script" not in page
 
 
-def test_sample_episodes_show_the_answers_of_every_row(make_run, artifact):
+def test_sample_episodes_show_the_predictions_of_every_row(make_run, artifact):
     runs = [make_run("maml"), make_run("reptile", score=0.7)]
     page = Parsed(render_page(runs, [artifact("a"), artifact("b", after=(1, 1))]))
     text = re.sub(r"\s+", " ", page.text)
     assert "Test episode 0" in text and "Test episode 1" in text
     assert "mamlbeforeB ✗B ✓1 of 2 afterA ✓B ✓2 of 2" in text
-    assert text.count("1 of 2") == 2 * 3  # before adaptation both, after it one
+    assert text.count("1 of 2") == 2 * 3  # two episodes: both rows before adaptation, one after it
     tiles = [attrs for tag, attrs in page.tags if attrs.get("class") == "tile"]
     assert len(tiles) == 8 and {attrs["aria-label"] for attrs in tiles} == {"support image", "query image"}
 
 
-def test_rows_with_other_images_are_not_mixed(make_run, artifact):
+def test_rows_with_different_images_are_not_mixed(make_run, artifact):
     page = render_page([make_run("maml"), make_run("b", score=0.7)], [artifact("a"), artifact("b", size=(48, 16))])
-    assert "Sample episodes are those of maml; other rows kept other images." in page
+    assert "Sample episodes are those of maml. Other rows saved different images." in page
 
 
-def test_images_that_must_not_be_published_are_shown_in_private_only(make_run, artifact):
+def test_images_that_must_not_be_published_are_shown_only_on_a_private_page(make_run, artifact):
     run = make_run()
     run = run.model_copy(update={"data": run.data.model_copy(update={"publishable": False, "license": "no license"})})
     file = artifact("a")
     page = render_page([run], [file])
-    assert "data:image/png" not in page and "does not allow its images" in page and "no license" in page
+    assert "data:image/png" not in page and "does not allow publishing" in page and "no license" in page
     page = render_page([run], [file], private=True)
     assert "data:image/png" in page and "must not be published" in page
 
@@ -139,7 +139,7 @@ def test_images_that_must_not_be_published_are_shown_in_private_only(make_run, a
     ],
     ids=str,
 )
-def test_a_damaged_sheet_costs_the_page_nothing(make_run, artifact, damage):
+def test_a_damaged_sheet_is_omitted(make_run, artifact, damage):
     page = render_page([make_run()], [artifact("a", **damage)])
     assert "data:image/png" not in page and "93.0" in page
 
@@ -153,7 +153,7 @@ def test_only_the_pixels_of_a_sheet_reach_the_page(make_run, artifact, tmp_path)
 
 
 def test_a_thousand_records_are_a_small_page(make_run):
-    """How soon it is made, benchmarks/report_speed.py measures."""
+    """benchmarks/report_speed.py measures how long it takes."""
     runs = [
         make_run(
             f"algorithm-{number % 20}",

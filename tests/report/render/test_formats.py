@@ -1,4 +1,4 @@
-"""The same table in every format, with names that mean mischief."""
+"""Tables in every format, also with names that contain special characters."""
 
 import csv
 import io
@@ -36,13 +36,13 @@ def test_the_default_table_fits_a_hundred_columns(make_record):
     assert all("93.0 ± 1.0" in line and "+36.0 ± 2.0" in line for line in rows) and len(rows) == 2
 
 
-def test_columns_that_do_not_fit_go_below_with_the_algorithms(make_record):
+def test_columns_that_do_not_fit_are_printed_below_with_the_labels(make_record):
     text = printed([make_record("maml")], columns=["all"])
     assert text.count(" algorithm ") > 1 and text.count("\n maml ") == text.count(" algorithm ")
     assert "examples seen" in text and "111,749" in text
 
 
-def test_a_long_label_is_folded_and_leaves_room_for_what_is_said_of_the_algorithm(make_record):
+def test_a_long_label_is_wrapped_to_leave_space_for_other_columns(make_record):
     options = {f"an_option_of_some_length_{number}": number for number in range(8)}
     text = printed(
         [make_record("maml"), make_record("maml", options=options), make_record("b")], columns=["score", "seeds"]
@@ -66,7 +66,7 @@ def test_csv_and_json_hold_the_numbers(make_record):
     assert table["rows"][0]["transductive_interval_over"] == "episodes"
 
 
-def test_a_formula_in_a_name_stays_text_in_a_spreadsheet(make_record):
+def test_a_name_is_not_a_formula_in_a_spreadsheet(make_record):
     (row,) = csv.DictReader(io.StringIO(rendered("csv", make_record("=1+1"))))
     assert row["algorithm"] == "'=1+1"
 
@@ -83,7 +83,7 @@ def test_the_image_is_an_svg_with_the_numbers(make_record):
 
 
 @pytest.mark.usefixtures("latex")
-def test_latex_compiles_as_it_stands(tmp_path, make_record):
+def test_latex_compiles(tmp_path, make_record):
     table = rendered("latex", make_record("a_b%c&d{e}~^\\#$"), make_record("maml", status="failed", reason="θ < 1 | 2"))
     (tmp_path / "t.tex").write_text(
         f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{table}\n\\end{{document}}\n"
@@ -98,6 +98,6 @@ def test_latex_compiles_as_it_stands(tmp_path, make_record):
     assert done.returncode == 0, done.stdout[-2000:]
 
 
-def test_latex_escapes_what_is_special(make_record):
+def test_latex_escapes_special_characters(make_record):
     text = rendered("latex", make_record("a_b%c"))
     assert r"a\_b\%c" in text and r"\begin{tabular}" in text and r"\toprule" in text

@@ -1,4 +1,4 @@
-"""Columns that plugins bring: in every format, sorted and marked; and what a column that fails costs."""
+"""Columns from plugins: in every format, sorted and marked; and columns that fail."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from mamlbench.report.render import RENDERERS
 from mamlbench.report.table.columns import built_in_names
 
 
-def column(value, name="own", **given):
+def column(value, name="own", **changes):
     settings = {
         "heading": name,
         "unit": "",
@@ -27,7 +27,7 @@ def column(value, name="own", **given):
         "about": "",
         "measures_machine": False,
         "origin": "somebody",
-    } | given
+    } | changes
     return {name: ReportColumn(name=name, value=value, **settings)}
 
 
@@ -35,21 +35,21 @@ def seed(record):
     return record.spec.seed
 
 
-def shown(records, plugged, name="own", **given):
-    """Text of each cell, by algorithm, of the only table."""
-    (table,) = build_tables(records, ["score", name], plugged=plugged, **given)
-    place = [each.name for each in table.columns].index(name)
-    return {row.algorithm: row.cells[place].text for row in table.rows}
+def shown(records, plugin_columns, name="own"):
+    """Return the text of each cell, by algorithm, of the only table."""
+    (table,) = build_tables(records, ["score", name], plugin_columns=plugin_columns)
+    index = [column.name for column in table.columns].index(name)
+    return {row.algorithm: row.cells[index].text for row in table.rows}
 
 
 def test_numbers_are_averaged_over_seeds_and_texts_joined(make_record):
-    runs = [make_record("maml", seed=each) for each in (1, 2)] + [make_record("anil", seed=7)]
+    runs = [make_record("maml", seed=number) for number in (1, 2)] + [make_record("anil", seed=7)]
     assert shown(runs, column(seed)) == {"maml": "1.50", "anil": "7"}
     assert shown(runs, column(lambda record: f"seed {seed(record)}")) == {"maml": "seed 1, seed 2", "anil": "seed 7"}
     assert shown(runs, column(len, of="records")) == {"maml": "2", "anil": "1"}
 
 
-def test_a_repeat_counts_once_and_a_failed_row_is_asked_too(make_record):
+def test_a_repeat_counts_once_and_a_failed_row_is_included(make_record):
     runs = [make_record("maml"), make_record("maml"), make_record("anil", status="failed", seed=3)]
     assert shown(runs, column(len, of="records")) == {"maml": "1", "anil": "1"}
     assert shown(runs, column(seed)) == {"maml": "0", "anil": "3"}
@@ -69,12 +69,14 @@ def test_a_repeat_counts_once_and_a_failed_row_is_asked_too(make_record):
         (float("inf"), "inf"),
     ],
 )
-def test_whatever_number_or_text_it_gives_is_shown(make_record, value, text):
+def test_any_number_or_string_is_shown(make_record, value, text):
     assert shown([make_record()], column(lambda record: value)) == {"maml": text}
 
 
-def test_a_share_is_shown_in_per_cent_and_kept_as_a_fraction(make_record):
-    (table,) = build_tables([make_record()], ["own"], plugged=column(lambda record: 0.123, unit="%", heading="part"))
+def test_a_fraction_is_shown_in_percent_and_exported_as_a_fraction(make_record):
+    (table,) = build_tables(
+        [make_record()], ["own"], plugin_columns=column(lambda record: 0.123, unit="%", heading="part")
+    )
     assert table.columns[0].title == "part, %" and table.rows[0].cells[0].text == "12.3"
     (row,) = csv.DictReader(io.StringIO(RENDERERS["csv"]([table])))
     assert float(row["own"]) == 0.123
@@ -82,26 +84,26 @@ def test_a_share_is_shown_in_per_cent_and_kept_as_a_fraction(make_record):
 
 @pytest.mark.parametrize(("lower", "order"), [(True, "abc"), (False, "cba"), (None, "abc")])
 def test_a_table_is_sorted_by_it_best_first(make_record, lower, order):
-    runs = [make_record(name, seed=place) for place, name in enumerate("abc")]
-    (table,) = build_tables(runs, sort="own", plugged=column(seed, lower_is_better=lower))
+    runs = [make_record(name, seed=index) for index, name in enumerate("abc")]
+    (table,) = build_tables(runs, sort="own", plugin_columns=column(seed, lower_is_better=lower))
     assert "".join(row.algorithm for row in table.rows) == order
-    assert "own" not in [each.name for each in table.columns]
+    assert "own" not in [column.name for column in table.columns]
 
 
-def test_the_best_are_marked_where_every_row_has_three_seeds(make_record):
-    runs = [make_record(name, seed=each) for name in ("a", "b") for each in range(3)]
-    worth = {"a": 1.0, "b": 9.0}
-    given = column(lambda record: worth[record.spec.algorithm.name] + seed(record) / 10, lower_is_better=True)
-    (table,) = build_tables(runs, ["own"], plugged=given)
+def test_the_best_are_marked_if_every_row_has_three_seeds(make_record):
+    runs = [make_record(name, seed=number) for name in ("a", "b") for number in range(3)]
+    values = {"a": 1.0, "b": 9.0}
+    registered = column(lambda record: values[record.spec.algorithm.name] + seed(record) / 10, lower_is_better=True)
+    (table,) = build_tables(runs, ["own"], plugin_columns=registered)
     assert {row.algorithm: row.cells[0].best for row in table.rows} == {"a": True, "b": False}
-    assert "own: likewise, run by run (test of Cochran and Cox)." in table.marked
-    (table,) = build_tables(runs[:-1], ["own"], plugged=given)
+    assert "own: the same, compared run by run (Cochran-Cox test)." in table.marked
+    (table,) = build_tables(runs[:-1], ["own"], plugin_columns=registered)
     assert {row.cells[0].best for row in table.rows} == {None}
 
 
-def test_what_hangs_on_the_machine_is_set_apart(make_record):
+def test_values_from_another_machine_are_marked(make_record):
     runs = [make_record("a"), make_record("b"), make_record("c", environment={"threads": 8})]
-    (table,) = build_tables(runs, ["own"], plugged=column(seed, measures_machine=True))
+    (table,) = build_tables(runs, ["own"], plugin_columns=column(seed, measures_machine=True))
     assert {row.algorithm: row.cells[0].mark for row in table.rows} == {"a": "", "b": "", "c": "†"}
 
 
@@ -115,10 +117,10 @@ def failing(error):
 FAILURES = {
     "raises": (failing(ValueError("boom\nand more")), "ValueError: boom."),
     "exits": (failing(SystemExit(3)), "SystemExit: 3."),
-    "says nothing": (failing(KeyError()), "KeyError."),
-    "gives a list": (lambda record: [1], "TypeError: it gave a list, not a number or a text."),
-    "gives a decimal": (lambda record: Decimal(1), "TypeError: it gave a Decimal, not a number or a text."),
-    "too great": (lambda record: 10**400, "OverflowError: int too large to convert to float."),
+    "no message": (failing(KeyError()), "KeyError."),
+    "returns a list": (lambda record: [1], "TypeError: it returned a list, not a number or a string."),
+    "returns a decimal": (lambda record: Decimal(1), "TypeError: it returned a Decimal, not a number or a string."),
+    "too large": (lambda record: 10**400, "OverflowError: int too large to convert to float."),
     "no such module": ("no_such_module_anywhere:f", "No module named 'no_such_module_anywhere'."),
     "no such function": ("mamlbench.errors:nothing", "has no attribute 'nothing'."),
     "wrong arguments": (lambda: 1, "takes 0 positional arguments but 1 was given."),
@@ -126,52 +128,54 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("case", FAILURES)
-def test_a_column_that_fails_is_empty_and_one_sentence_says_why(make_record, case):
-    value, said = FAILURES[case]
+def test_a_column_that_fails_is_empty_and_one_sentence_explains_it(make_record, case):
+    value, message = FAILURES[case]
     runs = [make_record("maml", score=0.9), make_record("anil", score=0.8)]
-    (table,) = build_tables(runs, ["score", "own"], sort="own", plugged=column(value))
+    (table,) = build_tables(runs, ["score", "own"], sort="own", plugin_columns=column(value))
     assert [row.cells[-1].text for row in table.rows] == ["", ""]
     (problem,) = [note for note in table.notes if "own" in note]
-    assert problem.startswith("Column 'own' (somebody) failed and is empty: ") and problem.endswith(said)
+    assert problem.startswith("Column 'own' (somebody) failed and is empty: ") and problem.endswith(message)
     assert table.rows[0].cells[0].text == "80.0 ± 1.0", "without numbers it is sorted by name"
 
 
-def test_a_column_that_fails_in_some_rows_is_empty_in_these(make_record):
+def test_a_column_that_fails_in_some_rows_is_empty_there(make_record):
     def value(record):
         return 1 / seed(record)
 
     runs = [make_record("maml", seed=0), make_record("anil", seed=2)]
     assert shown(runs, column(value)) == {"maml": "", "anil": "0.500"}
-    (table,) = build_tables(runs, ["own"], plugged=column(value))
+    (table,) = build_tables(runs, ["own"], plugin_columns=column(value))
     assert "in 1 of 2 rows: ZeroDivisionError" in " ".join(table.notes)
 
 
 @pytest.mark.parametrize("format_", RENDERERS)
-def test_it_stands_in_every_format_and_nothing_gets_out_of_it(make_record, format_):
+def test_it_is_shown_and_escaped_in_every_format(make_record, format_):
     nasty = "<script>alert(1)</script>|`x`\x1b[2J\n\\input{x}"
-    plugged = column(lambda record: nasty, heading=nasty, about=nasty) | column(lambda record: 41.5, "good")
-    text = RENDERERS[format_](build_tables([make_record()], ["own", "good"], plugged=plugged))
+    registered = column(lambda record: nasty, heading=nasty, about=nasty) | column(lambda record: 41.5, "good")
+    text = RENDERERS[format_](build_tables([make_record()], ["own", "good"], plugin_columns=registered))
     assert "41.5" in text and "good" in text and "\x1b" not in text
     if format_ not in ("csv", "json"):
         assert "<script" not in text.replace(r"\<", "")
     assert format_ != "latex" or r"\input" not in text
 
 
-def test_it_stands_on_the_page(make_run):
+def test_it_is_shown_and_escaped_on_the_page(make_run):
     nasty = "<script>alert(1)</script>"
-    page = render_page([make_run()], columns=["own"], plugged=column(lambda record: nasty, heading=nasty, about=nasty))
+    page = render_page(
+        [make_run()], columns=["own"], plugin_columns=column(lambda record: nasty, heading=nasty, about=nasty)
+    )
     assert "<script" not in page and page.count("&lt;script&gt;alert(1)") == 3
 
 
-def test_names_are_known_and_default_stands_for_the_default_ones(make_record):
-    (table,) = build_tables([make_record()], ["default", "own"], plugged=column(seed))
+def test_unknown_names_are_errors_and_default_stands_for_the_default_columns(make_record):
+    (table,) = build_tables([make_record()], ["default", "own"], plugin_columns=column(seed))
     names = [each.name for each in table.columns]
     assert names == [each.name for each in build_tables([make_record()])[0].columns] + ["own"]
-    (table,) = build_tables([make_record()], ["all"], plugged=column(seed))
+    (table,) = build_tables([make_record()], ["all"], plugin_columns=column(seed))
     assert table.columns[-1].name == "own"
     assert {each.name for each in table.columns} - {"own"} <= built_in_names()
     with pytest.raises(ConfigError, match=r"no column 'owm'\. Did you mean 'own'"):
-        build_tables([make_record()], ["owm"], plugged=column(seed))
+        build_tables([make_record()], ["owm"], plugin_columns=column(seed))
 
 
 PLUGIN = """
@@ -193,7 +197,7 @@ def folder(project, make_record):
     return project
 
 
-def test_a_file_given_to_the_command_shows_its_columns_unasked(folder):
+def test_the_columns_of_a_file_named_by_plugin_are_shown_by_default(folder):
     plugin = str(folder.write(columns=PLUGIN))
     done = folder.run("report", "--plugin", plugin, "--format", "json")
     rows = json.loads(done.out)[0]["rows"]
@@ -207,7 +211,7 @@ def test_a_file_given_to_the_command_shows_its_columns_unasked(folder):
     assert done.err.count("Column 'broken' (columns.py) failed and is empty: ZeroDivisionError") == 1
 
 
-def test_a_projects_columns_are_shown_where_asked_for_and_a_broken_file_costs_nothing(folder):
+def test_columns_of_the_config_file_are_shown_on_request_and_a_broken_file_is_reported(folder):
     folder.write(columns=PLUGIN, broken="import no_such_module_anywhere")
     (folder.path / "mamlbench.toml").write_text('plugins = ["columns.py", "broken.py"]')
     assert "own" not in folder.run("report").out

@@ -1,4 +1,4 @@
-"""What stands in one table, in which row, and what is said below it."""
+"""Tables: which records share one, its rows and cells, and the notes below it."""
 
 import math
 
@@ -8,12 +8,12 @@ from scipy import stats
 
 from mamlbench.errors import ConfigError
 from mamlbench.report import build_tables
-from mamlbench.report.statistics.estimates import over_seeds
+from mamlbench.report.statistics.estimates import interval_over_seeds
 
 
 def texts(table, name):
-    place = [column.name for column in table.columns].index(name)
-    return [row.cells[place].text for row in table.rows]
+    index = [column.name for column in table.columns].index(name)
+    return [row.cells[index].text for row in table.rows]
 
 
 def test_rows_are_algorithms_best_first(make_record):
@@ -27,7 +27,7 @@ def test_rows_are_algorithms_best_first(make_record):
     assert "over test episodes" in notes and "Test CPU, 2 threads, torch 2.14.1" in notes and "'quick'" in notes
 
 
-def test_an_error_is_better_where_it_is_lower_and_no_per_cent(make_record):
+def test_a_lower_error_is_better_and_not_in_percent(make_record):
     runs = [make_record(name, score=score, regression=True) for name, score in (("a", 2.4), ("b", 0.67))]
     (table,) = build_tables(runs)
     assert [row.algorithm for row in table.rows] == ["b", "a"]
@@ -46,15 +46,15 @@ def test_seeds_are_one_row_with_an_interval_over_seeds(make_record):
 
 @pytest.mark.parametrize("means", [(0.7, 0.7), (0.6, 0.8), (0.7, 0.7, 0.7)])
 def test_two_seeds_or_equal_means_have_an_interval_over_episodes(make_record, means):
-    """Seeds that score the same by chance leave no spread, and of two an interval over seeds says next to nothing."""
+    """Equal means leave no spread between seeds, and an interval over two seeds is too wide to be useful."""
     generator = np.random.default_rng(0)
     base = generator.permutation(np.repeat([0.4, 0.5, 0.6], 20))
     episodes = [mean - 0.5 + generator.permutation(base) for mean in means]
-    (table,) = build_tables([make_record(episodes=each, seed=seed) for seed, each in enumerate(episodes)])
+    (table,) = build_tables([make_record(episodes=scores, seed=seed) for seed, scores in enumerate(episodes)])
     half = stats.t.ppf(0.975, 59) * stats.sem(np.mean(episodes, 0))
     assert half > 0 and texts(table, "transductive") == [f"70.0 ± {100 * half:.1f}"]
     assert table.rows[0].cells[1].data["interval_over"] == "episodes"
-    assert any("over test episodes, of these checkpoints." in note for note in table.notes)
+    assert any("over test episodes, for these checkpoints." in note for note in table.notes)
 
 
 def test_a_gain_over_two_seeds_has_an_interval_over_the_paired_episodes(make_run):
@@ -63,12 +63,12 @@ def test_a_gain_over_two_seeds_has_an_interval_over_the_paired_episodes(make_run
     assert texts(table, "gain") == [f"+36.0 ± {half:.1f}"]
 
 
-def test_each_interval_is_named_where_rows_have_few_and_many_seeds(make_record):
+def test_both_intervals_are_explained_if_rows_have_few_and_many_seeds(make_record):
     many = [make_record("maml", score=mean, seed=seed) for seed, mean in enumerate((0.92, 0.93, 0.95))]
     (table,) = build_tables([*many, make_record("reptile")])
-    assert any("three or more" in note and "else over test episodes" in note for note in table.notes)
+    assert any("three or more" in note and "otherwise over test episodes" in note for note in table.notes)
     (table,) = build_tables(many, ["seeds"])
-    assert not any("±" in note for note in table.notes), "there is none to explain"
+    assert not any("±" in note for note in table.notes), "there is no interval to explain"
 
 
 @pytest.mark.parametrize(
@@ -81,11 +81,11 @@ def test_each_interval_is_named_where_rows_have_few_and_many_seeds(make_record):
         ("cpu", ["cpu", "cuda-events"], "device s"),
     ],
 )
-def test_device_seconds_are_called_what_they_are(make_record, device, clocks, heading):
-    """Also where a run was interrupted before it measured anything."""
+def test_the_heading_of_device_seconds_names_the_clock(make_record, device, clocks, heading):
+    """Also if a run was interrupted before it measured anything."""
     runs = []
-    for place, clock in enumerate(clocks):
-        run = make_record(f"a{place}", status="interrupted" if clock is None else "finished")
+    for index, clock in enumerate(clocks):
+        run = make_record(f"a{index}", status="interrupted" if clock is None else "finished")
         measured = run.measurement.model_copy(update={"device_clock": clock}) if clock else None
         spec = run.spec.model_copy(update={"device": device})
         runs.append(run.model_copy(update={"measurement": measured, "spec": spec}))
@@ -93,7 +93,7 @@ def test_device_seconds_are_called_what_they_are(make_record, device, clocks, he
     assert heading in [column.title for column in table.columns]
 
 
-def test_a_repeat_is_no_further_seed(make_record):
+def test_a_repeat_does_not_count_as_another_seed(make_record):
     (table,) = build_tables([make_record(score=0.90), make_record(score=0.92)])
     assert texts(table, "seeds") == ["1"] and texts(table, "transductive") == ["92.0 ± 1.0"]
 
@@ -110,7 +110,7 @@ def test_a_repeat_is_no_further_seed(make_record):
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_what_is_not_comparable_stands_in_another_table(make_record, other):
+def test_records_that_are_not_comparable_are_in_separate_tables(make_record, other):
     first, second = build_tables([make_record("maml"), make_record("reptile", seed=1, **other)])
     assert len(first.rows) == len(second.rows) == 1
     same_task = "ways" not in other and "shots" not in other
@@ -139,7 +139,7 @@ def test_a_failed_run_is_a_row_with_its_reason(make_record):
     assert "reptile, seed 0: diverged: The loss is nan." in table.notes
 
 
-def test_a_group_in_which_nothing_was_tested_still_has_its_table(make_record):
+def test_a_group_without_tested_runs_has_a_table(make_record):
     (table,) = build_tables([make_record(status="interrupted", reason="at iteration 3")])
     assert texts(table, "score") == ["interrupted"]
     (table,) = build_tables([make_record(status="interrupted")], ["inductive", "gain", "seeds"], sort="inductive")
@@ -168,14 +168,14 @@ def test_columns_and_sorting_can_be_chosen(make_record):
         build_tables(runs, ["parmeters"])
 
 
-def test_nothing_gives_no_table():
+def test_no_records_give_no_table():
     assert build_tables([]) == []
 
 
 def test_the_interval_over_seeds_is_students():
-    found = over_seeds([0.9, 0.92, 0.97])
+    interval = interval_over_seeds([0.9, 0.92, 0.97])
     half = stats.t.ppf(0.975, 2) * stats.sem([0.9, 0.92, 0.97])
-    assert (found.high - found.mean, found.mean - found.low) == (pytest.approx(half), pytest.approx(half))
+    assert (interval.high - interval.mean, interval.mean - interval.low) == (pytest.approx(half), pytest.approx(half))
     third = 0.1 + 0.2
-    assert over_seeds([third, 0.3, 0.3]).low == pytest.approx(0.3), "rounding errors are no spread"
-    assert over_seeds([0.9, 0.9]).low == 0.9 and math.isnan(over_seeds([math.nan, 0.5]).mean)
+    assert interval_over_seeds([third, 0.3, 0.3]).low == pytest.approx(0.3), "rounding errors are not a spread"
+    assert interval_over_seeds([0.9, 0.9]).low == 0.9 and math.isnan(interval_over_seeds([math.nan, 0.5]).mean)

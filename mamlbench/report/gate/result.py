@@ -1,0 +1,76 @@
+"""The result of a gate: from the records of two sides to verdicts and one exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mamlbench.errors import ExitCode
+from mamlbench.report.gate.configurations import ConfigurationPair, pair_configurations
+from mamlbench.report.gate.decision import judge
+from mamlbench.report.gate.metrics import MACHINE_METRICS
+from mamlbench.report.gate.thresholds import Threshold
+from mamlbench.report.gate.verdict import Verdict
+from mamlbench.report.loading import LoadedRecords
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """All verdicts, and whether the gate passes."""
+
+    verdicts: list[Verdict]
+    exit_code: ExitCode
+    reasons: list[str]
+    """One sentence for each reason why the gate fails; empty if it passes."""
+    notes: list[str]
+    """Additional remarks."""
+
+
+def compare_records(base: LoadedRecords, head: LoadedRecords, thresholds: Sequence[Threshold] = ()) -> GateResult:
+    """Compare HEAD with BASE.
+
+    The exit code is REGRESSION if a metric with a threshold is worse. It is NOTHING if nothing could be compared, or if
+    a threshold depends on something undecided: an inconclusive or missing verdict, or a file that could not be read. It
+    is OK if every metric with a threshold is shown to be no worse than allowed. Without thresholds nothing is worse.
+
+    Raises ConfigError if a threshold does not fit a metric.
+    """
+    pairs = pair_configurations(base.records, head.records)
+    verdicts = judge(pairs, thresholds)
+    worse = [_sentence(verdict) for verdict in verdicts if verdict.gated and verdict.kind == "worse"]
+    undecided = [
+        _sentence(verdict) for verdict in verdicts if verdict.gated and verdict.kind != "worse" and not verdict.passes
+    ]
+    if thresholds:  # a file that could not be read may hold the regression
+        undecided += [f"Skipped: {problem}" for problem in (*base.problems, *head.problems)]
+        undecided += _unused(verdicts, thresholds)
+    if not any(verdict.kind in ("better", "worse", "same", "inconclusive") for verdict in verdicts):
+        undecided.insert(0, "BASE and HEAD have nothing that can be compared.")
+    code = ExitCode.REGRESSION if worse else ExitCode.NOTHING if undecided else ExitCode.OK
+    return GateResult(verdicts, code, [*worse, *undecided], _notes_on_ignored(pairs))
+
+
+def _notes_on_ignored(pairs: Sequence[ConfigurationPair]) -> list[str]:
+    return [
+        f"{pair.name}: {side.ignored} older record(s) of {name} by different code or on different data were ignored."
+        for pair in pairs
+        for name, side in (("BASE", pair.base), ("HEAD", pair.head))
+        if side is not None and side.ignored
+    ]
+
+
+def _unused(verdicts: Sequence[Verdict], thresholds: Sequence[Threshold]) -> list[str]:
+    """Report thresholds that apply to no comparison: they would pass without checking anything."""
+    gated = {verdict.metric for verdict in verdicts if verdict.gated}
+    sentences = []
+    for threshold in thresholds:
+        any_score = threshold.metric in ("accuracy", "score")
+        is_used = bool(gated - set(MACHINE_METRICS)) if any_score else threshold.metric in gated
+        if not is_used:
+            sentences.append(f"The threshold on {threshold.metric} applies to no comparison.")
+    return sentences
+
+
+def _sentence(verdict: Verdict) -> str:
+    detail = f": {verdict.detail}" if verdict.detail else ""
+    return f"{verdict.configuration}: {verdict.metric} is {verdict.kind}{detail}"

@@ -1,0 +1,117 @@
+"""Pending verdicts on scores: comparisons per mode, over shared test episodes and training seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mamlbench.errors import ConfigError
+from mamlbench.report.gate.configurations import Configuration, ConfigurationPair
+from mamlbench.report.gate.metrics import FRACTION_MARGIN, MACHINE_METRICS, SCORE_MARGIN
+from mamlbench.report.gate.thresholds import Threshold, last_applying
+from mamlbench.report.gate.verdict import PendingVerdict, Verdict
+from mamlbench.report.statistics.comparison import MIN_SEEDS_IN_TOTAL, compare
+from mamlbench.report.statistics.episode_scores import episode_scores
+from mamlbench.report.statistics.estimates import estimate
+from mamlbench.report.statistics.student import Array
+
+
+def score_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> list[PendingVerdict]:
+    """Compare the scores of every mode that either side was tested in."""
+    sides = [side for side in (pair.base, pair.head) if side is not None]
+    tests = [test for side in sides for test in side.row.tests]
+    if not tests:
+        return [PendingVerdict(_untested(pair, mode, thresholds)) for mode in _planned_modes(sides)]
+    unit, higher_is_better, metric = tests[0].unit, tests[0].higher_is_better, tests[0].metric
+    scale = 100.0 if unit == "%" else 1.0
+    verdicts = []
+    for mode in dict.fromkeys(mode for test in tests for mode in test.modes):
+        threshold = last_applying(thresholds, mode, metric)
+        missing = Verdict(pair.name, mode, unit, scale, not higher_is_better, "missing", changed=pair.changed)
+        verdicts.append(_score_verdict(pair, mode, threshold, replace(missing, gated=threshold is not None)))
+    return verdicts
+
+
+def _planned_modes(sides: Sequence[Configuration]) -> list[str]:
+    return list(dict.fromkeys(mode for side in sides for mode in side.row.runs[0].spec.protocol.modes))
+
+
+def _untested(pair: ConfigurationPair, mode: str, thresholds: Sequence[Threshold]) -> Verdict:
+    """Return 'missing' for a mode tested on neither side. Its metric is unknown, so any threshold on scores applies."""
+    gated = any(threshold.metric not in MACHINE_METRICS for threshold in thresholds)
+    verdict = Verdict(pair.name, mode, "", 1.0, False, "missing", missing_reason(pair), changed=pair.changed)
+    return replace(verdict, gated=gated, passes=pair.base is None)
+
+
+def missing_reason(pair: ConfigurationPair) -> str:
+    """Return why there is nothing to compare; empty if there is."""
+    for name, side in (("BASE", pair.base), ("HEAD", pair.head)):
+        if side is None:
+            return "not in BASE: new" if name == "BASE" else "not in HEAD"
+        # A failed seed of HEAD is a result of the change; a failed seed of BASE only leaves fewer seeds to compare.
+        if name == "HEAD" and side.row.unfinished:
+            run = side.row.unfinished[-1]
+            reason = f": {run.reason}" if run.reason else ""
+            return f"HEAD {run.status} with seed {run.spec.seed} ({len(side.row.seed_runs)} finished){reason}"
+        if not side.row.seed_runs:
+            return f"no run of {name} finished"
+    return ""
+
+
+def _score_verdict(pair: ConfigurationPair, mode: str, threshold: Threshold | None, missing: Verdict) -> PendingVerdict:
+    reason = missing_reason(pair)
+    if reason or pair.base is None or pair.head is None:
+        return PendingVerdict(replace(missing, detail=reason, passes=pair.base is None))  # new in HEAD: nothing to fail
+    differences = pair.base.conditions.differences(pair.head.conditions)
+    if differences:
+        return PendingVerdict(replace(missing, kind="not comparable", detail=", ".join(differences)))
+    base, head = (episode_scores(side.row, mode) for side in (pair.base, pair.head))
+    if base is None or head is None or base.shape[-1] != head.shape[-1]:
+        return PendingVerdict(replace(missing, detail="scores per episode are missing or not finite"))
+    head_estimate = estimate(pair.head.row, mode, "score")
+    verdict = replace(missing, kind="inconclusive", base=float(base.mean()), head=float(head.mean()))
+    verdict = replace(
+        verdict,
+        head_half_width=head_estimate.half_width if head_estimate else None,
+        margin=_score_margin(threshold, verdict),
+    )
+    base_seeds, head_seeds = ([run.spec.seed for run in side.row.seed_runs] for side in (pair.base, pair.head))
+    return _compare_scores(verdict, base, head, same_seeds=base_seeds == head_seeds)
+
+
+def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: bool) -> PendingVerdict:
+    """Compare scores ``[seeds, episodes]`` of BASE and HEAD."""
+    if same_seeds and np.array_equal(base, head):
+        equal = replace(verdict, kind="same", passes=True, change=0.0, low=0.0, high=0.0, p_value=1.0)
+        return PendingVerdict(replace(equal, detail="equal in every episode"))
+    seeds = len(base), len(head)
+    if sum(seeds) < MIN_SEEDS_IN_TOTAL and not same_seeds:
+        # With so few seeds only checkpoints can be compared, and those of different seeds differ anyway.
+        more = MIN_SEEDS_IN_TOTAL - sum(seeds)
+        detail = (
+            f"the sides have different training seeds: {more} more are needed to separate their effect from the code's"
+        )
+        return PendingVerdict(replace(verdict, detail=detail))
+    sign = 1.0 if verdict.lower_is_better else -1.0
+    comparison = compare(sign * head, sign * base, equal_variance=True)
+    return PendingVerdict(verdict, comparison, (*seeds, base.shape[-1]))
+
+
+def _score_margin(threshold: Threshold | None, verdict: Verdict) -> float:
+    """Return the allowed change for the worse, in base units. Raises ConfigError if the threshold does not fit."""
+    base = abs(verdict.base or 0.0)
+    if threshold is None:
+        return FRACTION_MARGIN if verdict.unit == "%" else SCORE_MARGIN * base
+    if threshold.percentage_points and verdict.unit != "%":
+        raise ConfigError(
+            f"'{threshold.metric}' is not a percentage in '{verdict.configuration}'. Give its threshold in % or as a "
+            "plain number."
+        )
+    if threshold.sign and threshold.sign != ("+" if verdict.lower_is_better else "-"):
+        raise ConfigError(
+            f"'{threshold.metric}' is worse if it is {'higher' if verdict.lower_is_better else 'lower'} in "
+            f"'{verdict.configuration}'. Reverse the threshold's sign, or omit it."
+        )
+    return threshold.amount * base if threshold.relative else threshold.amount
