@@ -1,7 +1,7 @@
 """Reports on records: tables, figures, a page, verdicts. Nothing here trains or imports torch.
 
-``statistics``: confidence intervals and significance tests. ``table``: columns and notes. ``render``: output formats, LaTeX among
-them. ``figures`` and ``page``: images and HTML. ``gate``: the verdicts of ``mamlbench compare``.
+``statistics``: confidence intervals and significance tests. ``table``: columns and notes. ``render``: output formats,
+LaTeX among them. ``figures`` and ``page``: images and HTML. ``gate``: the verdicts of ``mamlbench compare``.
 """
 
 from __future__ import annotations

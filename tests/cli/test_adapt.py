@@ -108,7 +108,7 @@ def test_what_was_learned_is_labeled_right(here, trained, capsys, algorithm):
         (folder / "test" / path.parent.name).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, folder / "test" / path.parent.name)
     code, out, _ = call(capsys, trained[algorithm], folder, "--steps", "200")
-    assert code == ExitCode.OK and "10 of 10 right: 100 %" in out
+    assert code == ExitCode.OK and "10 of 10 correct, 100 %" in out
 
 
 def test_held_out_images_say_how_well_it_does(here, trained, capsys):
@@ -129,8 +129,8 @@ def test_held_out_images_say_how_well_it_does(here, trained, capsys):
         (folder / "test" / image["truth"]).mkdir(parents=True, exist_ok=True)
         (folder / image["file"]).rename(folder / "test" / image["file"])
     code, out, _ = call(capsys, trained["pretrain"], folder)
-    assert code == ExitCode.OK and f"Of the images held out {score['right']} of 10 right" in out
-    assert f"Untrained network, given the same adaptation: {score['untrained_right']} of 10; guessing: 20 %" in out
+    assert code == ExitCode.OK and f"Held-out images: {score['right']} of 10 correct" in out
+    assert f"Untrained network with the same adaptation: {score['untrained_right']} of 10 correct. Chance: 20 %" in out
 
 
 def test_ink_size_and_file_type_play_no_part(here, trained, capsys):

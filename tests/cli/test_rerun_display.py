@@ -87,7 +87,7 @@ def test_the_base_is_run_with_its_own_code(repository, call):
         "device_seconds:+10%",
     ]
     code, out, err = call(*command)
-    assert code == ExitCode.NOTHING and "needs 3 runs on either side: 2 more of BASE and 2 more of HEAD" in " ".join(
+    assert code == ExitCode.NOTHING and "needs 3 runs on each side: 2 more of BASE and 2 more of HEAD" in " ".join(
         out.split()
     )
     assert "2 runs by turns, BASE with the code of trunk, about" in err

@@ -90,8 +90,9 @@ def _pareto(axes: Any, view: View) -> bool:
             continue
         max_seconds = max(max_seconds, seconds)
         half = view.scale * value.half_width if is_drawable(value.half_width) else 0.0
-        fill = "none" if other_machine else "full"
-        _draw_marker(axes, seconds, view.scale * score, half, style, fill)
+        looks = {"color": style.color, "marker": style.marker, "fillstyle": "none" if other_machine else "full"}
+        bars = {"yerr": [half], "capsize": 2.5, "elinewidth": 1}
+        axes.errorbar([seconds], [view.scale * score], markersize=7, linestyle="none", **bars, **looks)
         if not other_machine:
             comparable.append((seconds, view.scale * score))
     front = [comparable[index] for index in series.pareto_front(comparable, higher_is_better=view.higher_is_better)]
@@ -102,11 +103,6 @@ def _pareto(axes: Any, view: View) -> bool:
     axes.margins(0.12)
     axes.set_xlim(0, 1.08 * max_seconds or 1.0)
     return bool(axes.lines)
-
-
-def _draw_marker(axes: Any, x: float, y: float, half_width: float, style: Style, fill: str) -> None:
-    looks = {"color": style.color, "marker": style.marker, "markersize": 7, "linestyle": "none", "fillstyle": fill}
-    axes.errorbar([x], [y], yerr=[half_width], capsize=2.5, elinewidth=1, **looks)
 
 
 def _distribution(axes: Any, view: View) -> bool:

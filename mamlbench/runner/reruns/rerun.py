@@ -20,7 +20,7 @@ from mamlbench.runner.reruns.git_revision import Code
 
 Side = Literal["BASE", "HEAD"]
 SIDES: tuple[Side, Side] = ("BASE", "HEAD")
-_SCRIPT = Path(__file__).with_name("rerun_one.py")
+_SCRIPT = Path(__file__).with_name("rerun_worker.py")
 
 
 @dataclass(frozen=True)

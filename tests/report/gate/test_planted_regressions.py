@@ -18,7 +18,8 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 @pytest.fixture
 def plant(monkeypatch):
     """Load a plant as the experiment does, and undo its changes afterwards."""
-    for owner, names in ((MAML, ("__init__", "compute_update", "apply", "gradient_order")), (StridedConv4, ("__init__",))):
+    patched = {MAML: ("__init__", "compute_update", "apply", "gradient_order"), StridedConv4: ("__init__",)}
+    for owner, names in patched.items():
         for name in names:
             monkeypatch.setattr(owner, name, getattr(owner, name))
 
