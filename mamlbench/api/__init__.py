@@ -38,7 +38,16 @@ if TYPE_CHECKING:
     from mamlbench.data.minibatches import gather, minibatch_order
     from mamlbench.data.progress import ProgressCallback, no_progress, with_progress
     from mamlbench.data.sampler import TaskSampler
-    from mamlbench.errors import ConfigError, DataError, MamlbenchError, MissingDataError, MissingDependencyError
+    from mamlbench.errors import (
+        ConfigError,
+        DamagedImagesError,
+        DataError,
+        MamlbenchError,
+        MissingDataError,
+        MissingDependencyError,
+        RunFailedError,
+        summarize_names,
+    )
     from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
     from mamlbench.nn.batch_norm_max_pool import BatchNormMaxPool
     from mamlbench.nn.conv2d import Convolution
@@ -52,7 +61,13 @@ if TYPE_CHECKING:
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
     from mamlbench.nn.vmap_context import vmap_context
     from mamlbench.objectives import Classification, Metric, Objective, Regression
-    from mamlbench.plugin.hookspecs import Register
+    from mamlbench.plugin.callbacks import (
+        Register,
+        RegisterColumn,
+        RegisterOptionalPackage,
+        RegisterPublished,
+        RegisterSuite,
+    )
     from mamlbench.plugin.markers import hookimpl
     from mamlbench.run_spec import Mode, Preset, Setting
     from mamlbench.run_spec.options import Options
@@ -75,7 +90,8 @@ _HOMES = {
     "mamlbench.data.minibatches": "gather minibatch_order",
     "mamlbench.data.progress": "ProgressCallback no_progress with_progress",
     "mamlbench.data.sampler": "TaskSampler",
-    "mamlbench.errors": "ConfigError DataError MamlbenchError MissingDataError MissingDependencyError",
+    "mamlbench.errors": "ConfigError DamagedImagesError DataError MamlbenchError MissingDataError "
+    "MissingDependencyError RunFailedError summarize_names",
     "mamlbench.nn.batch_norm": "BatchNorm BatchStats record_statistics replay_statistics",
     "mamlbench.nn.batch_norm_max_pool": "BatchNormMaxPool",
     "mamlbench.nn.conv2d": "Convolution",
@@ -89,7 +105,7 @@ _HOMES = {
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
     "mamlbench.nn.vmap_context": "vmap_context",
     "mamlbench.objectives": "Classification Metric Objective Regression",
-    "mamlbench.plugin.hookspecs": "Register",
+    "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
     "mamlbench.run_spec": "Mode Preset Setting",
     "mamlbench.run_spec.options": "Options",
@@ -113,6 +129,7 @@ __all__ = [
     "ConfigError",
     "ConvBlocks",
     "Convolution",
+    "DamagedImagesError",
     "DataError",
     "DataPaths",
     "Dataset",
@@ -157,8 +174,13 @@ __all__ = [
     "Preset",
     "ProgressCallback",
     "Register",
+    "RegisterColumn",
+    "RegisterOptionalPackage",
+    "RegisterPublished",
+    "RegisterSuite",
     "Regression",
     "Rotations",
+    "RunFailedError",
     "Schedule",
     "Setting",
     "StochasticLayer",
@@ -188,6 +210,7 @@ __all__ = [
     "scheduled",
     "seed_key",
     "share_query_features",
+    "summarize_names",
     "tree_map",
     "uniform",
     "unprefixed",

@@ -1,11 +1,11 @@
-"""Plugins: the hooks, how they are loaded, and the registry of what they bring.
+"""Plugins: the hooks, the loader, and the registry of names.
 
-Your first plugin, whole::
+A complete first plugin::
 
     # halfway.py:  mamlbench run --plugin halfway.py --algo halfway
-    import mamlbench
+    from mamlbench.api import hookimpl
 
-    @mamlbench.hookimpl
+    @hookimpl
     def mamlbench_register_algorithms(register):
         from mamlbench_plugins.algorithms.fomaml import FOMAML
         register("halfway", type("Halfway", (FOMAML,), {}), summary="first-order MAML under another name")

@@ -1,4 +1,4 @@
-"""Loading of plugins: one at a time, each in its own try, so that a broken one is a row in a table, not a dead tool."""
+"""Loads plugins one at a time; a broken plugin is reported, and the others still work."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mamlbench.plugin import hookspecs as hooks
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
-from mamlbench.plugin.report_columns import Of, ReportColumn
+from mamlbench.plugin.report_columns import ColumnInput, ReportColumn
 from mamlbench.plugin.tracking import TrackerListener
 
 
 @dataclass
 class PluginReport:
-    """One plugin as ``mamlbench plugins`` lists it."""
+    """One plugin, as ``mamlbench plugins`` lists it."""
 
     name: str
     origin: str
@@ -36,7 +36,16 @@ class PluginReport:
 
 @dataclass
 class Plugins:
-    """What was loaded: the pluggy manager, the registry, and a report on every plugin tried."""
+    """All loaded plugins.
+
+    Attributes:
+        manager: pluggy's manager, which calls the hooks.
+        registry: the registered names.
+        reports: one report per plugin, broken ones included.
+        files: single-file plugins, as absolute paths.
+        trackers: names of the trackers in use.
+        report_columns: registered report columns by name.
+    """
 
     manager: pluggy.PluginManager
     registry: Registry
@@ -46,9 +55,9 @@ class Plugins:
     report_columns: dict[str, ReportColumn] = field(default_factory=dict)
 
     def track(self, names: Iterable[str], folder: Path) -> None:
-        """Send what happens to these trackers too, each with a folder of its name under ``folder``.
+        """Send events to these trackers too, each with a folder of its name below ``folder``.
 
-        Raises ConfigError for a name that is not known and for a tracker that cannot work here.
+        Raises ConfigError if a name is unknown or a tracker cannot be used.
         """
         for name in dict.fromkeys(names):
             listener = TrackerListener(self.registry.load("tracker", name), folder / name)
@@ -56,7 +65,7 @@ class Plugins:
             self.trackers += (name,)
 
     def notify(self, hook: str, **arguments: Any) -> Iterator[str]:
-        """Call every listener of an event hook, each in its own try; yield one line per listener that raised."""
+        """Call every implementation of an event hook; yield one line for each that raised an exception."""
         caller = getattr(self.manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
             try:
@@ -68,8 +77,11 @@ class Plugins:
 def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
     """Load installed plugins, then local files.
 
-    An installed plugin that is broken is reported and left out. A local file was asked for by name, so a broken
-    one raises ConfigError; where not ``strict``, as in listings, it is reported too.
+    A broken installed plugin is reported and left out.
+
+    Args:
+        files: single-file plugins.
+        strict: whether a broken local file raises ConfigError; if not, it is reported like an installed plugin.
     """
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(hooks)
@@ -91,59 +103,60 @@ def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
 
 
 def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
-    """Import, check the hook names, register; on any failure leave no trace but the report."""
+    """Import a plugin, check its hooks and register it; if anything fails, only the report remains."""
     plugins.reports.append(report)
     name = f"{report.origin}:{report.name}"
     try:
         module = load()
         plugins.manager.register(module, name=name)
         _check_hook_names(plugins.manager, module)
-        _collect(plugins, module, report)
-    except (Exception, SystemExit) as error:  # a stranger's code may raise anything; the report carries it
+        _call_registration_hooks(plugins, module, report)
+    except (Exception, SystemExit) as error:  # a plugin may raise anything, or exit
         report.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        # By name, not by module: a module that two entry points share stays registered under the first.
+        # by name, not by module: a module that two entry points share stays registered under the first
         if plugins.manager.has_plugin(name):
             plugins.manager.unregister(name=name)
 
 
 def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
-    """Refuse a misspelled hook: pluggy would silently never call it."""
-    known = {name for name in vars(hooks) if name.startswith(f"{PROJECT}_")}
+    """Raise ValueError for a misspelled hook, which pluggy would silently never call."""
+    hook_names = {name for name in vars(hooks) if name.startswith(f"{PROJECT}_")}
     for name in dir(module):
-        if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
-            raise ValueError(f"unknown hook '{name}'.{did_you_mean(name, known)}")
+        if manager.parse_hookimpl_opts(module, name) is not None and name not in hook_names:
+            raise ValueError(f"unknown hook '{name}'.{did_you_mean(name, hook_names)}")
     manager.check_pending()
 
 
-def _collect(plugins: Plugins, module: Any, report: PluginReport) -> None:
-    """Run the registration hooks of one plugin; only when all of them succeed do its names enter the registry."""
-    found: list[Entry] = []
+def _call_registration_hooks(plugins: Plugins, module: Any, report: PluginReport) -> None:
+    """Call the registration hooks of one plugin; its names enter the registry only if all hooks succeed."""
+    entries: list[Entry] = []
     for kind in (*KINDS, SUITE):
         hook = getattr(module, f"{PROJECT}_register_{kind}s", None)
         if hook is None:
             continue
 
         def register(name: str, target: str | Path | type, *, summary: str = "", kind: str = kind) -> None:
-            found.append(Entry(kind, name, str(target) if isinstance(target, Path) else target, summary, report.origin))
+            path_or_class = str(target) if isinstance(target, Path) else target
+            entries.append(Entry(kind, name, path_or_class, summary, report.origin))
 
         hook(register)
     columns = _columns(plugins, module, report.origin)
     files = _published(module, report.origin)
-    elsewhere = _elsewhere(module)
-    plugins.registry.add_all(found)
-    plugins.registry.add_elsewhere(elsewhere)
+    install_hints = _install_hints(module)
+    plugins.registry.add_all(entries)
+    plugins.registry.add_optional_packages(install_hints)
     plugins.registry.published += files
     plugins.report_columns |= columns
     report.provides = [
-        *(f"{entry.kind} {entry.name}" for entry in found),
+        *(f"{entry.kind} {entry.name}" for entry in entries),
         *(f"column {name}" for name in columns),
         *(f"published {file.path.stem}" for file in files),
     ]
 
 
 def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColumn]:
-    """The columns that a plugin brings. Raises ValueError where a name is taken or one is malformed."""
-    found: dict[str, ReportColumn] = {}
+    """Columns that a plugin registers. Raises ValueError if a name is taken or a column is malformed."""
+    columns: dict[str, ReportColumn] = {}
 
     def register(
         name: str,
@@ -152,45 +165,45 @@ def _columns(plugins: Plugins, module: Any, origin: str) -> dict[str, ReportColu
         heading: str = "",
         unit: str = "",
         lower_is_better: bool | None = None,
-        of: Of = "record",
+        of: ColumnInput = "record",
         about: str = "",
         measures_machine: bool = False,
     ) -> None:
         column = ReportColumn(name, value, heading or name, unit, lower_is_better, of, about, measures_machine, origin)
-        if column.objective():
-            raise ValueError(column.objective())
-        taken = plugins.report_columns.get(name) or found.setdefault(name, column)
+        if column.problem():
+            raise ValueError(column.problem())
+        taken = plugins.report_columns.get(name) or columns.setdefault(name, column)
         if taken is not column:
             raise ValueError(f"column '{name}' is already registered by {taken.origin}")
 
     hook = getattr(module, f"{PROJECT}_report_columns", None)
     if hook is not None:
         hook(register)
-    return found
+    return columns
 
 
-def _elsewhere(module: Any) -> dict[str, str]:
-    """Names that another package registers, with how it is installed."""
-    found: dict[str, str] = {}
+def _install_hints(module: Any) -> dict[str, str]:
+    """Names that optional packages would register, each with how to install its package."""
+    hints: dict[str, str] = {}
     hook = getattr(module, f"{PROJECT}_optional_packages", None)
     if hook is not None:
-        hook(lambda *names, install: found.update(dict.fromkeys(names, install)))
-    return found
+        hook(lambda *names, install: hints.update(dict.fromkeys(names, install)))
+    return hints
 
 
 def _published(module: Any, origin: str) -> list[PublishedFile]:
-    """The files of published numbers that a plugin brings."""
-    found: list[PublishedFile] = []
+    """Files of published numbers that a plugin registers."""
+    files: list[PublishedFile] = []
     hook = getattr(module, f"{PROJECT}_register_published", None)
     if hook is not None:
-        hook(lambda file: found.append(PublishedFile(Path(file), origin)))
-    return found
+        hook(lambda file: files.append(PublishedFile(Path(file), origin)))
+    return files
 
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
-    # The name hangs on the path: two files called plugin.py do not meet, and a worker process finds the same one.
+    # The name depends on the path, so that two files called plugin.py differ and a worker process gets the same name.
     name = f"mamlbench_local_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -1,8 +1,8 @@
-"""pluggy's markers, apart from everything else so that importing them costs next to nothing."""
+"""The markers of pluggy for hooks and their implementations, in a module that is cheap to import."""
 
 import pluggy
 
 PROJECT = "mamlbench"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
-"""Mark a function of your plugin as an implementation of the hook it is named after."""
+"""Marks a function of a plugin as the implementation of the hook that has its name."""

@@ -1,4 +1,4 @@
-"""Files of published numbers, read when somebody asks for them."""
+"""Files of published numbers, read when a command needs them."""
 
 from __future__ import annotations
 
@@ -15,46 +15,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PublishedFile:
-    """A TOML file of published numbers, and which plugin brought it."""
+    """A TOML file of published numbers, and the plugin that registered it."""
 
     path: Path
     origin: str
 
 
 def read_published(files: Sequence[PublishedFile]) -> tuple[list[PublishedNumber], list[str]]:
-    """Every published number, and a sentence for each file that cannot be read and each name that comes twice."""
+    """Read all files: the numbers, and one sentence per unreadable file and per id that is used twice."""
     numbers: list[PublishedNumber] = []
     problems: list[str] = []
     for file in files:
         try:
             numbers += read_file(file.path)
         except (OSError, ValueError) as error:  # pydantic's and tomllib's errors are ValueErrors
-            problems.append(f"The published numbers in '{file.path}' ({file.origin}) cannot be read: {_told(error)}.")
-    twice = [name for name, count in Counter(number.id for number in numbers).items() if count > 1]
-    problems += [f"'{name}' is published twice: an id must be of one number." for name in twice]
+            problems.append(
+                f"The published numbers in '{file.path}' ({file.origin}) cannot be read: {_explain(error)}."
+            )
+    duplicates = [name for name, count in Counter(number.id for number in numbers).items() if count > 1]
+    problems += [f"The id '{name}' of published numbers is used twice: ids must be unique." for name in duplicates]
     return numbers, problems
 
 
 def read_file(path: Path) -> list[PublishedNumber]:
-    """The numbers of one file: tables ``[[group]]``, each with ``results`` and with what these share.
+    """Read the numbers of one file: tables ``[[group]]``, each with ``results`` and the fields that they share.
 
-    Raises OSError, and ValueError where the file is not TOML or says what is not known.
+    Raises OSError if the file cannot be read, ValueError if it is not TOML or has unknown keys.
     """
     from mamlbench.record import PublishedNumber
     from mamlbench.record.published_number import PublishedNumberGroup
 
-    found = tomllib.loads(path.read_text(encoding="utf-8"))
-    groups = [PublishedNumberGroup.model_validate(group) for group in found.pop("group", [])]
-    if found or not groups:
-        raise ValueError(f"it has {', '.join(found) or 'nothing'} where [[group]] is expected")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    groups = [PublishedNumberGroup.model_validate(group) for group in document.pop("group", [])]
+    if document or not groups:
+        raise ValueError(f"it has {', '.join(document) or 'nothing'} instead of [[group]]")
     return [PublishedNumber.model_validate(entry) for group in groups for entry in group.entries()]
 
 
-def _told(error: Exception) -> str:
+def _explain(error: Exception) -> str:
+    """Return what is wrong, with the id of the number and the field if pydantic raised the error."""
     from pydantic import ValidationError
 
     if isinstance(error, ValidationError):
         first = error.errors()[0]
-        of = first["input"].get("id", "") if isinstance(first["input"], dict) else ""
-        return ": ".join(filter(None, (str(of), ".".join(map(str, first["loc"])), first["msg"])))
+        number_id = first["input"].get("id", "") if isinstance(first["input"], dict) else ""
+        return ": ".join(filter(None, (str(number_id), ".".join(map(str, first["loc"])), first["msg"])))
     return str(error).rstrip(".")

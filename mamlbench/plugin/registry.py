@@ -1,4 +1,4 @@
-"""Names of plugins and what they stand for, imported only when used."""
+"""Registry of names: every name has a class, imported when it is first used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
 from mamlbench.plugin.published_numbers import PublishedFile
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "launcher", "peer")
-"""What can be registered; the hook for each is ``mamlbench_register_<kind>s``."""
+"""Kinds of classes that plugins register; the hook of a kind is ``mamlbench_register_<kind>s``."""
 
 SUITE = "suite"
-"""Suites are registered as well (``mamlbench_register_suites``): by the path of their TOML file, not by a class."""
+"""Kind of a suite (``mamlbench_register_suites``), which is the path of a TOML file and not a class."""
 
 _BASES = {
     kind: ("mamlbench.api", base)
@@ -27,7 +27,7 @@ _BASES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name."""
+    """One registered name; ``origin`` is the distribution or the file of its plugin."""
 
     kind: str
     name: str
@@ -36,7 +36,7 @@ class Entry:
     origin: str
 
     def load(self) -> type[Any]:
-        """Import the class. Raises ConfigError where that fails or where it is not of the declared kind."""
+        """Import the class. Raises ConfigError if that fails or if the class is of another kind."""
         target = self.target if isinstance(self.target, type) else self._import(self.target)
         module, base_name = _BASES[self.kind]
         base = getattr(importlib.import_module(module), base_name)
@@ -50,24 +50,24 @@ class Entry:
         module, _, attribute = path.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except MissingDependencyError as error:  # it says itself what to do
+        except MissingDependencyError as error:  # its message says how to install the library
             raise MissingDependencyError(f"{self.kind} '{self.name}' ({self.origin}): {error}") from error
-        except Exception as error:  # a plugin may raise anything while it is imported
+        except Exception as error:  # importing a plugin may raise anything
             raise ConfigError(
                 f"{self.kind} '{self.name}' ({self.origin}) cannot be imported: {type(error).__name__}: {error}"
             ) from error
 
 
 class Registry:
-    """All registered names by kind, and the files of published numbers."""
+    """All registered names by kind, names of optional packages, and files of published numbers."""
 
     def __init__(self) -> None:
         self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, SUITE)}
-        self._elsewhere: dict[str, str] = {}
+        self._install_hints: dict[str, str] = {}
         self.published: list[PublishedFile] = []
 
     def add_all(self, entries: Iterable[Entry]) -> None:
-        """Add all of these names or none. Raises ValueError where a name is taken or a target is malformed."""
+        """Add all of these names or none. Raises ValueError if a name is taken or a target is malformed."""
         extended = {kind: dict(names) for kind, names in self._entries.items()}
         for entry in entries:
             if entry.kind == SUITE:
@@ -80,9 +80,9 @@ class Registry:
                 raise ValueError(f"{entry.kind} '{entry.name}' is already registered by {taken.origin}")
         self._entries = extended
 
-    def add_elsewhere(self, known: dict[str, str]) -> None:
-        """Remember of names that other packages bring how these are installed; what is registered goes before it."""
-        self._elsewhere |= known
+    def add_optional_packages(self, install_hints: dict[str, str]) -> None:
+        """Add names that optional packages would register, each with how to install its package."""
+        self._install_hints |= install_hints
 
     def names(self, kind: str) -> list[str]:
         """Registered names of one kind, sorted."""
@@ -91,27 +91,27 @@ class Registry:
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Entries of one kind, or of all kinds that are classes."""
         kinds = KINDS if kind is None else (kind,)
-        return [self._entries[each][name] for each in kinds for name in self.names(each)]
+        return [self._entries[kind][name] for kind in kinds for name in self.names(kind)]
 
     def entry(self, kind: str, name: str) -> Entry:
-        """Find one name. Raises ConfigError with the nearest known name, or with how to install what brings it."""
+        """Return the entry of a name. Raises ConfigError with a similar name, or with how to install its package."""
         try:
             return self._entries[kind][name]
         except KeyError:
-            raise self._missing(f"Unknown {kind}", name, self._entries[kind]) from None
+            raise self._unknown(f"Unknown {kind}", name, self._entries[kind]) from None
 
-    def called(self, name: str) -> list[Entry]:
-        """Find a name of whatever kind. Raises as ``entry`` does."""
-        found = [entry for entry in self.entries() if entry.name == name]
-        if not found:
-            raise self._missing("Nothing is called", name, (entry.name for entry in self.entries()))
-        return found
+    def find_all(self, name: str) -> list[Entry]:
+        """Return the entries of a name, of every kind. Raises as ``entry`` does if there is none."""
+        entries = [entry for entry in self.entries() if entry.name == name]
+        if not entries:
+            raise self._unknown("Nothing is called", name, (entry.name for entry in self.entries()))
+        return entries
 
-    def _missing(self, complaint: str, name: str, known: Iterable[str]) -> ConfigError:
-        if name in self._elsewhere:
-            return MissingDependencyError(f"'{name}' is not installed. {self._elsewhere[name]}")
-        return ConfigError(f"{complaint} '{name}'.{did_you_mean(name, known)}")
+    def _unknown(self, complaint: str, name: str, candidates: Iterable[str]) -> ConfigError:
+        if name in self._install_hints:
+            return MissingDependencyError(f"'{name}' is not installed. {self._install_hints[name]}")
+        return ConfigError(f"{complaint} '{name}'.{did_you_mean(name, candidates)}")
 
     def load(self, kind: str, name: str) -> type[Any]:
-        """Import the class behind a name."""
+        """Import the class of a name. Raises ConfigError as ``entry`` and ``Entry.load`` do."""
         return self.entry(kind, name).load()

@@ -1,4 +1,4 @@
-"""A hash of the code that plugins bring, so that an edited method is not taken for the one that was measured."""
+"""Hash of the source code of plugins, so that an edited method is not mistaken for the one that was measured."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from mamlbench.plugin.manager import Plugins
 
 
 def plugin_code(plugins: Plugins) -> str:
-    """Return 16 hexadecimal digits over the source of every loaded plugin: a single file, or the package it is in.
+    """Hash the source of every loaded plugin, its file or its whole package: 16 hexadecimal digits.
 
-    Listeners that a program registered itself are no part of what is measured and are left out.
+    Listeners that a program registers, such as a progress display, do not count.
     """
     modules = [plugin for plugin in plugins.manager.get_plugins() if isinstance(plugin, ModuleType)]
     files = {file for module in modules for file in _files(module)}
@@ -25,7 +25,7 @@ def plugin_code(plugins: Plugins) -> str:
 
 
 def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
-    """Source files under names that do not hang on where they lie."""
+    """Yield source files with names that do not depend on where they are installed."""
     package = sys.modules.get(module.__name__.partition(".")[0], module)
     folders = [Path(folder) for folder in getattr(package, "__path__", ())]
     for folder in folders:

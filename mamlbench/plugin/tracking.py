@@ -1,4 +1,4 @@
-"""From event hooks to trackers."""
+"""Passes event hooks on to trackers."""
 
 from __future__ import annotations
 
@@ -16,35 +16,36 @@ if TYPE_CHECKING:
 
 
 class TrackerListener:
-    """Tells a tracker what the event hooks tell. A run begins with its first number, so that one that is refused
-    before it starts leaves nothing behind. Where several runs go on at once each has a tracker of its own, since one
-    receives runs one after the other.
+    """Passes event hooks on to trackers of one class.
+
+    A run is begun with its first number, so that a run refused before it starts leaves nothing behind. Runs at the
+    same time get one tracker each, because a tracker takes one run after the other.
 
     Args:
-        kind: the class; one is made now, so that one that cannot work here says so before any run.
-        folder: where it may write.
+        tracker_class: the class; one tracker is made at once, so that it raises its errors before any run.
+        folder: the folder that trackers write to.
     """
 
-    def __init__(self, kind: type[Tracker], folder: Path) -> None:
-        self._kind = kind
+    def __init__(self, tracker_class: type[Tracker], folder: Path) -> None:
+        self._tracker_class = tracker_class
         self._folder = folder
-        self._idle = [kind(folder)]
+        self._idle = [tracker_class(folder)]
         self._open: dict[str, Tracker] = {}
         self._names: dict[str, str] = {}
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
-        """Send the training loss and the clocks."""
+        """Log the training loss and the clocks."""
         self._log(spec, {f"train/{name}": value for name, value in metrics.items()}, step)
 
     @hookimpl
     def mamlbench_evaluated(self, spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
-        """Send the score."""
+        """Log the metrics of a validation or test."""
         self._log(spec, {f"{split}/{name}": value for name, value in metrics.items()}, step)
 
     @hookimpl
     def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
-        """Send the test in every mode, and close the run."""
+        """Log the test in every mode, and end the run."""
         step = record.measurement.iterations if record.measurement is not None else 0
         try:
             self._log(spec, dict(_test(record.test)) if record.test is not None else {}, step).end(record.status)
@@ -61,10 +62,10 @@ class TrackerListener:
 
     def _begin(self, spec: RunSpec) -> Tracker:
         if not self._idle:
-            self._idle.append(self._kind(self._folder))
+            self._idle.append(self._tracker_class(self._folder))
         name = self._names.setdefault(spec.hash, _name(spec))
         self._idle[-1].begin(name, dict(_flat(spec.model_dump(mode="json"))))
-        self._open[spec.hash] = self._idle.pop()  # one that could not begin tries again with the next number
+        self._open[spec.hash] = self._idle.pop()  # only now: if begin raised, the next number tries again
         return self._open[spec.hash]
 
 

@@ -1,7 +1,8 @@
-"""Templates to files."""
+"""Fills the templates of plugins, and writes them to files."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +18,7 @@ KINDS: dict[str, str] = {
     "dataset": "patterns made on the spot",
     "sampler": "each training task several times over",
 }
-"""What can be begun, and what the beginning is."""
+"""Kinds of plugins, and what the template of each does."""
 
 _FLAGS = {
     "algorithm": "--algo",
@@ -29,32 +30,32 @@ _HOOK = '''
 
 @hookimpl
 def mamlbench_register_{kind}s(register: Register) -> None:
-    """Tell mamlbench the name."""
+    """Register the class under its name."""
     register(
         "{name}",
         {cls},
         summary="{summary}",
     )
 '''
+_API_IMPORT = re.compile(r"^from mamlbench\.api import (.+)$", re.MULTILINE)
 
 
 def single_file(kind: str, names: Names) -> dict[str, str]:
     """Text of the one file by its path."""
     hook = _HOOK.format(kind=kind, name=names.name, cls=names.cls, summary=KINDS[kind])
-    text = _filled(
-        f"{kind}.py",
-        kind,
-        names,
-        how=f"{_run(kind, names)} --plugin {names.module}.py",
-        import_hookimpl="from mamlbench import hookimpl\n",
-        import_register="from mamlbench.plugin.hookspecs import Register\n",
-    )
-    return {f"{names.module}.py": text + hook}
+    text = _filled(f"{kind}.py", kind, names, how=f"{_run(kind, names)} --plugin {names.module}.py")
+    return {f"{names.module}.py": _API_IMPORT.sub(_with_hook_names, text) + hook}
+
+
+def _with_hook_names(line: re.Match[str]) -> str:
+    """An import from mamlbench.api, extended by what the hook needs, in the order of isort."""
+    names = sorted([*line[1].split(", "), "Register", "hookimpl"], key=lambda name: (name.upper() != name, name))
+    return f"from mamlbench.api import {', '.join(names)}"
 
 
 def whole_package(kind: str, names: Names) -> dict[str, str]:
     """Texts of all files of a distribution, by their paths in the folder that is named after the plugin."""
-    body = _filled(f"{kind}.py", kind, names, how=_run(kind, names), import_hookimpl="", import_register="")
+    body = _filled(f"{kind}.py", kind, names, how=_run(kind, names))
     templates = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",

@@ -1,4 +1,4 @@
-"""Names that a package brings which is not installed: asking for one says how to install it."""
+"""Names that an optional package registers: the error for such a name says how to install the package."""
 
 from importlib import metadata
 
@@ -12,9 +12,9 @@ INSTALL = "pip install --no-deps -r plugins/mamlbench-learn2learn/requirements.t
 
 @pytest.fixture(autouse=True)
 def without_the_package(monkeypatch):
-    """The installed plugins, but for mamlbench-learn2learn, which may or may not be here."""
+    """The installed plugins without mamlbench-learn2learn, which may or may not be installed."""
     points = [point for point in metadata.entry_points(group="mamlbench") if not point.value.endswith("learn2learn")]
-    monkeypatch.setattr(metadata, "entry_points", lambda **given: points)
+    monkeypatch.setattr(metadata, "entry_points", lambda **selection: points)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def without_the_package(monkeypatch):
     ],
     ids=" ".join,
 )
-def test_it_is_said_how_to_install_it(capsys, words):
+def test_the_error_says_how_to_install_the_package(capsys, words):
     assert main(words) == ExitCode.USAGE
     err = capsys.readouterr().err
     assert f"Error: '{words[-1]}' is not installed. It comes with mamlbench-learn2learn" in err
@@ -35,16 +35,16 @@ def test_it_is_said_how_to_install_it(capsys, words):
     assert "Unknown" not in err and "Did you mean" not in err
 
 
-def test_what_nobody_knows_gets_the_nearest_name(capsys):
+def test_an_unknown_name_gets_a_similar_one(capsys):
     assert main(["info", "l2l-mamal"]) == ExitCode.USAGE
     assert "Nothing is called 'l2l-mamal'. Did you mean 'maml'?" in capsys.readouterr().err
 
 
-def test_a_plugin_file_can_say_it_and_what_is_registered_goes_first(tmp_path, capsys):
+def test_a_plugin_file_declares_names_and_registered_names_take_precedence(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(
-        "import mamlbench\n@mamlbench.hookimpl\ndef mamlbench_optional_packages(known):\n"
-        "    known('their-maml', 'maml', install='Ask them.')\n"
+        "import mamlbench\n@mamlbench.hookimpl\ndef mamlbench_optional_packages(register):\n"
+        "    register('their-maml', 'maml', install='Ask them.')\n"
     )
     assert main(["info", "their-maml", "--plugin", str(file)]) == ExitCode.USAGE
     assert "'their-maml' is not installed. Ask them." in capsys.readouterr().err

@@ -63,11 +63,11 @@ def test_a_plugin_brings_its_own(project, plugin):
     ("text", "told"),
     [
         ("[[group]", "cannot be read"),
-        ("", "nothing where [[group]] is expected"),
-        ("[[groups]]\n", "groups where [[group]] is expected"),
+        ("", "nothing instead of [[group]]"),
+        ("[[groups]]\n", "groups instead of [[group]]"),
         (GOOD.replace("97.1", "197.1"), "197.1 is no percentage"),
         (GOOD.replace("shots = 1", "shot = 1"), "ours/omniglot-5w1s-mine"),
-        (GOOD.replace("ours/omniglot-5w1s-mine", "finn2017/omniglot-5w1s-maml"), "is published twice"),
+        (GOOD.replace("ours/omniglot-5w1s-mine", "finn2017/omniglot-5w1s-maml"), "is used twice"),
     ],
     ids=["no TOML", "empty", "misspelled", "impossible", "unknown field", "twice"],
 )

@@ -15,10 +15,10 @@ BUILTINS = [
 
 
 def module(**functions):
-    made = ModuleType("stranger")
+    plugin = ModuleType("other_plugin")
     for name, function in functions.items():
-        setattr(made, name, hookimpl(function))
-    return made
+        setattr(plugin, name, hookimpl(function))
+    return plugin
 
 
 def registering(kind, *names, target="some.module:Class"):
@@ -58,7 +58,7 @@ def install(monkeypatch):
 GOOD = module(**registering("algorithm", "good"))
 
 
-def test_the_builtin_plugins_come_in_by_their_entry_points():
+def test_the_builtin_plugins_are_loaded_by_their_entry_points():
     loaded = load_plugins()
     reports = {report.name: report for report in loaded.reports}
     for name, _ in BUILTINS:
@@ -71,13 +71,13 @@ def test_the_builtin_plugins_come_in_by_their_entry_points():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_comes_in_by_an_entry_point(install, kind):
-    loaded, reports = install(stranger=module(**registering(kind, "new")))
-    assert reports["stranger"].provides == [f"{kind} new"] and reports["stranger"].error == ""
-    assert loaded.registry.entry(kind, "new").origin == "stranger-dist"
+def test_every_kind_can_be_registered_by_an_entry_point(install, kind):
+    loaded, reports = install(outside=module(**registering(kind, "new")))
+    assert reports["outside"].provides == [f"{kind} new"] and reports["outside"].error == ""
+    assert loaded.registry.entry(kind, "new").origin == "outside-dist"
 
 
-def test_a_working_plugin_is_reported_with_what_it_brings(install):
+def test_a_working_plugin_is_reported_with_what_it_provides(install):
     loaded, reports = install(good=GOOD)
     assert vars(reports["good"]) == {
         "name": "good",
@@ -122,14 +122,14 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_plugin_is_a_row_with_its_error_and_leaves_no_trace(install, case):
+def test_a_broken_plugin_leaves_only_a_report_with_its_error(install, case):
     plugin, error = BROKEN[case]
     after = module(**registering("sampler", "after"))
     loaded, reports = install(good=GOOD, broken=plugin, after=after)
     assert error in reports["broken"].error
     assert reports["broken"].provides == []
     assert reports["good"].error == reports["after"].error == ""
-    assert [(each.kind, each.name) for each in loaded.registry.entries()] == [
+    assert [(entry.kind, entry.name) for entry in loaded.registry.entries()] == [
         ("algorithm", "good"),
         ("sampler", "after"),
     ]
@@ -137,16 +137,16 @@ def test_a_broken_plugin_is_a_row_with_its_error_and_leaves_no_trace(install, ca
     loaded.manager.check_pending()
 
 
-def test_an_interruption_is_not_taken_for_a_broken_plugin(install):
+def test_an_interrupt_is_not_reported_as_a_broken_plugin(install):
     with pytest.raises(KeyboardInterrupt):
         install(broken=KeyboardInterrupt())
 
 
 def test_a_second_entry_point_to_the_same_module_leaves_the_first_in_place(install):
-    heard = []
+    calls = []
 
     def listener(step):
-        heard.append(step)
+        calls.append(step)
 
     shared = module(**registering("algorithm", "shared"), mamlbench_progress=listener)
     loaded, reports = install(first=shared, second=shared)
@@ -154,17 +154,17 @@ def test_a_second_entry_point_to_the_same_module_leaves_the_first_in_place(insta
     assert reports["second"].error
     assert loaded.registry.names("algorithm") == ["shared"]
     assert list(loaded.notify("mamlbench_progress", spec=None, step=3, metrics={})) == []
-    assert heard == [3]
+    assert calls == [3]
 
 
-def test_listeners_get_what_they_ask_for_and_one_that_raises_stops_nobody(install):
-    heard = []
+def test_implementations_get_the_arguments_they_name_and_one_that_raises_stops_no_other(install):
+    calls = []
 
     def all_arguments(spec, step, metrics):
-        heard.append(("all", spec, step, metrics))
+        calls.append(("all", spec, step, metrics))
 
     def few_arguments(step):
-        heard.append(("few", step))
+        calls.append(("few", step))
 
     def broken():
         raise RuntimeError("disk full")
@@ -173,11 +173,13 @@ def test_listeners_get_what_they_ask_for_and_one_that_raises_stops_nobody(instal
         all=module(mamlbench_progress=all_arguments),
         bad=module(mamlbench_progress=broken),
         few=module(mamlbench_progress=few_arguments),
-        deaf=module(mamlbench_run_started=broken),
+        other_hook=module(mamlbench_run_started=broken),
     )
     errors = list(loaded.notify("mamlbench_progress", spec="the spec", step=7, metrics={"loss": 0.5}))
     assert errors == ["bad-dist:bad: mamlbench_progress: RuntimeError: disk full"]
-    assert heard == [("few", 7), ("all", "the spec", 7, {"loss": 0.5})], "the last registered first, as pluggy has it"
+    assert calls == [("few", 7), ("all", "the spec", 7, {"loss": 0.5})], (
+        "the last registered is called first, as in pluggy"
+    )
 
 
 LOCAL = """
@@ -210,7 +212,7 @@ def test_a_local_file_is_a_plugin(install, tmp_path):
     assert loaded.files == (path,)
 
 
-def test_two_local_files_of_one_name_do_not_meet(install, tmp_path):
+def test_two_local_files_with_the_same_name_are_two_modules(install, tmp_path):
     install()
     paths = [write(tmp_path / folder / "plugin.py", LOCAL.format(name=folder)) for folder in ("a", "b")]
     registry = load_plugins(paths).registry
@@ -253,10 +255,10 @@ def test_a_broken_local_file_is_a_configuration_error(install, tmp_path, text, p
 
 
 def test_installed_plugins_are_found_by_the_metadata_of_their_distributions(tmp_path):
-    """The real thing: two distributions on the path, one of them broken, in a process of their own."""
-    write(tmp_path / "stranger.py", LOCAL.format(name="stranger"))
-    write(tmp_path / "wreck.py", "raise OSError('libmagic.so not found')")
-    for name in ("stranger", "wreck"):
+    """Real metadata: two distributions on the path, one of them broken, in a separate process."""
+    write(tmp_path / "outside.py", LOCAL.format(name="outside"))
+    write(tmp_path / "broken.py", "raise OSError('libmagic.so not found')")
+    for name in ("outside", "broken"):
         info = tmp_path / f"{name}_dist-0.3.dist-info"
         write(info / "METADATA", f"Metadata-Version: 2.1\nName: {name}-dist\nVersion: 0.3\n")
         write(info / "entry_points.txt", f"[mamlbench]\n{name} = {name}\n")
@@ -267,15 +269,15 @@ def test_installed_plugins_are_found_by_the_metadata_of_their_distributions(tmp_
         loaded = load_plugins()
         for report in loaded.reports:
             print("|".join([report.name, report.origin, report.version, report.error, ",".join(report.provides)]))
-        assert "torch" in sys.modules  # stranger.py imports mamlbench.api
-        assert loaded.registry.load("sampler", "stranger").__name__ == "Local"
+        assert "torch" in sys.modules  # outside.py imports mamlbench.api
+        assert loaded.registry.load("sampler", "outside").__name__ == "Local"
     """
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-P", "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    assert "stranger|stranger-dist|0.3||sampler stranger" in lines
-    assert "wreck|wreck-dist|0.3|OSError: libmagic.so not found|" in lines
+    assert process.returncode == 0, process.stderr
+    lines = process.stdout.splitlines()
+    assert "outside|outside-dist|0.3||sampler outside" in lines
+    assert "broken|broken-dist|0.3|OSError: libmagic.so not found|" in lines
     ours = [point.name for point in metadata.entry_points(group=PROJECT) if point.name.startswith("builtin-")]
     assert len(ours) > 5 and sum(line.startswith("builtin-") and "||" in line for line in lines) == len(ours)

@@ -7,7 +7,7 @@ from mamlbench.errors import ConfigError, MissingDependencyError
 from mamlbench.plugin import KINDS, Entry, Registry
 
 
-def entry(name="mine", target="some.module:Class", kind="algorithm", origin="somebody"):
+def entry(name="mine", target="some.module:Class", kind="algorithm", origin="a-plugin"):
     return Entry(kind, name, target, "", origin)
 
 
@@ -20,13 +20,13 @@ def registry_with(*entries):
 def test_names_and_entries_come_sorted_kind_by_kind():
     registry = registry_with(entry("b"), entry("z", kind="sampler"), entry("a"), entry("m", kind="dataset"))
     assert registry.names("algorithm") == ["a", "b"]
-    assert [(each.kind, each.name) for each in registry.entries()] == [
+    assert [(entry.kind, entry.name) for entry in registry.entries()] == [
         ("algorithm", "a"),
         ("algorithm", "b"),
         ("dataset", "m"),
         ("sampler", "z"),
     ]
-    assert [each.name for each in registry.entries("dataset")] == ["m"]
+    assert [entry.name for entry in registry.entries("dataset")] == ["m"]
 
 
 def test_one_name_may_stand_for_things_of_different_kinds():
@@ -40,7 +40,7 @@ def test_a_malformed_target_is_refused_when_it_is_registered(target):
         registry_with(entry(target=target))
 
 
-def test_a_taken_name_says_who_has_it():
+def test_a_name_that_is_taken_raises_with_its_plugin():
     registry = registry_with(entry(origin="first"))
     with pytest.raises(ValueError, match="algorithm 'mine' is already registered by first"):
         registry.add_all([entry(origin="second")])
@@ -56,12 +56,12 @@ def test_names_are_added_all_or_none(bad):
     assert registry.names("dataset") == []
 
 
-@pytest.mark.parametrize(("asked", "answer"), [("reptil", "Did you mean 'reptile'?"), ("qqq", "Known: maml, reptile.")])
-def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(asked, answer):
+@pytest.mark.parametrize(("name", "answer"), [("reptil", "Did you mean 'reptile'?"), ("qqq", "Known: maml, reptile.")])
+def test_an_unknown_name_is_answered_with_the_nearest_or_with_all(name, answer):
     registry = registry_with(entry("maml"), entry("reptile"))
     with pytest.raises(ConfigError) as caught:
-        registry.load("algorithm", asked)
-    assert str(caught.value) == f"Unknown algorithm '{asked}'. {answer}"
+        registry.load("algorithm", name)
+    assert str(caught.value) == f"Unknown algorithm '{name}'. {answer}"
 
 
 def test_a_class_is_imported_when_it_is_first_used(tmp_path, monkeypatch):
@@ -92,12 +92,12 @@ def test_a_class_itself_may_be_registered():
         (Options, "backbone", r"is not a subclass of mamlbench\.api\.Backbone"),
     ],
 )
-def test_what_cannot_be_used_is_a_configuration_error_that_names_its_plugin(target, kind, problem):
-    with pytest.raises(ConfigError, match=rf"(?s){kind} 'mine' \(somebody\).*{problem}"):
+def test_an_unusable_class_is_a_configuration_error_that_names_its_plugin(target, kind, problem):
+    with pytest.raises(ConfigError, match=rf"(?s){kind} 'mine' \(a-plugin\).*{problem}"):
         registry_with(entry(target=target, kind=kind)).load(kind, "mine")
 
 
-def test_a_missing_library_is_told_in_the_plugins_own_words(tmp_path, monkeypatch):
+def test_a_missing_library_is_reported_in_the_words_of_the_plugin(tmp_path, monkeypatch):
     code = (
         "from mamlbench.errors import MissingDependencyError\nraise MissingDependencyError('run pip install thing')\n"
     )
@@ -105,4 +105,4 @@ def test_a_missing_library_is_told_in_the_plugins_own_words(tmp_path, monkeypatc
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(MissingDependencyError) as caught:
         entry(target="needs_a_thing:Class").load()
-    assert str(caught.value) == "algorithm 'mine' (somebody): run pip install thing"
+    assert str(caught.value) == "algorithm 'mine' (a-plugin): run pip install thing"

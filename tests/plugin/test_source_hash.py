@@ -1,4 +1,4 @@
-"""The hash of plugins' code follows what they say, not where they lie."""
+"""The hash of plugins' code depends on their text, not on their folder."""
 
 import pytest
 
@@ -17,22 +17,22 @@ def code(tmp_path):
     return code
 
 
-def test_an_edited_file_is_other_code(code):
+def test_an_edited_file_has_another_hash(code):
     first = code("x = 1\n")
     assert len(first) == 16
     assert code("x = 1\n") == first == code("x = 1\n", "elsewhere")
     assert len({first, code("x = 2\n"), code("x = 1\n", name="other.py"), plugin_code(load_plugins())}) == 4
 
 
-def test_a_listener_is_no_code_that_is_measured():
+def test_listeners_do_not_count():
     plugins = load_plugins()
     before = plugin_code(plugins)
     plugins.manager.register(object(), name="a display")
     assert plugin_code(plugins) == before
 
 
-def test_a_package_is_hashed_whole(monkeypatch, tmp_path):
-    """The built-in plugins are modules of one package; a file that none of them is counts as well."""
+def test_every_file_of_a_package_counts(monkeypatch, tmp_path):
+    """The built-in plugins are modules of one package; its other files count as well."""
     import mamlbench_plugins
 
     before = plugin_code(load_plugins())

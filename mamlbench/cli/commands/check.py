@@ -100,7 +100,7 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
         if not entries:
             raise NothingToDoError(f"'{path}' registers no algorithm, data set, backbone or sampler.")
         return entries
-    return session.plugins.registry.called(target)
+    return session.plugins.registry.find_all(target)
 
 
 def _own(wanted: dict[str, str], kind: str) -> dict[str, str]:

@@ -62,7 +62,7 @@ def command(
     """
     session = session_of(context)
     plugins = session.plugins
-    entries = plugins.registry.called(name)
+    entries = plugins.registry.find_all(name)
     if options and not any(entry.kind == "dataset" for entry in entries):
         raise ConfigError(f"-o is for data sets, and '{name}' is none.")
     given = shared.parse_options(options)

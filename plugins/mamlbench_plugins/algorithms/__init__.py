@@ -1,7 +1,6 @@
 """Built-in methods, one file each (MAML in ``maml.py``), with their quick and published settings in ``presets.py``."""
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register
+from mamlbench.api import Register, hookimpl
 
 
 @hookimpl

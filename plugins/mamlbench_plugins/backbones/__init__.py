@@ -1,7 +1,6 @@
 """Built-in networks."""
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register
+from mamlbench.api import Register, hookimpl
 
 
 @hookimpl

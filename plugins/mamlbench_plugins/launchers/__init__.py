@@ -1,7 +1,6 @@
 """Built-in launchers: where runs are computed. A cluster is a launcher of its own."""
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register
+from mamlbench.api import Register, hookimpl
 
 
 @hookimpl

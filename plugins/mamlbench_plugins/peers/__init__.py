@@ -1,9 +1,8 @@
-"""Peers that ship with mamlbench. None of them is a dependency: benchmarks/requirements-peers.txt installs them."""
+"""Built-in peers. None of them is a dependency: benchmarks/requirements-peers.txt installs them."""
 
 from __future__ import annotations
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register, RegisterOptionalPackage
+from mamlbench.api import Register, RegisterOptionalPackage, hookimpl
 
 PEERS = "mamlbench_plugins.peers"
 LEARN2LEARN = "l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile", "l2l-tasks"
@@ -14,7 +13,7 @@ pip install --no-deps -r plugins/mamlbench-learn2learn/requirements.txt"""
 
 @hookimpl
 def mamlbench_register_peers(register: Register) -> None:
-    """Register all of them; each is imported when it is used."""
+    """Register the built-in peers."""
     register("learn2learn", f"{PEERS}.learn2learn:Learn2Learn", summary="learn2learn's MAML class")
     register("higher", f"{PEERS}.higher:Higher", summary="higher's innerloop_ctx")
     register("torchopt", f"{PEERS}.torchopt:TorchOpt", summary="TorchOpt's MetaSGD")
@@ -22,6 +21,6 @@ def mamlbench_register_peers(register: Register) -> None:
 
 
 @hookimpl
-def mamlbench_optional_packages(known: RegisterOptionalPackage) -> None:
-    """learn2learn as algorithms and as a sampler."""
-    known(*LEARN2LEARN, install=INSTALL_LEARN2LEARN)
+def mamlbench_optional_packages(register: RegisterOptionalPackage) -> None:
+    """Declare the algorithms and the sampler of the package mamlbench-learn2learn."""
+    register(*LEARN2LEARN, install=INSTALL_LEARN2LEARN)

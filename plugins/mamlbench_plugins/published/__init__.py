@@ -1,13 +1,12 @@
-"""Published numbers, as data: one TOML file for each group of sources."""
+"""Published numbers: one TOML file per group of sources."""
 
 from pathlib import Path
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import RegisterPublished
+from mamlbench.api import RegisterPublished, hookimpl
 
 
 @hookimpl
 def mamlbench_register_published(register: RegisterPublished) -> None:
-    """Register the files beside this one."""
+    """Register the TOML files in this folder."""
     for file in sorted(Path(__file__).parent.glob("*.toml")):
         register(file)

@@ -1,7 +1,6 @@
 """Built-in task samplers: which tasks are met in training."""
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register
+from mamlbench.api import Register, hookimpl
 
 
 @hookimpl

@@ -1,7 +1,6 @@
 """Built-in trackers; each needs the extra of its name."""
 
-from mamlbench import hookimpl
-from mamlbench.plugin.hookspecs import Register
+from mamlbench.api import Register, hookimpl
 
 
 @hookimpl
