@@ -130,8 +130,8 @@ def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -
 def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
     """Called after a validation (``split="val"``) or test (``split="test"``) in the run of ``spec``.
 
-    ``step`` is the number of meta-iterations so far; ``metrics`` holds the mean score under the name of the metric, such
-    as ``{"accuracy": 0.93}``.
+    ``step`` meta-iterations are done. ``metrics`` holds the mean score under the name of the metric, such as
+    ``{"accuracy": 0.93}``.
     """
 
 
