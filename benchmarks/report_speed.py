@@ -31,6 +31,7 @@ from mamlbench.record import (
     Evaluation,
     Interval,
     Measurement,
+    MetricResult,
     ModeResult,
     RunRecord,
     Segment,
@@ -76,15 +77,17 @@ def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
     result = ModeResult(
         score=interval, untrained=interval, gain=interval, episode_scores=scores, untrained_episode_scores=scores
     )
-    test = Evaluation(
-        split="test",
-        protocol=spec.protocol,
-        adaptation_steps=3,
-        metric="accuracy",
+    accuracy = MetricResult(
         unit="%",
         higher_is_better=True,
         modes=dict.fromkeys(spec.protocol.modes, result),
         score_after_step=[0.2, 0.8],
+    )
+    test = Evaluation(
+        split="test",
+        protocol=spec.protocol,
+        adaptation_steps=3,
+        metrics={"accuracy": accuracy},
         steps_reported=[0, 1],
     )
     measured = Measurement(
@@ -98,7 +101,10 @@ def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
         iterations_per_second=4.0,
         examples_seen=80_000,
     )
-    curve = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, loss=0.5, validation=0.8) for i in range(8)]
+    validation = {"accuracy": 0.8}
+    curve = [
+        CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, loss=0.5, validation=validation) for i in range(8)
+    ]
     return RunRecord(
         spec=spec,
         spec_hash=spec.hash,

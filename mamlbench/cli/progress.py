@@ -156,10 +156,12 @@ class ProgressDisplay:
             self._line(spec, step, f"{loss}{validation}{_time_left(run.began, spec, step)}")
 
     @hookimpl
-    def mamlbench_evaluated(self, spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
-        """Show the latest validation score."""
-        ((name, score),) = metrics.items()
-        shown = f"{100 * score:.1f} %" if name == "accuracy" else f"{score:.3g}"
+    def mamlbench_evaluated(
+        self, spec: RunSpec, step: int, split: str, metrics: Mapping[str, float], units: Mapping[str, str]
+    ) -> None:
+        """Show the latest validation score: that of the metric that selects."""
+        name, score = next(iter(metrics.items()))
+        shown = f"{100 * score:.1f} %" if units[name] == "%" else f"{score:.3g}"
         label = "validation" if split == "val" else split
         run = self._of(spec)
         run.validation = f"{label} {shown}"

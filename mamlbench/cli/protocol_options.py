@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from mamlbench.cli.shared_options import Registered
 from mamlbench.run_spec import MODES
 
 AS_IN_THE_RUN = "as in the run"
@@ -25,6 +26,18 @@ def modes(default: str = "transductive, inductive") -> Decorator:
         type=click.Choice(MODES),
         help="How batch norm sees query examples at test time; repeat for several, the first selects a run's "
         f"checkpoint.  [default: {default}]",
+    )
+
+
+def metrics(default: str = "accuracy; in regression mean squared error") -> Decorator:
+    """Which metrics are reported."""
+    return click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        type=Registered("metric"),
+        help="A metric to report; repeat for several, the first selects a run's checkpoint.  "
+        f"[default: {default}]",
     )
 
 

@@ -78,10 +78,11 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         click.echo(evaluation.model_dump_json(indent=1))
         return
     protocol = evaluation.protocol
-    share = evaluation.unit == "%"
-    rows = table("mode", evaluation.metric, "untrained", "gain")
-    for mode, result in evaluation.modes.items():
-        rows.add_row(mode, *(_interval(each, share) for each in (result.score, result.untrained, result.gain)))
+    rows = table("metric", "mode", "score", "untrained", "gain")
+    for name, metric in evaluation.metrics.items():
+        for place, (mode, result) in enumerate(metric.modes.items()):
+            cells = (_interval(each, metric.unit == "%") for each in (result.score, result.untrained, result.gain))
+            rows.add_row("" if place else name, mode, *cells)
     out = console()
     out.print(rows)
     out.print(
@@ -89,9 +90,10 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         f"test episodes (seed {protocol.episode_seed}); ± is a 95 % interval over episodes.",
         highlight=False,
     )
+    share = evaluation.unit == "%"
     steps = ", ".join(_number(value, share) for value in evaluation.score_after_step[:11])
     more = ", ..." if len(evaluation.score_after_step) > 11 else ""
-    out.print(f"After 0, 1, ... of {evaluation.adaptation_steps} adaptation steps: {steps}{more}", highlight=False)
+    out.print(f"After 0, 1, ... of {evaluation.adaptation_steps} adaptation steps: {evaluation.metric} {steps}{more}", highlight=False)
 
 
 def _interval(value: Interval | None, share: bool) -> str:

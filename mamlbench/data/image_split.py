@@ -55,7 +55,8 @@ class ImageSplit(TaskSplit):
         images: uint8 ``[images, C, H, W]``; the splits of a cached data set share them.
         offsets: int64 ``[classes + 1]``; class c has ``offsets[c + 1] - offsets[c]`` images.
         class_names: one name per class.
-        rotations: whether images are rotated by multiples of 90 degrees.
+        rotations: whether images are rotated by multiples of 90 degrees. With 'classes', class c of an episode is
+            ``class_names[c % len(class_names)]``, rotated ``c // len(class_names)`` times.
         scale: factor from uint8 to float32 pixels.
         starts: int64 ``[classes]``, the row of ``images`` at which each class begins; None: ``offsets[:-1]``.
         hashes: uint8 ``[images, 16]``, from the cache; None: computed at the first use.
@@ -178,6 +179,7 @@ class ImageSplit(TaskSplit):
             support=Examples(x[:, :, :shots].flatten(1, 2), y[:, :, :shots].flatten(1, 2)),  # [T, N * K, ...]
             query=Examples(x[:, :, shots:].flatten(1, 2), y[:, :, shots:].flatten(1, 2)),  # [T, N * Q, ...]
             keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
+            classes=torch.from_numpy(classes.astype(np.int64)),
         )
 
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:

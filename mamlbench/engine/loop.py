@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters
+from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, tree_map
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 from mamlbench.nn.torch_grad import route_torch_grad
 
@@ -28,7 +28,7 @@ class LoopEngine(Engine):
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad(), route_torch_grad():
             results = [function(*_task(tasks, index)) for index in range(_count(tasks))]
-            return pytree.tree_map(lambda *each: torch.stack(each), *results)
+            return tree_map(lambda *each: torch.stack(each), *results)
 
     def meta_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
@@ -44,7 +44,7 @@ class LoopEngine(Engine):
 
 
 def _task(tasks: Any, index: int) -> Any:
-    return pytree.tree_map(lambda leaf: leaf[index], tasks)
+    return tree_map(lambda leaf: leaf[index], tasks)
 
 
 def _count(tasks: Any) -> int:

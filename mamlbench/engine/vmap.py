@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, vmap_context
+from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, tree_map, vmap_context
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 from mamlbench.nn.torch_grad import route_torch_grad
 
@@ -31,8 +31,8 @@ class VmapEngine(Engine):
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad(), route_torch_grad(), self._together(tasks, twice=False):
-            parts = [vmap(function, randomness="error")(*part) for part in self._chunks(tasks)]
-            return parts[0] if len(parts) == 1 else pytree.tree_map(lambda *each: torch.cat(each), *parts)
+            parts = [_vmap(function, part) for part in self._chunks(tasks)]
+            return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
 
     def meta_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
@@ -69,4 +69,10 @@ class VmapEngine(Engine):
         total = pytree.tree_leaves(tasks)[0].shape[0]
         size = self.chunk or total
         for start in range(0, total, size):
-            yield tasks if size >= total else pytree.tree_map(lambda leaf, s=start: leaf[s : s + size], tasks)
+            yield tasks if size >= total else tree_map(lambda leaf, s=start: leaf[s : s + size], tasks)
+
+
+def _vmap(function: Callable[..., Any], tasks: tuple[Any, ...]) -> Any:
+    """``function`` over all tasks at once; an optional field that is None is handed on as it is."""
+    dimensions = pytree.tree_map(lambda leaf: None if leaf is None else 0, tasks)
+    return vmap(function, in_dims=dimensions, randomness="error")(*tasks)

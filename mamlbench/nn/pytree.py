@@ -31,5 +31,5 @@ def copy_into(target: Parameters, source: Parameters) -> None:
 
 
 def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply ``function`` leaf by leaf to pytrees of equal structure."""
-    return pytree.tree_map(function, *trees)
+    """Apply ``function`` leaf by leaf to pytrees of equal structure; None, an optional field left out, stays None."""
+    return pytree.tree_map(lambda *leaves: None if leaves[0] is None else function(*leaves), *trees)

@@ -42,6 +42,13 @@ def mamlbench_register_datasets(register: Register) -> None:
 
 
 @hookspec
+def mamlbench_register_metrics(register: Register) -> None:
+    """Register subclasses of ``mamlbench.api.Metric``, each under its own ``name``; a user asks for one with
+    ``--metric NAME``.
+    """
+
+
+@hookspec
 def mamlbench_register_samplers(register: Register) -> None:
     """Register subclasses of ``mamlbench.api.TaskSampler``."""
 
@@ -127,11 +134,14 @@ def mamlbench_progress(spec: RunSpec, step: int, metrics: Mapping[str, float]) -
 
 
 @hookspec
-def mamlbench_evaluated(spec: RunSpec, step: int, split: str, metrics: Mapping[str, float]) -> None:
+def mamlbench_evaluated(
+    spec: RunSpec, step: int, split: str, metrics: Mapping[str, float], units: Mapping[str, str]
+) -> None:
     """Called after a validation (``split="val"``) or test (``split="test"``) in the run of ``spec``.
 
-    ``step`` meta-iterations are done. ``metrics`` holds the mean score under the name of the metric, such as
-    ``{"accuracy": 0.93}``.
+    ``step`` meta-iterations are done. ``metrics`` holds the mean score under the name of each metric, such as
+    ``{"accuracy": 0.93}``, the one that selects the checkpoint first. ``units`` holds their units: the score of a
+    metric in ``%`` is a share, 0 to 1.
     """
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
 from mamlbench.plugin.published_numbers import PublishedFile
 
-KINDS = ("algorithm", "dataset", "backbone", "sampler", "tracker", "launcher", "peer")
+KINDS = ("algorithm", "dataset", "backbone", "sampler", "metric", "tracker", "launcher", "peer")
 """Kinds of classes that plugins register; the hook of a kind is ``mamlbench_register_<kind>s``."""
 
 SUITE = "suite"
@@ -20,7 +20,9 @@ SUITE = "suite"
 _BASES = {
     kind: ("mamlbench.api", base)
     for kind, base in zip(
-        KINDS, ("Algorithm", "Dataset", "Backbone", "TaskSampler", "Tracker", "Launcher", "Peer"), strict=True
+        KINDS,
+        ("Algorithm", "Dataset", "Backbone", "TaskSampler", "Metric", "Tracker", "Launcher", "Peer"),
+        strict=True,
     )
 }
 

@@ -84,8 +84,9 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
 
 
 def _test(test: Evaluation) -> Iterator[tuple[str, float]]:
-    for mode, result in test.modes.items():
-        for name in ("score", "untrained", "gain"):
-            found = getattr(result, name)
-            if found is not None:
-                yield f"test/{mode}/{name}", found.mean
+    for metric, result in test.metrics.items():
+        for mode, scores in result.modes.items():
+            for name in ("score", "untrained", "gain"):
+                interval = getattr(scores, name)
+                if interval is not None:
+                    yield f"test/{mode}/{metric}/{name}", interval.mean

@@ -2,15 +2,18 @@
 
 from mamlbench.record.adaptation import Adaptation, HeldOut, LabeledImage
 from mamlbench.record.environment import Environment, code_hash, cpu_name, current_environment
+from mamlbench.record.episode_file import read_episodes
 from mamlbench.record.published_number import PublishedNumber
 from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
 from mamlbench.record.run_record import (
     SCHEMA_VERSION,
     CurvePoint,
     DataFacts,
+    EpisodeFile,
     Evaluation,
     Interval,
     Measurement,
+    MetricResult,
     ModeResult,
     RunRecord,
     Segment,
@@ -23,11 +26,13 @@ __all__ = [
     "CurvePoint",
     "DataFacts",
     "Environment",
+    "EpisodeFile",
     "Evaluation",
     "HeldOut",
     "Interval",
     "LabeledImage",
     "Measurement",
+    "MetricResult",
     "ModeResult",
     "PublishedNumber",
     "ResultStore",
@@ -38,5 +43,6 @@ __all__ = [
     "code_hash",
     "cpu_name",
     "current_environment",
+    "read_episodes",
     "read_record",
 ]

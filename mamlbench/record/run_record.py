@@ -67,8 +67,32 @@ class ModeResult(_Data):
     """the same of the untrained network"""
 
 
+class MetricResult(_Data):
+    """One metric of an evaluation."""
+
+    unit: str
+    """'%' if the score is a share, 0 to 1 here; else its unit, or nothing"""
+    higher_is_better: bool
+    """direction of the score"""
+    modes: dict[str, ModeResult]
+    """results by batch-norm mode"""
+    score_after_step: list[float] = Field(description="mean score on the way, in the first mode")
+
+
+class EpisodeFile(_Data):
+    """The artifact that holds more of every test episode than its scores (``mamlbench.record.read_episodes``)."""
+
+    file: str
+    """relative to the record"""
+    sha256: str
+    """of the file, as 64 hexadecimal digits"""
+
+
 class Evaluation(_Data):
-    """A test (or validation) of one model under one protocol."""
+    """A test (or validation) of one model under one protocol.
+
+    ``metric``, ``unit``, ``higher_is_better``, ``modes`` and ``score_after_step`` are those of the first metric.
+    """
 
     split: str
     """'val' or 'test'"""
@@ -76,17 +100,34 @@ class Evaluation(_Data):
     """the conditions"""
     adaptation_steps: int
     """steps taken in each episode"""
-    metric: str
-    """name of the score"""
-    unit: str
-    """'%' where the score is a share, 0 to 1 here; else its unit, or nothing"""
-    higher_is_better: bool
-    """direction of the score"""
-    modes: dict[str, ModeResult]
-    """results by batch-norm mode"""
-    score_after_step: list[float] = Field(description="mean score on the way, in the first mode")
+    metrics: dict[str, MetricResult] = Field(min_length=1, description="by name; the first selected the checkpoint")
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
+
+    @property
+    def metric(self) -> str:
+        """Name of the first metric, which selected the checkpoint."""
+        return next(iter(self.metrics))
+
+    @property
+    def unit(self) -> str:
+        """Unit of the first metric."""
+        return self.metrics[self.metric].unit
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Direction of the first metric."""
+        return self.metrics[self.metric].higher_is_better
+
+    @property
+    def modes(self) -> dict[str, ModeResult]:
+        """Results of the first metric, by batch-norm mode."""
+        return self.metrics[self.metric].modes
+
+    @property
+    def score_after_step(self) -> list[float]:
+        """Mean score of the first metric after each of ``steps_reported``, in the first mode."""
+        return self.metrics[self.metric].score_after_step
 
 
 class Segment(_Data):
@@ -137,8 +178,8 @@ class CurvePoint(_Data):
     """since the run began"""
     loss: float | None = None
     """mean training loss since the last point"""
-    validation: float | None = None
-    """mean validation score"""
+    validation: dict[str, float] = Field(default_factory=dict)
+    """mean validation scores by metric, the one that selects first; empty if nothing was validated at this point"""
 
 
 class DataFacts(_Data):
@@ -190,6 +231,7 @@ class RunRecord(_Data):
     """the test; None where it did not come so far"""
     model: str | None = Field(None, description="model artifact, relative to the record")
     checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
+    episodes: EpisodeFile | None = Field(None, description="results by class, or predictions, of every test episode")
     listener_errors: list[str] = Field(default_factory=list)
     """what listeners and trackers raised"""
 

@@ -42,9 +42,29 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("engine"):
         for entry in (document["engine"], *document["engine"].get("trials", ())):
             entry["name"] = _engine_name(entry["name"])
+    metric = _metric_name(document)
+    if document.get("test"):
+        document["test"] = _with_metrics(document["test"])
+    for point in document.get("curve", ()):
+        point["validation"] = {} if point.get("validation") is None else {metric: point["validation"]}
     document["spec_hash"] = RunSpec.model_validate(spec).hash
     document["schema_version"] = 2
     return document
+
+
+def _metric_name(document: dict[str, Any]) -> str:
+    """The only metric; a run that was never tested does not name it, but tasks of one way are regression."""
+    if document.get("test"):
+        return str(document["test"]["metric"])
+    return "mean squared error" if document["spec"]["protocol"]["ways"] == 1 else "accuracy"
+
+
+def _with_metrics(test: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation of one metric as one of a mapping of metrics."""
+    parts = ("unit", "higher_is_better", "modes", "score_after_step")
+    result = {part: test[part] for part in parts}
+    rest = {name: value for name, value in test.items() if name not in (*parts, "metric")}
+    return rest | {"metrics": {test["metric"]: result}}
 
 
 def _renamed(values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:

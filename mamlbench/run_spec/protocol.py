@@ -28,3 +28,13 @@ class Protocol(BaseModel):
     modes: tuple[Mode, ...] = Field(
         ("transductive", "inductive"), min_length=1, description="batch-norm modes to report, the first one selects"
     )
+    metrics: tuple[str, ...] = Field(
+        (),
+        description="metrics to report, by registered name, the first one selects the checkpoint; none: those that the "
+        "data set's objective names",
+    )
+    keep_predictions: bool = Field(False, description="keep the outputs for every test query beside the record")
+
+    def without_reporting(self) -> Protocol:
+        """The same without what changes neither training nor scores: which metrics and predictions are kept."""
+        return self.model_copy(update={"metrics": (), "keep_predictions": False})

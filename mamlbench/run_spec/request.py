@@ -46,6 +46,10 @@ class RunRequest(BaseModel):
     """seed of validation and test episodes"""
     modes: tuple[Mode, ...] | None = None
     """batch-norm modes to report, the first one selects"""
+    metrics: tuple[str, ...] | None = None
+    """metrics to report, by registered name, the first one selects the checkpoint"""
+    keep_predictions: bool = False
+    """keep the outputs for every test query beside the record"""
     options: dict[str, Any] = Field(
         default_factory=dict,
         description="'inner_lr' is the algorithm's; 'dataset.rotations', 'backbone.width', 'sampler.tasks' the others'",

@@ -15,6 +15,7 @@ from mamlbench.api import (
     Dataset,
     Engine,
     MethodContext,
+    Metric,
     Model,
     Objective,
     OuterUpdate,
@@ -32,6 +33,7 @@ from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
 from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.datasets.open_dataset import data_paths, open_dataset
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
@@ -48,6 +50,8 @@ class Experiment:
     algorithm: Algorithm
     choice: Choice
     objective: Objective
+    metrics: tuple[Metric, ...]
+    """what is reported; the first one selects the checkpoint"""
     facts: DataFacts
     device: torch.device
 
@@ -104,12 +108,14 @@ def build_experiment(
     sampler = _sampler(spec, plugins, splits)
     _check_protocol(spec, sampler)
     objective = dataset.objective(spec.protocol.ways)
+    metrics = make_metrics(spec.protocol.metrics or objective.metrics, dataset.kind, plugins)
     make = algorithm_maker(spec, plugins, dataset, splits)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     remembered = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(spec.engine, work, remembered, tell)
-    return Experiment(spec, dataset, sampler, make(choice.engine), choice, objective, _facts(dataset), device)
+    algorithm = make(choice.engine)
+    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, _facts(dataset), device)
 
 
 def algorithm_maker(

@@ -166,6 +166,7 @@ def _record(
         test=progress.test,
         model=progress.model,
         checkpoint=progress.checkpoint,
+        episodes=progress.episodes,
         listener_errors=progress.problems,
     )
 

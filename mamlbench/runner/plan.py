@@ -24,6 +24,7 @@ from mamlbench.run_spec import (
     choose_preset,
     explain,
 )
+from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.device import resolve_device
 
 _PREFIXES = ("dataset", "backbone", "sampler")
@@ -105,7 +106,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         for kind, layer in layers.items()
         if layer[0] is not None
     }
-    protocol = _collect(problems, lambda: _protocol(request, preset, ways, shots, regression))
+    protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
     if problems:
         raise ConfigError(*problems)
     return RunSpec(
@@ -133,12 +134,14 @@ def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting
     raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{wanted}'.{near}", "preset"))
 
 
-def _protocol(request: RunRequest, preset: Preset, ways: int, shots: int, regression: bool) -> Protocol:
+def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, plugins: Plugins) -> Protocol:
     asked = request.model_dump(
         include={"queries", "test_episodes", "validation_episodes", "episode_seed", "modes"}, exclude_none=True
     )
+    asked["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
+    asked["keep_predictions"] = request.keep_predictions
     try:
-        return Protocol(**{**preset.protocol, **asked, "ways": ways, "shots": shots})
+        return Protocol(**{**preset.protocol, **asked, "ways": setting.ways, "shots": setting.shots})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
 

@@ -9,12 +9,14 @@ from typing import Any
 
 from mamlbench.api import Emit
 from mamlbench.errors import DivergedError
-from mamlbench.record import CurvePoint, Evaluation, Segment
+from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
+from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_state
-from mamlbench.runner.evaluate import interval, make_evaluation, score_episodes
+from mamlbench.runner.evaluate import interval, make_evaluation
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.sample_episodes import save_samples
+from mamlbench.runner.scoring import Scores, score_episodes
 
 """``emit(hook, **arguments)`` tells the listeners."""
 
@@ -34,6 +36,7 @@ class RunProgress:
     checkpoint: str | None = None
     model: str | None = None
     test: Evaluation | None = None
+    episodes: EpisodeFile | None = None
     problems: list[str] = field(default_factory=list)
     """What went wrong without a cost to the run."""
 
@@ -122,9 +125,10 @@ class Loop:
         with self.meter.segment("evaluate"):
             protocol = self.spec.protocol.model_copy(update={"modes": self.spec.protocol.modes[:1]})
             scores = score_episodes(self.experiment, self.algorithm, "val", protocol, self.meter, every_step=False)
-            score = interval(scores.final[protocol.modes[0]]).mean
+            means = {name: interval(modes[protocol.modes[0]]).mean for name, modes in scores.final.items()}
+        selecting = self.experiment.metrics[0]
+        score, better = means[selecting.name], selecting.better
         self._check_parameters(score)
-        better = self.experiment.objective.metric.better
         if self.progress.best_score is None or better(score, self.progress.best_score):
             with self.meter.segment("checkpoint"):
                 self.progress.best_state = clone(self.algorithm.state())
@@ -138,10 +142,10 @@ class Loop:
             iteration=self.progress.iteration,
             wall_seconds=elapsed.wall,
             device_seconds=elapsed.device,
-            validation=score,
+            validation=means,
         )
         self.progress.curve.append(point)
-        self._tell("val", score)
+        self._emit_scores("val", means)
 
     def _check_parameters(self, score: float) -> None:
         finite = math.isfinite(score) and all(bool(value.isfinite().all()) for value in self.algorithm.meta.values())
@@ -171,8 +175,19 @@ class Loop:
             assert self.progress.best_state is not None
             self.algorithm.load_state(self.progress.best_state)
             trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
-            self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
-        self._tell("test", self.progress.test.modes[protocol.modes[0]].score.mean)
+            test = self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
+        with self.meter.segment("checkpoint"):
+            self.progress.episodes = self._write_episodes(trained, untrained)
+        first = protocol.modes[0]
+        self._emit_scores("test", {name: result.modes[first].score.mean for name, result in test.metrics.items()})
+
+    def _write_episodes(self, trained: Scores, untrained: Scores) -> EpisodeFile | None:
+        """Keep more of each test episode than its scores; None if there is no more."""
+        arrays = {}
+        for when, scores in (("trained", trained), ("untrained", untrained)):
+            for name, values in scores.kept.items():
+                arrays[f"{when}/{name}" if "/" in name else name] = values.numpy()
+        return write_episodes(self.folder, arrays) if arrays else None
 
     def _save_samples(self) -> None:
         """Write sample episodes of the tested model for a page; a finished run is not lost for want of images."""
@@ -181,9 +196,9 @@ class Loop:
         except Exception as error:  # a plugin's sampler or network may raise anything
             self.progress.problems.append(f"sample episodes: {type(error).__name__}: {error}")
 
-    def _tell(self, split: str, score: float) -> None:
-        metric = self.experiment.objective.metric.name
-        self.emit("mamlbench_evaluated", step=self.progress.iteration, split=split, metrics={metric: score})
+    def _emit_scores(self, split: str, means: dict[str, float]) -> None:
+        units = {metric.name: metric.unit for metric in self.experiment.metrics}
+        self.emit("mamlbench_evaluated", step=self.progress.iteration, split=split, metrics=means, units=units)
 
 
 def _examples(batch: Any) -> int:

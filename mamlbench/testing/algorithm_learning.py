@@ -41,7 +41,7 @@ def _scores(subject: AlgorithmSubject, algorithm: Algorithm) -> Tensor:
     """Transductive accuracy of each test episode."""
     batch = subject.sampler().episodes("test", 0, TEST_EPISODES, shots=SHOTS, queries=QUERIES)
     learner = algorithm.adapt(Examples(*batch.support), batch.keys)
-    return algorithm.objective.score(learner.predict(batch.query.x, "transductive"), batch.query.y)
+    return (learner.predict(batch.query.x, "transductive").argmax(-1) == batch.query.y).float().mean(-1)
 
 
 LEARNING = (

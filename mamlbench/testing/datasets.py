@@ -157,6 +157,8 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
             expected = torch.arange(ways).repeat_interleave(each)
             rows = [bool(torch.equal(row.sort().values.cpu(), expected)) for row in part.y]
             demand(all(rows), f"{split}: labels are {part.y[0].tolist()}, not 0 to {ways - 1} in equal numbers")
+        if batch.classes is not None:
+            _demand_classes(batch.classes, ways, task_split.size, split)
     outputs = subject.dataset.objective(ways).outputs
     demand(regression or outputs == ways, f"problem({ways}) has {outputs} outputs")
 
@@ -260,12 +262,25 @@ def _demand_inputs(x: Tensor, shape: tuple[int, ...], where: str) -> None:
     demand(float(x.abs().max()) <= LARGEST, f"{where}: inputs reach {float(x.abs().max()):.4g}")
 
 
+def _demand_classes(classes: Tensor, ways: int, size: int, where: str) -> None:
+    """``classes`` names a different class of the split for each label."""
+    shape = (TASKS, ways)
+    demand(tuple(classes.shape) == shape, f"{where}: classes are {list(classes.shape)}, not {list(shape)}")
+    demand(classes.dtype == torch.int64, f"{where}: classes are {classes.dtype}, not int64")
+    demand(int(classes.min()) >= 0 and int(classes.max()) < size, f"{where}: classes are not 0 to {size - 1}")
+    demand(all(len(row.unique()) == ways for row in classes), f"{where}: a class stands twice in one episode")
+
+
 def _equal(one: EpisodeBatch, other: EpisodeBatch) -> bool:
-    pairs = zip((*one.support, *one.query, one.keys), (*other.support, *other.query, other.keys), strict=True)
-    return all(same(ours, theirs) for ours, theirs in pairs)
+    pairs = list(zip((*one.support, *one.query, one.keys), (*other.support, *other.query, other.keys), strict=True))
+    if one.classes is not None and other.classes is not None:
+        pairs.append((one.classes, other.classes))
+    return (one.classes is None) is (other.classes is None) and all(same(ours, theirs) for ours, theirs in pairs)
 
 
 def _map(part: Any, function: Any) -> Any:
+    if part is None:
+        return None
     return function(part) if isinstance(part, Tensor) else type(part)(*map(function, part))
 
 

@@ -58,7 +58,7 @@ def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(proje
     tested = json.loads(out)
     assert code == ExitCode.OK
     assert (tested["protocol"]["queries"], tested["adaptation_steps"]) == (5, 2)
-    assert tested["protocol"]["shots"] == 1 and len(tested["score_after_step"]) == 3
+    assert tested["protocol"]["shots"] == 1 and len(tested["metrics"]["accuracy"]["score_after_step"]) == 3
 
     code, out, _ = call("evaluate", str(path), "--mode", "inductive")
     assert code == ExitCode.OK and "inductive" in out and "transductive" not in out
@@ -68,7 +68,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
     call("run", "--algo", "fomaml", *TINY)
     (path,) = (project / "results").glob("*.json")
     _, out, _ = call("evaluate", str(path), "--json")
-    tested, recorded = json.loads(out), read_record(path).test
+    tested, recorded = json.loads(out)["metrics"]["accuracy"], read_record(path).test
     assert tested["modes"]["inductive"]["episode_scores"] == list(recorded.modes["inductive"].episode_scores)
     assert tested["modes"]["transductive"]["untrained"]["mean"] == recorded.modes["transductive"].untrained.mean
 

@@ -9,6 +9,7 @@ from mamlbench.record import (
     CurvePoint,
     Evaluation,
     Interval,
+    MetricResult,
     ModeResult,
     RunRecord,
     current_environment,
@@ -68,11 +69,14 @@ def test_the_record_of_a_diverged_run_can_be_read_again(number):
             split="test",
             protocol=Protocol(),
             adaptation_steps=1,
-            metric="accuracy",
-            unit="%",
-            higher_is_better=True,
-            modes={"inductive": ModeResult(score=interval, episode_scores=[0.5, number])},
-            score_after_step=[number],
+            metrics={
+                "accuracy": MetricResult(
+                    unit="%",
+                    higher_is_better=True,
+                    modes={"inductive": ModeResult(score=interval, episode_scores=[0.5, number])},
+                    score_after_step=[number],
+                )
+            },
             steps_reported=[0],
         ),
     )

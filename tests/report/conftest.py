@@ -9,6 +9,7 @@ from mamlbench.record import (
     Evaluation,
     Interval,
     Measurement,
+    MetricResult,
     ModeResult,
     RunRecord,
     Segment,
@@ -92,11 +93,14 @@ def make_record():
             split="test",
             protocol=protocol,
             adaptation_steps=3,
-            metric="mean squared error" if regression else "accuracy",
-            unit="" if regression else "%",
-            higher_is_better=not regression,
-            modes=dict.fromkeys(protocol.modes, result),
-            score_after_step=[0.2, 0.8, 0.9, score],
+            metrics={
+                "mean squared error" if regression else "accuracy": MetricResult(
+                    unit="" if regression else "%",
+                    higher_is_better=not regression,
+                    modes=dict.fromkeys(protocol.modes, result),
+                    score_after_step=[0.2, 0.8, 0.9, score],
+                )
+            },
             steps_reported=[0, 1, 2, 3],
         )
         return RunRecord(
@@ -126,17 +130,30 @@ def make_record():
 
 
 @pytest.fixture
-def make_run(make_record):
+def with_modes():
+    """Replace the results of a record's first metric: ``with_modes(record, {"transductive": result})``."""
+
+    def replace(record, modes):
+        test = record.test
+        result = test.metrics[test.metric].model_copy(update={"modes": modes})
+        return record.model_copy(update={"test": test.model_copy(update={"metrics": {test.metric: result}})})
+
+    return replace
+
+
+@pytest.fixture
+def make_run(make_record, with_modes):
     """Like ``make_record``, with everything that figures show: a curve, times by segment, scores per episode."""
 
     def make(algorithm="maml", *, score=0.93, seed=0, speed=1.0, **settings):
         record = make_record(algorithm, score=score, seed=seed, **settings)
+        metric = record.test.metric if record.test is not None else "accuracy"
         curve = [
             CurvePoint(
                 iteration=iteration,
                 wall_seconds=iteration / 5 / speed,
                 device_seconds=iteration / 3 / speed,
-                validation=score * (1 - 2 ** (-iteration / 100)),
+                validation={metric: score * (1 - 2 ** (-iteration / 100))},
             )
             for iteration in range(50, 501, 50)
         ]
@@ -147,7 +164,7 @@ def make_run(make_record):
         if test is not None:
             episodes = {"episode_scores": [score, 1.0, 0.6], "untrained_episode_scores": [0.2, 0.4, 0.6]}
             modes = {name: result.model_copy(update=episodes) for name, result in test.modes.items()}
-            test = test.model_copy(update={"modes": modes})
+            test = with_modes(record, modes).test
         return record.model_copy(update={"curve": curve, "measurement": measured, "test": test})
 
     return make

@@ -54,10 +54,10 @@ def test_a_finished_run(run, tmp_path, name):
         assert result.score.low <= result.score.mean <= result.score.high
         assert result.gain.mean == pytest.approx(result.score.mean - result.untrained.mean, abs=1e-6)
     assert record.test.score_after_step[-1] == pytest.approx(record.test.modes["transductive"].score.mean, abs=1e-6)
-    assert record.selected_iteration in {point.iteration for point in record.curve if point.validation is not None}
-    best = max(point.validation for point in record.curve if point.validation is not None)
+    assert record.selected_iteration in {point.iteration for point in record.curve if point.validation}
+    best = max(point.validation["accuracy"] for point in record.curve if point.validation)
     selected = [p.validation for p in record.curve if p.iteration == record.selected_iteration and p.validation]
-    assert selected == [best]
+    assert selected == [{"accuracy": best}]
 
 
 def test_a_long_adaptation_is_scored_at_some_of_its_steps(run):

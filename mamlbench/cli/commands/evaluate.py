@@ -26,6 +26,7 @@ Examples:
 @protocol_options.test_episodes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)
+@protocol_options.metrics(protocol_options.AS_IN_THE_RUN)
 @shared.plugin_options
 @shared.device
 @shared.data_dir
@@ -41,6 +42,7 @@ def command(
     options: tuple[str, ...],
     steps: int | None,
     modes: tuple[Any, ...],
+    metrics: tuple[str, ...],
     device: str,
     data_dir: Path | None,
     as_json: bool,
@@ -58,7 +60,8 @@ def command(
     from mamlbench.runner.evaluate import evaluate_model
     from mamlbench.user_config import folders
 
-    protocol = {name: value for name, value in {**protocol, "modes": modes or None}.items() if value is not None}
+    protocol |= {"modes": modes or None, "metrics": metrics or None}
+    protocol = {name: value for name, value in protocol.items() if value is not None}
     with working(f"Testing {model}"):
         evaluation = evaluate_model(
             model,

@@ -53,6 +53,10 @@ Examples:
 @click.option("--validation-episodes", type=click.IntRange(min=2), help="Episodes per validation.  [default: 200]")
 @protocol_options.episode_seed()
 @protocol_options.modes()
+@protocol_options.metrics()
+@click.option(
+    "--keep-predictions", is_flag=True, help="Keep the outputs for every test query, beside the record (episodes.npz)."
+)
 @shared.plugin_options
 @click.option(
     "--target",
@@ -115,7 +119,7 @@ def command(
     from mamlbench.runner.plan import plan, request
     from mamlbench.user_config import folders
 
-    given["modes"] = given["modes"] or None
+    given |= {name: given[name] or None for name in ("modes", "metrics")}
     chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
     specs = plan(request(options=wanted, **given), plugins)
     places = folders(session.project, data_dir=data_dir, results_dir=results_dir)

@@ -53,9 +53,10 @@ def learning_curve(row: RowRuns, clock: str, scale: float) -> Curve:
 
 def _validations(run: RunRecord, clock: str) -> dict[int, tuple[float, float]]:
     return {
-        point.iteration: (getattr(point, clock), point.validation)
+        point.iteration: (getattr(point, clock), score)
         for point in run.curve
-        if point.validation is not None and is_drawable(point.validation) and is_drawable(getattr(point, clock))
+        for score in list(point.validation.values())[:1]
+        if is_drawable(score) and is_drawable(getattr(point, clock))
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mamlbench.record import RunRecord
 from mamlbench.report.table import row_settings
-from mamlbench.report.table.groups import RowRuns, ScoreConditions, conditions_of, is_complete, settings_of
+from mamlbench.report.table.groups import RowRuns, ScoreConditions, conditions_of, is_complete, settings_of, training_key
 
 MAY_DIFFER = ("mamlbench",)
 """Packages that may differ between two sides whose times are compared: their effect is what the gate measures."""
@@ -96,8 +96,7 @@ def _configurations(records: Iterable[RunRecord]) -> dict[ConfigurationName, dic
     """Group records by configuration name and by spec (without the seed)."""
     runs: dict[ConfigurationName, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
     for record in sorted(records, key=lambda record: record.started):
-        spec = record.spec.model_copy(update={"seed": 0})
-        runs[_name(record)][spec.canonical_json()].append(record)
+        runs[_name(record)][training_key(record.spec)].append(record)
     return {
         name: {spec: _newest(name, spec_runs) for spec, spec_runs in by_spec.items()} for name, by_spec in runs.items()
     }
@@ -145,4 +144,4 @@ def _settings(configuration: Configuration | None) -> dict[str, Any]:
     if configuration is None:
         return {}
     run = row_settings.representative_run(configuration.row)
-    return settings_of(run, include_environment=False) | run.spec.protocol.model_dump()
+    return settings_of(run, include_environment=False) | run.spec.protocol.model_dump(exclude={"metrics", "keep_predictions"})

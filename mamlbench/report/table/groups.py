@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mamlbench.record import Evaluation, Measurement, RunRecord
-from mamlbench.run_spec import Training
+from mamlbench.run_spec import RunSpec, Training
 
 
 class ScoreConditions(NamedTuple):
@@ -159,11 +158,16 @@ def _is_compatible(partial: ScoreConditions, full: ScoreConditions) -> bool:
 def _rows(runs: Iterable[RunRecord]) -> list[RowRuns]:
     by_key: dict[str, list[RunRecord]] = defaultdict(list)
     for run in runs:
-        spec = json.dumps(run.spec.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-        by_key[f"{spec} {_environment_key(run)}"].append(run)
+        by_key[f"{training_key(run.spec)} {_environment_key(run)}"].append(run)
     rows = [RowRuns(row_runs) for row_runs in by_key.values()]
     _label_rows(rows)
     return rows
+
+
+def training_key(spec: RunSpec) -> str:
+    """Identify what was trained and tested: the spec without the seed and without what is merely reported."""
+    protocol = spec.protocol.without_reporting()
+    return spec.model_copy(update={"seed": 0, "protocol": protocol}).canonical_json()
 
 
 def _environment_key(run: RunRecord) -> str:

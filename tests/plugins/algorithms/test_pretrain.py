@@ -79,7 +79,7 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
     x = torch.linspace(-1, 1, 5, dtype=torch.float64).view(1, 5, 1)
     support = Examples(x, 2 * x)
     losses = [
-        float(algorithm.objective.score(learner.predict(x, "transductive"), support.y))
+        float(algorithm.objective.loss(learner.predict(x, "transductive"), support.y))
         for learner in algorithm.adaptation(support, torch.zeros(1, dtype=torch.int64))
     ]
     states = algorithm.adapt(support, torch.zeros(1, dtype=torch.int64)).states

@@ -46,14 +46,14 @@ def test_a_run_that_ended_early_keeps_its_curve(make_run):
 def test_values_that_are_not_finite_are_not_drawn(make_run):
     run = make_run()
     bad = [
-        CurvePoint(iteration=i, wall_seconds=1, device_seconds=1, validation=v)
+        CurvePoint(iteration=i, wall_seconds=1, device_seconds=1, validation={} if v is None else {"accuracy": v})
         for i, v in ((1, math.nan), (2, math.inf), (3, 1e300), (4, None), (5, 0.5))
     ]
     assert series.learning_curve(row_of(run.model_copy(update={"curve": bad})), "iteration", 1.0).mean == [0.5]
 
 
 def test_long_curves_are_thinned_and_keep_their_end(make_run):
-    points = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, validation=0.5) for i in range(1, 5001)]
+    points = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, validation={"accuracy": 0.5}) for i in range(1, 5001)]
     curve = series.learning_curve(row_of(make_run().model_copy(update={"curve": points})), "iteration", 1.0)
     assert 100 < len(curve.x) <= series.MAX_POINTS and curve.x[-1] == 5000
 
@@ -72,11 +72,10 @@ def test_few_different_scores_have_a_bin_each(make_run):
 
 @given(scores=st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=300))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_every_episode_is_in_one_bin(make_run, scores):
+def test_every_episode_is_in_one_bin(make_run, with_modes, scores):
     run = make_run()
     results = {name: result.model_copy(update={"episode_scores": scores}) for name, result in run.test.modes.items()}
-    run = run.model_copy(update={"test": run.test.model_copy(update={"modes": results})})
-    _, width, (distribution,) = series.distributions([row_of(run)], "transductive", 1.0)
+    _, width, (distribution,) = series.distributions([row_of(with_modes(run, results))], "transductive", 1.0)
     assert sum(distribution.trained) == pytest.approx(1) and width > 0
 
 

@@ -305,20 +305,10 @@ def test_a_time_that_is_not_positive_is_missing(runs, side, harm):
     assert kinds(result)["device_seconds"] == "missing" and result.exit_code == ExitCode.NOTHING
 
 
-def test_nan_scores_are_missing(runs, side):
+def test_nan_scores_are_missing(runs, side, with_modes):
     scores = [*np.full(199, 0.8), float("nan")]
     head = [
-        run.model_copy(
-            update={
-                "test": run.test.model_copy(
-                    update={
-                        "modes": {
-                            "transductive": run.test.modes["transductive"].model_copy(update={"episode_scores": scores})
-                        }
-                    }
-                )
-            }
-        )
+        with_modes(run, {"transductive": run.test.modes["transductive"].model_copy(update={"episode_scores": scores})})
         for run in runs()
     ]
     result = compare(side(runs()), side(head), ("accuracy:-1pp",))

@@ -78,11 +78,10 @@ def test_a_single_row_is_not_marked(runs):
 
 
 @pytest.mark.parametrize("harm", [[], [0.5], [float("nan")] * EPISODES])
-def test_a_row_with_missing_or_nan_episode_scores_is_not_compared(runs, harm):
+def test_a_row_with_missing_or_nan_episode_scores_is_not_compared(runs, with_modes, harm):
     records = runs({"a": 0.8, "b": 0.79, "c": 0.5})
     mode = records[0].test.modes["transductive"].model_copy(update={"episode_scores": harm})
-    test = records[0].test.model_copy(update={"modes": {"transductive": mode}})
-    (table,) = build_tables([records[0].model_copy(update={"test": test}), *records[1:]])
+    (table,) = build_tables([with_modes(records[0], {"transductive": mode}), *records[1:]])
     assert marked(table, "transductive") == {"a": None, "b": True, "c": False}
 
 

@@ -1,6 +1,5 @@
 import math
 
-import pytest
 import torch
 
 from mamlbench.api import Classification, Regression
@@ -25,23 +24,3 @@ def test_regression_loss_is_the_mean_squared_error():
     torch.testing.assert_close(problem.losses(outputs, y), (outputs[:, 0] ** 2 + outputs[:, 1] ** 2) / 2)
     torch.testing.assert_close(problem.loss(outputs, y), outputs.square().mean())
     assert Regression().outputs == 1
-
-
-def test_accuracy_is_the_share_of_right_answers_per_task():
-    outputs = torch.tensor([[[1.0, 2], [3, 0], [0, 1]], [[0, 1], [0, 1], [0, 1]]])
-    y = torch.tensor([[1, 0, 0], [0, 0, 0]])
-    torch.testing.assert_close(Classification(2).score(outputs, y), torch.tensor([2 / 3, 0]))
-
-
-def test_regression_scores_each_task():
-    outputs, y = random(3, 5, 2), random(3, 5, 2) + 2
-    torch.testing.assert_close(Regression(2).score(outputs, y), torch.full((3,), 4.0, dtype=torch.float64))
-
-
-@pytest.mark.parametrize(("problem", "higher"), [(Classification(5), True), (Regression(), False)])
-def test_better_follows_the_direction_of_the_metric(problem, higher):
-    assert problem.metric.higher_is_better is higher
-    assert problem.metric.better(2.0, 1.0) is higher
-    assert problem.metric.better(1.0, 2.0) is not higher
-    assert not problem.metric.better(1.0, 1.0)
-    assert not problem.metric.better(math.nan, 1.0)

@@ -1,0 +1,53 @@
+"""What is learned: the loss, the number of outputs, and the metrics that judge it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Objective(ABC):
+    """Loss of one task, and the names of the metrics that judge it.
+
+    Attributes:
+        metrics: registered names of the metrics that are reported unless a user names others; the first one selects
+            the checkpoint.
+        outputs: number of outputs that the network needs.
+    """
+
+    metrics: tuple[str, ...]
+    outputs: int
+
+    @abstractmethod
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Loss of each example: ``[n, outputs]`` and targets ``[n]`` or ``[n, outputs]`` to ``[n]``."""
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        """Mean loss over the examples: ``[n, outputs]`` and targets ``[n]`` or ``[n, outputs]`` to a scalar ``[]``."""
+        return self.losses(outputs, y).mean()
+
+
+class Classification(Objective):
+    """Cross-entropy over ``ways`` classes, judged by accuracy."""
+
+    metrics = ("accuracy",)
+
+    def __init__(self, ways: int) -> None:
+        self.outputs = ways
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return F.cross_entropy(outputs, y, reduction="none")
+
+
+class Regression(Objective):
+    """Mean squared error over ``outputs`` values, judged by the same."""
+
+    metrics = ("mean squared error",)
+
+    def __init__(self, outputs: int = 1) -> None:
+        self.outputs = outputs
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return (outputs - y).square().mean(-1)

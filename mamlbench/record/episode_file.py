@@ -1,0 +1,71 @@
+"""What is kept of every test episode beside the record: a compressed NumPy archive that no pickle is needed to read."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mamlbench.errors import ConfigError
+from mamlbench.record.result_store import write_atomically
+from mamlbench.record.run_record import EpisodeFile, RunRecord
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAME = "episodes.npz"
+
+
+def write_episodes(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> EpisodeFile:
+    """Write arrays ``[episodes, ...]`` into a run's folder of artifacts; counts take as few bytes as they need."""
+    import numpy as np
+
+    out = io.BytesIO()
+    np.savez_compressed(out, allow_pickle=False, **{name: _narrowed(array) for name, array in arrays.items()})
+    content = out.getvalue()
+    write_atomically(folder / NAME, content)
+    return EpisodeFile(file=f"{folder.name}/{NAME}", sha256=hashlib.sha256(content).hexdigest())
+
+
+def read_episodes(record: RunRecord, folder: str | Path) -> dict[str, NDArray[Any]]:
+    """Read what a run kept of its E test episodes.
+
+    Args:
+        record: a run that was tested.
+        folder: the folder that the record lies in.
+
+    Returns:
+        Arrays by name. In classification: ``classes`` ``[E, ways]``, which class of the test split each label stands
+        for (absent if the sampler does not say); ``queries`` ``[E, ways]``, the number of queries of each class; and
+        for each mode, ``trained`` and ``untrained``: ``trained/inductive/right`` ``[E, ways]``, how many of them are
+        classified right, and ``trained/inductive/predicted`` ``[E, ways]``, how many queries of any class are
+        predicted as this one. With ``keep_predictions``: ``targets``, labels ``[E, n]`` or values ``[E, n, outputs]``,
+        and the network's ``trained/inductive/outputs`` ``[E, n, outputs]``, float32.
+
+    Raises ConfigError if the run kept nothing, or the file is missing or is not the one that the record names.
+    """
+    import numpy as np
+
+    kept = record.episodes
+    if kept is None:
+        raise ConfigError(f"The run '{record.name}' kept nothing of its test episodes but their scores.")
+    path = Path(folder) / kept.file
+    try:
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != kept.sha256:
+            raise ConfigError(f"'{path}' is not the file that its record names: its SHA-256 differs.")
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            return dict(archive)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"'{path}' cannot be read: {error}.") from error
+
+
+def _narrowed(array: NDArray[Any]) -> NDArray[Any]:
+    import numpy as np
+
+    if array.size == 0 or not np.issubdtype(array.dtype, np.integer) or array.min() < 0:
+        return array
+    return array.astype(np.min_scalar_type(int(array.max())))

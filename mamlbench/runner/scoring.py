@@ -1,0 +1,121 @@
+"""Scores of episodes: adapt to each support set, then compute every metric on the predictions for its queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mamlbench.api import Algorithm, EpisodeBatch, Metric
+from mamlbench.engine import EXAMPLE_BYTES_AT_ONCE
+from mamlbench.run_spec import Mode, Protocol
+from mamlbench.runner.build import Experiment
+from mamlbench.runner.engine_workload import task_bytes
+from mamlbench.runner.meter import Meter
+
+EPISODES_AT_ONCE = 100
+"""The most; fewer where examples are large."""
+
+EVERY_STEP_UP_TO, STRIDE = 5, 1.5
+"""Queries are scored after every one of the first steps, then when so many times as many are taken, and at the end."""
+
+
+@dataclass
+class Scores:
+    """Scores per episode: after the last step in every mode, and on the way there in the first mode."""
+
+    final: dict[str, dict[Mode, Tensor]]  # by metric; each [episodes]
+    after_step: dict[str, Tensor]  # by metric; each [scored steps, episodes]
+    steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
+    kept: dict[str, Tensor]  # more of each episode, by name: [episodes, ...]
+
+
+def score_episodes(
+    experiment: Experiment, algorithm: Algorithm, split: str, protocol: Protocol, meter: Meter, *, every_step: bool
+) -> Scores:
+    """Score the first episodes of ``split`` (as many as the protocol says for it)."""
+    episodes = protocol.test_episodes if split == "test" else protocol.validation_episodes
+    parts: list[Scores] = []
+    at_once = _at_once(experiment, split, protocol)
+    for first in range(0, episodes, at_once):
+        count = min(at_once, episodes - first)
+        with meter.segment("data"):
+            batch = experiment.sampler.episodes(split, first, count, shots=protocol.shots, queries=protocol.queries)
+        outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
+        scores = _scores(experiment.metrics, outputs, steps, batch)
+        if split == "test":
+            scores.kept = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
+        parts.append(scores)
+    return _joined(parts)
+
+
+def _at_once(experiment: Experiment, split: str, protocol: Protocol) -> int:
+    size = task_bytes(experiment.spec, experiment.dataset.splits[split], protocol.shots, protocol.queries)
+    return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
+
+
+def _predictions(
+    algorithm: Algorithm, batch: EpisodeBatch, modes: Sequence[Mode], *, every_step: bool
+) -> tuple[dict[Mode, Tensor], dict[int, Tensor]]:
+    """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
+    first, *others = modes
+    by_step: dict[int, Tensor] = {}
+    for number, learner in enumerate(algorithm.adaptation(batch.support, batch.keys)):
+        if every_step and _is_scored(number, by_step):
+            by_step[number] = learner.predict(batch.query.x, first)
+    if number not in by_step:
+        by_step[number] = learner.predict(batch.query.x, first)
+    return {first: by_step[number], **{mode: learner.predict(batch.query.x, mode) for mode in others}}, by_step
+
+
+def _is_scored(number: int, before: Iterable[int]) -> bool:
+    return number <= EVERY_STEP_UP_TO or number >= STRIDE * max(before)
+
+
+def _scores(
+    metrics: Sequence[Metric], outputs: dict[Mode, Tensor], by_step: dict[int, Tensor], batch: EpisodeBatch
+) -> Scores:
+    y = batch.query.y
+    first, *others = outputs
+    final: dict[str, dict[Mode, Tensor]] = {}
+    after_step: dict[str, Tensor] = {}
+    for metric in metrics:
+        steps = torch.stack([metric.compute(each, y) for each in by_step.values()])  # [scored steps, T]
+        after_step[metric.name] = steps.cpu()
+        final[metric.name] = {first: after_step[metric.name][-1]}
+        final[metric.name] |= {mode: metric.compute(outputs[mode], y).cpu() for mode in others}
+    return Scores(final, after_step, list(by_step), {})
+
+
+def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
+    """What is kept of T test episodes besides scores (``mamlbench.record.read_episodes`` says what it is)."""
+    y = batch.query.y
+    kept: dict[str, Tensor] = {} if batch.classes is None else {"classes": batch.classes}
+    if not y.is_floating_point():
+        empty = y.new_zeros(batch.tasks, next(iter(outputs.values())).shape[-1])  # [T, ways]
+        kept["queries"] = empty.scatter_add(1, y, torch.ones_like(y))
+        for mode, each in outputs.items():
+            predicted = each.argmax(-1)  # [T, n]
+            kept[f"{mode}/right"] = empty.scatter_add(1, y, (predicted == y).long())
+            kept[f"{mode}/predicted"] = empty.scatter_add(1, predicted, torch.ones_like(y))
+    if keep_predictions:
+        kept["targets"] = y
+        kept |= {f"{mode}/outputs": each.float() for mode, each in outputs.items()}
+    return {name: value.cpu() for name, value in kept.items()}
+
+
+def _joined(parts: Sequence[Scores]) -> Scores:
+    first = parts[0]
+    return Scores(
+        {
+            metric: {mode: torch.cat([part.final[metric][mode] for part in parts]) for mode in modes}
+            for metric, modes in first.final.items()
+        },
+        {metric: torch.cat([part.after_step[metric] for part in parts], dim=1) for metric in first.after_step},
+        first.steps,
+        {name: torch.cat([part.kept[name] for part in parts]) for name in first.kept},
+    )
+
+

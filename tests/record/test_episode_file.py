@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+
+from mamlbench.errors import ConfigError
+from mamlbench.record import EpisodeFile, RunRecord, read_episodes, read_record
+from mamlbench.record.episode_file import write_episodes
+
+ARRAYS = {
+    "classes": np.array([[3, 700], [0, 5]]),
+    "trained/inductive/right": np.array([[2, 1], [0, 2]]),
+    "targets": np.array([[-1.5, 2.0]], np.float32),
+}
+
+
+@pytest.fixture
+def record(request):
+    old = read_record(request.path.parent / "data" / "schema-1-finished.json")
+    return lambda kept: RunRecord.model_validate(old.model_dump() | {"name": "run", "episodes": kept})
+
+
+def test_arrays_come_back_and_counts_take_few_bytes(tmp_path, record):
+    (tmp_path / "run").mkdir()
+    kept = write_episodes(tmp_path / "run", ARRAYS)
+    assert kept.file == "run/episodes.npz"
+    arrays = read_episodes(record(kept), tmp_path)
+    assert arrays.keys() == ARRAYS.keys()
+    for name, values in ARRAYS.items():
+        np.testing.assert_array_equal(arrays[name], values)
+    assert [arrays[name].dtype for name in ARRAYS] == [np.uint16, np.uint8, np.float32]
+
+
+def test_the_same_arrays_make_the_same_file(tmp_path):
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+    assert len({write_episodes(tmp_path / folder, ARRAYS).sha256 for folder in ("one", "other")}) == 1
+
+
+def test_what_is_missing_changed_or_no_archive_is_refused(tmp_path, record):
+    (tmp_path / "run").mkdir()
+    kept = write_episodes(tmp_path / "run", ARRAYS)
+    with pytest.raises(ConfigError, match="kept nothing"):
+        read_episodes(record(None), tmp_path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_episodes(record(EpisodeFile(file="gone.npz", sha256=kept.sha256)), tmp_path)
+    with pytest.raises(ConfigError, match="SHA-256 differs"):
+        read_episodes(record(EpisodeFile(file=kept.file, sha256="0" * 64)), tmp_path)
+    (tmp_path / "text.npz").write_bytes(b"text")
+    digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_episodes(record(EpisodeFile(file="text.npz", sha256=digest)), tmp_path)
