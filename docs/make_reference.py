@@ -33,6 +33,7 @@ EXIT_CODES = {
     ExitCode.NOTHING: "nothing was run, or nothing can be compared or checked",
     ExitCode.RUN_FAILED: "a run failed or diverged; its record says why",
 }
+LINE_LENGTH = 120
 
 
 def page() -> str:
@@ -61,7 +62,10 @@ def _paragraphs(text: str | None) -> str:
 
 def _hook(name: str, hook: Any) -> str:
     arguments = ", ".join(f"{each.name}: {each.annotation}" for each in inspect.signature(hook).parameters.values())
-    return f"### `{name}`\n\n```python\ndef {name}({arguments}): ...\n```\n\n{_paragraphs(hook.__doc__)}"
+    signature = f"def {name}({arguments}): ..."
+    if len(signature) > LINE_LENGTH:  # as ruff formats it
+        signature = f"def {name}(\n    {arguments}\n): ..."
+    return f"### `{name}`\n\n```python\n{signature}\n```\n\n{_paragraphs(hook.__doc__)}"
 
 
 def _checks(kind: str) -> str:

@@ -27,7 +27,7 @@ from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.plain import minibatches, predictions, reptile_moves
 from mamlbench.engine import make_engine
 from mamlbench.plugin import Registry
-from mamlbench.runner.evaluate import EPISODES_AT_ONCE
+from mamlbench.runner.scoring import EPISODES_AT_ONCE
 
 INNER_LR = 0.1  # rates cost nothing; this one keeps random images from overflowing
 TEXTBOOK = {"pool_order": "late"}

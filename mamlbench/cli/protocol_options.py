@@ -36,8 +36,7 @@ def metrics(default: str = "accuracy; in regression mean squared error") -> Deco
         "metrics",
         multiple=True,
         type=Registered("metric"),
-        help="A metric to report; repeat for several, the first selects a run's checkpoint.  "
-        f"[default: {default}]",
+        help=f"A metric to report; repeat for several, the first selects a run's checkpoint.  [default: {default}]",
     )
 
 

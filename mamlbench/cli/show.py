@@ -93,7 +93,8 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     share = evaluation.unit == "%"
     steps = ", ".join(_number(value, share) for value in evaluation.score_after_step[:11])
     more = ", ..." if len(evaluation.score_after_step) > 11 else ""
-    out.print(f"After 0, 1, ... of {evaluation.adaptation_steps} adaptation steps: {evaluation.metric} {steps}{more}", highlight=False)
+    after = f"After 0, 1, ... of {evaluation.adaptation_steps} adaptation steps"
+    out.print(f"{after}: {evaluation.metric} {steps}{more}", highlight=False)
 
 
 def _interval(value: Interval | None, share: bool) -> str:

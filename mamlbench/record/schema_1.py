@@ -29,7 +29,7 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     """Rename in a record of version 1 what version 2 calls otherwise; the document is changed and returned.
 
-    Raises KeyError, TypeError or AttributeError where the document is no record, ValidationError where its spec is none.
+    Raises KeyError, TypeError or AttributeError if the document is no record, ValidationError if its spec is none.
     """
     spec = document["spec"]
     for kind, plugins in _OPTIONS.items():

@@ -13,7 +13,7 @@ from mamlbench.api import Metric
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult
-from mamlbench.run_spec import Component, Folders, Mode, Protocol, explain
+from mamlbench.run_spec import Component, Folders, Protocol, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.choose_metrics import metric_names

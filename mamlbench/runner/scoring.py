@@ -117,5 +117,3 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         first.steps,
         {name: torch.cat([part.kept[name] for part in parts]) for name in first.kept},
     )
-
-

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and how a reader knows them."""
 
+FACTS = "title", "license", "citation", "homepage", "meta_gradient", "trains_on", "unit", "direction", "judges"
+"""What is shown above the options, if the kind of plugin has it."""
+
 NAMES_SHOWN = 5
 """Class names of each split, unless all are asked for."""
 
@@ -98,8 +101,11 @@ def describe(entry: Entry) -> dict[str, Any]:
         "summary": entry.summary,
         "origin": entry.origin,
         "description": inspect.getdoc(plugin) or "",
-        "options": _options(plugin.Options.model_json_schema()),
+        "options": _options(plugin.Options.model_json_schema()) if hasattr(plugin, "Options") else [],
     }
+    if entry.kind == "metric":
+        direction = "higher is better" if plugin.higher_is_better else "lower is better"
+        found |= {"unit": plugin.unit, "direction": direction, "judges": plugin.kind}
     if entry.kind == "algorithm":
         order = {1: "first", 2: "second", None: "none"}[plugin.gradient_order]
         presets = [preset.model_dump(mode="json", exclude_defaults=True) for preset in plugin.presets]
@@ -143,7 +149,7 @@ def _show(found: dict[str, Any], *, all_classes: bool) -> None:
     out = console()
     out.print(f"[bold]{found['name']}[/] ({found['kind']}, from {found['origin']}): {escape(found['summary'])}")
     out.print(f"\n{escape(found['description'])}\n", highlight=False)
-    for key in ("title", "license", "citation", "homepage", "meta_gradient", "trains_on"):
+    for key in FACTS:
         if found.get(key):
             out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(found[key]))}", highlight=False)
     if "dataset_status" in found:

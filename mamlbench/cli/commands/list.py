@@ -20,14 +20,14 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument(
-    "kind", required=False, metavar="[algorithms|datasets|backbones|samplers|trackers|launchers|peers|suites]"
+    "kind", required=False, metavar="[algorithms|datasets|backbones|samplers|metrics|trackers|launchers|peers|suites]"
 )
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
-    """List what is registered: algorithms, data sets, backbones, samplers, trackers, launchers, peers, suites."""
+    """List what is registered: algorithms, data sets, metrics and all other kinds of plugins, and suites."""
     kinds = (*KINDS, SUITE)
     if kind is not None and kind.removesuffix("s") not in kinds:
         raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in kinds])}")

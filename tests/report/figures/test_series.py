@@ -53,7 +53,8 @@ def test_values_that_are_not_finite_are_not_drawn(make_run):
 
 
 def test_long_curves_are_thinned_and_keep_their_end(make_run):
-    points = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, validation={"accuracy": 0.5}) for i in range(1, 5001)]
+    score = {"accuracy": 0.5}
+    points = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, validation=score) for i in range(1, 5001)]
     curve = series.learning_curve(row_of(make_run().model_copy(update={"curve": points})), "iteration", 1.0)
     assert 100 < len(curve.x) <= series.MAX_POINTS and curve.x[-1] == 5000
 
