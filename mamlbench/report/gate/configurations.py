@@ -9,7 +9,14 @@ from typing import Any, NamedTuple
 
 from mamlbench.record import RunRecord
 from mamlbench.report.table import row_settings
-from mamlbench.report.table.groups import RowRuns, ScoreConditions, conditions_of, is_complete, settings_of, training_key
+from mamlbench.report.table.groups import (
+    RowRuns,
+    ScoreConditions,
+    conditions_of,
+    is_complete,
+    settings_of,
+    training_key,
+)
 
 MAY_DIFFER = ("mamlbench",)
 """Packages that may differ between two sides whose times are compared: their effect is what the gate measures."""
@@ -144,4 +151,6 @@ def _settings(configuration: Configuration | None) -> dict[str, Any]:
     if configuration is None:
         return {}
     run = row_settings.representative_run(configuration.row)
-    return settings_of(run, include_environment=False) | run.spec.protocol.model_dump(exclude={"metrics", "keep_predictions"})
+    return settings_of(run, include_environment=False) | run.spec.protocol.model_dump(
+        exclude={"metrics", "keep_predictions"}
+    )
