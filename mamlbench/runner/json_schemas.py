@@ -55,7 +55,7 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
         options |= {f"{kind}.{name}": each for name, each in found.items()}
     definitions["Options"] = {"type": "object", "properties": options, "additionalProperties": False}
     choices: Schema = {kind: {"enum": registry.names(kind)} for kind in _COMPONENTS} | {"engine": _ENGINE}
-    for table in (schema, *(definitions[name] for name in ("Conditions", "Settings", "Override"))):
+    for table in (schema, *(definitions[name] for name in ("CellConditions", "SuiteSettings", "Override"))):
         properties = table["properties"]
         properties["options"] = {"$ref": "#/$defs/Options", "description": properties["options"]["description"]}
         for kind, choice in choices.items():

@@ -1,17 +1,17 @@
-"""Suites: a TOML file that says a grid of runs. Only files and plain data here; the runner plans and runs them."""
+"""Suites: TOML files that describe a grid of runs. Files and plain data only; the runner plans and runs them."""
 
-from mamlbench.suite.grid import Cell, Given, expand
+from mamlbench.suite.grid import GridCell, SettingValue, expand
 from mamlbench.suite.read import Suite, read_changes, read_suite
-from mamlbench.suite.suite_file import Conditions, Override, Settings, SuiteFile
+from mamlbench.suite.suite_file import CellConditions, Override, SuiteFile, SuiteSettings
 
 __all__ = [
-    "Cell",
-    "Conditions",
-    "Given",
+    "CellConditions",
+    "GridCell",
     "Override",
-    "Settings",
+    "SettingValue",
     "Suite",
     "SuiteFile",
+    "SuiteSettings",
     "expand",
     "read_changes",
     "read_suite",

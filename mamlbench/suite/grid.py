@@ -1,4 +1,4 @@
-"""From a suite's settings to its cells: one value for each setting, and the place where it was given."""
+"""Expanding a suite's settings to its cells: one value for each setting, and where in the file it was set."""
 
 from __future__ import annotations
 
@@ -9,118 +9,117 @@ from typing import Any
 
 from mamlbench.errors import ConfigError
 from mamlbench.suite.read import SET, Suite
-from mamlbench.suite.suite_file import Conditions, Settings
+from mamlbench.suite.suite_file import CellConditions, SuiteSettings
 from mamlbench.suite.toml_lines import Path
 
 OPTION = "options."
 SINGLE = ("modes", "checkpoint_every", "target_score")
-"""Settings that do not multiply."""
-_PARTS = ("algorithm", "dataset", "backbone", "sampler")
+"""Settings with one value per cell, even if it is a list."""
+_COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
 
 
 @dataclass(frozen=True)
-class Given:
-    """A value and where it stands in the file."""
+class SettingValue:
+    """The value of a setting, and the path of its key in the file."""
 
     value: Any
-    place: Path
+    path: Path
 
 
-Cell = Mapping[str, Given]
-"""Settings by name, options as ``options.NAME``."""
-_Axes = dict[str, Sequence[Given]]
-_ORDER = {name: number for number, name in enumerate(Conditions.model_fields)}
+GridCell = Mapping[str, SettingValue]
+"""The settings of one cell by name, options as ``options.NAME``."""
+_Axes = dict[str, Sequence[SettingValue]]
+_ORDER = {name: index for index, name in enumerate(CellConditions.model_fields)}
 
 
-def expand(suite: Suite, changes: Settings | None = None) -> list[Cell]:
+def expand(suite: Suite, changes: SuiteSettings | None = None) -> list[GridCell]:
     """Return the cells of a suite in the order in which they run.
 
     Args:
-        suite: what was read.
-        changes: settings that every cell has, whatever the file says. Its overrides and exclusions see them.
+        suite: a suite file.
+        changes: settings that replace the file's in every cell. Overrides and exclusions match the changed cells.
 
-    Raises ConfigError where an override or exclusion meets no cell (without changes), or where none is left.
+    Raises ConfigError if an override or exclusion matches no cell (without changes), or if no cell is left.
     """
     file, problems = suite.file, []
-    replaced = _axes(changes or Settings(), (SET,))
+    replaced = _axes(changes or SuiteSettings(), (SET,))
     common = _axes(file, ()) | replaced
-    cells: list[Cell] = [*_product(common)] if file.algorithm else []
-    for number, table in enumerate(file.include):
-        cells += _product(common | _axes(table, ("include", number)) | replaced)
-    for number, override in enumerate(file.override):
-        place: Path = ("override", number)
-        wanted = _axes(override.when, (*place, "when"))
-        if not any(_meets(cell, wanted) for cell in cells):
-            problems.append(suite.located((*place, "when"), f"meets no cell{_hint(wanted, cells)}"))
-        cells = [*itertools.chain(*(_changed(each, wanted, _axes(override, place) | replaced) for each in cells))]
-    for number, conditions in enumerate(file.exclude):
-        wanted = _axes(conditions, ("exclude", number))
-        left = [cell for cell in cells if not _meets(cell, wanted)]
-        if len(left) == len(cells):
-            problems.append(suite.located(("exclude", number), f"meets no cell{_hint(wanted, cells)}"))
-        cells = left
-    if problems and not replaced:
+    cells: list[GridCell] = [*_product(common)] if file.algorithm else []
+    for index, table in enumerate(file.include):
+        cells += _product(common | _axes(table, ("include", index)) | replaced)
+    for index, override in enumerate(file.override):
+        path: Path = ("override", index)
+        conditions = _axes(override.when, (*path, "when"))
+        if not any(_matches(cell, conditions) for cell in cells):
+            problems.append(suite.with_location((*path, "when"), f"matches no cell{_hint(conditions, cells)}"))
+        settings = _axes(override, path) | replaced
+        cells = [*itertools.chain(*(_overridden(cell, conditions, settings) for cell in cells))]
+    for index, exclusion in enumerate(file.exclude):
+        conditions = _axes(exclusion, ("exclude", index))
+        remaining = [cell for cell in cells if not _matches(cell, conditions)]
+        if len(remaining) == len(cells):
+            problems.append(suite.with_location(("exclude", index), f"matches no cell{_hint(conditions, cells)}"))
+        cells = remaining
+    if problems and not replaced:  # with changes from the command line, conditions may match nothing
         raise ConfigError(*problems)
     if not cells:
         raise ConfigError(f"{suite.path}: every cell is excluded.")
     return cells
 
 
-def _axes(settings: Conditions, place: Path) -> _Axes:
-    """The values that each setting given in this table is to have."""
-    found: _Axes = {}
-    given = settings.model_fields_set
-    for name in [*(name for name in _ORDER if name in given and name != "options"), *_single(given)]:
+def _axes(settings: CellConditions, path: Path) -> _Axes:
+    """Return the values of each setting that this table sets."""
+    axes: _Axes = {}
+    names = settings.model_fields_set
+    multiplied = [name for name in _ORDER if name in names and name != "options"]
+    for name in [*multiplied, *(name for name in SINGLE if name in names)]:
         value = getattr(settings, name)
-        values = (value,) if name in SINGLE else value
-        found[name] = [Given(each, (*place, name, *_position(values, n))) for n, each in enumerate(values)]
-    if isinstance(settings, Settings) and settings.seeds is not None:
-        found["seed"] = [Given(number, (*place, "seeds")) for number in range(settings.seeds)]
-    for name, value, path in _options(settings.options, (*place, "options")):
-        values = value if isinstance(value, list) else [value]
-        found[OPTION + name] = [Given(each, (*path, *_position(values, n))) for n, each in enumerate(values)]
-    return found
+        axes[name] = _setting_values((value,) if name in SINGLE else value, (*path, name))
+    if isinstance(settings, SuiteSettings) and settings.seeds is not None:
+        axes["seed"] = [SettingValue(seed, (*path, "seeds")) for seed in range(settings.seeds)]
+    for name, value, option_path in _options(settings.options, (*path, "options")):
+        axes[OPTION + name] = _setting_values(value if isinstance(value, list) else [value], option_path)
+    return axes
 
 
-def _single(given: set[str]) -> list[str]:
-    return [name for name in SINGLE if name in given]
+def _setting_values(values: Sequence[Any], path: Path) -> list[SettingValue]:
+    """Add the path to each value; in a list of several, the path includes the position."""
+    if len(values) == 1:
+        return [SettingValue(values[0], path)]
+    return [SettingValue(value, (*path, index)) for index, value in enumerate(values)]
 
 
-def _position(values: Sequence[Any], number: int) -> tuple[int, ...]:
-    return (number,) if len(values) > 1 else ()
-
-
-def _options(options: Mapping[str, Any], place: Path) -> Iterator[tuple[str, Any, Path]]:
-    """Options by their full names: ``backbone.width`` may stand as a dotted key, a table or a quoted key."""
+def _options(options: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Any, Path]]:
+    """Yield options by their full names: ``backbone.width`` may be a dotted key, a table or a quoted key."""
     for key, value in options.items():
-        if key in _PARTS and isinstance(value, dict):
-            for name, inner, path in _options(value, (*place, key)):
-                yield (name if key == "algorithm" else f"{key}.{name}"), inner, path
+        if key in _COMPONENTS and isinstance(value, dict):
+            for name, inner, inner_path in _options(value, (*path, key)):
+                yield (name if key == "algorithm" else f"{key}.{name}"), inner, inner_path
         else:
-            yield key.removeprefix("algorithm."), value, (*place, key)
+            yield key.removeprefix("algorithm."), value, (*path, key)
 
 
-def _product(axes: Mapping[str, Sequence[Given]]) -> Iterator[Cell]:
+def _product(axes: Mapping[str, Sequence[SettingValue]]) -> Iterator[GridCell]:
     names = sorted(axes, key=lambda name: _ORDER.get(name.split(".")[0], len(_ORDER)))
     for values in itertools.product(*(axes[name] for name in names)):
         yield dict(zip(names, values, strict=True))
 
 
-def _meets(cell: Cell, wanted: Mapping[str, Sequence[Given]]) -> bool:
-    return all(name in cell and cell[name].value in [g.value for g in values] for name, values in wanted.items())
+def _matches(cell: GridCell, conditions: _Axes) -> bool:
+    return all(
+        name in cell and cell[name].value in [entry.value for entry in values] for name, values in conditions.items()
+    )
 
 
-def _changed(cell: Cell, wanted: _Axes, changes: _Axes) -> Iterator[Cell]:
-    """Other settings where the conditions are met; the cell itself elsewhere."""
-    if not _meets(cell, wanted):
+def _overridden(cell: GridCell, conditions: _Axes, settings: _Axes) -> Iterator[GridCell]:
+    """Yield the cells with the new settings if the conditions match, otherwise the cell itself."""
+    if not _matches(cell, conditions):
         yield cell
         return
-    yield from _product({**{name: [given] for name, given in cell.items()}, **changes})
+    yield from _product({**{name: [value] for name, value in cell.items()}, **settings})
 
 
-def _hint(wanted: Mapping[str, Sequence[Given]], cells: Sequence[Cell]) -> str:
-    """Why conditions meet nothing: a setting that the file leaves to its default can be no condition."""
-    unset = [name for name in wanted if not any(name in cell for cell in cells)]
-    if unset:
-        return f": {', '.join(unset)} must be given in this file before it can be a condition"
-    return ""
+def _hint(conditions: _Axes, cells: Sequence[GridCell]) -> str:
+    """Explain why conditions match nothing: they can only use settings that the file sets."""
+    unset = [name for name in conditions if not any(name in cell for cell in cells)]
+    return f": a condition can only use settings of this file, and {', '.join(unset)} is not set" if unset else ""

@@ -1,4 +1,4 @@
-"""Reading a suite file: every mistake at once, each with file, line, key and the nearest thing that was meant."""
+"""Reading a suite file. All mistakes are reported together, each with file, line, key and the closest valid name."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.suite import toml_lines
-from mamlbench.suite.suite_file import Conditions, Override, Settings, SuiteFile
+from mamlbench.suite.suite_file import CellConditions, Override, SuiteFile, SuiteSettings
 
 SET = "--set"
-"""First part of the place of a setting that came from the command line instead of the file."""
+"""First part of the path of a setting from the command line instead of the file."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A suite file that was read, and where its keys stand."""
+    """A suite file, and the lines of its keys."""
 
     file: SuiteFile
     path: Path
@@ -29,58 +30,64 @@ class Suite:
 
     @property
     def name(self) -> str:
-        """Its own name, else the file's."""
+        """The name that the file sets, otherwise the file's name."""
         return self.file.name or self.path.stem
 
     @property
     def plugins(self) -> tuple[Path, ...]:
         """Its single-file plugins."""
-        return tuple(self.path.parent / Path(each).expanduser() for each in self.file.plugins)
+        return tuple(self.path.parent / Path(name).expanduser() for name in self.file.plugins)
 
-    def located(self, path: toml_lines.Path, text: str) -> str:
-        """Put file, line and key before a sentence."""
-        return _located(self.path, self.lines, path, text)
+    def with_location(self, path: toml_lines.Path, text: str) -> str:
+        """Prefix a sentence with file, line and key."""
+        return _with_location(self.path, self.lines, path, text)
 
 
 def read_suite(path: Path) -> Suite:
-    """Read and check a suite file. Raises ConfigError with every mistake that can be found without the plugins."""
+    """Read and validate a suite file.
+
+    Raises ConfigError with every mistake that can be found without loading plugins.
+    """
     try:
         text = path.read_text(encoding="utf-8")
         values = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"'{path}' cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        where = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(f"{path}{f':{where[1]}' if where else ''}: not valid TOML: {error}.") from error
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{path}{f':{line[1]}' if line else ''}: not valid TOML: {error}.") from error
     lines = toml_lines.key_lines(text.replace("\r\n", "\n"))
     try:
         suite = SuiteFile.model_validate(values)
     except ValidationError as error:
-        found = [(_place(each, values), _sentence(each)) for each in error.errors()]
-        found.sort(key=lambda problem: _line(lines, problem[0]))
-        raise ConfigError(*dict.fromkeys(_located(path, lines, *problem) for problem in found)) from error
-    problems = [_located(path, lines, *problem) for problem in _contradictions(suite)]
-    if problems:
-        raise ConfigError(*problems)
+        problems = [(_path_in_file(detail, values), _sentence(detail)) for detail in error.errors()]
+        problems.sort(key=lambda problem: _line(lines, problem[0]))
+        raise ConfigError(*dict.fromkeys(_with_location(path, lines, *problem) for problem in problems)) from error
+    contradictions = [_with_location(path, lines, *problem) for problem in _contradictions(suite)]
+    if contradictions:
+        raise ConfigError(*contradictions)
     return Suite(suite, path, lines)
 
 
-def read_changes(given: Mapping[str, str]) -> Settings:
-    """Settings from the command line, each value as TOML or else as text. Raises ConfigError with every mistake."""
+def read_changes(texts: Mapping[str, str]) -> SuiteSettings:
+    """Parse settings from the command line: each value is TOML, otherwise a string.
+
+    Raises ConfigError with every mistake.
+    """
     values: dict[str, Any] = {}
-    for name, text in given.items():
+    for name, text in texts.items():
         key, dot, option = name.partition(".")
         if dot and key == "options":
             values.setdefault(key, {})[option] = _value(text)
         else:
             values[name] = _value(text)
     try:
-        changes = Settings.model_validate(values)
+        changes = SuiteSettings.model_validate(values)
     except ValidationError as error:
-        wrong = [_located(Path(), {}, (SET, *_place(each, values)), _sentence(each)) for each in error.errors()]
-        raise ConfigError(*dict.fromkeys(wrong)) from error
+        problems = [((SET, *_path_in_file(detail, values)), _sentence(detail)) for detail in error.errors()]
+        raise ConfigError(*dict.fromkeys(_with_location(Path(), {}, *problem) for problem in problems)) from error
     if changes.seed is not None and changes.seeds is not None:
-        raise ConfigError(f"{SET}: 'seed' and 'seeds' say the same thing: give one of them.")
+        raise ConfigError(f"{SET}: {_SEED_AND_SEEDS}.")
     return changes
 
 
@@ -91,76 +98,78 @@ def _value(text: str) -> Any:
         return text
 
 
+_SEED_AND_SEEDS = "'seed' and 'seeds' cannot be combined: use one of them"
+
+
 def _contradictions(suite: SuiteFile) -> list[tuple[toml_lines.Path, str]]:
-    """What no single value shows."""
-    tables: list[tuple[toml_lines.Path, Settings]] = [
+    """Return mistakes that validating single values does not find, as pairs of path and sentence."""
+    tables: list[tuple[toml_lines.Path, SuiteSettings]] = [
         ((), suite),
-        *((("include", number), each) for number, each in enumerate(suite.include)),
-        *((("override", number), each) for number, each in enumerate(suite.override)),
+        *((("include", index), table) for index, table in enumerate(suite.include)),
+        *((("override", index), table) for index, table in enumerate(suite.override)),
     ]
-    found: list[tuple[toml_lines.Path, str]] = [
-        ((*path, "seeds"), "'seed' and 'seeds' say the same thing: give one of them")
+    problems: list[tuple[toml_lines.Path, str]] = [
+        ((*path, "seeds"), _SEED_AND_SEEDS)
         for path, table in tables
         if table.seed is not None and table.seeds is not None
     ]
-    found += [
-        (("exclude", number), "no condition: this would leave out everything")
-        for number, each in enumerate(suite.exclude)
-        if not each.model_fields_set
+    problems += [
+        (("exclude", index), "without a condition, this excludes every cell")
+        for index, table in enumerate(suite.exclude)
+        if not table.model_fields_set
     ]
     if suite.algorithm is None:
-        missing = "'algorithm' is missing: which ones are to be run?"
+        missing = "'algorithm' is missing"
         if not suite.include:
-            found.append(((), missing))
-        found += [(("include", n), missing) for n, each in enumerate(suite.include) if each.algorithm is None]
-    return found
+            problems.append(((), missing))
+        problems += [
+            (("include", index), missing) for index, table in enumerate(suite.include) if table.algorithm is None
+        ]
+    return problems
 
 
-def _located(file: Path, lines: Mapping[toml_lines.Path, int], path: toml_lines.Path, text: str) -> str:
+def _with_location(file: Path, lines: Mapping[toml_lines.Path, int], path: toml_lines.Path, text: str) -> str:
+    sentence = text if text.endswith((".", "?")) else f"{text}."
     if path[:1] == (SET,):
-        return f"{SET} {'.'.join(map(str, path[1:]))}: {_ended(text)}"
+        return f"{SET} {'.'.join(map(str, path[1:]))}: {sentence}"
     line = _line(lines, path)
     key = ".".join(part for part in path if isinstance(part, str))
-    return f"{file}{f':{line}' if line else ''}: {key + ': ' if key else ''}{_ended(text)}"
+    return f"{file}{f':{line}' if line else ''}: {key + ': ' if key else ''}{sentence}"
 
 
 def _line(lines: Mapping[toml_lines.Path, int], path: toml_lines.Path) -> int:
-    """The line of the key, or of the nearest part of its path that is in the file; 0 where none is."""
+    """Return the line of the key, or of the longest part of its path that is in the file; 0 if there is none."""
     while path and path not in lines:
         path = path[:-1]
     return lines[path] if path else 0
 
 
-def _ended(text: str) -> str:
-    return text if text.endswith((".", "?")) else f"{text}."
-
-
-def _place(each: Any, values: Any) -> toml_lines.Path:
-    """The part of an error's location that is in the file: a value without a list has no position in one."""
-    place: toml_lines.Path = ()
-    for part in each["loc"]:
+def _path_in_file(detail: ErrorDetails, values: Any) -> toml_lines.Path:
+    """Return the part of an error's location that is in the file: a value without a list has no position in one."""
+    path: toml_lines.Path = ()
+    for part in detail["loc"]:
         if isinstance(part, int) and not isinstance(values, list):
             break
-        place += (part,)
+        path += (part,)
         try:
             values = values[part]
         except (KeyError, IndexError, TypeError):
             break
-    return place
+    return path
 
 
-def _sentence(each: Any) -> str:
-    if each["type"] == "extra_forbidden":
-        *_, name = each["loc"]
-        return f"there is no such key.{did_you_mean(str(name), _model(each['loc']).model_fields)}"
-    if each["type"] == "missing":
-        return f"'{each['loc'][-1]}' is missing"
-    return f"{each['msg'][0].lower()}{each['msg'][1:]}, not {each['input']!r}"
+def _sentence(detail: ErrorDetails) -> str:
+    if detail["type"] == "extra_forbidden":
+        name = str(detail["loc"][-1])
+        return f"there is no such key.{did_you_mean(name, _model_at(detail['loc']).model_fields)}"
+    if detail["type"] == "missing":
+        return f"'{detail['loc'][-1]}' is missing"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
 
 
-def _model(place: tuple[str | int, ...]) -> type[BaseModel]:
-    """Which table's keys could have been meant there."""
-    if "when" in place[1:-1] or (place[0] == "exclude" and len(place) > 1):
-        return Conditions
-    inner: dict[str | int, type[BaseModel]] = {"include": Settings, "override": Override}
-    return inner.get(place[0], SuiteFile) if len(place) > 1 else SuiteFile
+def _model_at(path: tuple[str | int, ...]) -> type[BaseModel]:
+    """Return the model of the table at a path, whose keys are suggested."""
+    if "when" in path[1:-1] or (path[0] == "exclude" and len(path) > 1):
+        return CellConditions
+    inner: dict[str | int, type[BaseModel]] = {"include": SuiteSettings, "override": Override}
+    return inner.get(path[0], SuiteFile) if len(path) > 1 else SuiteFile

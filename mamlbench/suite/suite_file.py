@@ -1,4 +1,4 @@
-"""What a suite file may say: the settings of ``mamlbench run``, each with one value or with a list of them."""
+"""The format of a suite file: the settings of ``mamlbench run``, each with one value or a list of values."""
 
 from __future__ import annotations
 
@@ -9,87 +9,85 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mamlbench.run_spec import Mode
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 
 class _OneOrMany:
-    """Let ``shots = 1`` stand for ``shots = [1]``, in files and in their JSON schema."""
+    """Accept ``shots = 1`` for ``shots = [1]``, in files and in their JSON schema."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_before_validator_function(_listed, handler(source))
+        return core_schema.no_info_before_validator_function(_as_tuple, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         many = handler(schema)
         return {"anyOf": [many["items"], {**many, "minItems": 1}]}
 
 
-def _listed(value: Any) -> Any:
+def _as_tuple(value: Any) -> Any:
     if value == []:
         raise PydanticCustomError("empty", "A list needs at least one value")
     return tuple(value) if isinstance(value, list) else (value,)
 
 
-Axis = Annotated[tuple[T, ...], _OneOrMany()]
+Axis = Annotated[tuple[Value, ...], _OneOrMany()]
 Name = Annotated[str, Field(min_length=1)]
 Natural = Annotated[int, Field(ge=0, strict=True)]
 Positive = Annotated[int, Field(ge=1, strict=True)]
-Several = Annotated[int, Field(ge=2, strict=True)]
+TwoOrMore = Annotated[int, Field(ge=2, strict=True)]
 
 
-class Conditions(BaseModel):
-    """Cells in which each of these settings has one of the values given."""
+class CellConditions(BaseModel):
+    """Conditions on cells: each setting must have one of the listed values."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    # In the order in which cells run: what is compared with each other runs one after the other.
+    # The order of fields is the order in which cells run: cells that are compared run one after the other.
     dataset: Axis[Name] | None = Field(None, description="data set")
     ways: Axis[Positive] | None = Field(None, description="classes per episode")
     shots: Axis[Positive] | None = Field(None, description="support examples per class")
     queries: Axis[Positive] | None = Field(None, description="query examples per class at test")
-    test_episodes: Axis[Several] | None = Field(None, description="test episodes")
-    validation_episodes: Axis[Several] | None = Field(None, description="episodes at each validation")
+    test_episodes: Axis[TwoOrMore] | None = Field(None, description="test episodes")
+    validation_episodes: Axis[TwoOrMore] | None = Field(None, description="episodes at each validation")
     episode_seed: Axis[Natural] | None = Field(None, description="seed of validation and test episodes")
-    backbone: Axis[Name] | None = Field(None, description="network; where not given, the data set's")
+    backbone: Axis[Name] | None = Field(None, description="network; by default, the data set's")
     algorithm: Axis[Name] | None = Field(None, description="algorithm")
     preset: Axis[Name] | None = Field(None, description="settings by name: quick, paper, ...")
     sampler: Axis[Name] | None = Field(None, description="which tasks to train on")
-    iterations: Axis[Natural] | None = Field(None, description="meta-iterations; where not given, the preset's")
-    meta_batch_size: Axis[Positive] | None = Field(
-        None, description="tasks per iteration; where not given, the preset's"
-    )
+    iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
+    meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
     options: dict[str, Any] = Field(
         default_factory=dict,
-        description="options of the algorithm, and of other parts as backbone.NAME, dataset.NAME, sampler.NAME; "
-        "a list has a cell for each of its values",
+        description="options of the algorithm, and of other components as backbone.NAME, dataset.NAME, sampler.NAME; "
+        "a list makes one cell per value",
     )
     device: Axis[Name] | None = Field(None, description="auto, cpu, cuda or cuda:N")
     engine: Axis[Name] | None = Field(None, description="how tasks are computed")
     seed: Axis[Natural] | None = Field(None, description="training seeds")
 
 
-class Settings(Conditions):
-    """Settings of runs: where several have lists, there is a cell for each combination of their values."""
+class SuiteSettings(CellConditions):
+    """Settings of runs: if several have lists, there is one cell for each combination of their values."""
 
-    seeds: Positive | None = Field(None, description="number of training seeds, counted from 0; instead of 'seed'")
+    seeds: Positive | None = Field(None, description="number of training seeds, counted from 0; replaces 'seed'")
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] | None = Field(
-        None, description="batch-norm modes to report (one set for a cell: this list does not multiply)"
+        None, description="batch-norm modes to report (this list does not multiply cells)"
     )
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")
 
 
-class Override(Settings):
-    """Settings in the place of others, in some of the cells; later overrides win."""
+class Override(SuiteSettings):
+    """Settings that replace others in some of the cells. Later overrides take precedence."""
 
-    when: Conditions = Field(description="cells that are meant; without it, all of them")
+    when: CellConditions = Field(description="conditions on the cells that are changed")
 
 
-class SuiteFile(Settings):
-    """A suite: settings for all cells, further cells, exceptions."""
+class SuiteFile(SuiteSettings):
+    """A suite: settings of all cells, additional cells, overrides and exclusions."""
 
-    name: str | None = Field(None, description="what to call it; where not given, the file's name")
-    summary: str = Field("", description="what it is for")
-    plugins: tuple[str, ...] = Field((), description="single-file plugins to load, from this file's folder on")
-    include: tuple[Settings, ...] = Field((), description="further cells: the settings above with these instead")
-    override: tuple[Override, ...] = Field((), description="other settings where conditions hold")
-    exclude: tuple[Conditions, ...] = Field((), description="cells to leave out")
+    name: str | None = Field(None, description="name; by default, the file's name")
+    summary: str = Field("", description="purpose")
+    plugins: tuple[str, ...] = Field((), description="single-file plugins to load, relative to this file")
+    include: tuple[SuiteSettings, ...] = Field((), description="additional cells: the settings above, changed by these")
+    override: tuple[Override, ...] = Field((), description="settings of the cells that match conditions")
+    exclude: tuple[CellConditions, ...] = Field((), description="conditions on cells to exclude")

@@ -1,7 +1,6 @@
-"""On which line of a TOML document each key and each element of an array stands; ``tomllib`` does not tell.
+"""Line numbers of the keys and array elements of a TOML document, which ``tomllib`` does not report.
 
-The document was parsed before, so it is well-formed, and only what separates its parts has to be found: a walk over
-keys, strings, brackets and comments.
+The document has been parsed before, so it is valid. A scan over keys, strings, brackets and comments is enough.
 """
 
 from __future__ import annotations
@@ -28,78 +27,84 @@ _ATOM = re.compile(r"[^,\]}#\r\n]+")
 
 def key_lines(text: str) -> dict[Path, int]:
     """Return the line, counted from 1, on which each key, table and array element of a valid document begins."""
-    return _Walk(text).lines
+    return _Scanner(text).lines
 
 
-class _Walk:
+class _Scanner:
+    """Scans a valid document once and records the line of each path."""
+
     def __init__(self, text: str) -> None:
         self.text = text
-        self.at = 0
+        self.position = 0
         self.starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self.lines: dict[Path, int] = {}
-        self.tables: dict[Path, int] = {}  # arrays of tables: how many there are so far
+        self.tables: dict[Path, int] = {}  # number of tables so far in each array of tables
         table: Path = ()
         self.skip(_BLANK)
-        while self.at < len(text):
-            if text[self.at] == "[":
+        while self.position < len(text):
+            if text[self.position] == "[":
                 table = self.header()
             else:
                 self.pair(table)
             self.skip(_BLANK)
 
     def skip(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self.text, self.at)
+        """Move past a pattern and return its text."""
+        match = pattern.match(self.text, self.position)
         assert match is not None, f"not TOML at line {self.line()}"
-        self.at = match.end()
+        self.position = match.end()
         return match.group()
 
     def line(self) -> int:
-        return bisect_right(self.starts, self.at)
+        return bisect_right(self.starts, self.position)
 
-    def found(self, path: Path, line: int) -> None:
-        for length in range(1, len(path) + 1):  # a.b.c = 1 makes the tables a and a.b as well
+    def add(self, path: Path, line: int) -> None:
+        """Record the line of a path and of its parents."""
+        for length in range(1, len(path) + 1):  # a.b.c = 1 also creates the tables a and a.b
             self.lines.setdefault(path[:length], line)
 
     def header(self) -> Path:
+        """Read ``[table]`` or ``[[array]]`` and return its path."""
         line = self.line()
-        is_array = self.text.startswith("[[", self.at)
-        self.at += 1 + is_array
+        is_array = self.text.startswith("[[", self.position)
+        self.position += 1 + is_array
         path: Path = ()
         keys = self.key()
-        for number, key in enumerate(keys, 1):
+        for count, key in enumerate(keys, 1):
             path += (key,)
-            if is_array and number == len(keys):
+            if is_array and count == len(keys):
                 self.tables[path] = self.tables.get(path, 0) + 1
-            if path in self.tables:  # what follows belongs to its last table
+            if path in self.tables:  # a path into an array of tables means its last table
                 path += (self.tables[path] - 1,)
-        self.found(path, line)
-        self.at += 1 + is_array
+        self.add(path, line)
+        self.position += 1 + is_array
         return path
 
     def key(self) -> tuple[str, ...]:
-        """A dotted key, with the space around it."""
+        """Read a dotted key with surrounding spaces."""
         parts = []
         while True:
             self.skip(_SPACE)
-            if self.text[self.at] in "\"'":
+            if self.text[self.position] in "\"'":
                 parts.append(tomllib.loads(f"key = {self.skip(_STRING)}")["key"])
             else:
                 parts.append(self.skip(_BARE))
             self.skip(_SPACE)
-            if self.text[self.at] != ".":
+            if self.text[self.position] != ".":
                 return tuple(parts)
-            self.at += 1
+            self.position += 1
 
     def pair(self, table: Path) -> None:
+        """Read ``key = value``."""
         line = self.line()
         path = table + self.key()
-        self.found(path, line)
-        self.at += 1  # =
+        self.add(path, line)
+        self.position += 1  # =
         self.skip(_SPACE)
         self.value(path)
 
     def value(self, path: Path) -> None:
-        opening = self.text[self.at]
+        opening = self.text[self.position]
         if opening in "\"'":
             self.skip(_STRING)
         elif opening == "[":
@@ -110,21 +115,21 @@ class _Walk:
             self.skip(_ATOM)
 
     def array(self, path: Path) -> None:
-        self.at += 1
+        self.position += 1
         self.skip(_BLANK)
-        number = 0
-        while self.text[self.at] != "]":
-            element = (*path, number)
-            self.found(element, self.line())
+        index = 0
+        while self.text[self.position] != "]":
+            element = (*path, index)
+            self.add(element, self.line())
             self.value(element)
             self.skip(_BLANK)
-            number += 1
-        self.at += 1
+            index += 1
+        self.position += 1
 
     def inline_table(self, path: Path) -> None:
-        self.at += 1
+        self.position += 1
         self.skip(_BLANK)
-        while self.text[self.at] != "}":
+        while self.text[self.position] != "}":
             self.pair(path)
             self.skip(_BLANK)
-        self.at += 1
+        self.position += 1

@@ -91,7 +91,7 @@ def test_a_cell_that_cannot_be_started_is_no_success(project, call):
     """Its process says why, and the suite goes on to its end."""
     code, _, err = call("suite", "suite.toml", "--set", "algorithm=fomaml", "--set", "ways=99")
     assert code == ExitCode.RUN_FAILED
-    assert "1/1 fomaml on toy, seed 0: not started: " in err and "val split: 99 ways were asked for" in err
+    assert "1/1 fomaml on toy, seed 0: not started: " in err and "val split: 99 ways were requested" in err
 
 
 def test_a_registered_suite_runs_by_name(project, call):

@@ -1,4 +1,4 @@
-"""Lines of keys, against what tomllib makes of the same text."""
+"""Line numbers of keys, compared with the result of tomllib for the same text."""
 
 import tomllib
 
@@ -64,11 +64,11 @@ LINES = {
 
 
 def paths(value, path=()):
-    """Every key and array element of a parsed document."""
+    """Yield the path of every key and array element of a parsed document."""
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, each in inner:
+    for key, element in inner:
         yield (*path, key)
-        yield from paths(each, (*path, key))
+        yield from paths(element, (*path, key))
 
 
 def test_every_kind_of_line():
@@ -98,14 +98,16 @@ SCALARS = st.one_of(
 )
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=3).map(lambda each: "[\n" + "".join(f"{x}, # ,]\n" for x in each) + "]"),
+    lambda inner: st.lists(inner, max_size=3).map(
+        lambda items: "[\n" + "".join(f"{item}, # ,]\n" for item in items) + "]"
+    ),
     max_leaves=6,
 )
 
 
 @given(st.dictionaries(st.one_of(KEYS, STRINGS.map(quoted)), VALUES, max_size=6), st.integers(0, 3))
-def test_what_is_found_is_what_is_there(pairs, gap):
-    """Every key on its own line, whatever the values before it look like."""
+def test_every_key_has_its_line(pairs, gap):
+    """Whatever the values before it look like."""
     assume(len({name for key in pairs for name in tomllib.loads(f"{key} = 0")}) == len(pairs))  # a and "a" are one key
     blocks = [f"{key} = {value}\n" + "\n" * gap for key, value in pairs.items()]
     text = "".join(blocks)

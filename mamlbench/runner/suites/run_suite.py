@@ -16,7 +16,7 @@ from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import Ended, launched
 from mamlbench.runner.plan import plan, request
 from mamlbench.runner.suites.completed_runs import History
-from mamlbench.suite import Cell, Settings, Suite, expand
+from mamlbench.suite import GridCell, Suite, SuiteSettings, expand
 from mamlbench.suite.grid import OPTION
 
 State = Literal["to do", "finished", "failed", "interrupted", "not started"]
@@ -56,7 +56,7 @@ def plan_suite(
     plugins: Plugins,
     folders: Folders,
     *,
-    changes: Settings | None = None,
+    changes: SuiteSettings | None = None,
     retry_failed: bool = False,
     fresh: bool = False,
 ) -> SuitePlan:
@@ -147,15 +147,15 @@ def _state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment
     return SuiteCell(spec, "failed", latest.reason, record=latest)
 
 
-def _specs(suite: Suite, plugins: Plugins, changes: Settings | None) -> list[tuple[RunSpec, Cell]]:
+def _specs(suite: Suite, plugins: Plugins, changes: SuiteSettings | None) -> list[tuple[RunSpec, GridCell]]:
     """One spec for each cell, no two alike. Raises ConfigError with all that cannot be planned."""
     problems: list[str] = []
-    specs: dict[str, tuple[RunSpec, Cell]] = {}
+    specs: dict[str, tuple[RunSpec, GridCell]] = {}
     for cell in expand(suite, changes):
         try:
             (spec,) = plan(request(**_request(cell)), plugins)
         except ConfigError as error:
-            problems += [suite.located(_place(cell, getattr(each, "key", "")), each) for each in error.problems]
+            problems += [suite.with_location(_place(cell, getattr(each, "key", "")), each) for each in error.problems]
         else:
             specs.setdefault(spec.hash, (spec, cell))
     if problems:
@@ -163,7 +163,7 @@ def _specs(suite: Suite, plugins: Plugins, changes: Settings | None) -> list[tup
     return list(specs.values())
 
 
-def _request(cell: Cell) -> dict[str, object]:
+def _request(cell: GridCell) -> dict[str, object]:
     values: dict[str, object] = {name: given.value for name, given in cell.items() if not name.startswith(OPTION)}
     values["algorithms"] = (values.pop("algorithm"),)
     values["options"] = {
@@ -172,6 +172,6 @@ def _request(cell: Cell) -> dict[str, object]:
     return values
 
 
-def _place(cell: Cell, key: str) -> tuple[str | int, ...]:
+def _place(cell: GridCell, key: str) -> tuple[str | int, ...]:
     """Where the value that is at fault was given; a default's fault is that of the algorithm that has it."""
-    return (cell.get(key) or cell["algorithm"]).place
+    return (cell.get(key) or cell["algorithm"]).path
