@@ -1,14 +1,14 @@
-"""What data costs: sampling, first and second preparation, memory while training.
+"""Time and memory that data takes: sampling, first and second preparation, memory while training.
 
     python benchmarks/data_costs.py --data-dir DIR [--part sampling|preparation|memory ...] [--json FILE]
 
-``sampling``: an Omniglot meta-batch of 32 tasks, 5-way 1-shot, 15 queries per class: ours against learn2learn's own
-task set (``omniglot_tasksets``) on the same drawings, in interleaved rounds; ours alone where learn2learn is not
+``sampling``: an Omniglot meta-batch of 32 tasks, 5-way 1-shot, 15 queries per class: mamlbench against learn2learn's
+own task set (``omniglot_tasksets``) on the same drawings, in interleaved rounds; mamlbench alone if learn2learn is not
 installed.
 ``preparation``: miniImageNet into an empty cache, and once more from it, each in a process of its own.
 ``memory``: peak resident size (VmHWM) of a training run on miniImageNet from the map, each in a process of its own.
 
-Every part prints the bar that it must reach, and whether it did. Exit code 1 where one did not.
+Every part prints the bar that it must reach, and whether it did. Exit code 1 if one did not.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PARTS = ("sampling", "preparation", "memory")
 
 
 def main() -> int:
-    """Measure, print, and say whether every bar was reached."""
+    """Measure and print. Return 0 if every bar was reached."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--part", action="append", choices=PARTS)
@@ -48,15 +48,15 @@ def main() -> int:
     parser.add_argument("--iterations", type=int, default=20, help="of the memory part")
     parser.add_argument("--episodes", type=int, default=100, help="test and validation episodes of the memory part")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
-    found: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    results: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__}
     with tempfile.TemporaryDirectory(prefix="data-costs-") as folder:
-        for part in given.part or PARTS:
-            found |= globals()[f"measure_{part}"](given, Path(folder))
-    if given.json:
-        given.json.write_text(json.dumps(found, indent=1))
-    return 0 if all(value for name, value in found.items() if name.endswith(" reached")) else 1
+        for part in arguments.part or PARTS:
+            results |= globals()[f"measure_{part}"](arguments, Path(folder))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(results, indent=1))
+    return 0 if all(value for name, value in results.items() if name.endswith(" reached")) else 1
 
 
 def judged(name: str, value: float, *, least: bool = False) -> dict[str, Any]:
@@ -70,9 +70,9 @@ def judged(name: str, value: float, *, least: bool = False) -> dict[str, Any]:
 # ----------------------------------------------------------------------------------------------------- sampling
 
 
-def measure_sampling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure_sampling(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Seconds to have one meta-batch as tensors."""
-    paths = DataPaths((("--data-dir", given.data_dir),), folder / "cache", allow_download=False)
+    paths = DataPaths((("--data-dir", arguments.data_dir),), folder / "cache", allow_download=False)
     pool = Omniglot(Omniglot.Options(), paths).splits["train"]
 
     def ours(number: int) -> tuple[int, ...]:
@@ -80,9 +80,9 @@ def measure_sampling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         batch = pool.episodes(keys, WAYS, SHOTS, QUERIES)
         return (*batch.support.x.shape, *batch.query.x.shape[1:2])
 
-    theirs = learn2learn_batch(given.data_dir, folder)
+    theirs = learn2learn_batch(arguments.data_dir, folder)
     times: dict[str, list[float]] = {"ours": [], "learn2learn": []}
-    for number in range(given.rounds + 1):
+    for number in range(arguments.rounds + 1):
         for name, sample in (("ours", ours), ("learn2learn", theirs)):
             if sample is not None:
                 began = time.perf_counter()
@@ -94,17 +94,17 @@ def measure_sampling(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
         if seconds:
             low, high = 1e3 * min(seconds), 1e3 * max(seconds)
             print(f"  {name}: median {1e3 * statistics.median(seconds):.1f} ms ({low:.1f} to {high:.1f})")
-    found: dict[str, Any] = {"sampling seconds": times}
+    results: dict[str, Any] = {"sampling seconds": times}
     if not times["learn2learn"]:
         print("  learn2learn is not installed: nothing to compare with")
-        return found
+        return results
     ratios = [theirs / ours for ours, theirs in zip(times["ours"], times["learn2learn"], strict=True)]
     print(f"  rounds: {', '.join(f'{ratio:.0f}' for ratio in ratios)} times as fast")
-    return found | judged("times as fast", statistics.median(ratios), least=True)
+    return results | judged("times as fast", statistics.median(ratios), least=True)
 
 
 def learn2learn_batch(data: Path, folder: Path) -> Callable[[int], object] | None:
-    """A function that loads one meta-batch as learn2learn does; None where it is not installed."""
+    """A function that loads one meta-batch as learn2learn does; None if it is not installed."""
     try:
         import learn2learn as l2l
         from torchvision.datasets import Omniglot as Published
@@ -131,39 +131,39 @@ def learn2learn_batch(data: Path, folder: Path) -> Callable[[int], object] | Non
 # -------------------------------------------------------------------------------------------------- preparation
 
 
-def measure_preparation(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure_preparation(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Seconds until the set can be used: with an empty cache, and with a full one."""
     print(f"Preparing miniImageNet on {os.cpu_count()} processors")
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in ("first preparation, s", "second start, s"):
         began = time.perf_counter()
-        out = command(folder / "prepared", "data", "prepare", "miniimagenet", "--data-dir", str(given.data_dir))
+        out = command(folder / "prepared", "data", "prepare", "miniimagenet", "--data-dir", str(arguments.data_dir))
         whole = time.perf_counter() - began
-        found |= judged(name, json.loads(out)["seconds"])
-        found[f"{name}, whole command"] = whole
+        results |= judged(name, json.loads(out)["seconds"])
+        results[f"{name}, whole command"] = whole
         print(f"    whole command, with the start of Python and torch: {whole:.1f} s")
-    return found
+    return results
 
 
 # ------------------------------------------------------------------------------------------------------- memory
 
 
-def measure_memory(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+def measure_memory(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Peak resident size of default runs, shorter than usual; the map is prepared before."""
-    command(folder / "prepared", "data", "prepare", "miniimagenet", "--data-dir", str(given.data_dir))
-    found: dict[str, Any] = {}
+    command(folder / "prepared", "data", "prepare", "miniimagenet", "--data-dir", str(arguments.data_dir))
+    results: dict[str, Any] = {}
     worst = 0.0
-    for algorithm in given.algo or ("fomaml", "maml"):
-        arguments = ("run", "--algo", algorithm, "--dataset", "miniimagenet", "--data-dir", str(given.data_dir), "-q")
-        episodes = str(given.episodes)
-        sizes = ("--iterations", str(given.iterations), "--test-episodes", episodes, "--validation-episodes", episodes)
-        out = command(folder / "prepared", *arguments, *sizes, "--results-dir", str(folder / "results"))
+    for algorithm in arguments.algo or ("fomaml", "maml"):
+        run = ("run", "--algo", algorithm, "--dataset", "miniimagenet", "--data-dir", str(arguments.data_dir), "-q")
+        iterations, episodes = str(arguments.iterations), str(arguments.episodes)
+        sizes = ("--iterations", iterations, "--test-episodes", episodes, "--validation-episodes", episodes)
+        out = command(folder / "prepared", *run, *sizes, "--results-dir", str(folder / "results"))
         (record,) = json.loads(out)
         gigabytes = record["measurement"]["peak_memory_bytes"] / 1e9
         print(f"{algorithm}, {record['engine']['name']}, {record['status']}: peak {gigabytes:.2f} GB resident")
-        found[f"{algorithm} resident, GB"] = gigabytes
+        results[f"{algorithm} resident, GB"] = gigabytes
         worst = max(worst, gigabytes)
-    return found | judged("resident, GB", worst)
+    return results | judged("resident, GB", worst)
 
 
 def command(cache: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""How often a table calls equal algorithms different, in settings drawn by chance.
+"""How often a table calls equal methods different, in settings drawn by chance.
 
     python benchmarks/false_alarms.py [--settings 150] [--trials 20000] [--seed 2026] [--rows 2]
 
@@ -9,8 +9,8 @@ scores. No constant was chosen on them. Printed, in percent of the trials: diffe
 (``conservative_p_value``) at 5 % and, times three, at 5/3 % (what Holm's correction of three pairs asks first), and
 those whose 95 % interval leaves out the truth. 20,000 trials of a test that is wrong in 5 % give 4.7 to 5.3 %.
 
-With ``--rows N`` the marks themselves are asked (``may_be_best``): how often one of N equal rows, each with
-its own number of seeds and its own spread, is called worse. That is one trial at a time: take 2,000.
+With ``--rows N`` it measures the marks themselves (``may_be_best``): how often one of N equal rows, each with its own
+number of seeds and its own spread, is called worse. That is one trial at a time: take 2,000.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mamlbench.report.statistics.comparison import compare
 from mamlbench.report.statistics.multiple_comparisons import may_be_best
 from mamlbench.report.statistics.student import LEVEL, Array
 
-AT_ONCE = 4_000_000
+MOST_SCORES = 4_000_000
 """Scores that are held at a time."""
 
 
@@ -42,7 +42,7 @@ class Setting(NamedTuple):
     taste: float
     """Of a row in an episode, shared by its seeds."""
     noise: float
-    """Of a seed in an episode; 0 where scores are shares of five right answers."""
+    """Of a seed in an episode; 0 if scores are shares of five right answers."""
 
 
 def draw_setting(generator: Generator, rows: int) -> Setting:
@@ -79,13 +79,13 @@ def draw_scores(setting: Setting, trials: int, generator: Generator) -> list[Arr
 
 def chunks(setting: Setting, trials: int) -> list[int]:
     """Trials by trials at a time."""
-    size = max(1, AT_ONCE // (sum(setting.counts) * setting.episodes))
+    size = max(1, MOST_SCORES // (sum(setting.counts) * setting.episodes))
     return [min(size, trials - start) for start in range(0, trials, size)]
 
 
 def pairs(setting: Setting, trials: int, generator: Generator) -> tuple[float, float, float]:
     """Shares of significant differences at LEVEL and at a third of it (times three), and of intervals without 0."""
-    found = np.zeros(3)
+    alarms = np.zeros(3)
     for size in chunks(setting, trials):
         comparison = compare(*draw_scores(setting, size, generator))
         low, high = comparison.confidence_interval()
@@ -94,8 +94,8 @@ def pairs(setting: Setting, trials: int, generator: Generator) -> tuple[float, f
             comparison.conservative_p_value < LEVEL / 3,
             (low > 0) | (high < 0),
         ]
-        found += [each.sum() for each in wrong]
-    return found[0] / trials, 3 * found[1] / trials, found[2] / trials
+        alarms += [trial.sum() for trial in wrong]
+    return alarms[0] / trials, 3 * alarms[1] / trials, alarms[2] / trials
 
 
 def tables(setting: Setting, trials: int, generator: Generator) -> float:
@@ -114,19 +114,19 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--rows", type=int, default=2)
-    given = parser.parse_args()
-    generator = np.random.default_rng(given.seed)
-    found = []
-    for _ in range(given.settings):
-        setting = draw_setting(generator, given.rows)
-        if given.rows == 2:
-            found.append(pairs(setting, given.trials, generator))
+    arguments = parser.parse_args()
+    generator = np.random.default_rng(arguments.seed)
+    results = []
+    for _ in range(arguments.settings):
+        setting = draw_setting(generator, arguments.rows)
+        if arguments.rows == 2:
+            results.append(pairs(setting, arguments.trials, generator))
         else:
-            found.append((tables(setting, given.trials, generator),))
-        print(*(f"{100 * each:5.2f}" for each in found[-1]), *setting, flush=True)
-    print("least", *(f"{100 * each:5.2f}" for each in np.min(found, axis=0)))
-    print("mean ", *(f"{100 * each:5.2f}" for each in np.mean(found, axis=0)))
-    print("most ", *(f"{100 * each:5.2f}" for each in np.max(found, axis=0)))
+            results.append((tables(setting, arguments.trials, generator),))
+        print(*(f"{100 * share:5.2f}" for share in results[-1]), *setting, flush=True)
+    print("least", *(f"{100 * share:5.2f}" for share in np.min(results, axis=0)))
+    print("mean ", *(f"{100 * share:5.2f}" for share in np.mean(results, axis=0)))
+    print("most ", *(f"{100 * share:5.2f}" for share in np.max(results, axis=0)))
 
 
 if __name__ == "__main__":

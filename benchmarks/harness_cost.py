@@ -1,4 +1,4 @@
-"""What the harness itself costs: its training loop against a bare loop around the same step, in interleaved rounds.
+"""Cost of the harness itself: its training loop against a bare loop around the same step, in interleaved rounds.
 
     python benchmarks/harness_cost.py [--data-dir DIR] [--rounds 40] [--iterations 10]
 
@@ -35,36 +35,36 @@ def main() -> None:
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--iterations", type=int, default=10)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
 
     keep_memory()
     plugins = load_plugins()
     plugins.manager.register(ProgressDisplay())
-    data = () if given.data_dir is None else (("--data-dir", given.data_dir),)
-    dataset = "glyphs" if given.data_dir is None else "omniglot"
-    (spec,) = plan(RunRequest(algorithms=(given.algo,), dataset=dataset), plugins)
+    data = () if arguments.data_dir is None else (("--data-dir", arguments.data_dir),)
+    dataset = "glyphs" if arguments.data_dir is None else "omniglot"
+    (spec,) = plan(RunRequest(algorithms=(arguments.algo,), dataset=dataset), plugins)
     folders = Folders(data=data, cache=cache_folder())
     experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders))
     start = clone(experiment.algorithm.state())
 
-    def emit(hook: str, **arguments: object) -> None:
-        list(plugins.notify(hook, spec=spec, **arguments))
+    def emit(hook: str, **values: object) -> None:
+        list(plugins.notify(hook, spec=spec, **values))
 
     def bare() -> float:
         began = time.perf_counter()
-        for number in range(given.iterations):
+        for number in range(arguments.iterations):
             experiment.algorithm.apply(experiment.compute_update(number, experiment.draw(number)))
         return time.perf_counter() - began
 
     def harness(loop: Loop) -> float:
         began = time.perf_counter()
-        while loop.progress.iteration < given.iterations:
-            loop._train_block(min(spec.training.log_every, given.iterations - loop.progress.iteration))
+        while loop.progress.iteration < arguments.iterations:
+            loop._train_block(min(spec.training.log_every, arguments.iterations - loop.progress.iteration))
         return time.perf_counter() - began
 
     ratios, sampling = [], []
     with tempfile.TemporaryDirectory() as folder:
-        for number in range(given.rounds + 1):
+        for number in range(arguments.rounds + 1):
             loop = Loop(experiment, Meter(experiment.device), emit, Path(folder))
             seconds = {}
             sides = {"bare": bare, "harness": lambda loop=loop: harness(loop)}
@@ -75,7 +75,7 @@ def main() -> None:
                 ratios.append(seconds["harness"] / seconds["bare"])
                 sampling.append(loop.meter.wall["data"] / seconds["harness"])
     interval = scipy.stats.bootstrap((ratios,), statistics.median, vectorized=False, rng=0).confidence_interval
-    print(f"\n{given.algo} on {dataset}, {given.rounds} rounds of {given.iterations} iterations")
+    print(f"\n{arguments.algo} on {dataset}, {arguments.rounds} rounds of {arguments.iterations} iterations")
     print(
         f"harness / bare loop: median {statistics.median(ratios):.4f} (95 %: {interval.low:.4f} to {interval.high:.4f})"
     )

@@ -1,11 +1,11 @@
-"""How often the 95 % interval of a difference between two algorithms covers the truth, from few to many seeds.
+"""How often the 95 % interval of a difference between two methods covers the truth, from few to many seeds.
 
     python benchmarks/interval_coverage.py [--trials 100000] [--fresh 0]
 
-Balanced scores are normal: seeds differ by SEEDS, an algorithm's taste in episodes by TASTE, one seed in one episode
+Balanced scores are normal: seeds differ by SEEDS, a method's taste in episodes by TASTE, one seed in one episode
 by NOISE (0.22: the spread of an accuracy over five queries at 60 %). Their mean squares are then independent
 chi-squares, so that they are drawn directly. Printed, in percent: coverage for each side with a spread of its own and
-for one spread of both (the gate), and how often the first calls equal algorithms different, as the tables' marks do
+for one spread of both (the gate), and how often the first calls equal methods different, as the tables' marks do
 (the test of Cochran and Cox). With ``--fresh N`` the settings are not those on which the interval's constants were
 chosen, but N drawn by chance, as benchmarks/false_alarms.py draws them.
 """
@@ -110,10 +110,10 @@ def chosen(trials: int, generator: Generator) -> None:
 
 def fresh(settings: int, trials: int, generator: Generator) -> None:
     """Settings drawn by chance, the most alarming last."""
-    found = []
+    results = []
     for _ in range(settings):
         drawn = draw_setting(generator, 2)
-        found.append(
+        results.append(
             (
                 *reversed(
                     shares(
@@ -131,10 +131,11 @@ def fresh(settings: int, trials: int, generator: Generator) -> None:
             )
         )
     print("called different  covered  setting")
-    for alarms, covered, drawn in sorted(found):
+    for alarms, covered, drawn in sorted(results):
         print(f"{100 * alarms:16.2f}  {100 * covered:7.1f}  {drawn.counts} {np.round(drawn.spreads, 4)} {drawn[2:]}")
-    means = np.mean([each[:2] for each in found], axis=0)
-    print(f"mean {100 * means[0]:.2f}, {100 * means[1]:.1f}; least covered {100 * min(each[1] for each in found):.1f}")
+    means = np.mean([result[:2] for result in results], axis=0)
+    least = min(result[1] for result in results)
+    print(f"mean {100 * means[0]:.2f}, {100 * means[1]:.1f}; least covered {100 * least:.1f}")
 
 
 def main() -> None:
@@ -142,12 +143,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100_000)
     parser.add_argument("--fresh", type=int, default=0, metavar="N")
-    given = parser.parse_args()
-    generator = np.random.default_rng(given.fresh)
-    if given.fresh:
-        fresh(given.fresh, given.trials, generator)
+    arguments = parser.parse_args()
+    generator = np.random.default_rng(arguments.fresh)
+    if arguments.fresh:
+        fresh(arguments.fresh, arguments.trials, generator)
     else:
-        chosen(given.trials, generator)
+        chosen(arguments.trials, generator)
 
 
 if __name__ == "__main__":

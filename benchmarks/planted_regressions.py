@@ -1,14 +1,14 @@
-"""Does the gate catch what it is there for? Regressions are planted, the reference suite is run, `compare` judges.
+"""How often the gate catches a regression: they are planted, the reference suite is run, `compare` judges.
 
     python benchmarks/planted_regressions.py OUTPUT [--tries 3] [--unchanged 5] [--set iterations=5] [--judge-only]
 
-An experiment, no part of CI: it wants a machine on which nothing else runs. In each try the suite is run unchanged
+An experiment, no part of CI: it needs a machine on which nothing else runs. In each try the suite is run unchanged
 (BASE), once with each planted regression (`benchmarks/plants/`, loaded as plugins, so that specs are the same) and
 once more unchanged; every run has a training seed of its own, and all take turns, so that they share the machine's
-moods. Then the gate judges every variant against that try's BASE, as `mamlbench compare` does: a plant is caught, and
-an unchanged suite gives an alarm, where it says *worse* (exit code 1). Last, BASE and HEAD are drawn a thousand times
-from all recorded runs of their kind. Runs that are recorded in OUTPUT are not run again: after an interrupt, the same
-command goes on.
+fast and slow hours. Then the gate judges every variant against that try's BASE, as `mamlbench compare` does: a plant
+is caught, and an unchanged suite gives an alarm, if the verdict is *worse* (exit code 1). Last, BASE and HEAD are drawn
+a thousand times from all recorded runs of their kind. Runs that are recorded in OUTPUT are not run again: after an
+interrupt, the same command continues.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ SEEDS_APART = 100
 
 def main() -> None:
     """Run what is missing, judge, resample, and print."""
-    given = _arguments()
-    suite = read_suite(given.suite)
-    thresholds = parse_thresholds(given.fail or FAIL)
+    arguments = _arguments()
+    suite = read_suite(arguments.suite)
+    thresholds = parse_thresholds(arguments.fail or FAIL)
     began = time.monotonic()
-    if not given.judge_only:
-        for number in range(max(given.tries, given.unchanged)):
-            _run_try(number, suite, given)
-    print(f"\n{given.suite}, thresholds {', '.join(given.fail or FAIL)}")
-    _judge_tries(given.output, thresholds)
-    _resample(_pools(given.output), thresholds, given.resamplings)
+    if not arguments.judge_only:
+        for number in range(max(arguments.tries, arguments.unchanged)):
+            _run_try(number, suite, arguments)
+    print(f"\n{arguments.suite}, thresholds {', '.join(arguments.fail or FAIL)}")
+    _judge_tries(arguments.output, thresholds)
+    _resample(_pools(arguments.output), thresholds, arguments.resamplings)
     print(f"\n{time.monotonic() - began:.0f} s in all")
 
 
@@ -65,20 +65,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--unchanged", type=int, default=5, help="tries with nothing changed but the seeds")
     parser.add_argument("--plants", nargs="*", choices=PLANTS, default=PLANTS)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="as of mamlbench suite")
-    parser.add_argument("--fail", action="append", default=[], help=f"thresholds in place of {' '.join(FAIL)}")
+    parser.add_argument(
+        "--fail", action="append", default=[], help=f"thresholds in place of {' '.join(FAIL)}".replace("%", "%%")
+    )
     parser.add_argument("--resamplings", type=int, default=1000)
     parser.add_argument("--judge-only", action="store_true", help="judge what is recorded, run nothing")
     return parser.parse_args()
 
 
-def _run_try(number: int, suite: Suite, given: argparse.Namespace) -> None:
+def _run_try(number: int, suite: Suite, arguments: argparse.Namespace) -> None:
     """One try: every cell of every variant, the variants by turns, another one first each time."""
     variants = [BASE]
-    variants += given.plants if number < given.tries else []
-    variants += [UNCHANGED] if number < given.unchanged else []
+    variants += arguments.plants if number < arguments.tries else []
+    variants += [UNCHANGED] if number < arguments.unchanged else []
     kinds = [BASE, *PLANTS, UNCHANGED]
-    specs = {name: _specs(suite, given.set, SEEDS_APART * (10 * number + kinds.index(name))) for name in variants}
-    folder = given.output / f"try-{number}"
+    specs = {name: _specs(suite, arguments.set, SEEDS_APART * (10 * number + kinds.index(name))) for name in variants}
+    folder = arguments.output / f"try-{number}"
     done = {name: _hashes(folder / name) for name in variants}
     ordered = []
     for cell in range(len(specs[BASE])):
@@ -103,10 +105,10 @@ def _files(variant: str) -> tuple[Path, ...]:
 
 def _specs(suite: Suite, changes: Sequence[str], first_seed: int) -> list[RunSpec]:
     """The cells of the suite with as many seeds as it has, counted from ``first_seed``; all of a seed together."""
-    given = {name: value for name, _, value in (text.partition("=") for text in changes)}
+    values = {name: value for name, _, value in (text.partition("=") for text in changes)}
     folders = Folders(results=Path("no-results"), cache=cache_folder())
     plugins = load_plugins()
-    cells = plan_suite(suite, plugins, folders, changes=read_changes(given), fresh=True).cells
+    cells = plan_suite(suite, plugins, folders, changes=read_changes(values), fresh=True).cells
     specs = [cell.spec.model_copy(update={"seed": first_seed + cell.spec.seed}) for cell in cells]
     return sorted(specs, key=lambda spec: spec.seed)
 
@@ -120,24 +122,24 @@ def _read(folder: Path) -> LoadedRecords:
 
 
 def _judge_tries(output: Path, thresholds: Sequence[Threshold]) -> None:
-    found: dict[str, list[ExitCode]] = defaultdict(list)
+    codes_by_variant: dict[str, list[ExitCode]] = defaultdict(list)
     for folder in sorted(output.glob("try-*"), key=lambda path: int(path.name.removeprefix("try-"))):
         base = _read(folder / BASE)
         wall = sum(run.measurement.wall_seconds for run in base.records if run.measurement)
         print(f"\n{folder.name}: BASE has {len(base.records)} runs, {wall:.0f} s without their starts")
         for path in sorted(path for path in folder.iterdir() if path.name != BASE):
             result = compare_records(base, _read(path), thresholds)
-            found[path.name].append(result.exit_code)
+            codes_by_variant[path.name].append(result.exit_code)
             print(f"  {path.name}: {_answer(result, planted=path.name != UNCHANGED)}")
     print()
-    for name, codes in sorted(found.items()):
+    for name, codes in sorted(codes_by_variant.items()):
         alarms = sum(code == ExitCode.REGRESSION for code in codes)
         print(f"{name}: {'alarms' if name == UNCHANGED else 'caught'} {alarms} of {len(codes)}")
 
 
 def _answer(result: GateResult, *, planted: bool) -> str:
     worse = result.exit_code == ExitCode.REGRESSION
-    said = ("CAUGHT" if worse else "not caught") if planted else ("ALARM" if worse else "no alarm")
+    answer = ("CAUGHT" if worse else "not caught") if planted else ("ALARM" if worse else "no alarm")
     words = Counter(verdict.kind for verdict in result.verdicts if verdict.gated)
     why = [
         f"{verdict.configuration}: {verdict.metric} {verdict.change:+.3g}"
@@ -146,7 +148,7 @@ def _answer(result: GateResult, *, planted: bool) -> str:
         if verdict.gated and verdict.kind == "worse" and verdict.change is not None
     ]
     counted = ", ".join(f"{count} {word}" for word, count in words.items())
-    return "\n    ".join([f"{said}, exit code {result.exit_code.value} (watched: {counted})", *why])
+    return "\n    ".join([f"{answer}, exit code {result.exit_code.value} (watched: {counted})", *why])
 
 
 Pools = dict[str, dict[str, list[RunRecord]]]

@@ -1,4 +1,4 @@
-"""How long ``mamlbench report`` and ``mamlbench compare`` take on many records, each in a process of its own.
+"""Time of ``mamlbench report`` and ``mamlbench compare`` on many records, each in a process of its own.
 
     python benchmarks/report_speed.py [--records 10000] [--page-records 1000] [--episodes 100] [--rounds 1]
                                       [--base FOLDER]
@@ -7,7 +7,7 @@ With ``--base``, a checkout of another version, every command is timed with its 
 The bars: a table of 10,000 records in 5 s, a page of 1,000 in 10 s and 5 MB, on two cores.
 
 Records are synthetic: three algorithms by rates, widths, ways and shots, with three seeds each and curves of eight
-points, written to a temporary folder. Reading is counted; making them is not. On a busy machine believe the CPU time.
+points, written to a temporary folder. Reading is counted; making them is not. On a busy machine read the CPU time.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ DATA = DataFacts(content_hash="data", split_hashes={"test": "split"}, split_size
 
 
 def specs(episodes: int) -> Iterator[RunSpec]:
-    """Specs without end: rates grow when everything else is through."""
+    """Specs without end: rates grow after all other combinations."""
     grid = product(("maml", "fomaml", "reptile"), (16, 32, 64), (5, 20), (1, 5), range(SEEDS))
     cells = list(grid)
     for step in count(1):
@@ -128,27 +128,27 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--base", type=Path, help="a checkout to compare with")
-    given = parser.parse_args()
-    trees = {"here": ROOT, **({"base": given.base.resolve()} if given.base else {})}
+    arguments = parser.parse_args()
+    trees = {"here": ROOT, **({"base": arguments.base.resolve()} if arguments.base else {})}
     with tempfile.TemporaryDirectory() as folder:
         many, few, page = Path(folder, "many"), Path(folder, "few"), Path(folder, "page.html")
-        write(many, given.records, given.episodes)
-        write(few, given.page_records, given.episodes)
+        write(many, arguments.records, arguments.episodes)
+        write(few, arguments.page_records, arguments.episodes)
         commands = {
             "report --format csv": ("report", str(many), "--format", "csv"),
             "report": ("report", str(many)),
             "report --format html": ("report", str(few), "--format", "html", "--output", str(page)),
             "compare": ("compare", str(many), str(many), "--fail", "accuracy:-1pp"),
         }
-        for name, arguments in commands.items():
-            for _, (side, tree) in product(range(given.rounds), trees.items()):
-                wall, user, system, code = timed(tree, arguments, folder)
-                said = f"{wall:6.2f} s (CPU: user {user:.2f} s, system {system:.2f} s), exit code {code}"
-                print(f"{name:20} {side:4} {said}{about(page)}", flush=True)
+        for name, command in commands.items():
+            for _, (side, tree) in product(range(arguments.rounds), trees.items()):
+                wall, user, system, code = timed(tree, command, folder)
+                timing = f"{wall:6.2f} s (CPU: user {user:.2f} s, system {system:.2f} s), exit code {code}"
+                print(f"{name:20} {side:4} {timing}{about(page)}", flush=True)
 
 
 def write(folder: Path, records: int, episodes: int) -> None:
-    """Write so many records and say how large they are."""
+    """Write so many records and print their size."""
     folder.mkdir()
     generator, size = np.random.default_rng(0), 0
     for number, spec in zip(range(records), specs(episodes), strict=False):

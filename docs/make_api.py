@@ -81,21 +81,21 @@ SPECIAL = {"__call__", "__add__"}
 
 def public_api() -> dict[str, str]:
     """Everything that is public: a name, and in words what it is, the same on every machine."""
-    found: dict[str, str] = {}
+    api: dict[str, str] = {}
     for module in MODULES:
-        found |= dict(_module(module, tuple(importlib.import_module(module).__all__)))
+        api |= dict(_module(module, tuple(importlib.import_module(module).__all__)))
     for module, names in SOME.items():
-        found |= dict(_module(module, names))
-    found |= {f"hook {name}": _signature(hook) for name, hook in vars(hooks).items() if name.startswith(f"{PROJECT}_")}
+        api |= dict(_module(module, names))
+    api |= {f"hook {name}": _signature(hook) for name, hook in vars(hooks).items() if name.startswith(f"{PROJECT}_")}
     context = click.Context(cli, info_name="mamlbench")
     for name in COMMANDS:
         command = cli.get_command(context, name)
         assert command is not None
-        found |= dict(_command(f"mamlbench {name}", command))
-    found |= dict(_shipped())
-    found |= {f"exit code {code.value}": code.name for code in ExitCode}
-    found |= {f"check of {kind}: {check.name}": check.promise for kind, checks in CHECKS.items() for check in checks}
-    return found
+        api |= dict(_command(f"mamlbench {name}", command))
+    api |= dict(_shipped())
+    api |= {f"exit code {code.value}": code.name for code in ExitCode}
+    api |= {f"check of {kind}: {check.name}": check.promise for kind, checks in CHECKS.items() for check in checks}
+    return api
 
 
 def _module(module: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
@@ -159,10 +159,13 @@ def _signature(function: Any) -> str:
     if inspect.isclass(function) and issubclass(function, BaseException):
         own = function.__init__
         return _signature(own) if inspect.isfunction(own) else ""
-    found = inspect.signature(function)
-    parameters = [each.replace(annotation=_Words(_words(each.annotation))) for each in found.parameters.values()]
-    returned = _Words(_words(found.return_annotation))
-    text = str(found.replace(parameters=parameters, return_annotation=returned))
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(annotation=_Words(_words(parameter.annotation)))
+        for parameter in signature.parameters.values()
+    ]
+    returned = _Words(_words(signature.return_annotation))
+    text = str(signature.replace(parameters=parameters, return_annotation=returned))
     return re.sub(r" at 0x[0-9a-f]+", "", text).replace(": unannotated", "").replace(" -> unannotated", "")
 
 
@@ -221,8 +224,8 @@ def _parameter(parameter: click.Parameter) -> str:
     if parameter.nargs != 1:
         words.append(f"nargs {parameter.nargs}")
     flag = getattr(parameter, "is_flag", False)
-    given = isinstance(parameter.default, str | int | float) and not (flag and parameter.default is False)
-    return " ".join(words) + (f" = {parameter.default!r}" if given else "")
+    has_default = isinstance(parameter.default, str | int | float) and not (flag and parameter.default is False)
+    return " ".join(words) + (f" = {parameter.default!r}" if has_default else "")
 
 
 def _shipped() -> Iterator[tuple[str, str]]:

@@ -61,11 +61,20 @@ def _paragraphs(text: str | None) -> str:
 
 
 def _hook(name: str, hook: Any) -> str:
-    arguments = ", ".join(f"{each.name}: {each.annotation}" for each in inspect.signature(hook).parameters.values())
+    parameters = inspect.signature(hook).parameters.values()
+    arguments = ", ".join(f"{parameter.name}: {parameter.annotation}" for parameter in parameters)
     signature = f"def {name}({arguments}): ..."
     if len(signature) > LINE_LENGTH:  # as ruff formats it
-        signature = f"def {name}(\n    {arguments}\n): ..."
-    return f"### `{name}`\n\n```python\n{signature}\n```\n\n{_paragraphs(hook.__doc__)}"
+        signature = f"def {name}(
+    {arguments}
+): ..."
+    return f"### `{name}`
+
+```python
+{signature}
+```
+
+{_paragraphs(hook.__doc__)}"
 
 
 def _checks(kind: str) -> str:
@@ -81,15 +90,15 @@ def _shipped() -> Iterator[Entry]:
 
 
 def _entry(entry: Entry) -> str:
-    found = describe(entry)
+    description = describe(entry)
     title = f"### {entry.kind} `{entry.name}`\n\n{entry.summary[:1].upper()}{entry.summary[1:]}."
-    if not found["options"]:
+    if not description["options"]:
         return f"{title} No options."
     prefix = "" if entry.kind == "algorithm" else f"{entry.kind}."
     rows = [
-        f"| `{prefix}{each['name']}` | `{json.dumps(each['default'])}` | {_cell(each['type'])} | "
-        f"{_cell(each['description'])} |"
-        for each in found["options"]
+        f"| `{prefix}{option['name']}` | `{json.dumps(option['default'])}` | {_cell(option['type'])} | "
+        f"{_cell(option['description'])} |"
+        for option in description["options"]
     ]
     table = "\n".join(rows)
     return f"{title}\n\n| option | default | type | what it does |\n|---|---|---|---|\n{table}"

@@ -34,19 +34,19 @@ def cells(plugins, tmp_path, text):
 
 
 def test_the_example_has_the_cells_it_says(plugins, tmp_path):
-    found = cells(plugins, tmp_path, EXAMPLES["page"])
-    per = [(c.spec.algorithm.name, c.spec.protocol.shots, c.spec.backbone.options["width"]) for c in found]
-    assert len(found) == 27 and ("maml", 5, 32) not in per and ("pretrain", 5, 16) in per
-    assert {c.spec.training.iterations for c in found if c.spec.algorithm.name == "reptile"} == {1500}
+    planned = cells(plugins, tmp_path, EXAMPLES["page"])
+    per = [(c.spec.algorithm.name, c.spec.protocol.shots, c.spec.backbone.options["width"]) for c in planned]
+    assert len(planned) == 27 and ("maml", 5, 32) not in per and ("pretrain", 5, 16) in per
+    assert {c.spec.training.iterations for c in planned if c.spec.algorithm.name == "reptile"} == {1500}
 
 
 def test_the_reference_suite_needs_no_data_and_has_seeds_enough_for_a_claim(plugins, tmp_path):
-    found = cells(plugins, tmp_path, EXAMPLES["reference"])
+    planned = cells(plugins, tmp_path, EXAMPLES["reference"])
     kinds = [("maml", "glyphs", "conv4-strided"), ("reptile", "glyphs", "conv4-strided"), ("maml", "glyphs", "mlp")]
-    assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.backbone.name, c.spec.seed) for c in found] == [
+    assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.backbone.name, c.spec.seed) for c in planned] == [
         (*kind, seed) for kind in kinds for seed in range(4)
     ]
-    assert {c.spec.engine for c in found} == {"vmap"}, "another engine would be another time"
+    assert {c.spec.engine for c in planned} == {"vmap"}, "another engine would be another time"
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -63,6 +63,6 @@ def test_the_page_names_every_setting():
 def test_the_page_names_every_option_of_the_command():
     from mamlbench.cli.commands.suite import command
 
-    own = [option for each in command.params for option in each.opts if option.startswith("--")]
+    own = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
     shared = {"--data-dir", "--plugin", "--json", "--quiet", "--debug"}
     assert all(option in PAGE for option in own if option not in shared)

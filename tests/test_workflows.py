@@ -59,8 +59,8 @@ def test_ci_runs_the_command_of_the_readme():
 
 
 def test_every_input_given_by_a_workflow_is_one_of_the_action():
-    given = re.findall(r"inputs\.([\w-]+)", json.dumps(ACTION))
-    assert set(given) == set(ACTION["inputs"])
+    used = re.findall(r"inputs\.([\w-]+)", json.dumps(ACTION))
+    assert set(used) == set(ACTION["inputs"])
     for path in WORKFLOWS:
         for job in yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values():
             used = [name for step in job["steps"] if step.get("uses") == "./" for name in step["with"]]
@@ -79,7 +79,7 @@ def act(tmp_path):
 
     def act(verdict=0, **inputs):
         temp, outputs = tmp_path / "temp", tmp_path / "outputs"
-        values = {f"inputs.{name}": each.get("default", "") for name, each in ACTION["inputs"].items()}
+        values = {f"inputs.{name}": entry.get("default", "") for name, entry in ACTION["inputs"].items()}
         values |= {f"inputs.{name.replace('_', '-')}": value for name, value in inputs.items()}
         status = 0
         for step in ACTION["runs"]["steps"]:
@@ -88,10 +88,10 @@ def act(tmp_path):
             written = dict(re.findall(r"(\w+)=(.*)", outputs.read_text())) if outputs.exists() else {}
             values["steps.compare.outputs.status"] = written.get("status", "")
             expressions = {
-                name: each.removeprefix("${{ ").removesuffix(" }}") for name, each in step.get("env", {}).items()
+                name: text.removeprefix("${{ ").removesuffix(" }}") for name, text in step.get("env", {}).items()
             }
-            given = {name: values[each] for name, each in expressions.items()}
-            surroundings = {
+            variables = {name: values[expression] for name, expression in expressions.items()}
+            environment = {
                 "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}",
                 "RUNNER_TEMP": str(temp),
                 "VERDICT": str(verdict),
@@ -104,7 +104,7 @@ def act(tmp_path):
             done = subprocess.run(
                 command,
                 cwd=tmp_path / "work",
-                env={**surroundings, **given},
+                env={**environment, **variables},
                 capture_output=True,
                 text=True,
                 check=False,
@@ -171,9 +171,9 @@ def test_the_command_line_has_what_the_action_uses(act, command):
     _, calls = act(base_revision="abc123", fail="accuracy:-1pp\ndevice_seconds:+10%\npeak_memory:+5%")
     used = [call[1:] for call in calls if call[0] == command]
     assert used
-    found = cli.get_command(click.Context(cli, obj=Session()), command)
+    group = cli.get_command(click.Context(cli, obj=Session()), command)
     for arguments in used:
-        found.make_context(command, list(arguments), obj=Session())  # raises where there is no such option or choice
+        group.make_context(command, list(arguments), obj=Session())  # raises if there is no such option or choice
 
 
 def test_only_reference_records_and_suites_are_committed(tmp_path):
@@ -181,9 +181,9 @@ def test_only_reference_records_and_suites_are_committed(tmp_path):
     if shutil.which("git") is None:
         pytest.skip("no git")
     shutil.copy(ROOT / ".gitignore", tmp_path)
-    kept = ["results/README.md", "results/reference.toml", "results/reference/a.json"]
+    tracked = ["results/README.md", "results/reference.toml", "results/reference/a.json"]
     left = ["results/a.json", "results/a/model.json", "results/reference/a/model.json", "results/reference/a.tmp"]
-    for name in kept + left:
+    for name in tracked + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     git = ["git", "-C", str(tmp_path)]
@@ -191,4 +191,4 @@ def test_only_reference_records_and_suites_are_committed(tmp_path):
     done = subprocess.run(
         [*git, "ls-files", "--others", "--exclude-standard", "results"], capture_output=True, text=True, check=True
     )
-    assert done.stdout.split() == kept
+    assert done.stdout.split() == tracked

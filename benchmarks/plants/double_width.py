@@ -1,4 +1,4 @@
-"""Planted: the strided network has twice the filters that it was given."""
+"""Planted: the strided network has twice the filters that its options set."""
 
 from typing import Any
 

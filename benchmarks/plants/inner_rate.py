@@ -1,4 +1,4 @@
-"""Planted: MAML adapts with ten times the inner rate that it was given."""
+"""Planted: MAML adapts with ten times the inner rate that its options set."""
 
 from typing import Any
 

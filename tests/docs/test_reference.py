@@ -19,8 +19,8 @@ HOOKS = {name: hook for name, hook in vars(hooks).items() if name.startswith(f"{
 
 def section(title):
     """The text under a heading, as far as the next."""
-    _, found, rest = PAGE.partition(f"\n{title}\n")
-    assert found, f"no section '{title}': run python docs/make_reference.py"
+    _, heading, rest = PAGE.partition(f"\n{title}\n")
+    assert heading, f"no section '{title}': run python docs/make_reference.py"
     return rest.partition("\n##")[0]
 
 
@@ -30,8 +30,10 @@ def test_every_hook_is_documented_with_its_arguments(name):
     assert inspect.getdoc(HOOKS[name]).splitlines()[0].replace("``", "`") in text
     for argument in inspect.signature(HOOKS[name]).parameters.values():
         assert f"{argument.name}: {argument.annotation}" in text
-        told = inspect.getdoc(hooks) if argument.name == "register" else text.rpartition("```")[2]
-        assert f"`{argument.name}" in told.replace("``", "`").replace("='", "`='"), f"{argument.name} is not explained"
+        explanation = inspect.getdoc(hooks) if argument.name == "register" else text.rpartition("```")[2]
+        assert f"`{argument.name}" in explanation.replace("``", "`").replace("='", "`='"), (
+            f"{argument.name} is not explained"
+        )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -20,11 +20,11 @@ pytestmark = pytest.mark.acceptance
 
 LOOK = """
 addEventListener("load", () => {
-  const found = [...document.querySelectorAll("iframe")].map((frame) => {
+  const sizes = [...document.querySelectorAll("iframe")].map((frame) => {
     const page = frame.contentDocument;
     return [frame.id, page.documentElement.clientWidth, page.documentElement.scrollWidth, page.body.innerText.length];
   });
-  document.body.innerHTML = "<pre>found:" + encodeURIComponent(JSON.stringify(found)) + ":found</pre>";
+  document.body.innerHTML = "<pre>found:" + encodeURIComponent(JSON.stringify(sizes)) + ":found</pre>";
 });
 """
 
@@ -103,8 +103,8 @@ def test_no_page_is_wider_than_a_phone_or_a_desk(site, chromium, tmp_path):
         timeout=180,
         check=False,
     )
-    (found,) = re.findall(r"found:(\S*?):found", done.stdout) or [pytest.fail(done.stdout[-500:] + done.stderr[-2000:])]
-    seen = json.loads(unquote(found))
+    (sizes,) = re.findall(r"found:(\S*?):found", done.stdout) or [pytest.fail(done.stdout[-500:] + done.stderr[-2000:])]
+    seen = json.loads(unquote(sizes))
     assert len(seen) == len(PAGES) * len(WIDTHS)
-    assert not [each for each in seen if each[2] > each[1]]
-    assert not [each for each in seen if each[1] not in WIDTHS or each[3] < 100]
+    assert not [page for page, client, scroll, _ in seen if scroll > client]
+    assert not [page for page, client, _, length in seen if client not in WIDTHS or length < 100]
