@@ -65,16 +65,8 @@ def _hook(name: str, hook: Any) -> str:
     arguments = ", ".join(f"{parameter.name}: {parameter.annotation}" for parameter in parameters)
     signature = f"def {name}({arguments}): ..."
     if len(signature) > LINE_LENGTH:  # as ruff formats it
-        signature = f"def {name}(
-    {arguments}
-): ..."
-    return f"### `{name}`
-
-```python
-{signature}
-```
-
-{_paragraphs(hook.__doc__)}"
+        signature = f"def {name}(\n    {arguments}\n): ..."
+    return f"### `{name}`\n\n```python\n{signature}\n```\n\n{_paragraphs(hook.__doc__)}"
 
 
 def _checks(kind: str) -> str:

@@ -77,7 +77,7 @@ REFERENCES = {
 @pytest.mark.parametrize(("n", "ways", "sharpness"), [(5, 5, 0.0), (15, 5, 1.5), (75, 5, 4.0), (40, 20, 2.0)])
 def test_a_metric_of_classification_equals_its_reference_in_every_episode(name, n, ways, sharpness):
     outputs, y = episodes(n=n, ways=ways, sharpness=sharpness)
-    expected = [REFERENCES[name](each.numpy(), labels.numpy()) for each, labels in zip(outputs, y, strict=True)]
+    expected = [REFERENCES[name](episode.numpy(), labels.numpy()) for episode, labels in zip(outputs, y, strict=True)]
     scores = metric(name).compute(outputs, y)
     np.testing.assert_allclose(scores.numpy(), expected, atol=1e-6)
     assert len(set(expected)) > 1 or (name, n) == ("worst-class accuracy", 5), "a constant would pass"
