@@ -257,7 +257,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
     ("arguments", "said"),
     [
         (["miniimagnet"], "Unknown dataset 'miniimagnet'. Did you mean 'miniimagenet'?"),
-        (["miniimagenet", "-o", "normalize=channels"], "no option 'normalize'. Did you mean 'normalize'?"),
+        (["miniimagenet", "-o", "normalizes=channels"], "no option 'normalizes'. Did you mean 'normalize'?"),
         (["miniimagenet", "-o", "jitter"], "-o takes NAME=VALUE"),
     ],
 )

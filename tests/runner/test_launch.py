@@ -185,8 +185,10 @@ def test_names_and_options_are_checked(plugins):
         ConfigError, match=r"launcher 'processes': option 'launcher\.max_parallel': .* equal to 1, not 0"
     ):
         make_launcher("processes", {"max_parallel": 0}, plugins)
-    with pytest.raises(ConfigError, match=r"launcher 'processes' has no option 'atonce'\. Did you mean 'at_once'"):
-        make_launcher("processes", {"atonce": 2}, plugins)
+    with pytest.raises(
+        ConfigError, match=r"launcher 'processes' has no option 'maxparallel'\. Did you mean 'max_parallel'"
+    ):
+        make_launcher("processes", {"maxparallel": 2}, plugins)
 
 
 TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch_size": 4}

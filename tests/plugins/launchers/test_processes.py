@@ -76,7 +76,9 @@ def test_what_cannot_be_started_costs_the_others_nothing(jobs):
 def test_several_at_once_and_their_records_say_so(jobs):
     asked = jobs(("fomaml", 1), ("fomaml", 1))
     alive = []
-    ended = list(launched(asked, lambda hook, **arguments: alive.append(multiprocessing.active_children()), at_once=3))
+    ended = list(
+        launched(asked, lambda hook, **arguments: alive.append(multiprocessing.active_children()), max_parallel=3)
+    )
     assert len(alive[0]) == 2, "the second was started before the first had anything to say"
     assert sorted(job.spec.seed for job, _ in ended) == [0, 1]
     for job, record in ended:
@@ -99,7 +101,7 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypat
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        ended = list(launched(asked, emit, at_once=2))
+        ended = list(launched(asked, emit, max_parallel=2))
     finally:
         signal.signal(signal.SIGINT, before)
     assert {job.spec.seed for job, _ in ended} == {0, 1}
@@ -108,7 +110,7 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypat
 
 def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
-    ended = list(launched(jobs(("interrupts", 20), ("fomaml", FOREVER), ("fomaml", 1)), at_once=2))
+    ended = list(launched(jobs(("interrupts", 20), ("fomaml", FOREVER), ("fomaml", 1)), max_parallel=2))
     assert {job.spec.seed for job, _ in ended} == {0, 1}
     assert {getattr(outcome, "status", "interrupted") for _, outcome in ended} == {"interrupted"}
 
@@ -128,7 +130,7 @@ def test_a_worker_that_does_not_listen_is_killed(jobs, monkeypatch):
 def test_where_nobody_waits_nothing_goes_on(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
     (quick, slow) = jobs(("fomaml", 1), ("fomaml", FOREVER))
-    outcomes = launched([quick, slow], at_once=2)
+    outcomes = launched([quick, slow], max_parallel=2)
     assert next(outcomes)[0] == quick
     outcomes.close()
     assert not multiprocessing.active_children()

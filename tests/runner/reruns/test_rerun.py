@@ -85,10 +85,11 @@ def test_the_harness_itself_is_taken_from_the_revision(repository, monkeypatch):
 
 
 def test_folders_of_installed_packages_are_those_on_the_path():
-    assert all(
-        (folder / "mamlbench").is_dir() or (folder / "mamlbench_plugins").is_dir()
-        for folder in _folders(load_plugins())
-    )
+    plugins = load_plugins()
+    packages = {"mamlbench"} | {module.__name__.partition(".")[0] for module in plugins.manager.get_plugins()}
+    folders = _folders(plugins)
+    assert all(any((folder / package).is_dir() for folder in folders) for package in packages)
+    assert all(any((folder / package).is_dir() for package in packages) for folder in folders)
 
 
 @pytest.mark.parametrize(
