@@ -51,8 +51,8 @@ def call_json(capsys, *arguments):
 
 
 def verify(capsys, *arguments):
-    code, found = call_json(capsys, "verify", "miniimagenet", *arguments)
-    return code, found, {check["what"]: check for check in found["checks"]}
+    code, verification = call_json(capsys, "verify", "miniimagenet", *arguments)
+    return code, verification, {check["name"]: check for check in verification["checks"]}
 
 
 def folders(project):
@@ -64,23 +64,23 @@ def folders(project):
 
 def test_list_says_what_is_found_how_much_of_it_and_under_which_license(project, capsys):
     code, listed = call_json(capsys, "list")
-    found = {each["name"]: each for each in listed}
+    statuses = {status["name"]: status for status in listed}
     assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared for it"
-    mini = found["miniimagenet"]["finding"]
+    mini = statuses["miniimagenet"]["local_copy"]
     assert mini["form"] == "class folders" and mini["location"] == str(folders(project))
     assert mini["amount"] == "27 images of 9 classes" and not mini["prepared"]
     assert "train 9 of 38,400, val 9 of 9,600, test 9 of 12,000" in mini["subset"]
-    assert found["omniglot"]["finding"] is None
-    assert found["sinusoid"]["finding"]["subset"] is None
-    assert found["toy"]["finding"]["form"] == "not looked for"
-    assert "ImageNet's terms" in found["miniimagenet"]["info"]["license"]
+    assert statuses["omniglot"]["local_copy"] is None
+    assert statuses["sinusoid"]["local_copy"]["subset"] is None
+    assert statuses["toy"]["local_copy"]["form"] == "not looked for"
+    assert "ImageNet's terms" in statuses["miniimagenet"]["info"]["license"]
 
     code, out, _ = call(capsys, "list")
     assert code == ExitCode.OK and "subset" in out and "38,400" in out and "yes" in out
 
     call(capsys, "prepare", "miniimagenet")
     _, listed = call_json(capsys, "list")
-    again = {each["name"]: each for each in listed}["miniimagenet"]["finding"]
+    again = {status["name"]: status for status in listed}["miniimagenet"]["local_copy"]
     assert again == {**mini, "prepared": True}
 
 
@@ -89,25 +89,26 @@ def test_a_damaged_archive_is_a_row_and_hides_nothing(project, capsys):
     folders(project).mkdir()
     (folders(project) / "train.tar").write_bytes(b"no archive")
     code, listed = call_json(capsys, "list")
-    found = {each["name"]: each for each in listed}
-    assert code == ExitCode.OK and "train.tar' cannot be read" in found["miniimagenet"]["error"]
-    assert found["glyphs"]["error"] == ""
+    statuses = {status["name"]: status for status in listed}
+    broken = statuses["miniimagenet"]
+    assert code == ExitCode.OK and broken["state"] == "broken" and "train.tar' cannot be read" in broken["detail"]
+    assert statuses["glyphs"]["state"] == "not prepared"
 
 
 def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch):
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     call(capsys, "prepare", "miniimagenet")
     (project / "here").mkdir()
-    code, found = call_json(capsys, "where", "--data-dir", "here")
+    code, shown = call_json(capsys, "where", "--data-dir", "here")
     assert code == ExitCode.OK
-    assert [(each["path"], each["there"]) for each in found["searched"]] == [
+    assert [(folder["path"], folder["exists"]) for folder in shown["searched"]] == [
         ("here", True),
         ("/elsewhere", False),
         (str(project / "data"), True),
     ]
-    assert found["cache"] == str(project / "cache")
-    (kept,) = found["kept"]
-    assert "miniimagenet-" in kept["path"] and kept["bytes"] > 27 * 84 * 84 * 3
+    assert shown["cache"] == str(project / "cache")
+    (cached,) = shown["files"]
+    assert "miniimagenet-" in cached["path"] and cached["bytes"] > 27 * 84 * 84 * 3
     code, out, _ = call(capsys, "where")
     assert code == ExitCode.OK and "data_dir in mamlbench.toml" in out and "1 files, 0.6 MB" in out
 
@@ -134,17 +135,17 @@ def info_json(capsys, *arguments):
 
 
 def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
-    found, there = info_json(capsys, "miniimagenet")
-    assert there["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in there["said"]
-    assert there["finding"]["amount"] == "27 images of 9 classes" and there["splits"] == {}
+    found, status = info_json(capsys, "miniimagenet")
+    assert status["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in status["detail"]
+    assert status["local_copy"]["amount"] == "27 images of 9 classes" and status["splits"] == {}
     assert not (project / "cache").exists()
 
     _, prepared = call_json(capsys, "prepare", "miniimagenet")
-    found, there = info_json(capsys, "miniimagenet")
-    assert there["state"] == "ready" and there["content_hash"] == prepared["content_hash"]
-    assert there["shape"] == [3, 84, 84] and "train 9 of 38,400" in there["finding"]["subset"]
-    assert {split: each["images"] for split, each in there["splits"].items()} == {"train": 9, "val": 9, "test": 9}
-    assert all(tuple(there["splits"][split]["classes"]) == CLASSES[split][:3] for split in CLASSES)
+    found, status = info_json(capsys, "miniimagenet")
+    assert status["state"] == "ready" and status["content_hash"] == prepared["content_hash"]
+    assert status["input_shape"] == [3, 84, 84] and "train 9 of 38,400" in status["local_copy"]["subset"]
+    assert {name: split["images"] for name, split in status["splits"].items()} == {"train": 9, "val": 9, "test": 9}
+    assert all(tuple(status["splits"][split]["classes"]) == CLASSES[split][:3] for split in CLASSES)
     assert "ImageNet's terms" in found["license"] and "Vinyals" in found["citation"]
 
     out = info(capsys, "miniimagenet")
@@ -174,33 +175,33 @@ def test_info_elides_class_names_unless_all_are_asked_for(project, capsys):
 
 def test_info_of_what_is_not_there_or_broken_says_so_and_how_to_get_it(project, capsys):
     shutil.rmtree(folders(project))
-    _, there = info_json(capsys, "miniimagenet")
-    assert there["state"] == "not found" and "Name the folder" in there["said"]
-    assert there["looked"] == [f"'{project / 'data'}' (data_dir in mamlbench.toml)"]
-    assert "downloads it (14 MB)" in info_json(capsys, "omniglot")[1]["said"]
+    _, status = info_json(capsys, "miniimagenet")
+    assert status["state"] == "not found" and "Name the folder" in status["detail"]
+    assert status["searched"] == [f"'{project / 'data'}' (data_dir in mamlbench.toml)"]
+    assert "downloads it (14 MB)" in info_json(capsys, "omniglot")[1]["detail"]
     out = info(capsys, "miniimagenet")
-    assert "not found" in out and "looked in" in out
+    assert "not found" in out and "searched" in out
 
     folders(project).mkdir()
     (folders(project) / "train.tar").write_bytes(b"no archive")
-    _, there = info_json(capsys, "miniimagenet")
-    assert there["state"] == "broken" and "train.tar' cannot be read" in there["said"]
+    _, status = info_json(capsys, "miniimagenet")
+    assert status["state"] == "broken" and "train.tar' cannot be read" in status["detail"]
 
 
 def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
     shutil.copytree(folders(project), project / "data" / "flowers")
     assert info_json(capsys, "folder")[1]["state"] == "not found"
-    _, there = info_json(capsys, "folder", "-o", "path=flowers")
-    assert there["finding"]["location"] == str(project / "data" / "flowers")
+    _, status = info_json(capsys, "folder", "-o", "path=flowers")
+    assert status["local_copy"]["location"] == str(project / "data" / "flowers")
     assert main(["info", "maml", "-o", "path=flowers"]) == ExitCode.USAGE
     assert "-o is for data sets, and 'maml' is none" in capsys.readouterr().err
 
 
 def test_info_of_what_is_computed_or_not_looked_for(capsys):
-    _, there = info_json(capsys, "sinusoid")
-    assert there["state"] == "ready" and len(there["content_hash"]) == 64 and there["shape"] == [1]
-    _, there = info_json(capsys, "toy")
-    assert there["state"] == "not looked for" and there["content_hash"] == ""
+    _, status = info_json(capsys, "sinusoid")
+    assert status["state"] == "ready" and len(status["content_hash"]) == 64 and status["input_shape"] == [1]
+    _, status = info_json(capsys, "toy")
+    assert status["state"] == "not looked for" and status["content_hash"] == ""
 
 
 # ------------------------------------------------------------------------------------------------------- prepare
@@ -215,7 +216,11 @@ def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
     )
     code, out, err = call(capsys, "prepare", "miniimagenet", "--json")
     assert code == ExitCode.OK and err == "", "it is prepared already"
-    assert json.loads(out)["images"] == {"train": 9, "val": 9, "test": 9}
+    assert {name: split["images"] for name, split in json.loads(out)["splits"].items()} == {
+        "train": 9,
+        "val": 9,
+        "test": 9,
+    }
 
 
 def test_a_run_tells_the_progress_of_the_preparation_too(capsys):
@@ -272,13 +277,15 @@ def test_what_cannot_be_understood(capsys, command, arguments, said):
 def test_a_sound_set_passes_and_is_prepared(project, capsys):
     code, found, checks = verify(capsys)
     assert code == ExitCode.OK and not found["broken"] and found["origin"] == "class folders"
-    assert checks["class-disjoint splits"]["ok"] and "train 3, val 3, test 3" in checks["class-disjoint splits"]["said"]
-    assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["said"]
-    assert checks["images in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "0"
+    assert (
+        checks["class-disjoint splits"]["ok"] and "train 3, val 3, test 3" in checks["class-disjoint splits"]["result"]
+    )
+    assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["result"]
+    assert checks["images in two splits"]["result"] == "0" and checks["copies within a split"]["result"] == "0"
     (kept,) = (project / "cache").iterdir()
-    assert kept.suffix == ".safetensors" and checks["prepared copy"]["ok"] is None
+    assert kept.suffix == ".safetensors" and checks["cache"]["ok"] is None
     code, _, checks = verify(capsys)
-    assert code == ExitCode.OK and checks["prepared copy"]["ok"]
+    assert code == ExitCode.OK and checks["cache"]["ok"]
     code, out, _ = call(capsys, "verify", "miniimagenet")
     assert code == ExitCode.OK and "BROKEN" not in out and "class-disjoint" in out
 
@@ -302,12 +309,12 @@ def test_images_in_two_splits_are_counted_and_named(project, capsys):
         shutil.copy(copied, folders(project) / "test" / test / f"copy_{number}.png")
     code, _, checks = verify(capsys)
     assert code == ExitCode.OK, "real copies of miniImageNet have a few"
-    assert checks["images in two splits"]["said"] == f"1: {train} (train) = {test} (test)"
+    assert checks["images in two splits"]["result"] == f"1: {train} (train) = {test} (test)"
     shutil.copy(copied, copied.with_name("copy.png"))
     (folders(project) / "test" / test / "copy_0.png").unlink()
     (folders(project) / "test" / test / "copy_1.png").unlink()
     _, _, checks = verify(capsys)
-    assert checks["images in two splits"]["said"] == "0" and checks["copies within a split"]["said"] == "1"
+    assert checks["images in two splits"]["result"] == "0" and checks["copies within a split"]["result"] == "1"
 
 
 def test_a_class_in_the_wrong_split_is_broken(project, capsys):
@@ -315,14 +322,14 @@ def test_a_class_in_the_wrong_split_is_broken(project, capsys):
     shutil.move(folders(project) / "train" / moved, folders(project) / "test" / moved)
     code, _, checks = verify(capsys)
     assert code == ExitCode.REGRESSION and checks["published split"]["ok"] is False
-    assert f"{moved} (test)" in checks["published split"]["said"]
+    assert f"{moved} (test)" in checks["published split"]["result"]
 
 
 def test_a_class_in_two_splits_is_broken(project, capsys):
     name = CLASSES["train"][0]
     shutil.copytree(folders(project) / "train" / name, folders(project) / "val" / name)
     code, _, checks = verify(capsys)
-    assert code == ExitCode.REGRESSION and f"both train and val: {name}" in checks["loading"]["said"]
+    assert code == ExitCode.REGRESSION and f"both train and val: {name}" in checks["loading"]["result"]
 
 
 def test_a_prepared_copy_that_has_rotted_is_found_and_replaced(project, capsys):
@@ -331,7 +338,7 @@ def test_a_prepared_copy_that_has_rotted_is_found_and_replaced(project, capsys):
     sound = kept.read_bytes()
     kept.write_bytes(sound[:-5000] + bytes(1000) + sound[-4000:])
     code, _, checks = verify(capsys)
-    assert code == ExitCode.REGRESSION and "has been replaced" in checks["prepared copy"]["said"]
+    assert code == ExitCode.REGRESSION and "is replaced" in checks["cache"]["result"]
     assert kept.read_bytes() == sound
 
 

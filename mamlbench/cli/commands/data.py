@@ -1,8 +1,9 @@
-"""``mamlbench data``: what data sets there are, where they lie, whether they are whole."""
+"""``mamlbench data``: lists, prepares and verifies data sets, and shows the folders that are searched."""
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -15,11 +16,10 @@ from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
 
 if TYPE_CHECKING:
-    from mamlbench.api import LocalCopy
     from mamlbench.plugin import Plugins
     from mamlbench.run_spec import Folders
-    from mamlbench.runner.datasets.open_dataset import Listed, Prepared
-    from mamlbench.runner.datasets.verify import Verification
+    from mamlbench.runner.datasets.dataset_status import DatasetStatus
+    from mamlbench.runner.datasets.verify import DatasetVerification
 
 EPILOG = """\b
 Examples:
@@ -40,7 +40,7 @@ name_argument = click.argument("name", type=shared.Registered("dataset"))
 
 
 def on_one_set(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the name of a data set, its options and what every command has."""
+    """Add the name and the options of a data set, and the shared options, to a command."""
     parts = (name_argument, options, shared.data_dir, shared.plugin_files, shared.as_json, shared.debug)
     for part in reversed((*parts, click.pass_context)):
         function = part(function)
@@ -49,7 +49,7 @@ def on_one_set(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group(epilog=EPILOG)
 def command() -> None:
-    """List, prepare and verify data sets, and say where they lie."""
+    """List, prepare and verify data sets, and show the folders that are searched."""
 
 
 @command.command("list")
@@ -59,21 +59,21 @@ def command() -> None:
 @shared.debug
 @click.pass_context
 def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> None:
-    """List every data set: whether it is found, in which form, how complete, under which license.
+    """List every data set: where it is, in which form, how complete, under which license.
 
-    Nothing is decoded or downloaded for it.
+    Nothing is decoded or downloaded.
     """
-    plugins, places = _surroundings(context, data_dir)
+    plugins, folders = _plugins_and_folders(context, data_dir)
 
     from mamlbench.cli.show import working
-    from mamlbench.runner.datasets.open_dataset import list_datasets
+    from mamlbench.runner.datasets.dataset_status import list_datasets
 
-    with working("Looking"):
-        listed = list_datasets(plugins, places)
+    with working("Searching"):
+        statuses = list_datasets(plugins, folders)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in listed], indent=1))
+        click.echo(json.dumps([asdict(status) for status in statuses], indent=1))
         return
-    _show_rows(("data set", "found", "how much", "complete", "prepared", "license"), map(_listed, listed))
+    _show_rows(("data set", "found", "amount", "complete", "prepared", "license"), map(_status_row, statuses))
 
 
 @command.command()
@@ -81,19 +81,21 @@ def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
 def prepare(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> None:
-    """Decode a data set into the cache, once; a run that needs it starts in a second from then on."""
-    plugins, places = _surroundings(context, data_dir)
-    given = shared.parse_options(options)
+    """Decode a data set into the cache, once; runs that use it then start within a second."""
+    plugins, folders = _plugins_and_folders(context, data_dir)
+    dataset_options = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
-    from mamlbench.runner.datasets.open_dataset import prepare_dataset
+    from mamlbench.runner.datasets.dataset_status import prepare_dataset
 
+    start = time.monotonic()
     with preparation() as progress:
-        prepared = prepare_dataset(name, given, plugins, places, progress)
+        status = prepare_dataset(name, dataset_options, plugins, folders, progress)
+    seconds = time.monotonic() - start
     if as_json:
-        click.echo(json.dumps(asdict(prepared), indent=1))
+        click.echo(json.dumps({**asdict(status), "seconds": seconds}, indent=1))
         return
-    _show_rows(("what", "found"), _prepared(prepared, places))
+    _show_rows(("property", "value"), _preparation_rows(status, folders, seconds))
 
 
 @command.command()
@@ -101,24 +103,24 @@ def prepare(
 def verify(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> ExitCode:
-    """Decode a data set again and check it; exit code 1 where something is broken.
+    """Decode a data set again and check it; exit code 1 if a check fails.
 
-    All damaged images are named, the splits must share no class and have the published classes, the prepared copy
-    must be what the files decode to. Images that occur twice are counted.
+    It names all damaged images. The splits must share no class and have the published classes, and the cache must equal
+    the decoded files. Images that occur twice are counted.
     """
-    plugins, places = _surroundings(context, data_dir)
-    given = shared.parse_options(options)
+    plugins, folders = _plugins_and_folders(context, data_dir)
+    dataset_options = shared.parse_options(options)
 
     from mamlbench.cli.progress import preparation
     from mamlbench.runner.datasets.verify import verify_dataset
 
     with preparation() as progress:
-        found = verify_dataset(name, given, plugins, places, progress)
+        verification = verify_dataset(name, dataset_options, plugins, folders, progress)
     if as_json:
-        click.echo(json.dumps({**asdict(found), "broken": found.broken}, indent=1))
+        click.echo(json.dumps({**asdict(verification), "broken": verification.broken}, indent=1))
     else:
-        _show_verification(found)
-    return ExitCode.REGRESSION if found.broken else ExitCode.OK
+        _show_verification(verification)
+    return ExitCode.REGRESSION if verification.broken else ExitCode.OK
 
 
 @command.command()
@@ -127,22 +129,20 @@ def verify(
 @shared.debug
 @click.pass_context
 def where(context: click.Context, *, data_dir: Path | None, as_json: bool) -> None:
-    """Show the folders that are searched for data sets, in this order, and what the cache folder holds."""
-    from mamlbench.user_config import folders
-
-    places = folders(session_of(context).project, data_dir=data_dir)
-    files = _kept(places.cache)
+    """Show the folders that are searched for data sets, in this order, and the files in the cache folder."""
+    _, folders = _plugins_and_folders(context, data_dir)
+    files = _cached_files(folders.cache)
     if as_json:
-        searched = [{"path": str(path), "reason": reason, "there": path.is_dir()} for reason, path in places.data]
-        kept = [{"path": str(path), "bytes": size} for path, size in files]
-        click.echo(json.dumps({"searched": searched, "cache": str(places.cache), "kept": kept}, indent=1))
+        searched = [{"path": str(path), "reason": reason, "exists": path.is_dir()} for reason, path in folders.data]
+        cached = [{"path": str(path), "bytes": size} for path, size in files]
+        click.echo(json.dumps({"searched": searched, "cache": str(folders.cache), "files": cached}, indent=1))
         return
     total = sum(size for _, size in files)
     _show_rows(
-        ("folder", "why", "state"),
+        ("folder", "reason", "state"),
         (
-            *((path, reason, "there" if path.is_dir() else "not there") for reason, path in places.data),
-            (places.cache, "cache (MAMLBENCH_CACHE sets another)", f"{len(files)} files, {total / 1e6:,.1f} MB"),
+            *((path, reason, "exists" if path.is_dir() else "does not exist") for reason, path in folders.data),
+            (folders.cache, "cache (MAMLBENCH_CACHE sets another)", f"{len(files)} files, {total / 1e6:,.1f} MB"),
             *(
                 (path, "prepared or downloaded", f"{size / 1e6:,.1f} MB")
                 for path, size in files
@@ -150,18 +150,18 @@ def where(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
             ),
         ),
     )
-    if not places.data:
+    if not folders.data:
         click.echo("No folder is searched: name one with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml.")
 
 
-def _surroundings(context: click.Context, data_dir: Path | None) -> tuple[Plugins, Folders]:
+def _plugins_and_folders(context: click.Context, data_dir: Path | None) -> tuple[Plugins, Folders]:
     from mamlbench.user_config import folders
 
     session = session_of(context)
     return session.plugins, folders(session.project, data_dir=data_dir)
 
 
-def _kept(cache: Path) -> list[tuple[Path, int]]:
+def _cached_files(cache: Path) -> list[tuple[Path, int]]:
     """Files in the cache folder with their sizes in bytes, by name."""
     return [(path, path.stat().st_size) for path in sorted(cache.rglob("*")) if path.is_file()]
 
@@ -177,43 +177,35 @@ def _show_rows(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> 
     console().print(shown)
 
 
-def _listed(each: Listed) -> tuple[str, ...]:
-    license = each.info.license if each.info else ""
-    if each.error:
-        return (each.name, f"broken: {each.error}", "", "", "", license)
-    if each.finding is None:
-        return (each.name, "no", "", "", "", license)
-    return (
-        each.name,
-        _where(each.finding),
-        each.finding.amount,
-        _complete(each.finding),
-        "yes" if each.finding.prepared else "no",
-        license,
-    )
+def _status_row(status: DatasetStatus) -> tuple[str, ...]:
+    license = status.info.license if status.info else ""
+    if status.state == "broken":
+        return (status.name, f"broken: {status.detail}", "", "", "", license)
+    copy = status.local_copy
+    if copy is None:
+        return (status.name, "no", "", "", "", license)
+    location = f"{copy.form}, in '{copy.location}'" if copy.location else copy.form
+    complete = f"subset ({copy.subset})" if copy.subset else "yes" if copy.amount else ""
+    return (status.name, location, copy.amount, complete, "yes" if copy.prepared else "no", license)
 
 
-def _where(finding: LocalCopy) -> str:
-    return f"{finding.form}, in '{finding.location}'" if finding.location else finding.form
+def _preparation_rows(status: DatasetStatus, folders: Folders, seconds: float) -> Iterable[tuple[Any, ...]]:
+    assert status.local_copy is not None
+    subset = status.local_copy.subset
+    yield "data set", status.name
+    yield "form", status.local_copy.form
+    yield "complete", f"no, a subset: {subset}" if subset else "yes, as far as is known"
+    for name, split in status.splits.items():
+        if split.images:
+            yield name, f"{split.images:,} images of {len(split.classes):,} classes"
+    yield "content hash", status.content_hash
+    yield "cache", folders.cache
+    yield "took", f"{seconds:.1f} s"
 
 
-def _complete(finding: LocalCopy) -> str:
-    return f"subset ({finding.subset})" if finding.subset else "yes" if finding.amount else ""
-
-
-def _prepared(prepared: Prepared, places: Folders) -> Iterable[tuple[Any, ...]]:
-    yield "data set", prepared.name
-    yield "form", prepared.origin
-    yield "complete", f"no, a subset: {prepared.subset}" if prepared.subset else "yes, as far as is known"
-    for split, count in prepared.images.items():
-        yield split, f"{count:,} images of {prepared.classes[split]:,} classes"
-    yield "content hash", prepared.content_hash
-    yield "cache", places.cache
-    yield "took", f"{prepared.seconds:.1f} s"
-
-
-def _show_verification(found: Verification) -> None:
+def _show_verification(verification: DatasetVerification) -> None:
     marks = {True: "ok", False: "BROKEN", None: ""}
-    _show_rows(("check", "", "found"), ((check.what, marks[check.ok], check.said) for check in found.checks))
-    for name in found.damaged:
+    rows = ((check.name, marks[check.ok], check.result) for check in verification.checks)
+    _show_rows(("check", "", "result"), rows)
+    for name in verification.damaged:
         click.echo(f"Damaged: {name}")

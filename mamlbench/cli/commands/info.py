@@ -72,7 +72,7 @@ def command(
     described = [describe(entry) for entry in entries]
     for each in described:
         if each["kind"] == "dataset":
-            each["dataset_status"] = _at_hand(session, name, given, data_dir)
+            each["dataset_status"] = _dataset_status(session, name, given, data_dir)
     numbers = [number for number in known_numbers(plugins) if name in {number.algorithm, number.dataset}]
     if numbers:
         plain = [number.model_dump(mode="json") for number in numbers]
@@ -85,7 +85,7 @@ def command(
     _show_numbers(numbers)
 
 
-def _at_hand(session: Session, name: str, options: Mapping[str, str], data_dir: Path | None) -> dict[str, Any]:
+def _dataset_status(session: Session, name: str, options: Mapping[str, str], data_dir: Path | None) -> dict[str, Any]:
     from mamlbench.runner.datasets.dataset_status import dataset_status
     from mamlbench.user_config import folders
 
@@ -153,7 +153,7 @@ def _show(found: dict[str, Any], *, all_classes: bool) -> None:
         if found.get(key):
             out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(found[key]))}", highlight=False)
     if "dataset_status" in found:
-        _show_at_hand(out, found["dataset_status"], all_classes=all_classes)
+        _show_dataset_status(out, found["dataset_status"], all_classes=all_classes)
     prefix = "" if found["kind"] == "algorithm" else f"{found['kind']}."
     if found["options"]:
         rows = table("option", "default", "type", "what it does")
@@ -171,35 +171,31 @@ def _show(found: dict[str, Any], *, all_classes: bool) -> None:
         out.print(rows)
 
 
-def _show_at_hand(out: Console, found: dict[str, Any], *, all_classes: bool) -> None:
-    """What lies there of a data set, and what can be done where that is not all."""
+def _show_dataset_status(out: Console, status: dict[str, Any], *, all_classes: bool) -> None:
+    """Show the local copy of a data set, and what to do if it is missing or not prepared."""
     from rich.markup import escape
 
     from mamlbench.cli.show import table
 
-    finding = found["finding"] or {}
-    lines = [("state", f"{found['state']}: {found['said']}" if found["said"] else found["state"])]
-    if found["state"] in {"not found", "broken"}:
-        lines.append(("looked in", ", ".join(found["looked"]) or "no folder, for none was named"))
-    if finding:
-        lines.append(
-            ("form", f"{finding['form']}, in '{finding['location']}'" if finding["location"] else finding["form"])
-        )
-        lines.append(("how much", finding["amount"] or "not known"))
-        if finding["location"]:
-            lines.append(
-                ("complete", f"no, a subset ({finding['subset']})" if finding["subset"] else "as far as known")
-            )
-    if len(found["shape"]) == 3:
-        channels, height, width = found["shape"]
+    copy = status["local_copy"]
+    lines = [("state", f"{status['state']}: {status['detail']}" if status["detail"] else status["state"])]
+    if status["state"] in {"not found", "broken"}:
+        lines.append(("searched", ", ".join(status["searched"]) or "no folder, because none was named"))
+    if copy:
+        lines.append(("form", f"{copy['form']}, in '{copy['location']}'" if copy["location"] else copy["form"]))
+        lines.append(("amount", copy["amount"] or "not known"))
+        if copy["location"]:
+            lines.append(("complete", f"no, a subset ({copy['subset']})" if copy["subset"] else "as far as known"))
+    if len(status["input_shape"]) == 3:
+        channels, height, width = status["input_shape"]
         lines.append(("images", f"{height} x {width}, {'gray' if channels == 1 else 'color'}"))
-    if found["content_hash"]:
-        lines.append(("content hash", found["content_hash"]))
+    if status["content_hash"]:
+        lines.append(("content hash", status["content_hash"]))
     for key, value in lines:
         out.print(f"[bold]{key}[/]: {escape(str(value))}", highlight=False)
-    if any(split["classes"] for split in found["splits"].values()):
+    if any(split["classes"] for split in status["splits"].values()):
         rows = table("split", "classes", "images", "hash", "class names")
-        for name, split in found["splits"].items():
+        for name, split in status["splits"].items():
             names = summarize_names(split["classes"], len(split["classes"]) if all_classes else NAMES_SHOWN)
             counts = (f"{len(split['classes']):,}", f"{split['images']:,}")
             rows.add_row(name, *counts, split["hash"][:12], escape(names))

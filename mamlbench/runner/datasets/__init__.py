@@ -1,1 +1,1 @@
-"""What is known of a data set: whether it is there, how to open it, whether its files are intact."""
+"""Data sets by name: their status on this machine, opening, preparation, and verification of their files."""

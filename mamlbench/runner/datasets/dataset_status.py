@@ -1,25 +1,25 @@
-"""What is at hand of a data set: as much as is known of it without decoding or downloading anything."""
+"""Status of data sets on this machine: whether they are found, prepared, complete; and their preparation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from mamlbench.api import Dataset, DatasetInfo, ImageSplit, LocalCopy, TaskSplit
+from mamlbench.api import Dataset, DatasetInfo, ImageSplit, LocalCopy, ProgressCallback, TaskSplit, no_progress
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders
 from mamlbench.runner.datasets.open_dataset import data_paths, dataset_options, open_dataset
 
-State = Literal["ready", "not prepared", "not looked for", "not found", "broken"]
+DatasetState = Literal["ready", "not prepared", "not looked for", "not found", "broken"]
 
-NAME_IT = "name the folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml"
+NAME_A_FOLDER = "name the folder that holds it with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml"
 
 
 @dataclass(frozen=True)
 class SplitStatus:
-    """One split. ``classes`` are named where its tasks are made of classes; ``images`` counts their images."""
+    """One split: its hash and, if it holds images, their number and the names of the classes."""
 
     hash: str
     images: int = 0
@@ -28,66 +28,111 @@ class SplitStatus:
 
 @dataclass(frozen=True)
 class DatasetStatus:
-    """A data set as it lies there.
+    """A data set on this machine.
 
-    ``said``: what is wrong, or what to do to have more of it. ``looked``: the folders that were searched. ``shape``:
-    of one example, ``[C, H, W]`` for images. Hashes, splits and shape are known once the set is prepared.
+    Args:
+        name: its registered name.
+        state: whether it can be used.
+        detail: what is wrong, or what to do to get or prepare it.
+        info: title, license and citation; None if its plugin cannot be loaded.
+        searched: the folders that were searched, with the reason for each.
+        local_copy: the copy that was found.
+        content_hash: hash of the whole data set; empty until it is prepared.
+        input_shape: shape of one example, ``(C, H, W)`` of images; empty until it is prepared.
+        splits: the splits by name; empty until it is prepared.
     """
 
-    state: State
-    said: str = ""
-    looked: tuple[str, ...] = ()
-    finding: LocalCopy | None = None
+    name: str
+    state: DatasetState
+    detail: str = ""
+    info: DatasetInfo | None = None
+    searched: tuple[str, ...] = ()
+    local_copy: LocalCopy | None = None
     content_hash: str = ""
-    shape: tuple[int, ...] = ()
+    input_shape: tuple[int, ...] = ()
     splits: Mapping[str, SplitStatus] = field(default_factory=dict)
 
 
+def list_datasets(plugins: Plugins, folders: Folders) -> list[DatasetStatus]:
+    """Find the local copy of every registered data set, without decoding or downloading; errors become a status."""
+    return [_find_or_explain(name, plugins, folders) for name in plugins.registry.names("dataset")]
+
+
 def dataset_status(name: str, options: Mapping[str, Any], plugins: Plugins, folders: Folders) -> DatasetStatus:
-    """Look for a data set, and open it where it is prepared. What is wrong with it is told, not raised.
+    """Find the local copy of a data set, and open it if it is prepared; errors of the data set become a status.
 
     Raises ConfigError for an unknown name or option.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", name)
-    checked = dataset_options(name, plugins, options)
-    looked = tuple(f"'{path}' ({reason})" for reason, path in folders.data)
+    validated = dataset_options(name, plugins, options)
     try:
-        finding = plugin.find_local_copy(checked, data_paths(folders))
-        if finding is None:
-            return DatasetStatus("not found", _how_to_get(plugin.info), looked)
-        if not finding.prepared:
-            return DatasetStatus(*_unprepared(name, finding), looked, finding)
-        return _opened(open_dataset(name, options, plugins, data_paths(folders)), finding, looked)
+        status = _find(name, plugin, validated, folders)
+        if status.state != "ready":
+            return status
+        return _with_content(status, open_dataset(name, options, plugins, data_paths(folders)))
     except ConfigError:
         raise
-    except MamlbenchError as error:
-        return DatasetStatus("broken", str(error), looked)
-    except Exception as error:  # a stranger's plugin may raise anything
-        return DatasetStatus("broken", f"{type(error).__name__}: {error}", looked)
+    except Exception as error:  # a plugin may raise anything
+        return _broken(name, plugin.info, folders, error)
 
 
-def _how_to_get(info: DatasetInfo) -> str:
-    return info.obtain or f"{NAME_IT}{f'; see {info.homepage}' if info.homepage else ''}"
+def prepare_dataset(
+    name: str, options: Mapping[str, Any], plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
+) -> DatasetStatus:
+    """Prepare a data set unless it is prepared; download it first if its plugin can.
+
+    Raises ConfigError for an unknown name or option, DataError if the data are missing or damaged.
+    """
+    dataset = open_dataset(name, options, plugins, data_paths(folders, progress))
+    local_copy = LocalCopy(dataset.origin, subset=dataset.subset, prepared=True)
+    status = DatasetStatus(name, "ready", info=dataset.info, searched=_searched(folders), local_copy=local_copy)
+    return _with_content(status, dataset)
 
 
-def _unprepared(name: str, finding: LocalCopy) -> tuple[State, str]:
-    state: State = "not looked for" if finding.form == "not looked for" else "not prepared"
-    return state, f"'mamlbench data prepare {name}', or the first run, makes hashes and counts known"
+def _find_or_explain(name: str, plugins: Plugins, folders: Folders) -> DatasetStatus:
+    info = None
+    try:
+        plugin: type[Dataset] = plugins.registry.load("dataset", name)
+        info = plugin.info
+        return _find(name, plugin, dataset_options(name, plugins, {}), folders)
+    except Exception as error:  # a plugin may raise anything, and must not hide the other data sets
+        return _broken(name, info, folders, error)
 
 
-def _opened(dataset: Dataset, finding: LocalCopy, looked: tuple[str, ...]) -> DatasetStatus:
-    return DatasetStatus(
-        "ready",
-        "",
-        looked,
-        finding,
-        dataset.content_hash,
-        tuple(dataset.splits["test"].input_shape),
-        {split: _split(pool) for split, pool in dataset.splits.items()},
+def _find(name: str, plugin: type[Dataset], options: Any, folders: Folders) -> DatasetStatus:
+    local_copy = plugin.find_local_copy(options, data_paths(folders))
+    status = DatasetStatus(name, "ready", "", plugin.info, _searched(folders), local_copy)
+    if local_copy is None:
+        return replace(status, state="not found", detail=_how_to_get(plugin.info))
+    if local_copy.prepared:
+        return status
+    state: DatasetState = "not looked for" if local_copy.form == "not looked for" else "not prepared"
+    return replace(status, state=state, detail=f"'mamlbench data prepare {name}', or the first run, prepares it")
+
+
+def _with_content(status: DatasetStatus, dataset: Dataset) -> DatasetStatus:
+    return replace(
+        status,
+        content_hash=dataset.content_hash,
+        input_shape=tuple(dataset.splits["test"].input_shape),
+        splits={name: _split_status(split) for name, split in dataset.splits.items()},
     )
 
 
-def _split(pool: TaskSplit) -> SplitStatus:
-    if isinstance(pool, ImageSplit):
-        return SplitStatus(pool.hash, len(pool.rows), pool.class_names)
-    return SplitStatus(pool.hash)
+def _split_status(split: TaskSplit) -> SplitStatus:
+    if isinstance(split, ImageSplit):
+        return SplitStatus(split.hash, len(split.rows), split.class_names)
+    return SplitStatus(split.hash)
+
+
+def _broken(name: str, info: DatasetInfo | None, folders: Folders, error: Exception) -> DatasetStatus:
+    reason = str(error) if isinstance(error, MamlbenchError) else f"{type(error).__name__}: {error}"
+    return DatasetStatus(name, "broken", reason, info, _searched(folders))
+
+
+def _searched(folders: Folders) -> tuple[str, ...]:
+    return tuple(f"'{path}' ({reason})" for reason, path in folders.data)
+
+
+def _how_to_get(info: DatasetInfo) -> str:
+    return info.obtain or f"{NAME_A_FOLDER}{f'; see {info.homepage}' if info.homepage else ''}"

@@ -1,4 +1,4 @@
-"""Verification of a data set: everything is decoded again, whatever the cache holds, and every fault is told."""
+"""Verification of a data set: decodes everything again, and checks splits, duplicates and the cache."""
 
 from __future__ import annotations
 
@@ -22,27 +22,33 @@ from mamlbench.run_spec import Folders
 from mamlbench.runner.datasets.open_dataset import open_dataset
 
 ABANDONED_SECONDS = 3600.0
-"""A temporary cache that is so old was left behind by a verification that was killed."""
+"""Age after which a temporary cache counts as left behind by a verification that was killed."""
 
 PREFIX = ".verify-"
 
 
 @dataclass(frozen=True)
-class Check:
-    """One thing looked at. ``ok`` is None where it is told and not judged."""
+class DatasetCheck:
+    """One check of a data set.
 
-    what: str
+    Args:
+        name: what was checked.
+        ok: whether it passed; None if the check only reports.
+        result: what it found, in words.
+    """
+
+    name: str
     ok: bool | None
-    said: str
+    result: str
 
 
 @dataclass(frozen=True)
-class Verification:
+class DatasetVerification:
     """All checks of a data set; ``damaged`` names every image that cannot be decoded."""
 
     name: str
     origin: str
-    checks: tuple[Check, ...]
+    checks: tuple[DatasetCheck, ...]
     damaged: tuple[str, ...] = ()
 
     @property
@@ -53,118 +59,119 @@ class Verification:
 
 def verify_dataset(
     name: str, options: Mapping[str, Any], plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
-) -> Verification:
-    """Decode a data set afresh and check it; what the cache holds is compared with that, and replaced where it differs.
+) -> DatasetVerification:
+    """Decode a data set into a new cache file and check it; replace the existing cache file if it differs.
 
-    Raises ConfigError for an unknown name or option, DataError where the set is not there or the cache cannot be used.
+    Raises ConfigError for an unknown name or option, DataError if the data are missing or the cache cannot be used.
     """
     plugins.registry.load("dataset", name)
-    earlier = ("earlier downloads", folders.cache / "downloads")
+    downloads = ("earlier downloads", folders.cache / "downloads")
     with _temporary_cache(folders.cache) as cache:
-        paths = DataPaths((*folders.data, earlier), cache, allow_download=False, progress=progress)
+        paths = DataPaths((*folders.data, downloads), cache, allow_download=False, progress=progress)
         try:
             dataset = open_dataset(name, options, plugins, paths)
         except (MissingDataError, CacheError):
             raise
         except DamagedImagesError as error:
-            said = f"{len(error.damaged):,} cannot be decoded; nothing else could be checked"
-            return Verification(name, "", (Check("images", False, said),), error.damaged)
+            result = f"{len(error.damaged):,} cannot be decoded; the other checks were not possible"
+            return DatasetVerification(name, "", (DatasetCheck("images", False, result),), error.damaged)
         except DataError as error:
-            return Verification(name, "", (Check("loading", False, str(error)),))
-        checks = (*_check_source(dataset), *_check_cache(cache, folders.cache))
-        return Verification(name, dataset.origin, checks)
+            return DatasetVerification(name, "", (DatasetCheck("loading", False, str(error)),))
+        checks = (*_check_dataset(dataset), *_check_cache(cache, folders.cache))
+        return DatasetVerification(name, dataset.origin, checks)
 
 
-def _check_source(dataset: Dataset) -> Iterator[Check]:
-    pools = {split: pool for split in SPLITS if isinstance(pool := dataset.splits.get(split), ImageSplit)}
-    if not pools:
-        yield Check("images", None, "there are none: tasks are computed")
+def _check_dataset(dataset: Dataset) -> Iterator[DatasetCheck]:
+    splits = {name: split for name in SPLITS if isinstance(split := dataset.splits.get(name), ImageSplit)}
+    if not splits:
+        yield DatasetCheck("images", None, "none: the tasks are computed")
         return
-    sizes = ", ".join(f"{split} {len(pool.rows):,}" for split, pool in pools.items())
-    yield Check("images", True, f"all decoded: {sizes}")
-    yield Check("complete", None, f"subset: {dataset.subset}" if dataset.subset else "yes, as far as is known")
-    yield _check_disjoint(pools)
-    yield _check_published(pools, dataset.published_classes())
-    yield from check_duplicates(pools)
+    sizes = ", ".join(f"{name} {len(split.rows):,}" for name, split in splits.items())
+    yield DatasetCheck("images", True, f"all decoded: {sizes}")
+    complete = f"subset: {dataset.subset}" if dataset.subset else "yes, as far as is known"
+    yield DatasetCheck("complete", None, complete)
+    yield _check_disjoint(splits)
+    yield _check_published(splits, dataset.published_classes())
+    yield from check_duplicates(splits)
 
 
-def _check_disjoint(pools: Mapping[str, ImageSplit]) -> Check:
-    names = [name for pool in pools.values() for name in pool.class_names]
-    shared = sorted(name for name, count in Counter(names).items() if count > 1)
-    counts = ", ".join(f"{split} {len(pool.class_names):,}" for split, pool in pools.items())
+def _check_disjoint(splits: Mapping[str, ImageSplit]) -> DatasetCheck:
+    class_counts = Counter(name for split in splits.values() for name in split.class_names)
+    shared = sorted(name for name, count in class_counts.items() if count > 1)
     if shared:
-        return Check("class-disjoint splits", False, f"in more than one split: {summarize_names(shared)}")
-    return Check("class-disjoint splits", True, f"classes: {counts}; none in two splits")
+        return DatasetCheck("class-disjoint splits", False, f"in more than one split: {summarize_names(shared)}")
+    sizes = ", ".join(f"{name} {len(split.class_names):,}" for name, split in splits.items())
+    return DatasetCheck("class-disjoint splits", True, f"classes: {sizes}; none in two splits")
 
 
-def _check_published(pools: Mapping[str, ImageSplit], published: Mapping[str, Sequence[str]] | None) -> Check:
-    what = "published split"
+def _check_published(splits: Mapping[str, ImageSplit], published: Mapping[str, Sequence[str]] | None) -> DatasetCheck:
+    check = "published split"
     if published is None:
-        return Check(what, None, "no split by class names was published for this set")
-    foreign = [
-        f"{name} ({split})"
-        for split, pool in pools.items()
-        for name in pool.class_names
-        if name not in set(published[split])
+        return DatasetCheck(check, None, "no split by class names was published for this data set")
+    misplaced = [
+        f"{class_name} ({name})"
+        for name, split in splits.items()
+        for class_name in split.class_names
+        if class_name not in set(published[name])
     ]
-    if foreign:
-        return Check(
-            what, False, f"{len(foreign):,} classes where the published split has none such: {summarize_names(foreign)}"
-        )
-    missing = sum(len(published[split]) - len(pool.class_names) for split, pool in pools.items())
+    if misplaced:
+        names = summarize_names(misplaced)
+        return DatasetCheck(check, False, f"{len(misplaced):,} classes that the published split has elsewhere: {names}")
+    missing = sum(len(published[name]) - len(split.class_names) for name, split in splits.items())
     if missing:
-        return Check(what, None, f"{missing:,} classes of the published split are missing; the others are where it has")
-    return Check(what, True, "exactly its classes")
+        return DatasetCheck(check, None, f"{missing:,} classes of the published split are missing; the others match")
+    return DatasetCheck(check, True, "exactly its classes")
 
 
-def check_duplicates(pools: Mapping[str, ImageSplit]) -> Iterator[Check]:
-    """Count images with the same pixels: across splits, where a test image was trained on, and within one."""
-    hashes = np.concatenate([pool.image_hashes for pool in pools.values()])  # [images, 16]
-    whole = np.ascontiguousarray(hashes).view(np.dtype((np.void, hashes.shape[1])))[:, 0]
-    _, inverse, counts = np.unique(whole, return_inverse=True, return_counts=True)
-    owners = [f"{name} ({split})" for split, pool in pools.items() for name in pool.class_names]
-    of_image = np.repeat(np.arange(len(owners)), np.concatenate([pool.sizes for pool in pools.values()]))
-    splits = np.repeat(np.arange(len(pools)), [len(pool.rows) for pool in pools.values()])
+def check_duplicates(splits: Mapping[str, ImageSplit]) -> Iterator[DatasetCheck]:
+    """Count images with equal pixels: across splits, where a test image was trained on, and within a split."""
+    hashes = np.concatenate([split.image_hashes for split in splits.values()])  # [images, 16]
+    hash_values = np.ascontiguousarray(hashes).view(np.dtype((np.void, hashes.shape[1])))[:, 0]  # [images]
+    _, inverse, counts = np.unique(hash_values, return_inverse=True, return_counts=True)
+    class_names = [f"{class_name} ({name})" for name, split in splits.items() for class_name in split.class_names]
+    class_sizes = np.concatenate([split.sizes for split in splits.values()])
+    class_of_image = np.repeat(np.arange(len(class_names)), class_sizes)  # [images]
+    split_of_image = np.repeat(np.arange(len(splits)), [len(split.rows) for split in splits.values()])
     groups = np.split(np.argsort(inverse, kind="stable"), np.cumsum(counts)[:-1])
     across, within = [], 0
     for images in (group for group in groups if len(group) > 1):
-        if len(set(splits[images])) > 1:
-            across.append(" = ".join(dict.fromkeys(owners[owner] for owner in of_image[images])))
+        if len(set(split_of_image[images])) > 1:
+            across.append(" = ".join(dict.fromkeys(class_names[number] for number in class_of_image[images])))
         else:
             within += len(images) - 1
-    said = f"{len(across):,}" + (f": {summarize_names(across)}" if across else "")
-    yield Check("images in two splits", None, said)
-    yield Check("copies within a split", None, f"{within:,}")
+    names = f": {summarize_names(across)}" if across else ""
+    yield DatasetCheck("images in two splits", None, f"{len(across):,}{names}")
+    yield DatasetCheck("copies within a split", None, f"{within:,}")
 
 
-def _check_cache(fresh: Path, cache: Path) -> Iterator[Check]:
-    """Compare with what the cache holds under the same key; keep what was prepared just now where it is new."""
-    for path in sorted(fresh.glob("*.safetensors")):
-        prepared = cache / path.name
-        if not prepared.is_file():
-            path.replace(prepared)
-            yield Check("prepared copy", None, f"there was none; it is '{prepared}' now")
-        elif filecmp.cmp(path, prepared, shallow=False):
-            yield Check("prepared copy", True, f"'{prepared}' is what the files decode to")
+def _check_cache(new_cache: Path, cache: Path) -> Iterator[DatasetCheck]:
+    """Compare the new cache files with the existing ones; keep the new file if there is none or it differs."""
+    for path in sorted(new_cache.glob("*.safetensors")):
+        existing = cache / path.name
+        if not existing.is_file():
+            path.replace(existing)
+            yield DatasetCheck("cache", None, f"there was no file; it is '{existing}' now")
+        elif filecmp.cmp(path, existing, shallow=False):
+            yield DatasetCheck("cache", True, f"'{existing}' equals the decoded files")
         else:
-            path.replace(prepared)
-            said = "was damaged, or made by another version of Pillow; it has been replaced: repeat what was run on it"
-            yield Check("prepared copy", False, f"'{prepared}' {said}")
+            path.replace(existing)
+            reason = "was damaged, or made by another version of Pillow; it is replaced: repeat the runs that used it"
+            yield DatasetCheck("cache", False, f"'{existing}' {reason}")
 
 
 @contextmanager
 def _temporary_cache(cache: Path) -> Iterator[Path]:
-    """An empty folder in the cache folder, so that what is prepared in it can be kept by renaming."""
+    """Make an empty folder inside the cache folder, so that its files can be kept by renaming."""
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        for left in cache.glob(f"{PREFIX}*"):
-            if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(left, ignore_errors=True)
+        for abandoned in cache.glob(f"{PREFIX}*"):
+            if time.time() - abandoned.stat().st_mtime > ABANDONED_SECONDS:
+                shutil.rmtree(abandoned, ignore_errors=True)
         folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=cache)
     except OSError as error:
         raise CacheError(
             f"The cache folder '{cache}' cannot be written ({error.strerror}): "
-            "set MAMLBENCH_CACHE to a folder that can be."
+            "set MAMLBENCH_CACHE to a writable folder."
         ) from error
     with folder as path:
         yield Path(path)
