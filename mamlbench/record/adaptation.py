@@ -1,4 +1,4 @@
-"""What fine-tuning on a user's own images gave: plain data, for tables, CSV and contact sheet."""
+"""Result of adapting a model to a user's own images: plain data, for tables, CSV and contact sheet."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ class _Data(BaseModel):
 
 
 class LabeledImage(_Data):
-    """One image: given with its class, held out, or to be labeled."""
+    """One image of the support set, held out, or to be labeled."""
 
     file: str = Field(description="relative to the folder")
-    use: Literal["given", "held out", "unlabeled"]
-    """what it was there for"""
-    truth: str | None = Field(None, description="class that its folder says")
-    label: str | None = Field(None, description="class that it was given by the model; None where it was learned from")
+    use: Literal["support", "held out", "unlabeled"]
+    """support: the model was adapted to it; held out: the model was tested on it"""
+    truth: str | None = Field(None, description="class of its folder")
+    label: str | None = Field(None, description="class predicted by the model; None for the support set")
     probabilities: list[float] = Field(default_factory=list, description="of each class, in the order of the classes")
 
     @property
     def probability(self) -> float:
-        """That of the label."""
+        """Probability of the label."""
         return max(self.probabilities, default=0.0)
 
 
 class HeldOut(_Data):
-    """How well images were labeled that were held out."""
+    """Accuracy on the held-out images."""
 
     images: int
-    """how many"""
+    """number of held-out images"""
     right: int
-    """how many were labeled right"""
-    accuracy: Interval = Field(description="share labeled right, with Wilson's 95 % interval over images")
-    untrained_right: int = Field(description="by the untrained network, given the same adaptation")
+    """number of correct labels"""
+    accuracy: Interval = Field(description="share of correct labels, with Wilson's 95 % interval over images")
+    untrained_right: int = Field(description="correct labels of the untrained network after the same adaptation")
 
 
 class Adaptation(_Data):
@@ -49,19 +49,19 @@ class Adaptation(_Data):
     algorithm: str
     """its method"""
     dataset: str
-    """what it was trained on"""
+    """data set that the model was trained on"""
     folder: str
-    """where the images are"""
+    """folder of the images"""
     classes: list[str]
     """names of the classes"""
-    steps: int | None = Field(description="adaptation steps; None where the algorithm takes none")
+    steps: int | None = Field(description="adaptation steps; None if the algorithm has no steps")
     mode: Mode
-    """how batch norm saw the images that were labeled"""
+    """how batch norm treated the images that were labeled"""
     images: list[LabeledImage]
     """every image"""
     held_out: HeldOut | None = None
-    """how many of those held out were labeled right; None without any"""
+    """accuracy on the held-out images; None if there are none"""
 
     def used_as(self, use: str) -> list[LabeledImage]:
-        """The images of one use, in the order of their names."""
+        """Return the images of one use, in the order of their names."""
         return [image for image in self.images if image.use == use]

@@ -31,9 +31,9 @@ def draw(path, shape, number, mode="L"):
     image.convert(mode).save(path)
 
 
-def draw_folder(folder, shapes=tuple(SHAPES), given=2, unlabeled=2):
+def draw_folder(folder, shapes=tuple(SHAPES), support=2, unlabeled=2):
     for shape in shapes:
-        for number in range(given):
+        for number in range(support):
             draw(folder / shape / f"{number}.png", shape, number)
         for number in range(unlabeled):
             draw(folder / "unlabeled" / f"{shape}-{number}.jpg", shape, number + 3)
@@ -91,9 +91,9 @@ def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "Written: " in err
     assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
-    found = rows(folder / "predictions.csv")
-    assert [row["file"] for row in found] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
-    for row in found:
+    table = rows(folder / "predictions.csv")
+    assert [row["file"] for row in table] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
+    for row in table:
         shares = {name: float(row[f"p({name})"]) for name in SHAPES}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabeled"
@@ -102,7 +102,7 @@ def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
 
 
 @pytest.mark.parametrize("algorithm", ["fomaml", "reptile"])
-def test_what_was_learned_is_labeled_right(here, trained, capsys, algorithm):
+def test_images_of_the_support_set_are_labeled_right(here, trained, capsys, algorithm):
     folder = draw_folder(here / "shapes", unlabeled=0)
     for path in sorted(folder.rglob("*.png")):
         (folder / "test" / path.parent.name).mkdir(parents=True, exist_ok=True)
@@ -111,15 +111,15 @@ def test_what_was_learned_is_labeled_right(here, trained, capsys, algorithm):
     assert code == ExitCode.OK and "10 of 10 correct, 100 %" in out
 
 
-def test_held_out_images_say_how_well_it_does(here, trained, capsys):
-    folder = draw_folder(here / "shapes", given=4, unlabeled=0)
+def test_held_out_images_give_the_accuracy(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=4, unlabeled=0)
     code, out, _ = call(capsys, trained["pretrain"], folder, "--hold-out", "2", "--output", here / "out", "--json")
-    found = json.loads(out)
+    adaptation = json.loads(out)
     assert code == ExitCode.OK and not (folder / "predictions.csv").exists()
-    held = [image for image in found["images"] if image["use"] == "held out"]
-    given = [image for image in found["images"] if image["use"] == "given"]
-    assert len(held) == len(given) == 10 and not {p["file"] for p in held} & {p["file"] for p in given}
-    score = found["held_out"]
+    held = [image for image in adaptation["images"] if image["use"] == "held out"]
+    support = [image for image in adaptation["images"] if image["use"] == "support"]
+    assert len(held) == len(support) == 10 and not {p["file"] for p in held} & {p["file"] for p in support}
+    score = adaptation["held_out"]
     assert score["images"] == 10 and score["right"] == sum(p["label"] == p["truth"] for p in held)
     assert score["accuracy"]["low"] < score["accuracy"]["mean"] == score["right"] / 10 <= score["accuracy"]["high"]
     assert {row["use"] for row in rows(here / "out" / "predictions.csv")} == {"held out"}
@@ -133,7 +133,7 @@ def test_held_out_images_say_how_well_it_does(here, trained, capsys):
     assert f"Untrained network with the same adaptation: {score['untrained_right']} of 10 correct. Chance: 20 %" in out
 
 
-def test_ink_size_and_file_type_play_no_part(here, trained, capsys):
+def test_labels_do_not_depend_on_polarity_and_file_type(here, trained, capsys):
     plain = draw_folder(here / "plain")
     changed = draw_folder(here / "changed")
     for path in changed.rglob("*.*"):
@@ -147,7 +147,7 @@ def test_ink_size_and_file_type_play_no_part(here, trained, capsys):
     assert np.abs(np.subtract(*results)).max() < 0.2
 
 
-def test_inductive_labels_do_not_hang_on_each_other(here, trained, capsys):
+def test_inductive_labels_do_not_depend_on_each_other(here, trained, capsys):
     folder = draw_folder(here / "shapes")
     labels = {}
     for mode in ("inductive", "transductive"):
@@ -163,31 +163,32 @@ def test_inductive_labels_do_not_hang_on_each_other(here, trained, capsys):
         assert close is same
 
 
-def test_the_number_of_classes_may_differ_where_the_head_is_new(here, trained, capsys):
+def test_the_number_of_classes_may_differ_if_the_head_is_new(here, trained, capsys):
     folder = draw_folder(here / "shapes", ("bar", "dash", "dot"))
     code, out, _ = call(capsys, trained["pretrain"], folder, "--steps", "20", "-o", "finetune_lr=0.1")
     assert code == ExitCode.OK and "20 adaptation steps" in out
     assert "p(dot)" in rows(folder / "predictions.csv")[0] and "p(ring)" not in rows(folder / "predictions.csv")[0]
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.USAGE and out == ""
-    assert "tells 5 classes apart, and the folder has 3" in err and "Give it 5 class folders" in err
+    assert "distinguishes 5 classes, and the folder has 3" in err and "Use 5 class folders" in err
     assert "--ways 3" in err
 
 
-def test_classes_may_have_unequal_numbers_and_spellings_of_unlabeled(here, trained, capsys):
-    folder = draw_folder(here / "shapes", given=1, unlabeled=0)
+def test_classes_may_have_unequal_numbers_and_unlabeled_may_be_spelled_as_in_britain(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=1, unlabeled=0)
     draw(folder / "bar" / "another.png", "bar", 3)
-    draw(folder / "unlabeled" / "deeper" / "x.png", "dot", 2)
+    british = "Unlabel" + "led"
+    draw(folder / british / "deeper" / "x.png", "dot", 2)
     code, out, _ = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "2 bar" in out
     (row,) = rows(folder / "predictions.csv")
-    assert row["file"] == "unlabeled/deeper/x.png"
+    assert row["file"] == f"{british}/deeper/x.png"
 
 
 def test_from_python_nothing_is_written(here, trained):
     folder = draw_folder(here / "shapes")
-    found = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
-    assert found.steps == 1 and found.held_out.images == 5 and len(found.used_as("unlabeled")) == 10
+    adaptation = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
+    assert adaptation.steps == 1 and adaptation.held_out.images == 5 and len(adaptation.used_as("unlabeled")) == 10
     assert not (folder / "predictions.csv").exists()
 
 
@@ -203,7 +204,7 @@ def test_every_damaged_image_is_named(here, trained, capsys):
 
 
 @pytest.mark.parametrize(
-    ("change", "arguments", "code", "said"),
+    ("change", "arguments", "code", "message"),
     [
         (lambda folder: (folder / "bar" / "0.png").unlink(), [], ExitCode.USAGE, "no image in bar"),
         (lambda folder: None, ["--hold-out", "1"], ExitCode.USAGE, "would have none left"),
@@ -236,13 +237,13 @@ def test_every_damaged_image_is_named(here, trained, capsys):
         ),
     ],
 )
-def test_what_is_wrong_with_the_folder_is_said(  # noqa: PLR0917
-    here, trained, capsys, change, arguments, code, said
+def test_invalid_folders_and_options_are_explained(  # noqa: PLR0917
+    here, trained, capsys, change, arguments, code, message
 ):
-    folder = draw_folder(here / "shapes", given=1, unlabeled=1)
+    folder = draw_folder(here / "shapes", support=1, unlabeled=1)
     change(folder)
     got, out, err = call(capsys, trained["fomaml"], folder, *arguments)
-    assert got == code and said in err and out == ""
+    assert got == code and message in err and out == ""
 
 
 def test_a_model_of_other_than_images(here, capsys):

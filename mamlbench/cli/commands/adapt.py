@@ -1,4 +1,4 @@
-"""``mamlbench adapt``: a trained model on your own images."""
+"""``mamlbench adapt``: adapts a trained model to your own images, and labels them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ EPILOG = """\b
 The folder:
   FOLDER/cat/*.jpg         a few images of each class, in a folder with its name
   FOLDER/dog/*.jpg
-  FOLDER/unlabeled/*.jpg  those to be labeled
-  FOLDER/test/cat/*.jpg    optional: labeled images held out, to say how well it does
+  FOLDER/unlabeled/*.jpg   the images to be labeled
+  FOLDER/test/cat/*.jpg    optional: held-out images of each class, to measure the accuracy
 
 \b
 Examples:
@@ -40,7 +40,7 @@ Examples:
     default=0,
     type=click.IntRange(min=0),
     metavar="N",
-    help="Hold N images of each class out, and say how many of them are labeled right.",
+    help="Hold out N images of each class, and report how many of them are labeled correctly.",
 )
 @shared.steps
 @click.option(
@@ -48,7 +48,7 @@ Examples:
     type=click.Choice(MODES),
     default="inductive",
     show_default=True,
-    help="How batch norm sees the images; transductive lets them see each other.",
+    help="How batch norm treats the images; with transductive their labels depend on each other.",
 )
 @click.option(
     "--output",
@@ -75,11 +75,11 @@ def command(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Fine-tune MODEL on the few labeled images of FOLDER, and label those in FOLDER/unlabeled.
+    """Adapt MODEL to the labeled images of FOLDER, and label those in FOLDER/unlabeled.
 
-    MODEL is a run's record, its folder, or its model.json. Images are brought to the size, channels, ink and
-    normalization of the data set it was trained on, which must be at hand. The labels go into predictions.csv, with
-    the probability of each class, and onto contact-sheet.png.
+    MODEL is a run's record, its folder, or its model.json. Images are converted to the size, channels, polarity and
+    normalization of the data set that it was trained on, which must be available. The labels go into predictions.csv,
+    with the probability of each class, and onto contact-sheet.png.
     """
     changed = shared.with_steps(options, steps)
     session = session_of(context)

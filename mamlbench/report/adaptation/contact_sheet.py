@@ -52,7 +52,7 @@ def contact_sheet(adaptation: Adaptation) -> Image.Image:
 
 def _tiles(adaptation: Adaptation, name: str) -> list[ImageTile]:
     folder = Path(adaptation.folder)
-    support = [image for image in adaptation.used_as("given") if image.truth == name]
+    support = [image for image in adaptation.used_as("support") if image.truth == name]
     shown = [*support[:MAX_IMAGES], *_predicted(adaptation, name)[:MAX_IMAGES]]
     return [ImageTile(folder / image.file, *_frame_and_caption(image)) for image in shown]
 
@@ -70,7 +70,7 @@ def _more(adaptation: Adaptation, name: str) -> str:
 
 def _frame_and_caption(image: LabeledImage) -> tuple[str, tuple[str, str]]:
     file = image.file.rpartition("/")[2]
-    if image.use == "given":
+    if image.use == "support":
         return FRAMES["support"], ("support", file)
     probability = f"{100 * image.probability:.0f} %"
     if image.use == "unlabeled":

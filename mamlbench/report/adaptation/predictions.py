@@ -22,7 +22,7 @@ def predictions_csv(adaptation: Adaptation) -> str:
 
 def summary_lines(adaptation: Adaptation) -> list[str]:
     """Summarize the adaptation in a few lines: support images, predicted labels, held-out accuracy."""
-    support = Counter(image.truth for image in adaptation.used_as("given"))
+    support = Counter(image.truth for image in adaptation.used_as("support"))
     lines = [
         f"Learned from {_counts(support)}: {adaptation.algorithm} trained on {adaptation.dataset}"
         + ("" if adaptation.steps is None else f", {adaptation.steps} adaptation steps")

@@ -1,4 +1,4 @@
-"""Fine-tuning of a trained model on a user's own images, and their labels."""
+"""Adapts a trained model to a user's own images, and labels them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,29 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from mamlbench.api import AdaptedTasks, Algorithm, Classification, Examples, ImageFormat, ImageSplit, Mode, seed_key
+from mamlbench.api import (
+    AdaptedTasks,
+    Algorithm,
+    Classification,
+    Dataset,
+    Examples,
+    ImageFormat,
+    ImageSplit,
+    Mode,
+    seed_key,
+)
 from mamlbench.engine import LoopEngine
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
 from mamlbench.run_spec import Component, Folders, RunSpec
-from mamlbench.runner.adapt.user_images import Own, UserImages, find_user_images, read_user_images
+from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images, read_user_images
 from mamlbench.runner.build import algorithm_maker, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
 from mamlbench.runner.device import resolve_device
 
-AT_ONCE = 100
-"""Images labeled at a time, where they do not depend on each other."""
+BATCH_SIZE = 100
+"""Number of images labeled at a time, if their labels do not depend on each other."""
 
 
 def adapt_model(
@@ -37,94 +47,99 @@ def adapt_model(
     mode: Mode = "inductive",
     device: str = "auto",
 ) -> Adaptation:
-    """Fine-tune a trained model on the labeled images of a folder, and label the others.
+    """Adapt a trained model to the labeled images of a folder, and label the others.
 
-    Images are brought to the size, channels, ink and normalization of the data set that the model was trained on,
-    which must be at hand for it. The held-out images are labeled by the untrained network too.
+    Images are converted to the size, channels, polarity and normalization of the data set that the model was trained
+    on, which must be available. The untrained network labels the held-out images too, for comparison.
 
     Args:
-        model: a model artifact's folder, its model.json or model.safetensors, or the run's record.
-        folder: a folder for each class; 'unlabeled'; 'test' with held-out images, if there are any.
-        plugins: where names come from.
-        folders: where data lies and prepared data is kept.
-        hold_out: images of each class to hold out, where there is no 'test'.
+        model: the folder of a model artifact, its model.json or model.safetensors, or the record of a run.
+        folder: it holds one folder per class, 'unlabeled', and optionally 'test' with held-out images.
+        plugins: the loaded plugins.
+        folders: folders of raw and of prepared data.
+        hold_out: number of images per class to hold out, if there is no folder 'test'.
         options: options of the algorithm to change (test_steps, inner_lr, ...).
-        mode: how batch norm sees the images that are labeled; 'transductive' lets them see each other.
+        mode: how batch norm treats the images to be labeled; with 'transductive' their labels depend on each other.
         device: as for a run.
 
-    Raises ConfigError where the model cannot take the task, DataError where images are missing or damaged.
+    Raises ConfigError if the model does not fit the task, DataError if images are missing or damaged.
     """
-    own = find_user_images(folder, hold_out)
+    images = find_user_images(folder, hold_out)
     artifact = load_model(model)
-    spec = _spec_for(artifact.spec, own, options or {}, device)
+    spec = _adaptation_spec(artifact.spec, images, options or {}, device)
     dataset = load_dataset(spec, plugins, folders)
-    pool, wanted = dataset.splits["test"], dataset.image_format()
-    if not isinstance(pool, ImageSplit) or wanted is None or not isinstance(dataset.objective(2), Classification):
+    split, image_format = dataset.splits["test"], dataset.image_format()
+    if not isinstance(split, ImageSplit) or image_format is None or not _classifies(dataset):
         raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
     algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
-    show = _Show(pool, wanted, torch.device(spec.device))
-    labeler = _Labeler(_support(own, show), show, mode)
-    untrained = labeler.probabilities(algorithm, own.held_out)
-    algorithm.load_state(_fitting(artifact, algorithm, len(own.classes), spec))
-    held_out, unlabeled = (labeler.probabilities(algorithm, each) for each in (own.held_out, own.unlabeled))
+    reader = _ImageReader(split, image_format, torch.device(spec.device))
+    labeler = _Labeler(_support_set(images, reader), reader, mode)
+    untrained = labeler.probabilities(algorithm, images.held_out)
+    algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
+    held_out = labeler.probabilities(algorithm, images.held_out)
+    unlabeled = labeler.probabilities(algorithm, images.unlabeled)
     return Adaptation(
         model=str(model),
         algorithm=spec.algorithm.name,
         dataset=spec.dataset.name,
         folder=str(folder),
-        classes=list(own.classes),
+        classes=list(images.classes),
         steps=getattr(algorithm, "test_steps", None),
         mode=mode,
         images=[
-            *_described(own, own.given, "given", None),
-            *_described(own, own.held_out, "held out", held_out),
-            *_described(own, own.unlabeled, "unlabeled", unlabeled),
+            *_labeled_images(images, images.support, "support", None),
+            *_labeled_images(images, images.held_out, "held out", held_out),
+            *_labeled_images(images, images.unlabeled, "unlabeled", unlabeled),
         ],
-        held_out=_score(own.held_out, held_out, untrained) if own.held_out else None,
+        held_out=_score(images.held_out, held_out, untrained) if images.held_out else None,
     )
 
 
-class _Show:
-    """Images as the network is to see them."""
+def _classifies(dataset: Dataset) -> bool:
+    return isinstance(dataset.objective(2), Classification)
 
-    def __init__(self, pool: ImageSplit, wanted: ImageFormat, device: torch.device) -> None:
-        self.pool = pool
-        self.wanted = wanted
+
+class _ImageReader:
+    """Reads images in the format and normalization of a data set."""
+
+    def __init__(self, split: ImageSplit, image_format: ImageFormat, device: torch.device) -> None:
+        self.split = split
+        self.image_format = image_format
         self.device = device
 
-    def __call__(self, images: Sequence[Own]) -> Tensor:
-        """Float32 ``[n, C, H, W]`` on the device."""
-        return self.pool.normalize_images(read_user_images(images, self.wanted)).to(self.device)
+    def __call__(self, images: Sequence[UserImage]) -> Tensor:
+        """Return float32 ``[n, C, H, W]`` on the device."""
+        return self.split.normalize_images(read_user_images(images, self.image_format)).to(self.device)
 
 
 class _Labeler:
     """Adapts an algorithm to the support set, and labels images."""
 
-    def __init__(self, support: Examples, show: _Show, mode: Mode) -> None:
+    def __init__(self, support: Examples, reader: _ImageReader, mode: Mode) -> None:
         self.support = support
-        self.show = show
+        self.reader = reader
         self.mode = mode
         key = np.array([seed_key("own images")], np.uint64)
         self.keys = torch.from_numpy(key.view(np.int64)).to(support.y.device)  # [1]
 
-    def probabilities(self, algorithm: Algorithm, images: Sequence[Own]) -> Tensor:
-        """Of each class for each image: ``[n, ways]``."""
+    def probabilities(self, algorithm: Algorithm, images: Sequence[UserImage]) -> Tensor:
+        """Return the probability of each class for each image: ``[n, ways]``."""
         if not images:
             return torch.empty(0, algorithm.objective.outputs)
-        learner = algorithm.adapt(self.support, self.keys)
-        at_once = len(images) if self.mode == "transductive" else AT_ONCE
-        parts = [images[first : first + at_once] for first in range(0, len(images), at_once)]
-        return torch.cat([self._part(learner, part) for part in parts])
+        adapted = algorithm.adapt(self.support, self.keys)
+        size = len(images) if self.mode == "transductive" else BATCH_SIZE
+        batches = [images[first : first + size] for first in range(0, len(images), size)]
+        return torch.cat([self._predict(adapted, batch) for batch in batches])
 
-    def _part(self, learner: AdaptedTasks, images: Sequence[Own]) -> Tensor:
-        outputs = learner.predict(self.show(images)[None], self.mode)[0]  # [n, ways]
+    def _predict(self, adapted: AdaptedTasks, images: Sequence[UserImage]) -> Tensor:
+        outputs = adapted.predict(self.reader(images)[None], self.mode)[0]  # [n, ways]
         return outputs.softmax(-1).cpu()
 
 
-def _spec_for(spec: RunSpec, own: UserImages, options: dict[str, Any], device: str) -> RunSpec:
-    """The model's spec with as many ways and shots as the folder has; unequal shots count by their mean."""
-    ways = len(own.classes)
-    shots = max(1, round(len(own.given) / ways))
+def _adaptation_spec(spec: RunSpec, images: UserImages, options: dict[str, Any], device: str) -> RunSpec:
+    """The model's spec with the ways and shots of the folder; of unequal shots, their mean."""
+    ways = len(images.classes)
+    shots = max(1, round(len(images.support) / ways))
     return spec.model_copy(
         update={
             "protocol": spec.protocol.model_copy(update={"ways": ways, "shots": shots}),
@@ -135,42 +150,46 @@ def _spec_for(spec: RunSpec, own: UserImages, options: dict[str, Any], device: s
     )
 
 
-def _support(own: UserImages, show: _Show) -> Examples:
-    x = show(own.given)[None]  # [1, n, C, H, W]
-    return Examples(x, torch.tensor([[each.label for each in own.given]], device=x.device))
+def _support_set(images: UserImages, reader: _ImageReader) -> Examples:
+    x = reader(images.support)[None]  # [1, n, C, H, W]
+    return Examples(x, torch.tensor([[image.label for image in images.support]], device=x.device))
 
 
-def _fitting(artifact: ModelArtifact, algorithm: Algorithm, classes: int, spec: RunSpec) -> State:
-    """The trained state, on the device. Raises ConfigError where it is of another shape than the algorithm's."""
-    trained = artifact.state  # it has more than an algorithm that was never trained: the moments of its optimizer
+def _trained_state(artifact: ModelArtifact, algorithm: Algorithm, classes: int, spec: RunSpec) -> State:
+    """The trained state, on the device. Raises ConfigError if its shapes differ from the algorithm's."""
+    trained = artifact.state  # it may hold more than the state of an untrained algorithm: moments of its optimizer
     if any(name not in trained or trained[name].shape != value.shape for name, value in algorithm.state().items()):
         ways = artifact.spec.protocol.ways
         if ways != classes:
             raise ConfigError(
-                f"This model tells {ways} classes apart, and the folder has {classes}: with {spec.algorithm.name} a "
-                f"network has an output for each class from the start. Give it {ways} class folders, or train one with "
+                f"This model distinguishes {ways} classes, and the folder has {classes}: with {spec.algorithm.name} "
+                f"the number of classes is fixed in training. Use {ways} class folders, or train a model with "
                 f"'mamlbench run --algo {spec.algorithm.name} --ways {classes}' (or --algo pretrain: any number)."
             )
         raise ConfigError(f"The model does not fit {spec.algorithm.name} as it is installed: train it again.")
     return {name: value.to(torch.device(spec.device)) for name, value in trained.items()}
 
 
-def _described(own: UserImages, images: Sequence[Own], use: Any, found: Tensor | None) -> list[LabeledImage]:
+def _labeled_images(
+    folder: UserImages, images: Sequence[UserImage], use: Any, probabilities: Tensor | None
+) -> list[LabeledImage]:
+    """Describe images with their labels; ``probabilities`` ``[n, ways]`` is None for the support set."""
     return [
         LabeledImage(
-            file=each.path.relative_to(own.folder).as_posix(),
+            file=image.path.relative_to(folder.folder).as_posix(),
             use=use,
-            truth=None if each.label is None else own.classes[each.label],
-            label=None if found is None else own.classes[int(found[row].argmax())],
-            probabilities=[] if found is None else [round(float(value), 6) for value in found[row]],
+            truth=None if image.label is None else folder.classes[image.label],
+            label=None if probabilities is None else folder.classes[int(probabilities[row].argmax())],
+            probabilities=[] if probabilities is None else [round(float(value), 6) for value in probabilities[row]],
         )
-        for row, each in enumerate(images)
+        for row, image in enumerate(images)
     ]
 
 
-def _score(images: Sequence[Own], found: Tensor, untrained: Tensor) -> HeldOut:
-    truth = torch.tensor([each.label for each in images])
-    right, before = (int((each.argmax(-1) == truth).sum()) for each in (found, untrained))
+def _score(images: Sequence[UserImage], trained: Tensor, untrained: Tensor) -> HeldOut:
+    """Count correct labels of both networks, from probabilities ``[n, ways]``."""
+    truth = torch.tensor([image.label for image in images])
+    right, untrained_right = (int((network.argmax(-1) == truth).sum()) for network in (trained, untrained))
     interval = stats.binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")
     accuracy = Interval(mean=right / len(truth), low=float(interval.low), high=float(interval.high))
-    return HeldOut(images=len(truth), right=right, accuracy=accuracy, untrained_right=before)
+    return HeldOut(images=len(truth), right=right, accuracy=accuracy, untrained_right=untrained_right)

@@ -19,7 +19,7 @@ def make(tmp_path):
 
     def make(unlabeled, size=(30, 20)):
         images = [
-            LabeledImage(file=f"given{number}.png", use="given", truth=name) for number, name in enumerate(CLASSES)
+            LabeledImage(file=f"given{number}.png", use="support", truth=name) for number, name in enumerate(CLASSES)
         ]
         images += [
             LabeledImage(
