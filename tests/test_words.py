@@ -66,7 +66,7 @@ EXEMPT = {
     "plugins/mamlbench_plugins/published": "titles of papers, quoted",
     "LICENSE": "the text of the license",
 }
-ALLOWED = (".tell()",)  # a file's position
+ALLOWED = (".tell()", '"unlabelled"')  # a file's position; the British name of a folder, accepted as input
 OPEN_WORDS: tuple[str, ...] = (
     "docs/explanation.md",
     "docs/reference.md",

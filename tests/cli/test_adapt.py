@@ -177,7 +177,7 @@ def test_the_number_of_classes_may_differ_if_the_head_is_new(here, trained, caps
 def test_classes_may_have_unequal_numbers_and_unlabeled_may_be_spelled_as_in_britain(here, trained, capsys):
     folder = draw_folder(here / "shapes", support=1, unlabeled=0)
     draw(folder / "bar" / "another.png", "bar", 3)
-    british = "Unlabel" + "led"
+    british = "unlabelled"
     draw(folder / british / "deeper" / "x.png", "dot", 2)
     code, out, _ = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "2 bar" in out

@@ -14,7 +14,7 @@ from torch import Tensor
 from mamlbench.api import ImageFile, ImageFormat, decode_images, is_image, no_progress
 from mamlbench.errors import DamagedImagesError, DataError, NothingToDoError, summarize_names
 
-UNLABELED = ("unlabeled", f"unlabel{'led'}")
+UNLABELED = ("unlabeled", "unlabelled")
 """Names of the folder of images to be labeled; the second is the British spelling."""
 
 HELD_OUT = "test"
