@@ -91,7 +91,11 @@ class Choice:
 
 
 def choose_engine(
-    name: str, workload: Workload, remembered: AutotuneCache | None = None, tell: Callable[[str], object] = str
+    name: str,
+    workload: Workload,
+    remembered: AutotuneCache | None = None,
+    tell: Callable[[str], object] = str,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Choice:
     """Choose an engine.
 
@@ -104,19 +108,21 @@ def choose_engine(
         workload: what the engine is for.
         remembered: choices made before on this machine.
         tell: called with the name of each candidate before it is tried.
+        clock: seconds since any fixed moment; candidates are timed with it.
 
     Raises:
         ConfigError: for an unknown name, or whatever the workload itself cannot be built with.
     """
     if name != "auto":
         return Choice(make_engine(name), "asked for")
-    return _Chooser(workload, tell).choose(remembered)
+    return _Chooser(workload, tell, clock).choose(remembered)
 
 
 class _Chooser:
-    def __init__(self, workload: Workload, tell: Callable[[str], object]) -> None:
+    def __init__(self, workload: Workload, tell: Callable[[str], object], clock: Callable[[], float]) -> None:
         self.workload = workload
         self.tell = tell
+        self.clock = clock
         self.reference = Reference(workload.outcome)
         self._trials: dict[str, Trial] = {}
 
@@ -155,19 +161,19 @@ class _Chooser:
         """Time what agrees: once each, then in whole rounds those that may still win, until the budget is spent."""
         if compiled:  # compiling has its own budget
             self._first_time(["vmap+compiled"])
-        end = time.perf_counter() + budget
+        end = self.clock() + budget
         self._first_time(self._eager(), end)
         best = min(trial.median for trial in self._trials.values())
         hopeful = [t for t in self._trials.values() if t.median <= HOPELESS * best or t.name == first]
         for _ in range(ROUNDS - 1):
-            if time.perf_counter() > end:
+            if self.clock() > end:
                 return
             for trial in hopeful:
                 self._time(trial.name)
 
     def _first_time(self, names: Iterable[str], end: float = float("inf")) -> None:
         for name in names:
-            if time.perf_counter() < end and self._passes(name) and not self._trials[name].seconds:
+            if self.clock() < end and self._passes(name) and not self._trials[name].seconds:
                 self._time(name)
 
     def _eager(self) -> list[str]:
@@ -221,12 +227,12 @@ class _Chooser:
         try:
             if not trial.seconds:
                 compute()
-            began = time.perf_counter()
+            began = self.clock()
             compute()
         except Exception as error:  # the whole batch may not fit where its part did
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
             return
-        trial.seconds.append(time.perf_counter() - began)
+        trial.seconds.append(self.clock() - began)
 
     def _choice(self, name: str, reason: str) -> Choice:
         return Choice(make_engine(name), reason, tuple(self._trials.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,16 +20,27 @@ class Meter:
 
     Device time is the process's CPU seconds on a CPU. On a GPU it is the time between CUDA events at the segment
     boundaries; reading a clock never makes the host wait, ``synchronize`` does, at the end of a block of iterations.
+
+    Args:
+        device: what the work runs on.
+        wall_clock: seconds since any fixed moment.
+        cpu_clock: seconds of CPU time that this process has used; not read on a GPU.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        wall_clock: Callable[[], float] = time.perf_counter,
+        cpu_clock: Callable[[], float] = time.process_time,
+    ) -> None:
         self.device = device
+        self.wall_clock, self.cpu_clock = wall_clock, cpu_clock
         self.on_gpu = device.type == "cuda"
         self.wall = dict.fromkeys(SEGMENTS, 0.0)
         self.device_seconds = dict.fromkeys(SEGMENTS, 0.0)
         self._open = ["other"]
         self._pending: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
-        self._started = self._wall_mark = time.perf_counter()
+        self._started = self._wall_mark = wall_clock()
         self._device_mark = self._device_clock()
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
@@ -58,7 +69,7 @@ class Meter:
     def elapsed(self) -> Segment:
         """Wall and device seconds since the start."""
         self._charge()
-        return Segment(wall=time.perf_counter() - self._started, device=sum(self.device_seconds.values()))
+        return Segment(wall=self.wall_clock() - self._started, device=sum(self.device_seconds.values()))
 
     def reading(self, name: str) -> Segment:
         """Wall and device seconds charged to ``name`` so far."""
@@ -83,7 +94,7 @@ class Meter:
         return Measurement(
             segments=segments,
             warmup=warmup,
-            wall_seconds=time.perf_counter() - self._started,
+            wall_seconds=self.wall_clock() - self._started,
             device_seconds=sum(segment.device for segment in segments.values()),
             device_clock="cuda-events" if self.on_gpu else "cpu",
             peak_memory_bytes=self._peak_memory(own_process),
@@ -96,7 +107,7 @@ class Meter:
         )
 
     def _charge(self) -> None:
-        now = time.perf_counter()
+        now = self.wall_clock()
         self.wall[self._open[-1]] += now - self._wall_mark
         self._wall_mark = now
         clock = self._device_clock()
@@ -108,7 +119,7 @@ class Meter:
 
     def _device_clock(self) -> float | torch.cuda.Event:
         if not self.on_gpu:
-            return time.process_time()
+            return self.cpu_clock()
         event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
         event.record(torch.cuda.current_stream(self.device))
         return event
