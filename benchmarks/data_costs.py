@@ -75,15 +75,15 @@ def measure_sampling(arguments: argparse.Namespace, folder: Path) -> dict[str, A
     paths = DataPaths((("--data-dir", arguments.data_dir),), folder / "cache", allow_download=False)
     pool = Omniglot(Omniglot.Options(), paths).splits["train"]
 
-    def ours(number: int) -> tuple[int, ...]:
+    def mamlbench_batch(number: int) -> tuple[int, ...]:
         keys = np.arange(number * TASKS, (number + 1) * TASKS, dtype=np.uint64)
         batch = pool.episodes(keys, WAYS, SHOTS, QUERIES)
         return (*batch.support.x.shape, *batch.query.x.shape[1:2])
 
-    theirs = learn2learn_batch(arguments.data_dir, folder)
-    times: dict[str, list[float]] = {"ours": [], "learn2learn": []}
+    load_theirs = learn2learn_batch(arguments.data_dir, folder)
+    times: dict[str, list[float]] = {"mamlbench": [], "learn2learn": []}
     for number in range(arguments.rounds + 1):
-        for name, sample in (("ours", ours), ("learn2learn", theirs)):
+        for name, sample in (("mamlbench", mamlbench_batch), ("learn2learn", load_theirs)):
             if sample is not None:
                 began = time.perf_counter()
                 sample(number)
@@ -98,7 +98,7 @@ def measure_sampling(arguments: argparse.Namespace, folder: Path) -> dict[str, A
     if not times["learn2learn"]:
         print("  learn2learn is not installed: nothing to compare with")
         return results
-    ratios = [theirs / ours for ours, theirs in zip(times["ours"], times["learn2learn"], strict=True)]
+    ratios = [theirs / own for own, theirs in zip(times["mamlbench"], times["learn2learn"], strict=True)]
     print(f"  rounds: {', '.join(f'{ratio:.0f}' for ratio in ratios)} times as fast")
     return results | judged("times as fast", statistics.median(ratios), least=True)
 
