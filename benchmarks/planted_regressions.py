@@ -28,7 +28,7 @@ from mamlbench.record import RunRecord
 from mamlbench.report import LoadedRecords, read_records
 from mamlbench.report.gate import GateResult, Threshold, compare_records, parse_thresholds
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.reruns.git_revision import Code
+from mamlbench.runner.reruns.git_revision import CodePaths
 from mamlbench.runner.reruns.rerun import Turn, rerun
 from mamlbench.runner.suites.run_suite import plan_suite
 from mamlbench.suite import Suite, read_changes, read_suite
@@ -91,7 +91,7 @@ def _run_try(number: int, suite: Suite, arguments: argparse.Namespace) -> None:
                 ordered.append(Turn(name, spec))  # type: ignore[arg-type]
     problems = rerun(
         ordered,
-        {name: Code((), _files(name)) for name in variants},  # type: ignore[misc]
+        {name: CodePaths((), _files(name)) for name in variants},  # type: ignore[misc]
         {name: Folders(results=folder / name, cache=cache_folder()) for name in variants},  # type: ignore[misc]
         lambda place, turn: print(f"try {number}, run {place + 1}/{len(ordered)}: {turn}", file=sys.stderr),
     )

@@ -17,7 +17,7 @@ from mamlbench.report import LoadedRecords, read_records
 from mamlbench.report.gate.configurations import Configuration, pair_configurations
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.reruns.git_revision import checked_out
-from mamlbench.runner.reruns.rerun import SIDES, Matched, Turn, rerun, turns
+from mamlbench.runner.reruns.rerun import SIDES, CellSpecs, Turn, order_turns, rerun
 from mamlbench.runner.suites.completed_runs import START_SECONDS
 
 
@@ -47,7 +47,7 @@ def rerun_sides(
     given = head.records if not base.records else base.records
     pairs = [(pair.base, pair.head) for pair in pair_configurations(given, head.records)]
     cells = [(left, right) for left, right in pairs if left is not None and right is not None]
-    ordered = turns([Matched(_specs(left), _specs(right)) for left, right in cells], repeats)
+    ordered = order_turns([CellSpecs(_specs(left), _specs(right)) for left, right in cells], repeats)
     if not ordered:
         raise NothingToDoError("BASE and HEAD have no cell in common: there is nothing to run again.")
     done = [run for pair in cells for cell in pair for run in cell.row.runs]

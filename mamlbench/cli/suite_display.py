@@ -95,10 +95,10 @@ def show_plan(planned: SuitePlan, folder: Path) -> None:
     for number, cell in enumerate(planned.cells[:MOST_ROWS], 1):
         state = f"{cell.state} ({cell.reason})" if cell.reason else cell.state
         about = "" if cell.state != "to do" else "unknown" if cell.seconds is None else duration(cell.seconds)
-        values = [_text(cell.given[name]) for name in everywhere]
+        values = [_text(cell.settings[name]) for name in everywhere]
         if elsewhere:
             values.append(
-                ", ".join(f"{_short(name)}={_text(cell.given[name])}" for name in elsewhere if name in cell.given)
+                ", ".join(f"{_short(name)}={_text(cell.settings[name])}" for name in elsewhere if name in cell.settings)
             )
         rows.add_row(str(number), *values, _escaped(state), about)
     out.print(rows)
@@ -153,9 +153,9 @@ def _cells(number: int) -> str:
 
 def _differing(cells: Sequence[SuiteCell]) -> tuple[list[str], list[str]]:
     """The settings that tell the cells apart: those that all cells give, the algorithm among them, and the others."""
-    names = dict.fromkeys(name for cell in cells for name in cell.given)
-    differing = [n for n in names if n == "algorithm" or len({repr(cell.given.get(n)) for cell in cells}) > 1]
-    everywhere = [n for n in differing if all(n in cell.given for cell in cells)]
+    names = dict.fromkeys(name for cell in cells for name in cell.settings)
+    differing = [n for n in names if n == "algorithm" or len({repr(cell.settings.get(n)) for cell in cells}) > 1]
+    everywhere = [n for n in differing if all(n in cell.settings for cell in cells)]
     return everywhere, [n for n in differing if n not in everywhere]
 
 

@@ -156,7 +156,7 @@ def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
         ),
         (["--algo", "maml", "-o", "bakbone.width=3"], ["no part 'bakbone'. Did you mean 'backbone'?"]),
         (["--algo", "maml", "--ways", "99"], ["val split: 99 ways were requested, and the split has 15 classes"]),
-        (["--algo", "maml", "--shots", "11", "--queries", "2"], ["13 examples per class were asked for"]),
+        (["--algo", "maml", "--shots", "11", "--queries", "2"], ["13 examples per class were requested"]),
         (["--algo", "maml", "--device", "cuda:9"], ["use --device cpu"]),
     ],
 )

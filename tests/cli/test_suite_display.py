@@ -13,7 +13,7 @@ from mamlbench.record import ResultStore
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
-from mamlbench.runner.suites.completed_runs import History
+from mamlbench.runner.suites.completed_runs import RunHistory
 from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
 
 
@@ -21,8 +21,8 @@ from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
 def planned(tmp_path):
     plugins = load_plugins()
     specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
-    cells = [SuiteCell(spec, "to do", given={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
-    return SuitePlan("mine", cells, History(ResultStore(tmp_path)), {"cpu": run_environment("cpu", plugins)})
+    cells = [SuiteCell(spec, "to do", settings={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
+    return SuitePlan("mine", cells, RunHistory(ResultStore(tmp_path)), {"cpu": run_environment("cpu", plugins)})
 
 
 def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):

@@ -1,1 +1,1 @@
-"""Running a base revision and the present code again by turns, so that their times compare."""
+"""Reruns: run a base revision and the present code alternately, so that their times can be compared."""

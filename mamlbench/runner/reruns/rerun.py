@@ -1,7 +1,7 @@
-"""Running the cells of two sides again, by turns, each with its own code: only so can their times be compared.
+"""Runs the cells of two sides again, alternately, each with its own code.
 
-A machine is not equally fast all day. Runs that take turns share its moods; two blocks of runs, one after the other,
-would show them as a difference of the code.
+The speed of a machine varies over the day. If the sides alternate, the variation affects both alike; in two separate
+blocks of runs it would look like a difference of the code.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.reruns.git_revision import Code
+from mamlbench.runner.reruns.git_revision import CodePaths
 
 Side = Literal["BASE", "HEAD"]
 SIDES: tuple[Side, Side] = ("BASE", "HEAD")
-_SCRIPT = Path(__file__).with_name("rerun_worker.py")
+_WORKER = Path(__file__).with_name("rerun_worker.py")
 
 
 @dataclass(frozen=True)
@@ -35,71 +35,71 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class Matched:
-    """The specs of one cell on both sides, one for each training seed."""
+class CellSpecs:
+    """The specs of one cell on both sides, one per training seed."""
 
     base: Sequence[RunSpec]
     head: Sequence[RunSpec]
 
 
-def turns(cells: Sequence[Matched], repeats: int) -> list[Turn]:
-    """Put runs in order: rounds over all cells, BASE and HEAD next to each other, the first of them in turn.
+def order_turns(cells: Sequence[CellSpecs], repeats: int) -> list[Turn]:
+    """Order the runs in rounds over all cells, with BASE and HEAD next to each other and alternately first.
 
-    Every cell is run ``repeats`` times on either side, or once with each of its seeds where these are more; where
-    there are fewer seeds than runs, they come again.
+    Every cell is run ``repeats`` times on either side, or once per seed if it has more seeds; if it has fewer, the
+    seeds are repeated.
     """
     counts = [max(repeats, len(cell.base), len(cell.head)) for cell in cells]
     ordered: list[Turn] = []
-    for number in range(max(counts, default=0)):
-        for place, cell in enumerate(cells):
-            if number < counts[place]:
+    for round_number in range(max(counts, default=0)):
+        for index, cell in enumerate(cells):
+            if round_number < counts[index]:
                 pair = [
-                    Turn(side, specs[number % len(specs)])
+                    Turn(side, specs[round_number % len(specs)])
                     for side, specs in zip(SIDES, (cell.base, cell.head), strict=True)
                 ]
-                ordered += reversed(pair) if (number + place) % 2 else pair
+                ordered += reversed(pair) if (round_number + index) % 2 else pair
     return ordered
 
 
 def rerun(
     ordered: Sequence[Turn],
-    code: Mapping[Side, Code],
+    code: Mapping[Side, CodePaths],
     folders: Mapping[Side, Folders],
-    told: Callable[[int, Turn], None],
+    on_turn: Callable[[int, Turn], None],
 ) -> Iterator[str]:
-    """Run every turn in a process of its own and yield a sentence for each that left no record.
+    """Run every turn in its own process, and yield one sentence for each that wrote no record.
 
     Args:
-        ordered: what ``turns`` gave.
-        code: where either side's code lies.
-        folders: where either side's records go.
-        told: called with its number before a turn begins.
+        ordered: the turns, in the order of ``order_turns``.
+        code: paths of the code, by side.
+        folders: folders of results and of data, by side.
+        on_turn: called with the number of a turn, and the turn, before it begins.
     """
     for number, turn in enumerate(ordered):
-        told(number, turn)
+        on_turn(number, turn)
         problem = _run(turn.spec, code[turn.side], folders[turn.side])
         if problem:
             yield f"{turn} could not be run again: {problem}"
 
 
-def _run(spec: RunSpec, code: Code, folders: Folders) -> str:
-    """Run one spec with the code at hand; say what went wrong, where something did."""
-    given = {
+def _run(spec: RunSpec, code: CodePaths, folders: Folders) -> str:
+    """Run one spec with this code; return the error message, empty if there is a record."""
+    work = {
         "spec": spec.model_dump(mode="json"),
         "folders": folders.model_dump(mode="json"),
         "plugins": list(map(str, code.files)),
     }
-    before = os.environ.get("PYTHONPATH")
-    path = [*map(str, code.folders), *([before] if before else [])]
-    done = subprocess.run(
-        [sys.executable, "-P", str(_SCRIPT)],
-        input=json.dumps(given),
+    inherited = os.environ.get("PYTHONPATH")
+    path = [*map(str, code.folders), *([inherited] if inherited else [])]
+    process = subprocess.run(
+        [sys.executable, "-P", str(_WORKER)],
+        input=json.dumps(work),
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
     )
-    if done.returncode == 0:
+    if process.returncode == 0:
         return ""
-    said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    return said[-1]
+    lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
+    return lines[-1]

@@ -1,6 +1,6 @@
-"""Runs one spec in this process: a script that ``rerun`` starts with the code of some revision on its path.
+"""Script that runs one spec in its own process, with the code of some revision on the import path.
 
-What it imports is that revision's, so that it may use nothing but what all of them have.
+Its imports come from that revision, so it may use only what all revisions have.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from pathlib import Path
 
 
 def main() -> int:
-    """Read what to run from stdin; 0 where there is a record of it, whatever it says."""
+    """Read the spec, the plugins and the folders from stdin, and run it; return 0 if a record was written."""
     from mamlbench.errors import MamlbenchError
     from mamlbench.plugin import load_plugins
     from mamlbench.run_spec import Folders, RunSpec
     from mamlbench.runner.launch import launch
 
-    given = json.load(sys.stdin)
+    work = json.load(sys.stdin)
     try:
-        plugins = load_plugins(map(Path, given["plugins"]))
-        launch([RunSpec.model_validate(given["spec"])], plugins, Folders.model_validate(given["folders"]))
+        plugins = load_plugins(map(Path, work["plugins"]))
+        launch([RunSpec.model_validate(work["spec"])], plugins, Folders.model_validate(work["folders"]))
     except (MamlbenchError, ValueError) as error:  # pydantic's errors are ValueErrors
         print("; ".join(str(error).split("\n")), file=sys.stderr)
         return 1

@@ -1,1 +1,1 @@
-"""Suites: many runs from one file, and which of them are already complete."""
+"""Suites: plans the runs of a suite file, skips those that are complete, and runs the others."""

@@ -1,4 +1,4 @@
-"""What earlier records say about runs that are to come: whether they are done, and how long they will take."""
+"""History of completed runs, which shows the finished cells of a suite and estimates the time of the others."""
 
 from __future__ import annotations
 
@@ -10,84 +10,87 @@ from mamlbench.record import Environment, Measurement, ResultStore, RunRecord, U
 from mamlbench.run_spec import RunSpec
 
 START_SECONDS = 5
-"""A fresh process until its run begins (importing torch, most of all), which records do not count."""
+"""Time from the start of a process to the start of its run, mostly importing torch; records do not include it."""
 
 
-class History:
-    """Records of a results folder, read when first asked for."""
+class RunHistory:
+    """Records of a results folder, read when they are first needed.
+
+    Attributes:
+        problems: one sentence for every record that cannot be read.
+    """
 
     def __init__(self, store: ResultStore) -> None:
         self.problems: list[str] = []
         self._store = store
-        self._alike: dict[str, list[RunRecord]] = {}
-        self._timed: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
+        self._by_prefix: dict[str, list[RunRecord]] = {}
+        self._by_similarity: dict[tuple[str, ...], list[RunRecord]] = defaultdict(list)
 
-    def of(self, spec: RunSpec) -> list[RunRecord]:
-        """Records of this very spec, the latest last, whatever code and machine they come from."""
-        found = [record for record in self._read(spec) if record.spec_hash == spec.hash]
-        return sorted(found, key=lambda record: (record.started, record.attempt))
+    def records_of(self, spec: RunSpec) -> list[RunRecord]:
+        """Return the records of exactly this spec, the latest last, from any code and machine."""
+        records = [record for record in self._read(spec) if record.spec_hash == spec.hash]
+        return sorted(records, key=lambda record: (record.started, record.attempt))
 
     def add(self, record: RunRecord) -> None:
-        """Take in what has just been run."""
+        """Add the record of a run that has just ended."""
         self._read(record.spec).append(record)
-        self._file(record)
+        self._index(record)
 
     def estimate(self, spec: RunSpec, environment: Environment) -> float | None:
-        """Estimate the wall seconds of a run from finished ones on the same machine; None where none is like it.
+        """Estimate the wall seconds of a run from similar finished runs on the same machine; None if there are none.
 
-        The records nearest to it are taken: those that differ in the training seed only; else those with the same
-        settings but for how much is trained and tested, scaled to that; else those with other options of the
-        algorithm.
+        It uses the most similar records: those that differ in the training seed only; otherwise those that differ in
+        the amounts of training and evaluation, scaled; otherwise those with other options of the algorithm.
         """
         self._read(spec)
-        for key in _keys(spec, environment):
-            found = self._timed.get(key)
-            if found:
-                return START_SECONDS + median(_scaled(each, spec) for each in found)
+        for key in _similarity_keys(spec, environment):
+            records = self._by_similarity.get(key)
+            if records:
+                return START_SECONDS + median(_scaled_seconds(record, spec) for record in records)
         return None
 
     def _read(self, spec: RunSpec) -> list[RunRecord]:
-        """Records of the same algorithm, data set, ways and shots; files that cannot be read become problems."""
+        """Read the records of the same algorithm, data set, ways and shots; unreadable files become problems."""
         prefix = self._store.prefix(spec)
-        if prefix not in self._alike:
-            self._alike[prefix] = []
+        if prefix not in self._by_prefix:
+            self._by_prefix[prefix] = []
             for path in self._store.paths(prefix):
                 try:
                     record = read_record(path)
                 except UnreadableRecordError as error:
                     self.problems.append(str(error))
                 else:
-                    self._alike[prefix].append(record)
-                    self._file(record)
-        return self._alike[prefix]
+                    self._by_prefix[prefix].append(record)
+                    self._index(record)
+        return self._by_prefix[prefix]
 
-    def _file(self, record: RunRecord) -> None:
-        """Keep a record under everything that a later run may be like it in."""
+    def _index(self, record: RunRecord) -> None:
+        """Store a finished record under each of its similarity keys."""
         if record.status == "finished" and record.measurement is not None:
-            for key in _keys(record.spec, record.environment):
-                self._timed[key].append(record)
+            for key in _similarity_keys(record.spec, record.environment):
+                self._by_similarity[key].append(record)
 
 
-def _keys(spec: RunSpec, environment: Environment) -> list[tuple[str, ...]]:
-    """What must be equal for one run to take as long as another, the closest likeness first."""
+def _similarity_keys(spec: RunSpec, environment: Environment) -> list[tuple[str, ...]]:
+    """Keys that are equal for runs of similar duration, the closest similarity first."""
     protocol, training = spec.protocol, spec.training
     machine = (environment.cpu, environment.cores, environment.threads, environment.device_name, environment.platform)
-    here = repr((spec.device, machine))
-    seedless = spec.model_copy(
+    device_and_machine = repr((spec.device, machine))
+    without_seed = spec.model_copy(
         update={"seed": 0, "preset": "", "training": training.model_copy(update={"target_score": None})}
     )
     episodes = (protocol.ways, protocol.shots, protocol.queries, protocol.modes, training.shots, training.queries)
-    amountless = (spec.algorithm, spec.dataset, spec.backbone, spec.sampler, spec.engine, episodes)
-    methodless = (spec.algorithm.name, spec.dataset.name, spec.backbone, protocol.ways, protocol.shots)
+    without_amounts = (spec.algorithm, spec.dataset, spec.backbone, spec.sampler, spec.engine, episodes)
+    without_options = (spec.algorithm.name, spec.dataset.name, spec.backbone, protocol.ways, protocol.shots)
     return [
-        ("seed", here, seedless.canonical_json()),
-        ("amount", here, repr(amountless)),
-        ("method", here, repr(methodless)),
+        ("seed", device_and_machine, without_seed.canonical_json()),
+        ("amounts", device_and_machine, repr(without_amounts)),
+        ("options", device_and_machine, repr(without_options)),
     ]
 
 
-def _scaled(record: RunRecord, spec: RunSpec) -> float:
-    """Wall seconds of a record, had it trained and been evaluated as much as ``spec`` asks for."""
+def _scaled_seconds(record: RunRecord, spec: RunSpec) -> float:
+    """Wall seconds of a record, scaled to the amounts of training and evaluation of ``spec``."""
     measured = record.measurement
     assert measured is not None
     training = max(0.0, _wall(measured, "train") - measured.warmup.wall)

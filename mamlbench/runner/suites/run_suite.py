@@ -1,4 +1,4 @@
-"""Suites: which cells are still to be run, and having a launcher run them."""
+"""Plans a suite, that is, decides which cells are still to be run, and runs them."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import Ended, launched
 from mamlbench.runner.plan import plan, request
-from mamlbench.runner.suites.completed_runs import History
+from mamlbench.runner.suites.completed_runs import RunHistory
 from mamlbench.suite import GridCell, Suite, SuiteSettings, expand
 from mamlbench.suite.grid import OPTION
 
-State = Literal["to do", "finished", "failed", "interrupted", "not started"]
+CellState = Literal["to do", "finished", "failed", "interrupted", "not started"]
 
 
 @dataclass(frozen=True)
 class SuiteCell:
-    """One run of a suite: what it is, where it stands, and why."""
+    """One run of a suite: its spec, its state and the reason for the state."""
 
     spec: RunSpec
-    state: State
+    state: CellState
     reason: str = ""
     record: RunRecord | None = None
     seconds: float | None = None
-    """estimated wall seconds, where it is to be run and earlier records allow an estimate"""
-    given: Mapping[str, Any] = field(default_factory=dict)
-    """the settings that the suite gives it, options as ``options.NAME``; the rest is the preset's"""
+    """estimated wall seconds; None if it is not to be run or no similar run is recorded"""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """settings from the suite, options as ``options.NAME``; all others come from the preset"""
 
 
 @dataclass
 class SuitePlan:
-    """All cells of a suite in the order in which they run."""
+    """All cells of a suite, in the order in which they run."""
 
     name: str
     cells: list[SuiteCell]
-    history: History
+    history: RunHistory
     environments: dict[str, Environment] = field(default_factory=dict)
 
     @property
     def waiting(self) -> list[SuiteCell]:
-        """Cells that are still to be run."""
+        """The cells that are still to be run."""
         return [cell for cell in self.cells if cell.state == "to do"]
 
 
@@ -60,45 +60,45 @@ def plan_suite(
     retry_failed: bool = False,
     fresh: bool = False,
 ) -> SuitePlan:
-    """Find out what is to be run.
+    """Decide which cells of a suite are to be run.
 
     Args:
-        suite: what was read.
-        plugins: where its names come from.
-        folders: where records of finished cells are.
+        suite: the suite file.
+        plugins: the loaded plugins.
+        folders: the results folder holds the records of finished cells.
         changes: settings that replace those of every cell.
-        retry_failed: whether cells that failed are to be run again.
-        fresh: whether finished cells are to be run again, too.
+        retry_failed: whether to run failed cells again.
+        fresh: whether to run finished cells again too.
 
     Raises ConfigError with every mistake in the file, each with its line.
     """
-    specs = _specs(suite, plugins, changes)  # with the cell of each
-    history = History(ResultStore(folders.results))
-    environments = {device: run_environment(device, plugins) for device in {spec.device for spec, _ in specs}}
+    planned = _plan_cells(suite, plugins, changes)
+    history = RunHistory(ResultStore(folders.results))
+    environments = {device: run_environment(device, plugins) for device in {spec.device for spec, _ in planned}}
     cells = []
-    for spec, given in specs:
+    for spec, grid_cell in planned:
         environment = environments[spec.device]
-        cell = SuiteCell(spec, "to do", "asked for" if fresh else "")
+        cell = SuiteCell(spec, "to do", "requested" if fresh else "")
         if not fresh:
-            cell = _state(spec, history.of(spec), environment, retry_failed)
+            cell = _cell_state(spec, history.records_of(spec), environment, retry_failed)
         if cell.state == "to do":
             cell = replace(cell, seconds=history.estimate(spec, environment))
-        cells.append(replace(cell, given={name: each.value for name, each in given.items()}))
+        cells.append(replace(cell, settings={name: setting.value for name, setting in grid_cell.items()}))
     return SuitePlan(suite.name, cells, history, environments)
 
 
 def run_suite(
     planned: SuitePlan, plugins: Plugins, folders: Folders, launcher: Launcher | None = None
 ) -> Iterator[SuiteCell]:
-    """Run what is waiting and yield each cell when it has ended; an interrupt ends the suite with the cells at hand.
+    """Run the waiting cells and yield each one when it has ended; an interrupt ends the suite.
 
-    A cell that cannot be started (its data is missing, say) is said to be so, and the others are run.
+    If a cell cannot be started, for example because its data are missing, the others still run.
 
     Args:
-        planned: the plan, which is brought up to date.
-        plugins: where names come from and who listens.
-        folders: where results go and data lies.
-        launcher: who runs them; None: one after the other, each in a process of its own.
+        planned: the plan; its cells are updated.
+        plugins: the loaded plugins.
+        folders: folders of results and of data.
+        launcher: runs the cells; None: one after the other, each in its own process.
     """
     waiting = planned.waiting
     with closing(launched([cell.spec for cell in waiting], plugins, folders, launcher)) as outcomes:
@@ -111,7 +111,7 @@ def run_suite(
 
 
 def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None:
-    """Estimate the wall seconds of these cells from all records there are by now; None where one is unknown."""
+    """Estimate the wall seconds of these cells from all records so far; None if one cannot be estimated."""
     total = 0.0
     for cell in cells:
         seconds = planned.history.estimate(cell.spec, planned.environments[cell.spec.device])
@@ -126,12 +126,12 @@ def _ended(cell: SuiteCell, outcome: Ended) -> SuiteCell:
         return replace(cell, state="interrupted", reason="interrupted before it began")
     if isinstance(outcome, MamlbenchError):
         return replace(cell, state="not started", reason=str(outcome))
-    states: dict[str, State] = {"finished": "finished", "interrupted": "interrupted"}
+    states: dict[str, CellState] = {"finished": "finished", "interrupted": "interrupted"}
     return replace(cell, state=states.get(outcome.status, "failed"), reason=outcome.reason, record=outcome)
 
 
-def _state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment, retry_failed: bool) -> SuiteCell:
-    """Where a cell stands: only records of the same spec, code and environment count."""
+def _cell_state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment, retry_failed: bool) -> SuiteCell:
+    """Derive the state of a cell; only records of the same spec, code and environment count."""
     same = [record for record in records if record.fingerprint == environment.fingerprint]
     finished = [record for record in same if record.status == "finished"]
     if finished:
@@ -147,15 +147,17 @@ def _state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment
     return SuiteCell(spec, "failed", latest.reason, record=latest)
 
 
-def _specs(suite: Suite, plugins: Plugins, changes: SuiteSettings | None) -> list[tuple[RunSpec, GridCell]]:
-    """One spec for each cell, no two alike. Raises ConfigError with all that cannot be planned."""
+def _plan_cells(suite: Suite, plugins: Plugins, changes: SuiteSettings | None) -> list[tuple[RunSpec, GridCell]]:
+    """Plan one spec per cell, without duplicates. Raises ConfigError with every problem."""
     problems: list[str] = []
     specs: dict[str, tuple[RunSpec, GridCell]] = {}
     for cell in expand(suite, changes):
         try:
             (spec,) = plan(request(**_request(cell)), plugins)
         except ConfigError as error:
-            problems += [suite.with_location(_place(cell, getattr(each, "key", "")), each) for each in error.problems]
+            problems += [
+                suite.with_location(_path_of(cell, getattr(problem, "key", "")), problem) for problem in error.problems
+            ]
         else:
             specs.setdefault(spec.hash, (spec, cell))
     if problems:
@@ -164,14 +166,14 @@ def _specs(suite: Suite, plugins: Plugins, changes: SuiteSettings | None) -> lis
 
 
 def _request(cell: GridCell) -> dict[str, object]:
-    values: dict[str, object] = {name: given.value for name, given in cell.items() if not name.startswith(OPTION)}
+    values: dict[str, object] = {name: setting.value for name, setting in cell.items() if not name.startswith(OPTION)}
     values["algorithms"] = (values.pop("algorithm"),)
     values["options"] = {
-        name.removeprefix(OPTION): given.value for name, given in cell.items() if name.startswith(OPTION)
+        name.removeprefix(OPTION): setting.value for name, setting in cell.items() if name.startswith(OPTION)
     }
     return values
 
 
-def _place(cell: GridCell, key: str) -> tuple[str | int, ...]:
-    """Where the value that is at fault was given; a default's fault is that of the algorithm that has it."""
+def _path_of(cell: GridCell, key: str) -> tuple[str | int, ...]:
+    """Path of an invalid setting in the file; if it is a default, the path of the algorithm."""
     return (cell.get(key) or cell["algorithm"]).path

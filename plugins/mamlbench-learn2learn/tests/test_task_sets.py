@@ -77,8 +77,8 @@ def test_pythons_generator_is_left_as_it_was(make_sampler):
     assert random.random() == expected
 
 
-def test_a_pool_that_is_too_small_is_said_to_be(make_sampler):
-    with pytest.raises(ConfigError, match="5 examples per class were asked for"):
+def test_a_split_that_is_too_small_is_refused(make_sampler):
+    with pytest.raises(ConfigError, match="5 examples per class were requested"):
         make_sampler().episodes("train", 0, 1, shots=2, queries=3)
 
 

@@ -1,4 +1,4 @@
-"""Runs by turns, with the code of two revisions."""
+"""Alternating runs with the code of two revisions."""
 
 import subprocess
 from itertools import pairwise
@@ -11,7 +11,7 @@ import mamlbench
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.reruns.git_revision import _folders, checked_out
-from mamlbench.runner.reruns.rerun import Matched, turns
+from mamlbench.runner.reruns.rerun import CellSpecs, order_turns
 
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
 
@@ -19,18 +19,18 @@ sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
 @given(st.lists(sizes, min_size=1, max_size=4), st.integers(1, 6))
 def test_every_cell_is_run_often_enough_with_both_sides_side_by_side(cells, repeats):
     matched = [
-        Matched([f"{place} base {seed}" for seed in range(left)], [f"{place} head {seed}" for seed in range(right)])
-        for place, (left, right) in enumerate(cells)
+        CellSpecs([f"{index} base {seed}" for seed in range(left)], [f"{index} head {seed}" for seed in range(right)])
+        for index, (left, right) in enumerate(cells)
     ]
-    ordered = turns(matched, repeats)
+    ordered = order_turns(matched, repeats)
     for one, other in zip(ordered[::2], ordered[1::2], strict=True):
         assert {one.side, other.side} == {"BASE", "HEAD"} and one.spec.split()[0] == other.spec.split()[0]
-    for place, (left, right) in enumerate(cells):
-        of_cell = [turn for turn in ordered if turn.spec.startswith(f"{place} ")]
+    for index, (left, right) in enumerate(cells):
+        of_cell = [turn for turn in ordered if turn.spec.startswith(f"{index} ")]
         assert len(of_cell) == 2 * max(repeats, left, right)
-        assert {turn.spec for turn in of_cell} == {*matched[place].base, *matched[place].head}
+        assert {turn.spec for turn in of_cell} == {*matched[index].base, *matched[index].head}
         firsts = [turn.side for turn in of_cell[::2]]
-        assert all(before != after for before, after in pairwise(firsts)), "neither side is always the first"
+        assert all(before != after for before, after in pairwise(firsts)), "the sides alternate in being the first"
 
 
 def git(folder, *arguments):
@@ -61,7 +61,7 @@ def test_a_plugin_of_the_repository_is_taken_from_the_revision(repository):
     assert not file.exists() and "tree" not in git(repository, "worktree", "list")
 
 
-def test_the_work_tree_goes_where_what_is_run_in_it_raises(repository):
+def test_the_work_tree_is_removed_if_an_exception_is_raised(repository):
     with pytest.raises(KeyboardInterrupt), checked_out("trunk", load_plugins([repository / "mine.py"]), repository):
         raise KeyboardInterrupt
     assert len(git(repository, "worktree", "list").splitlines()) == 1
@@ -79,7 +79,7 @@ def test_the_harness_itself_is_taken_from_the_revision(repository, monkeypatch):
         assert head.folders == (repository / "src",)
         (folder,) = base.folders
         assert (folder / "mamlbench" / "__init__.py").is_file() and folder != repository / "src"
-    nothing = pytest.raises(ConfigError, match="No code that runs here comes from the repository")
+    nothing = pytest.raises(ConfigError, match="No loaded code comes from the repository")
     with nothing, checked_out("trunk~1", load_plugins(), repository):  # there was no such folder
         pass
 
@@ -93,10 +93,11 @@ def test_folders_of_installed_packages_are_those_on_the_path():
 
 
 @pytest.mark.parametrize(
-    ("revision", "said"), [("trunk~9", "'trunk~9' is no revision"), ("--all", "is no revision"), ("trunk", "No code")]
+    ("revision", "message"),
+    [("trunk~9", "'trunk~9' is no revision"), ("--all", "is no revision"), ("trunk", "No loaded code")],
 )
-def test_what_cannot_be_rerun_is_said(repository, revision, said):
-    with pytest.raises(ConfigError, match=said), checked_out(revision, load_plugins(), repository):
+def test_revisions_that_cannot_be_rerun_are_explained(repository, revision, message):
+    with pytest.raises(ConfigError, match=message), checked_out(revision, load_plugins(), repository):
         pass
 
 
@@ -107,6 +108,6 @@ def test_a_plugin_that_the_revision_lacks_is_named(repository):
         pass
 
 
-def test_outside_a_repository_git_says_why(tmp_path):
+def test_outside_a_repository_the_message_is_that_of_git(tmp_path):
     with pytest.raises(ConfigError, match="git: not a git repository"), checked_out("x", load_plugins(), tmp_path):
         pass

@@ -1,4 +1,4 @@
-"""What earlier records say about runs to come."""
+"""Finished runs, and estimates from them."""
 
 import pytest
 
@@ -7,15 +7,15 @@ from mamlbench.record import Measurement, ResultStore, RunRecord, Segment
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
-from mamlbench.runner.suites.completed_runs import START_SECONDS, History
+from mamlbench.runner.suites.completed_runs import START_SECONDS, RunHistory
 
 HERE = run_environment("cpu", load_plugins())
 
 
-def spec(algorithm="maml", **asked):
+def spec(algorithm="maml", **settings):
     plugins = load_plugins()
-    options = {"backbone.width": 8, **asked.pop("options", {})}
-    request = RunRequest(algorithms=(algorithm,), device="cpu", options=options, **{"iterations": 100, **asked})
+    options = {"backbone.width": 8, **settings.pop("options", {})}
+    request = RunRequest(algorithms=(algorithm,), device="cpu", options=options, **{"iterations": 100, **settings})
     (only,) = plan(request, plugins)
     return only
 
@@ -46,11 +46,11 @@ def record(spec, *, status="finished", train=20.0, evaluate=4.0, environment=HER
 
 @pytest.fixture
 def estimate(tmp_path):
-    def estimate(wanted, *earlier):
-        history = History(ResultStore(tmp_path))
-        for each in earlier:
-            history.add(each)
-        return history.estimate(wanted, HERE)
+    def estimate(planned, *earlier):
+        history = RunHistory(ResultStore(tmp_path))
+        for run in earlier:
+            history.add(run)
+        return history.estimate(planned, HERE)
 
     return estimate
 
@@ -67,7 +67,7 @@ def test_training_and_evaluation_are_scaled_and_the_rest_is_not(estimate):
     assert estimate(twice, record(base)) == pytest.approx(START_SECONDS + 3 + 40 + 4 * 2000 / 1200)
 
 
-def test_the_nearest_records_count(estimate):
+def test_the_most_similar_records_count(estimate):
     other_rate = record(spec(options={"inner_lr": 0.1}), train=50)
     same = record(spec(seed=3))
     assert estimate(spec(), other_rate) == pytest.approx(START_SECONDS + 57)
@@ -86,22 +86,22 @@ def test_the_nearest_records_count(estimate):
     ],
     ids=["algorithm", "shots", "width", "cut off", "cpu", "threads"],
 )
-def test_nothing_like_it_is_unknown(estimate, unlike):
+def test_without_a_similar_record_the_time_is_unknown(estimate, unlike):
     assert estimate(spec(), unlike) is None
 
 
 def test_records_are_found_by_name_and_broken_ones_named(tmp_path):
     store = ResultStore(tmp_path / "results")
-    wanted = spec()
-    for each in (wanted, spec(seed=12), spec("fomaml"), spec(shots=5)):
-        stem, _ = store.reserve(each, HERE.fingerprint)
-        store.write(stem, record(each, name=stem))
-    (tmp_path / "results" / f"{store.prefix(wanted)}0-broken.json").write_text("{")
+    mine = spec()
+    for other in (mine, spec(seed=12), spec("fomaml"), spec(shots=5)):
+        stem, _ = store.reserve(other, HERE.fingerprint)
+        store.write(stem, record(other, name=stem))
+    (tmp_path / "results" / f"{store.prefix(mine)}0-broken.json").write_text("{")
     (tmp_path / "results" / "unrelated.json").write_text("{")
-    history = History(store)
-    assert [each.spec for each in history.of(wanted)] == [wanted]
+    history = RunHistory(store)
+    assert [run.spec for run in history.records_of(mine)] == [mine]
     assert history.estimate(spec(seed=99), HERE) == pytest.approx(START_SECONDS + 27)
     assert len(history.problems) == 1 and "broken.json" in history.problems[0]
-    assert history.of(spec("maml", shots=20)) == []
+    assert history.records_of(spec("maml", shots=20)) == []
     history.add(record(spec("maml", shots=20)))
-    assert len(history.of(spec("maml", shots=20))) == 1
+    assert len(history.records_of(spec("maml", shots=20))) == 1

@@ -31,8 +31,8 @@ def planned(tmp_path, plugins):
     def planned(text=SUITE, changes=None, **flags):
         (tmp_path / "suite.toml").write_text(text)
         folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
-        asked = read_changes(changes or {})
-        return plan_suite(read_suite(tmp_path / "suite.toml"), plugins, folders, changes=asked, **flags)
+        replaced = read_changes(changes or {})
+        return plan_suite(read_suite(tmp_path / "suite.toml"), plugins, folders, changes=replaced, **flags)
 
     return planned
 
@@ -77,10 +77,10 @@ def test_settings_reach_the_specs(planned):
 
 
 def test_every_single_setting_is_one_of_a_run(planned):
-    """No key is accepted and then forgotten."""
+    """No key is accepted and ignored."""
     text = SUITE + 'modes = ["inductive"]\n'
     base = planned(text).cells[0].spec
-    given = {
+    settings = {
         "dataset": "omniglot",
         "ways": "4",
         "shots": "2",
@@ -100,26 +100,26 @@ def test_every_single_setting_is_one_of_a_run(planned):
         "checkpoint_every": "4",
         "target_score": "0.5",
     }
-    for name, value in given.items():
+    for name, value in settings.items():
         changed = planned(text, {name: value}).cells[0].spec
         assert changed != base or name == "device", name
 
 
-def test_cells_that_are_alike_are_one(planned):
+def test_equal_cells_are_one(planned):
     assert len(planned(SUITE + '[[include]]\nalgorithm = "maml"\nseeds = 3').cells) == 5
 
 
-def test_finished_cells_are_not_run_again_unless_asked(planned, write):
+def test_finished_cells_are_run_again_only_on_request(planned, write):
     first, *_ = (cell.spec for cell in planned().cells)
     record = write(first)
     again = planned()
     assert states(again) == [("finished", "")] + 3 * [("to do", "")]
     assert again.cells[0].record == record
     assert len(again.waiting) == 3
-    assert states(planned(fresh=True)) == 4 * [("to do", "asked for")]
+    assert states(planned(fresh=True)) == 4 * [("to do", "requested")]
 
 
-def test_a_failed_cell_waits_to_be_asked_for(planned, write):
+def test_a_failed_cell_is_run_again_only_on_request(planned, write):
     first, second, *_ = (cell.spec for cell in planned().cells)
     write(first, "failed")
     write(second, "diverged")
@@ -127,7 +127,7 @@ def test_a_failed_cell_waits_to_be_asked_for(planned, write):
     assert states(planned(retry_failed=True))[:2] == [("to do", "failed before"), ("to do", "diverged before")]
 
 
-def test_an_interrupted_cell_is_taken_up(planned, write):
+def test_an_interrupted_cell_is_run_again(planned, write):
     write(planned().cells[0].spec, "interrupted")
     assert states(planned())[0] == ("to do", "was interrupted")
 
@@ -142,18 +142,18 @@ def test_the_latest_attempt_counts_but_a_finished_one_stays_finished(planned, wr
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"code_hash": "0" * 16}, "changed since its last run: code"),
         ({"cpu": "a fast one"}, "changed since its last run: cpu a fast one → "),
         ({"packages": {"torch": "1.0"}}, "torch 1.0 → "),
-        ({"plugins": {"stranger": "3"}}, "stranger 3 → absent"),
+        ({"plugins": {"other-plugin": "3"}}, "other-plugin 3 → absent"),
     ],
 )
-def test_another_code_or_environment_is_run_again_and_said(planned, write, changed, said):
+def test_other_code_or_another_environment_is_run_again_with_the_reason(planned, write, changed, message):
     write(planned().cells[0].spec, **changed)
     state, reason = states(planned())[0]
-    assert state == "to do" and said in reason
+    assert state == "to do" and message in reason
 
 
 def test_a_commit_that_changes_no_code_changes_nothing(planned, write):
@@ -161,7 +161,7 @@ def test_a_commit_that_changes_no_code_changes_nothing(planned, write):
     assert states(planned())[0] == ("finished", "")
 
 
-def test_mistakes_that_only_plugins_know_have_their_lines(planned, tmp_path):
+def test_mistakes_found_by_plugins_have_their_lines(planned, tmp_path):
     text = """
 algorithm = ["maml", "reptil"]
 dataset = "glyphs"
@@ -177,8 +177,8 @@ preset = "papper"
 """
     with pytest.raises(ConfigError) as caught:
         planned(text)
-    found = [each.replace(str(tmp_path / "suite.toml"), "suite.toml") for each in caught.value.problems]
-    assert found == [
+    located = [problem.replace(str(tmp_path / "suite.toml"), "suite.toml") for problem in caught.value.problems]
+    assert located == [
         "suite.toml:7: options.inner_rl: algorithm 'maml' has no option 'inner_rl'. Did you mean 'inner_lr'?",
         "suite.toml:8: options.backbone.width: backbone 'conv4-strided': option 'backbone.width': input should be "
         "greater than or equal to 1, not 0.",
@@ -201,7 +201,7 @@ def test_a_mistake_on_the_command_line_is_located_there(planned):
 )
 def test_cells_that_cannot_be_started(planned, write, plugins, tmp_path, error, ends):  # noqa: PLR0917
     class First(Launcher):
-        """Does nothing but say of the first job that it failed so."""
+        """Reports that the first job failed with this error."""
 
         def launch(self, jobs, emit):
             yield jobs[0], error
@@ -210,9 +210,9 @@ def test_cells_that_cannot_be_started(planned, write, plugins, tmp_path, error, 
 
     plan = planned()
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
-    done = list(run_suite(plan, plugins, folders, First(None)))
-    assert [(cell.state, cell.reason) for cell in done] == ends
-    assert plan.cells[: len(ends)] == done and len(plan.waiting) == 4 - len(ends)
+    ended = list(run_suite(plan, plugins, folders, First(None)))
+    assert [(cell.state, cell.reason) for cell in ended] == ends
+    assert plan.cells[: len(ends)] == ended and len(plan.waiting) == 4 - len(ends)
 
 
 def test_cells_may_end_in_any_order(planned, write, plugins, tmp_path):
@@ -223,7 +223,7 @@ def test_cells_may_end_in_any_order(planned, write, plugins, tmp_path):
     plan = planned()
     specs = [cell.spec for cell in plan.cells]
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
-    done = list(run_suite(plan, plugins, folders, Backwards(None)))
-    assert [cell.spec for cell in done] == specs[::-1]
+    ended = list(run_suite(plan, plugins, folders, Backwards(None)))
+    assert [cell.spec for cell in ended] == specs[::-1]
     assert [cell.spec for cell in plan.cells] == specs and not plan.waiting
     assert all(cell.record.spec == cell.spec for cell in plan.cells)
