@@ -142,7 +142,7 @@ def _answer(result: GateResult, *, planted: bool) -> str:
     answer = ("CAUGHT" if worse else "not caught") if planted else ("ALARM" if worse else "no alarm")
     words = Counter(verdict.kind for verdict in result.verdicts if verdict.gated)
     why = [
-        f"{verdict.configuration}: {verdict.metric} {verdict.change:+.3g}"
+        f"{verdict.configuration}: {verdict.label} {verdict.change:+.3g}"
         + ("" if verdict.p_value is None else f" (p = {verdict.p_value:.2g})")
         for verdict in result.verdicts
         if verdict.gated and verdict.kind == "worse" and verdict.change is not None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mamlbench.record import Evaluation, Interval, Measurement, ModeResult, RunRecord
+from mamlbench.record import Evaluation, Interval, Measurement, RunRecord
 from mamlbench.report.loading import read_records
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
-    """Load records as a tidy table: one row per record and mode, or one row with mode None if nothing was tested.
+    """Load records as a tidy table: one row per record, metric and mode; one with mode None if nothing was tested.
 
     Args:
         *sources: record files, folders (searched recursively) and records; ``results`` if none.
@@ -61,10 +61,11 @@ def _rows(record: RunRecord) -> Iterator[dict[str, Any]]:
         "selected_iteration": record.selected_iteration,
     }
     if test is None or not test.modes:
-        yield common | _scores(None, None, None) | measurement | _options(record)
+        yield common | _scores(None) | measurement | _options(record)
         return
-    for mode, result in test.modes.items():
-        yield common | _scores(test, mode, result) | measurement | _options(record)
+    for metric, result in test.metrics.items():
+        for mode in result.modes:
+            yield common | _scores(test, metric, mode) | measurement | _options(record)
 
 
 def _run(record: RunRecord) -> dict[str, Any]:
@@ -93,19 +94,21 @@ def _protocol(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def _scores(test: Evaluation | None, mode: str | None, result: ModeResult | None) -> dict[str, Any]:
+def _scores(test: Evaluation | None, metric: str = "", mode: str = "") -> dict[str, Any]:
+    of_metric = test.metrics[metric] if test else None
+    result = of_metric.modes[mode] if of_metric else None
     row: dict[str, Any] = {
-        "metric": test.metric if test else None,
-        "higher_is_better": test.higher_is_better if test else None,
-        "mode": mode,
+        "metric": metric or None,
+        "higher_is_better": of_metric.higher_is_better if of_metric else None,
+        "mode": mode or None,
     }
     for name in ("score", "untrained", "gain"):
         interval: Interval | None = getattr(result, name, None)
         row[name] = interval.mean if interval else None
         row |= {f"{name}_{end}": getattr(interval, end) if interval else None for end in ("low", "high")}
-    is_first_mode = test is not None and mode == next(iter(test.modes)) and bool(test.score_after_step)
+    after_step = of_metric.score_after_step if of_metric and mode == next(iter(of_metric.modes)) else []
     return row | {
-        "before": test.score_after_step[0] if test and is_first_mode else None,
+        "before": after_step[0] if after_step else None,
         "episode_scores": list(result.episode_scores) if result else None,
         "adaptation_steps": test.adaptation_steps if test else None,
     }

@@ -142,6 +142,35 @@ def with_modes():
 
 
 @pytest.fixture
+def with_metric():
+    """Add a metric that a record reports beside its first: ``with_metric(record, "macro F1", [0.8, 0.9])``."""
+
+    def add(record, name, scores, *, unit="%", higher_is_better=True):
+        mean = sum(scores) / len(scores)
+        result = ModeResult(
+            score=interval(mean, 0.01),
+            untrained=interval(0.25, 0.01),
+            gain=interval(mean - 0.25, 0.02),
+            episode_scores=scores,
+            untrained_episode_scores=[0.25] * len(scores),
+        )
+        metric = MetricResult(
+            unit=unit,
+            higher_is_better=higher_is_better,
+            modes=dict.fromkeys(record.test.modes, result),
+            score_after_step=[0.1, mean],
+        )
+        curve = [
+            point.model_copy(update={"validation": {**point.validation, name: mean}}) if point.validation else point
+            for point in record.curve
+        ]
+        test = record.test.model_copy(update={"metrics": {**record.test.metrics, name: metric}})
+        return record.model_copy(update={"test": test, "curve": curve})
+
+    return add
+
+
+@pytest.fixture
 def make_run(make_record, with_modes):
     """Like ``make_record``, with everything that figures show: a curve, times by segment, scores per episode."""
 

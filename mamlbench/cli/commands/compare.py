@@ -16,12 +16,17 @@ EPILOG = """\b
 Examples:
   mamlbench compare results/reference results/new --fail accuracy:-1pp
   mamlbench compare main results --fail accuracy:-2pp --fail device_seconds:+10% --fail peak_memory:+5%
+  mamlbench compare main results --fail "macro F1:-1pp" --fail "negative log-likelihood:+0.05"
   mamlbench compare main results --format md --output summary.md
   mamlbench compare main results --rerun-base --fail device_seconds:+10%
 
 \b
-Metrics: accuracy (every mode), score (the same for any metric), transductive, inductive, support+query,
-device_seconds, wall_seconds, milliseconds, iterations_per_second, peak_memory.
+Metrics: any that the records report, in every mode: accuracy, "macro F1", ...; score stands for the first of them,
+transductive, inductive, support+query for the first in that mode. Time and memory: device_seconds, wall_seconds,
+milliseconds, iterations_per_second, peak_memory.
+
+\b
+A change of a metric is in pp if its unit is %, else a plain number; of any in % of the base.
 
 \b
 Exit codes: 0 everything watched is shown to be no worse than its threshold allows; 1 something watched is worse;

@@ -26,6 +26,8 @@ EPILOG = """\b
 Examples:
   mamlbench report                                   the results folder
   mamlbench report results/omniglot-*.json --columns all
+  mamlbench report --columns default,macro_f1        another metric beside the first, if the runs report it
+  mamlbench report --metric "macro F1" --figure curves --format png --output curves.png
   mamlbench report --plugin mine.py --columns score,cost --sort cost
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
@@ -43,6 +45,11 @@ Examples:
     multiple=True,
     help="A column to show, 'default' for those shown without this, or 'all'; repeat or separate by commas.",
 )
+@click.option(
+    "--metric",
+    type=shared.Registered("metric"),
+    help="The metric of tables and figures, if the runs report several.  [default: the first, which selected]",
+)
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @shared.plugin_files
 @shared.debug
@@ -57,6 +64,7 @@ def command(
     figure: str | None,
     private: bool,
     columns: tuple[str, ...],
+    metric: str | None,
     sort: str | None,
 ) -> ExitCode:
     """Show recorded runs (files, folders; the results folder where none are named) as comparison tables.
@@ -76,9 +84,9 @@ def command(
     if not reading.records:
         raise NothingToDoError("There is no record to report: 'mamlbench run' makes one.")
     if figure is not None:
-        _write(_figure(figure, reading.records, format_), output)
+        _write(_figure(figure, reading.records, format_, metric), output)
         return ExitCode.OK
-    names, plugin_columns = _columns(session_of(context), columns, sort)
+    names, plugin_columns = _columns(session_of(context), columns, sort, reading.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
@@ -91,11 +99,12 @@ def command(
                 private=private,
                 problems=reading.problems,
                 plugin_columns=plugin_columns,
+                metric=metric,
             ),
             output,
         )
         return ExitCode.OK
-    tables = build_tables(reading.records, names, sort, plugin_columns)
+    tables = build_tables(reading.records, names, sort, plugin_columns, metric)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
@@ -111,16 +120,19 @@ def command(
     return ExitCode.OK
 
 
-def _columns(session: Session, given: Sequence[str], sort: str | None) -> tuple[list[str], dict[str, ReportColumn]]:
+def _columns(
+    session: Session, given: Sequence[str], sort: str | None, records: Sequence[RunRecord]
+) -> tuple[list[str], dict[str, ReportColumn]]:
     """Names of the columns to show, and what plugins bring of them.
 
     Plugins are loaded only where they may be meant: some import torch, which no table needs. The columns of a file
     that was named with ``--plugin`` are shown unasked.
     """
-    from mamlbench.report.table.columns import built_in_names
+    from mamlbench.report.table.choose_columns import built_in_names, metric_columns
 
     names = [name.strip() for each in given for name in each.split(",") if name.strip()]
-    known = built_in_names()
+    metrics = {metric for record in records if record.test is not None for metric in record.test.metrics}
+    known = built_in_names() | metric_columns(metrics) | metrics
     asked = {*names, *([sort] if sort else [])}
     if not session.given_plugins and "all" not in asked and asked <= known:
         return names, {}
@@ -151,11 +163,11 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
         raise ConfigError("--private is about the images in a page: it goes with --format html.")
 
 
-def _figure(name: str, records: Sequence[RunRecord], format_: str) -> bytes:
+def _figure(name: str, records: Sequence[RunRecord], format_: str, metric: str | None) -> bytes:
     from mamlbench.report.figures.export import save_figure
     from mamlbench.report.table.groups import group_records
 
-    return save_figure(name, group_records(records), format_)
+    return save_figure(name, group_records(records, metric), format_)
 
 
 def _write(content: str | bytes, output: Path | None) -> None:

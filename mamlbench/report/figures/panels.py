@@ -39,7 +39,7 @@ class Panel:
 
 def _learning(clock: str, name: str, axes: Any, view: View) -> bool:
     for row, style in _rows(view):
-        curve = series.learning_curve(row, clock, view.scale)
+        curve = series.learning_curve(row, view.group.metric, clock, view.scale)
         if not curve.x:
             continue
         if curve.complete:
@@ -64,7 +64,7 @@ def _steps(axes: Any, view: View) -> bool:
     from matplotlib.ticker import MaxNLocator
 
     for row, style in _rows(view):
-        curve = series.step_curve(row, view.scale)
+        curve = series.step_curve(row, view.group.metric, view.scale)
         if curve.x:
             _draw_curve(axes, curve, style)
     max_steps = max((max(line.get_xdata(), default=0) for line in axes.lines), default=0)
@@ -84,8 +84,8 @@ def _pareto(axes: Any, view: View) -> bool:
     comparable: list[tuple[float, float]] = []  # (device seconds, score)
     max_seconds = 0.0
     for (row, style), other_machine in zip(_rows(view), on_other_machine(view.rows), strict=True):
-        value = estimate(row, view.mode, "score")
-        seconds, score = device_seconds(row), score_of(row, view.mode)
+        value = estimate(row, view.group.metric, view.mode, "score")
+        seconds, score = device_seconds(row), score_of(row, view.group.metric, view.mode)
         if seconds is None or score is None or value is None:
             continue
         max_seconds = max(max_seconds, seconds)
@@ -106,7 +106,7 @@ def _pareto(axes: Any, view: View) -> bool:
 
 
 def _distribution(axes: Any, view: View) -> bool:
-    centers, width, distributions = series.distributions(view.rows, view.mode, view.scale)
+    centers, width, distributions = series.distributions(view.rows, view.group.metric, view.mode, view.scale)
     drawn = [distribution for distribution in distributions if distribution is not None]
     highest = max((max(*distribution.trained, *distribution.untrained) for distribution in drawn), default=0.0)
     for lane, ((_, style), distribution) in enumerate(zip(_rows(view), distributions, strict=True)):
@@ -125,7 +125,7 @@ def _distribution(axes: Any, view: View) -> bool:
 def _seeds(axes: Any, view: View) -> bool:
     drawn = False
     for lane, (row, style) in enumerate(_rows(view)):
-        results = [test.modes[view.mode] for test in row.tests if view.mode in test.modes]
+        results = row.mode_results(view.group.metric, view.mode)
         scores = [result.score for result in results if is_drawable(result.score.mean)]
         if not scores:
             continue

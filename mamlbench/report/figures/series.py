@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
-from mamlbench.record import Measurement, RunRecord
+from mamlbench.record import Measurement, ModeResult, RunRecord
 from mamlbench.report.figures.style import SEGMENTS
 from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.table.groups import RowRuns
@@ -39,32 +39,34 @@ class Curve:
     """Whether its runs finished."""
 
 
-def learning_curve(row: RowRuns, clock: str, scale: float) -> Curve:
+def learning_curve(row: RowRuns, metric: str, clock: str, scale: float) -> Curve:
     """Compute the validation score against ``clock``: 'iteration', 'device_seconds' or 'wall_seconds'.
 
+    The score is in ``metric``; empty, as for rows of which nothing was tested, it is that of the first metric.
     Uses the finished runs, or the unfinished ones if there are none. x is the mean over seeds at the same iteration.
     """
     by_iteration: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for run in row.seed_runs or row.unfinished:
-        for iteration, (x, y) in _validations(run, clock).items():
+        for iteration, (x, y) in _validations(run, metric, clock).items():
             by_iteration[iteration].append((x, scale * y))
     return _curve([by_iteration[iteration] for iteration in sorted(by_iteration)], complete=bool(row.seed_runs))
 
 
-def _validations(run: RunRecord, clock: str) -> dict[int, tuple[float, float]]:
+def _validations(run: RunRecord, metric: str, clock: str) -> dict[int, tuple[float, float]]:
     return {
         point.iteration: (getattr(point, clock), score)
         for point in run.curve
-        for score in list(point.validation.values())[:1]
-        if is_drawable(score) and is_drawable(getattr(point, clock))
+        for score in [point.validation.get(metric or next(iter(point.validation), ""))]
+        if score is not None and is_drawable(score) and is_drawable(getattr(point, clock))
     }
 
 
-def step_curve(row: RowRuns, scale: float) -> Curve:
-    """Compute the test score against the number of adaptation steps, in the first mode."""
+def step_curve(row: RowRuns, metric: str, scale: float) -> Curve:
+    """Compute the test score in ``metric`` against the number of adaptation steps, in the first mode."""
     by_step: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for test in row.tests:
-        for step, score in zip(test.steps_reported, test.score_after_step, strict=False):
+        scores = test.metrics[metric].score_after_step if metric in test.metrics else []
+        for step, score in zip(test.steps_reported, scores, strict=False):
             if is_drawable(score) and is_drawable(step):
                 by_step[step].append((float(step), scale * score))
     return _curve([by_step[step] for step in sorted(by_step)])
@@ -100,7 +102,7 @@ class Distribution:
 
 
 def distributions(
-    rows: Sequence[RowRuns], mode: str, scale: float
+    rows: Sequence[RowRuns], metric: str, mode: str, scale: float
 ) -> tuple[list[float], float, list[Distribution | None]]:
     """Compute histograms of the scores of single episodes, over all seeds together.
 
@@ -108,9 +110,8 @@ def distributions(
     """
     import numpy as np
 
-    scores = [
-        (_episodes(row, mode, "episode_scores"), _episodes(row, mode, "untrained_episode_scores")) for row in rows
-    ]
+    fields = ("episode_scores", "untrained_episode_scores")
+    scores = [[_episodes(row.mode_results(metric, mode), field) for field in fields] for row in rows]
     all_scores = np.array([value for pair in scores for values in pair for value in values]) * scale
     if not all_scores.size:
         return [], 1.0, [None for _ in rows]
@@ -146,8 +147,7 @@ def _bins(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.
     return edges, centers, width
 
 
-def _episodes(row: RowRuns, mode: str, field: str) -> list[float]:
-    results = [test.modes[mode] for test in row.tests if mode in test.modes]
+def _episodes(results: Iterable[ModeResult], field: str) -> list[float]:
     return [value for result in results for value in getattr(result, field) if is_drawable(value)]
 
 

@@ -43,7 +43,7 @@ class View:
         reference = self.group.reference
         if reference is None:
             return "score"
-        return printable(f"{reference.metric}, {reference.unit}" if reference.unit else reference.metric)
+        return printable(f"{self.group.metric}, {reference.unit}" if reference.unit else self.group.metric)
 
     @property
     def higher_is_better(self) -> bool:
@@ -78,9 +78,9 @@ def is_drawable(value: float | None) -> bool:
     return value is not None and math.isfinite(value) and abs(value) < MAX_VALUE
 
 
-def score_of(row: RowRuns, mode: str) -> float | None:
-    """Return the mean score of a row in one mode; None if it cannot be drawn."""
-    value = estimate(row, mode, "score")
+def score_of(row: RowRuns, metric: str, mode: str) -> float | None:
+    """Return the mean score of a row in one metric and mode; None if it cannot be drawn."""
+    value = estimate(row, metric, mode, "score")
     return value.interval.mean if value is not None and is_drawable(value.interval.mean) else None
 
 
@@ -98,6 +98,6 @@ def on_other_machine(rows: list[RowRuns]) -> list[bool]:
 
 
 def _rank(group: Group, row: RowRuns) -> tuple[bool, float, str, str]:
-    score = score_of(row, group.modes[0]) if group.modes else None
+    score = score_of(row, group.metric, group.modes[0]) if group.modes else None
     sign = -1.0 if group.reference is None or group.reference.higher_is_better else 1.0
     return (score is None, sign * (score or 0.0), row.algorithm, row.label_text)

@@ -22,10 +22,10 @@ def machine_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -
     """Compare the default times and memory, and those that a threshold names."""
     verdicts = []
     for metric in MACHINE_METRICS.values():
-        threshold = last_applying(thresholds, metric.name, "")
+        threshold = last_applying(thresholds, metric.name)
         if not metric.by_default and threshold is None:
             continue
-        missing = Verdict(pair.name, metric.name, metric.unit, metric.scale, metric.lower_is_better, "missing")
+        missing = Verdict(pair.name, metric.name, "", metric.unit, metric.scale, metric.lower_is_better, "missing")
         missing = replace(missing, gated=threshold is not None, changed=pair.changed)
         verdicts.append(_machine_verdict(pair, metric, threshold, missing))
     return verdicts

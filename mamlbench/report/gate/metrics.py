@@ -44,6 +44,5 @@ FRACTION_MARGIN = 0.01
 """Difference between two accuracies that matters if no threshold sets one: one percentage point."""
 SCORE_MARGIN = 0.10
 """The same for other scores, relative to BASE."""
-SCORE_NAMES = ("accuracy", "score", *MODES)
-"""'accuracy' is every mode if that is the metric, 'score' is every mode of any metric, a mode's name is that mode."""
-METRIC_NAMES = (*SCORE_NAMES, *MACHINE_METRICS)
+FIRST_METRIC = ("score", *MODES)
+"""Names of thresholds on the first metric, whatever it is: 'score' in every mode, a mode's name in that mode."""

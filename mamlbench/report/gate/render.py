@@ -169,7 +169,7 @@ def _benchmark_entries(result: GateResult, *, bigger_is_better: bool) -> str:
     for verdict in result.verdicts:
         if verdict.head is None or not math.isfinite(verdict.head * verdict.scale):
             continue
-        value, name = verdict.head * verdict.scale, f"{verdict.configuration}: {verdict.metric}"
+        value, name = verdict.head * verdict.scale, f"{verdict.configuration}: {verdict.label}"
         if verdict.lower_is_better is bigger_is_better:  # a file has one direction: accuracies are turned into errors
             if bigger_is_better or verdict.unit != "%":
                 continue
@@ -193,7 +193,7 @@ def _by_configuration(result: GateResult) -> Iterator[tuple[str, list[Verdict]]]
 
 
 def _line(verdict: Verdict) -> _Line:
-    metric = verdict.metric + (f", {verdict.unit}" if verdict.unit else "")
+    metric = verdict.label + (f", {verdict.unit}" if verdict.unit else "")
     base, head = _value(verdict.base, verdict), _value(verdict.head, verdict)
     kind = verdict.kind + (" (gated)" if verdict.gated else "")
     return _Line(metric, base, head, _change(verdict), kind, verdict.detail)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mamlbench.errors import ExitCode
+from mamlbench.errors import ConfigError, ExitCode, did_you_mean
+from mamlbench.record import RunRecord
 from mamlbench.report.gate.configurations import ConfigurationPair, pair_configurations
 from mamlbench.report.gate.decision import judge
-from mamlbench.report.gate.metrics import MACHINE_METRICS
+from mamlbench.report.gate.metrics import FIRST_METRIC, MACHINE_METRICS
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdict import Verdict
 from mamlbench.report.loading import LoadedRecords
@@ -33,8 +34,9 @@ def compare_records(base: LoadedRecords, head: LoadedRecords, thresholds: Sequen
     a threshold depends on something undecided: an inconclusive or missing verdict, or a file that could not be read. It
     is OK if every metric with a threshold is shown to be no worse than allowed. Without thresholds nothing is worse.
 
-    Raises ConfigError if a threshold does not fit a metric.
+    Raises ConfigError if a threshold does not fit a metric, or names one that no record reports.
     """
+    _check_names(thresholds, [*base.records, *head.records])
     pairs = pair_configurations(base.records, head.records)
     verdicts = judge(pairs, thresholds)
     worse = [_sentence(verdict) for verdict in verdicts if verdict.gated and verdict.kind == "worse"]
@@ -61,16 +63,34 @@ def _notes_on_ignored(pairs: Sequence[ConfigurationPair]) -> list[str]:
 
 def _unused(verdicts: Sequence[Verdict], thresholds: Sequence[Threshold]) -> list[str]:
     """Report thresholds that apply to no comparison: they would pass without checking anything."""
-    gated = {verdict.metric for verdict in verdicts if verdict.gated}
-    sentences = []
-    for threshold in thresholds:
-        any_score = threshold.metric in ("accuracy", "score")
-        is_used = bool(gated - set(MACHINE_METRICS)) if any_score else threshold.metric in gated
-        if not is_used:
-            sentences.append(f"The threshold on {threshold.metric} applies to no comparison.")
-    return sentences
+    gated = [verdict for verdict in verdicts if verdict.gated]
+    return [
+        f"The threshold on {threshold.metric} applies to no comparison."
+        for threshold in thresholds
+        if not any(_may_apply(threshold, verdict) for verdict in gated)
+    ]
+
+
+def _may_apply(threshold: Threshold, verdict: Verdict) -> bool:
+    if verdict.metric in MACHINE_METRICS or threshold.metric in MACHINE_METRICS:
+        return threshold.metric == verdict.metric
+    unknown = verdict.metric == "score"  # nothing was tested
+    return unknown or threshold.metric in ("score", verdict.mode) or threshold.is_of(verdict.metric)
+
+
+def _check_names(thresholds: Sequence[Threshold], records: Sequence[RunRecord]) -> None:
+    """Raise ConfigError for a threshold on a metric that no record reports. Without tests nothing is known."""
+    reported = {metric for record in records if record.test is not None for metric in record.test.metrics}
+    known = {*FIRST_METRIC, *MACHINE_METRICS, *reported}
+    problems = [
+        f"'{threshold}': no record reports the metric '{threshold.metric}'.{did_you_mean(threshold.metric, known)}"
+        for threshold in thresholds
+        if threshold.metric not in known and not any(map(threshold.is_of, reported))
+    ]
+    if reported and problems:
+        raise ConfigError(*problems)
 
 
 def _sentence(verdict: Verdict) -> str:
     detail = f": {verdict.detail}" if verdict.detail else ""
-    return f"{verdict.configuration}: {verdict.metric} is {verdict.kind}{detail}"
+    return f"{verdict.configuration}: {verdict.label} is {verdict.kind}{detail}"

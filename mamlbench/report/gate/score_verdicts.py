@@ -1,4 +1,4 @@
-"""Pending verdicts on scores: comparisons per mode, over shared test episodes and training seeds."""
+"""Pending verdicts on scores: comparisons per metric and mode, over shared test episodes and training seeds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mamlbench.errors import ConfigError
+from mamlbench.record import MetricResult
 from mamlbench.report.gate.configurations import Configuration, ConfigurationPair
 from mamlbench.report.gate.metrics import FRACTION_MARGIN, MACHINE_METRICS, SCORE_MARGIN
 from mamlbench.report.gate.thresholds import Threshold, last_applying
@@ -19,18 +20,25 @@ from mamlbench.report.statistics.student import Array
 
 
 def score_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> list[PendingVerdict]:
-    """Compare the scores of every mode that either side was tested in."""
+    """Compare the scores of every metric and mode that either side was tested in.
+
+    Raises ConfigError if a threshold does not fit the unit or the direction of a metric.
+    """
     sides = [side for side in (pair.base, pair.head) if side is not None]
     tests = [test for side in sides for test in side.row.tests]
     if not tests:
         return [PendingVerdict(_untested(pair, mode, thresholds)) for mode in _planned_modes(sides)]
-    unit, higher_is_better, metric = tests[0].unit, tests[0].higher_is_better, tests[0].metric
-    scale = 100.0 if unit == "%" else 1.0
     verdicts = []
-    for mode in dict.fromkeys(mode for test in tests for mode in test.modes):
-        threshold = last_applying(thresholds, mode, metric)
-        missing = Verdict(pair.name, mode, unit, scale, not higher_is_better, "missing", changed=pair.changed)
-        verdicts.append(_score_verdict(pair, mode, threshold, replace(missing, gated=threshold is not None)))
+    metrics = {name: result for test in tests for name, result in test.metrics.items()}
+    for metric, result in metrics.items():
+        for mode in dict.fromkeys(mode for test in tests for mode in test.modes):
+            threshold = last_applying(thresholds, metric, mode, is_first=metric == tests[0].metric)
+            if threshold is not None:
+                _check_threshold(threshold, metric, result)
+            scale = 100.0 if result.unit == "%" else 1.0
+            missing = Verdict(pair.name, metric, mode, result.unit, scale, not result.higher_is_better, "missing")
+            missing = replace(missing, changed=pair.changed, gated=threshold is not None)
+            verdicts.append(_score_verdict(pair, threshold, missing))
     return verdicts
 
 
@@ -41,7 +49,7 @@ def _planned_modes(sides: Sequence[Configuration]) -> list[str]:
 def _untested(pair: ConfigurationPair, mode: str, thresholds: Sequence[Threshold]) -> Verdict:
     """Return 'missing' for a mode tested on neither side. Its metric is unknown, so any threshold on scores applies."""
     gated = any(threshold.metric not in MACHINE_METRICS for threshold in thresholds)
-    verdict = Verdict(pair.name, mode, "", 1.0, False, "missing", missing_reason(pair), changed=pair.changed)
+    verdict = Verdict(pair.name, "score", mode, "", 1.0, False, "missing", missing_reason(pair), changed=pair.changed)
     return replace(verdict, gated=gated, passes=pair.base is None)
 
 
@@ -60,25 +68,33 @@ def missing_reason(pair: ConfigurationPair) -> str:
     return ""
 
 
-def _score_verdict(pair: ConfigurationPair, mode: str, threshold: Threshold | None, missing: Verdict) -> PendingVerdict:
+def _score_verdict(pair: ConfigurationPair, threshold: Threshold | None, missing: Verdict) -> PendingVerdict:
     reason = missing_reason(pair)
     if reason or pair.base is None or pair.head is None:
         return PendingVerdict(replace(missing, detail=reason, passes=pair.base is None))  # new in HEAD: nothing to fail
     differences = pair.base.conditions.differences(pair.head.conditions)
     if differences:
         return PendingVerdict(replace(missing, kind="not comparable", detail=", ".join(differences)))
-    base, head = (episode_scores(side.row, mode) for side in (pair.base, pair.head))
+    metric, mode = missing.metric, missing.mode
+    for name, side in (("BASE", pair.base), ("HEAD", pair.head)):
+        if not side.row.mode_results(metric, mode):
+            return PendingVerdict(replace(missing, detail=f"not reported by {name}"))
+    base, head = (episode_scores(side.row, metric, mode) for side in (pair.base, pair.head))
     if base is None or head is None or base.shape[-1] != head.shape[-1]:
         return PendingVerdict(replace(missing, detail="scores per episode are missing or not finite"))
-    head_estimate = estimate(pair.head.row, mode, "score")
+    head_estimate = estimate(pair.head.row, metric, mode, "score")
     verdict = replace(missing, kind="inconclusive", base=float(base.mean()), head=float(head.mean()))
     verdict = replace(
         verdict,
         head_half_width=head_estimate.half_width if head_estimate else None,
         margin=_score_margin(threshold, verdict),
     )
-    base_seeds, head_seeds = ([run.spec.seed for run in side.row.seed_runs] for side in (pair.base, pair.head))
+    base_seeds, head_seeds = (_seeds(side, metric) for side in (pair.base, pair.head))
     return _compare_scores(verdict, base, head, same_seeds=base_seeds == head_seeds)
+
+
+def _seeds(side: Configuration, metric: str) -> list[int]:
+    return [run.spec.seed for run in side.row.seed_runs if run.test is not None and metric in run.test.metrics]
 
 
 def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: bool) -> PendingVerdict:
@@ -100,18 +116,17 @@ def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: b
 
 
 def _score_margin(threshold: Threshold | None, verdict: Verdict) -> float:
-    """Return the allowed change for the worse, in base units. Raises ConfigError if the threshold does not fit."""
+    """Return the allowed change for the worse, in base units."""
     base = abs(verdict.base or 0.0)
     if threshold is None:
         return FRACTION_MARGIN if verdict.unit == "%" else SCORE_MARGIN * base
-    if threshold.percentage_points and verdict.unit != "%":
-        raise ConfigError(
-            f"'{threshold.metric}' is not a percentage in '{verdict.configuration}'. Give its threshold in % or as a "
-            "plain number."
-        )
-    if threshold.sign and threshold.sign != ("+" if verdict.lower_is_better else "-"):
-        raise ConfigError(
-            f"'{threshold.metric}' is worse if it is {'higher' if verdict.lower_is_better else 'lower'} in "
-            f"'{verdict.configuration}'. Reverse the threshold's sign, or omit it."
-        )
     return threshold.amount * base if threshold.relative else threshold.amount
+
+
+def _check_threshold(threshold: Threshold, metric: str, result: MetricResult) -> None:
+    """Raise ConfigError if the threshold does not fit the unit or the direction of the metric."""
+    if threshold.percentage_points and result.unit != "%":
+        raise ConfigError(f"'{threshold}': {metric} is not a percentage. Write a threshold in % or as a plain number.")
+    if threshold.sign and threshold.sign != ("-" if result.higher_is_better else "+"):
+        worse = "lower" if result.higher_is_better else "higher"
+        raise ConfigError(f"'{threshold}': {metric} is worse if it is {worse}. Reverse the sign, or omit it.")

@@ -1,4 +1,4 @@
-"""Parsing thresholds: ``accuracy:-1pp``, ``device_seconds:+10%``, ``peak_memory:+64MiB``."""
+"""Parsing thresholds: ``accuracy:-1pp``, ``macro F1:-1pp``, ``device_seconds:+10%``, ``peak_memory:+64MiB``."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mamlbench.errors import ConfigError, did_you_mean
-from mamlbench.report.gate.metrics import MACHINE_METRICS, METRIC_NAMES, SCORE_NAMES
+from mamlbench.errors import ConfigError
+from mamlbench.report.gate.metrics import FIRST_METRIC, MACHINE_METRICS
+from mamlbench.run_spec.metric_names import column_name
 
-_PATTERN = re.compile(r"(?P<metric>[a-z_+]+) *: *(?P<sign>[+-]?)(?P<amount>[0-9]+(?:\.[0-9]+)?) *(?P<unit>[A-Za-z%]*)")
+_PATTERN = re.compile(
+    r"(?P<metric>[^:]*[^: ]) *: *(?P<sign>[+-]?)(?P<amount>[0-9]+(?:\.[0-9]+)?) *(?P<unit>[A-Za-z%]*)"
+)
 _BASE_UNITS = {"%": 0.01, "pp": 0.01, "": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "MiB": 1024.0**2, "GiB": 1024.0**3}
+_SCORE_UNITS = ("pp", "%", "")
 _UNITS = {
-    **dict.fromkeys(SCORE_NAMES, ("pp", "%", "")),
     **dict.fromkeys(("device_seconds", "wall_seconds"), ("%", "s", "min")),
     "milliseconds": ("%", "ms"),
     "iterations_per_second": ("%",),
@@ -33,21 +36,32 @@ class Threshold:
     sign: str = ""
     """'+' or '-' if the user wrote the direction of worse."""
     percentage_points: bool = False
-    """Whether it was written in percentage points, which only accuracies have."""
+    """Whether it was written in percentage points, which only metrics in % have."""
+    text: str = ""
+    """As the user wrote it."""
 
-    def applies_to(self, metric: str, score_name: str) -> bool:
-        """Return whether it applies to ``metric`` (a mode, a time or memory); ``score_name`` is the score's metric."""
-        if metric in MACHINE_METRICS:
-            return self.metric == metric
-        return self.metric in (metric, "score") or (self.metric == "accuracy" and score_name == "accuracy")
+    def applies_to(self, metric: str, mode: str, *, is_first: bool) -> bool:
+        """Return whether it applies to a time or memory, or to the score of a metric in a mode.
+
+        ``is_first`` says whether the metric is the first of the runs, which 'score' and the modes' names stand for.
+        """
+        if self.metric in FIRST_METRIC:
+            return is_first and self.metric in ("score", mode)
+        return self.metric == metric if metric in MACHINE_METRICS else self.is_of(metric)
+
+    def is_of(self, metric: str) -> bool:
+        """Return whether it names this metric, whatever the capitals, spaces and hyphens."""
+        return column_name(self.metric) == column_name(metric)
 
     def __str__(self) -> str:
-        return f"{self.metric}:{self.sign}{self.amount:g}{' of BASE' if self.relative else ''}"
+        return self.text
 
 
-def last_applying(thresholds: Sequence[Threshold], metric: str, score_name: str) -> Threshold | None:
-    """Return the last threshold that applies to a metric: a later one is more specific or replaces an earlier one."""
-    return next((entry for entry in reversed(thresholds) if entry.applies_to(metric, score_name)), None)
+def last_applying(
+    thresholds: Sequence[Threshold], metric: str, mode: str = "", *, is_first: bool = False
+) -> Threshold | None:
+    """Return the last threshold that applies: a later one is more specific or replaces an earlier one."""
+    return next((entry for entry in reversed(thresholds) if entry.applies_to(metric, mode, is_first=is_first)), None)
 
 
 def parse_thresholds(texts: Sequence[str]) -> list[Threshold]:
@@ -69,10 +83,9 @@ def _parse(text: str) -> Threshold:
     if match is None:
         raise ConfigError(f"A threshold looks like {EXAMPLE}, not '{text}'.")
     metric, sign, amount, unit = match.group("metric", "sign", "amount", "unit")
-    if metric not in METRIC_NAMES:
-        raise ConfigError(f"'{text}': there is no metric '{metric}'.{did_you_mean(metric, METRIC_NAMES)}")
-    if unit not in _UNITS[metric]:
-        units = " or ".join(valid or "a plain number" for valid in _UNITS[metric])
+    valid_units = _UNITS.get(metric, _SCORE_UNITS)
+    if unit not in valid_units:
+        units = " or ".join(valid or "a plain number" for valid in valid_units)
         raise ConfigError(f"'{text}': {metric} takes {units}, not '{unit or 'a plain number'}'.")
     if float(amount) == 0:
         raise ConfigError(
@@ -84,13 +97,11 @@ def _parse(text: str) -> Threshold:
             f"'{text}': {metric} is worse if it is {'higher' if worse == '+' else 'lower'}: use '{worse}'."
         )
     scale = 1.0 if unit == "ms" else _BASE_UNITS[unit]
-    return Threshold(metric, float(amount) * scale, unit == "%", sign, percentage_points=unit == "pp")
+    return Threshold(metric, float(amount) * scale, unit == "%", sign, unit == "pp", text.strip())
 
 
 def _worse_sign(metric: str) -> str:
-    """Return the sign of a change for the worse; empty if the record's metric decides it."""
-    if metric == "accuracy":
-        return "-"
+    """Return the sign of a change for the worse; empty for a score, whose metric decides it."""
     if metric in MACHINE_METRICS:
         return "+" if MACHINE_METRICS[metric].lower_is_better else "-"
     return ""

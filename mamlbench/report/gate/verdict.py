@@ -16,6 +16,9 @@ class Verdict:
 
     configuration: str
     metric: str
+    """Name of a metric, a time or a memory; 'score' if nothing was tested, so that the metric is unknown."""
+    mode: str
+    """The mode of a score; empty for times and memory."""
     unit: str
     """'%' if values are fractions."""
     scale: float
@@ -50,6 +53,11 @@ class Verdict:
     """Whether HEAD is shown to be no worse than the margin allows."""
     changed: list[str] = field(default_factory=list)
     """Settings that differ between the sides."""
+
+    @property
+    def label(self) -> str:
+        """The metric and the mode: ``accuracy, inductive``."""
+        return ", ".join(filter(None, (self.metric, self.mode)))
 
 
 @dataclass(frozen=True)

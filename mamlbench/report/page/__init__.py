@@ -26,6 +26,7 @@ def render_page(
     private: bool = False,
     problems: Sequence[str] = (),
     plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
+    metric: str | None = None,
 ) -> str:
     """Render the page of ``records`` as HTML.
 
@@ -37,13 +38,14 @@ def render_page(
         private: show images even of data sets whose license forbids it.
         problems: one sentence for each skipped file.
         plugin_columns: columns from plugins, by name.
+        metric: the metric of tables and figures; the first of each table if None.
 
-    Raises ConfigError for an unknown column.
+    Raises ConfigError for an unknown column or metric.
     """
     from mamlbench import __version__
 
     sections, environments = make_sections(
-        records, files, columns=columns, sort=sort, private=private, plugin_columns=plugin_columns
+        records, files, columns=columns, sort=sort, private=private, plugin_columns=plugin_columns, metric=metric
     )
     started = sorted(record.started[:10] for record in records)
     return (

@@ -86,10 +86,12 @@ def make_sections(
     sort: str | None,
     private: bool,
     plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
+    metric: str | None = None,
 ) -> tuple[list[Section], list[Environment]]:
     """Make one section per group of comparable records, and list the environments that they refer to by number."""
     file_of = {id(record): file for record, file in zip(records, files, strict=False)}
-    groups, tables = group_records(records), build_tables(records, columns, sort, plugin_columns)
+    groups = group_records(records, metric)
+    tables = build_tables(records, columns, sort, plugin_columns, metric)
     by_size = sorted(range(len(groups)), key=lambda index: -len(groups[index].records))
     with_figures = set(by_size[:MAX_TABLES_WITH_FIGURES])
     environments = _Environments()

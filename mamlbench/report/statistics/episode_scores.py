@@ -7,34 +7,39 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mamlbench.record import Evaluation, ModeResult
+from mamlbench.record import MetricResult, ModeResult
 from mamlbench.report.statistics.student import Array
 from mamlbench.report.table.groups import RowRuns
 
 
-def episode_scores(row: RowRuns, mode: str, quantity: str = "score") -> Array | None:
+def episode_scores(row: RowRuns, metric: str, mode: str, quantity: str = "score") -> Array | None:
     """Return a row's 'score', 'untrained' or 'gain' ``[seeds, episodes]``; None if a seed lacks it or has a NaN."""
-    seeds = [_episode_values(test, test.modes[mode], quantity) for test in row.tests if mode in test.modes]
+    seeds = [
+        _episode_values(result, result.modes[mode], quantity)
+        for result in row.metric_results(metric)
+        if mode in result.modes
+    ]
     if not seeds or len({len(values) for values in seeds}) != 1 or len(seeds[0]) < 2:
         return None
     scores = np.stack(seeds)
     return scores if np.isfinite(scores).all() else None
 
 
-def _episode_values(test: Evaluation, result: ModeResult, quantity: str) -> Array:
+def _episode_values(metric: MetricResult, result: ModeResult, quantity: str) -> Array:
     score = np.asarray(result.episode_scores, float)
     untrained = np.asarray(result.untrained_episode_scores, float)
     if quantity == "score":
         return score
     if quantity == "untrained":
         return untrained
-    sign = 1.0 if test.higher_is_better else -1.0
+    sign = 1.0 if metric.higher_is_better else -1.0
     return sign * (score - untrained) if len(score) == len(untrained) else np.empty(0)
 
 
-def shared_scores(rows: Sequence[RowRuns], mode: str) -> dict[int, Array]:
+def shared_scores(rows: Sequence[RowRuns], metric: str, mode: str) -> dict[int, Array]:
     """Return scores ``[seeds, episodes]`` by row index, of the rows that have the most common number of episodes."""
-    by_row = {index: scores for index, row in enumerate(rows) if (scores := episode_scores(row, mode)) is not None}
+    scored = ((index, episode_scores(row, metric, mode)) for index, row in enumerate(rows))
+    by_row = {index: scores for index, scores in scored if scores is not None}
     if not by_row:
         return {}
     episodes, _ = Counter(scores.shape[-1] for scores in by_row.values()).most_common(1)[0]

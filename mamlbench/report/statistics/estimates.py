@@ -28,14 +28,14 @@ class Estimate(NamedTuple):
         return (self.interval.high - self.interval.low) / 2
 
 
-def estimate(row: RowRuns, mode: str, quantity: str) -> Estimate | None:
-    """Estimate 'score', 'untrained' or 'gain' of a row in one mode; None if none of its runs was tested in that mode.
+def estimate(row: RowRuns, metric: str, mode: str, quantity: str) -> Estimate | None:
+    """Estimate 'score', 'untrained' or 'gain' of a row in one metric and mode; None if no run was tested so.
 
     The interval is over seeds (Student's t) if there are three or more and their means differ. An interval over two
     seeds is too wide to be useful, and one over means that are equal by chance is too narrow: in both cases it is over
     the episodes of these checkpoints.
     """
-    intervals = [getattr(test.modes[mode], quantity) for test in row.tests if mode in test.modes]
+    intervals = [getattr(result, quantity) for result in row.mode_results(metric, mode)]
     seed_intervals: list[Interval] = [interval for interval in intervals if interval is not None]
     if not seed_intervals:
         return None
@@ -44,7 +44,7 @@ def estimate(row: RowRuns, mode: str, quantity: str) -> Estimate | None:
     over_seeds = interval_over_seeds([interval.mean for interval in seed_intervals])
     if len(seed_intervals) >= MIN_SEEDS_PER_SIDE and over_seeds.low < over_seeds.high:
         return Estimate(over_seeds, "seeds")
-    scores = episode_scores(row, mode, quantity)
+    scores = episode_scores(row, metric, mode, quantity)
     if scores is None:
         return Estimate(over_seeds, "seeds")
     half, mean = float(half_width(scores.mean(0))), over_seeds.mean

@@ -19,7 +19,6 @@ from mamlbench.report.statistics.multiple_comparisons import BestComparison, com
 from mamlbench.report.statistics.student import Array
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import RowRuns
-from mamlbench.report.table.row_settings import is_fraction
 
 MIN_RUNS = 3
 """Measured runs of a row below which its time and memory are not ranked."""
@@ -60,7 +59,7 @@ def mark(rows: Sequence[RowRuns], columns: Sequence[Column], other_machine: Sequ
         for row, comparison in compared.items():
             best[row][index] = comparison.may_be_best
         if column.mode and compared:
-            detectable.append(f"{_range(compared.values(), percent=any(map(is_fraction, rows)))} {column.title}")
+            detectable.append(f"{_range(compared.values(), percent=column.percent)} {column.title}")
     if not any(is_best for row in best for is_best in row):
         return Marks(best, "", "")
     sentences = [_note_on_scores(compared_scores), *notes.sentences()]
@@ -102,7 +101,7 @@ def _same_machine(rows: Sequence[RowRuns], other_machine: Sequence[RowRuns]) -> 
 def _values_to_compare(rows: Sequence[RowRuns], column: Column, other_machine: Sequence[RowRuns]) -> dict[int, Array]:
     """Return the values ``[seeds or runs, episodes]`` by row index of the rows that may be compared."""
     if column.mode:
-        return shared_scores(rows, column.mode)
+        return shared_scores(rows, column.metric, column.mode)
     return _run_values(_same_machine(rows, other_machine) if column.measures_machine else rows, column)
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from mamlbench.record import Evaluation, Measurement, RunRecord
+from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.record import Evaluation, Measurement, MetricResult, ModeResult, RunRecord
 from mamlbench.run_spec import RunSpec, Training
+from mamlbench.run_spec.metric_names import find_metric
 
 
 class ScoreConditions(NamedTuple):
@@ -25,6 +27,7 @@ class ScoreConditions(NamedTuple):
     test_episodes: int
     episode_seed: int
     metric: str
+    """the first, which selected the checkpoints"""
 
     def differences(self, other: ScoreConditions) -> list[str]:
         """List what differs, briefly: ``queries 1 and 15``."""
@@ -80,6 +83,14 @@ class RowRuns:
         """The test results of each seed."""
         return [run.test for run in self.seed_runs if run.test is not None]
 
+    def metric_results(self, metric: str) -> list[MetricResult]:
+        """Return the results of each seed that reports ``metric``."""
+        return [test.metrics[metric] for test in self.tests if metric in test.metrics]
+
+    def mode_results(self, metric: str, mode: str) -> list[ModeResult]:
+        """Return the results of each seed that reports ``metric`` and was tested in ``mode``."""
+        return [result.modes[mode] for result in self.metric_results(metric) if mode in result.modes]
+
     @cached_property
     def measurements(self) -> list[Measurement]:
         """Time and memory of every finished run, including repeats."""
@@ -92,6 +103,8 @@ class Group:
 
     conditions: ScoreConditions
     rows: list[RowRuns]
+    metric: str = ""
+    """The metric that tables and figures show: the first, unless another is asked for. Empty if nothing was tested."""
 
     @property
     def records(self) -> list[RunRecord]:
@@ -99,9 +112,15 @@ class Group:
         return [run for row in self.rows for run in row.runs]
 
     @cached_property
-    def reference(self) -> Evaluation | None:
-        """A test result that stands for what all have in common (metric, unit, direction)."""
-        return next((test for row in self.rows for test in row.tests), None)
+    def metrics(self) -> dict[str, MetricResult]:
+        """Every metric that any row reports, the shown one first, with a result that says its unit and direction."""
+        results = {name: result for row in self.rows for test in row.tests for name, result in test.metrics.items()}
+        return dict(sorted(results.items(), key=lambda item: item[0] != self.metric))
+
+    @property
+    def reference(self) -> MetricResult | None:
+        """A result that says unit and direction of the shown metric."""
+        return self.metrics.get(self.metric)
 
     @cached_property
     def modes(self) -> list[str]:
@@ -114,11 +133,19 @@ def is_complete(run: RunRecord) -> bool:
     return run.status == "finished" and run.test is not None
 
 
-def group_records(records: Iterable[RunRecord]) -> list[Group]:
+def group_records(records: Iterable[RunRecord], metric: str | None = None) -> list[Group]:
     """Sort records into comparable groups, and the runs of each group into rows, in order of first appearance.
 
     A run that ended before its data was hashed joins the first group with the same data set name and protocol.
+
+    Args:
+        records: finished or not.
+        metric: the metric that tables and figures show, if a group reports it; None: the first of each group.
+
+    Raises ConfigError if no record reports ``metric``.
     """
+    records = list(records)
+    shown = None if metric is None else _reported_metric(metric, records)
     by_conditions: dict[ScoreConditions, list[RunRecord]] = defaultdict(list)
     without_test = []
     for record in sorted(records, key=lambda record: record.started):
@@ -130,7 +157,21 @@ def group_records(records: Iterable[RunRecord]) -> list[Group]:
         partial = conditions_of(record)
         conditions = next((full for full in by_conditions if _is_compatible(partial, full)), partial)
         by_conditions[conditions].append(record)
-    return [Group(conditions, _rows(runs)) for conditions, runs in by_conditions.items()]
+    return [_group(conditions, runs, shown) for conditions, runs in by_conditions.items()]
+
+
+def _group(conditions: ScoreConditions, runs: Sequence[RunRecord], metric: str | None) -> Group:
+    reports = metric is not None and any(metric in run.test.metrics for run in runs if run.test is not None)
+    return Group(conditions, _rows(runs), metric if metric is not None and reports else conditions.metric)
+
+
+def _reported_metric(name: str, records: Iterable[RunRecord]) -> str:
+    """Return the metric of the records that a user means by ``name``."""
+    reported = {metric for record in records if record.test is not None for metric in record.test.metrics}
+    metric = find_metric(name, reported)
+    if metric is None:
+        raise ConfigError(f"None of these records reports the metric '{name}'.{did_you_mean(name, reported)}")
+    return metric
 
 
 def conditions_of(record: RunRecord) -> ScoreConditions:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 
 from mamlbench.report.table import row_settings
+from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
 
 _INTERVALS = {
@@ -22,10 +23,11 @@ def title(group: Group) -> str:
     conditions = group.conditions
     ways = f"{conditions.ways}-way " if conditions.ways > 1 else ""
     queries = "query" if conditions.queries == 1 else "queries"
-    metric = conditions.metric or "no scores"
+    metric = group.metric or "no scores"
     unit = f", {group.reference.unit}" if group.reference is not None and group.reference.unit else ""
+    selection = f", selected by {conditions.metric}" if conditions.metric != group.metric else ""
     return (
-        f"{conditions.dataset}, {ways}{conditions.shots}-shot: {metric}{unit} "
+        f"{conditions.dataset}, {ways}{conditions.shots}-shot: {metric}{unit}{selection} "
         f"({conditions.queries} {queries} per class, {conditions.test_episodes:,} test episodes)"
     )
 
@@ -51,6 +53,12 @@ def _baseline(group: Group) -> str:
         f"{direction}Untrained: the network before training, with the same adaptation on the same episodes "
         f"({group.modes[0]}). Gain: the paired improvement over it."
     )
+
+
+def directions(group: Group, columns: Sequence[Column]) -> list[str]:
+    """Say of which metrics beside the one of the title lower values are better."""
+    others = [column.metric for column in columns if column.metric not in ("", group.metric) and column.lower_is_better]
+    return [f"Lower is better: {', '.join(dict.fromkeys(others))}."] if others else []
 
 
 def _machine(row: RowRuns) -> str:

@@ -11,11 +11,6 @@ def representative_run(row: RowRuns) -> RunRecord:
     return (row.seed_runs or row.runs)[0]
 
 
-def is_fraction(row: RowRuns) -> bool:
-    """Return whether scores are fractions, shown in percent."""
-    return any(test.unit == "%" for test in row.tests)
-
-
 def subsets(row: RowRuns) -> str:
     """Describe in what way the data set was incomplete; empty if it was complete."""
     return "; ".join(dict.fromkeys(run.data.subset for run in row.runs if run.data and run.data.subset))

@@ -12,7 +12,8 @@ from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
 from mamlbench.report.statistics.significance import mark
 from mamlbench.report.table import notes, row_settings
-from mamlbench.report.table.columns import DEFAULT, Column, TableCell, choose_columns
+from mamlbench.report.table.choose_columns import DEFAULT, choose_columns
+from mamlbench.report.table.columns import Column, TableCell
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, group_records
 from mamlbench.report.table.plugin_columns import PluginColumns
 
@@ -52,6 +53,7 @@ def build_tables(
     columns: Sequence[str] = (),
     sort: str | None = None,
     plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
+    metric: str | None = None,
 ) -> list[Table]:
     """Build one table per group of comparable records.
 
@@ -60,23 +62,24 @@ def build_tables(
         columns: names of columns ('all' for every one, 'default' for the default ones); the default ones if empty.
         sort: name of the column to sort by, best first; the score of the first mode if None.
         plugin_columns: columns from plugins, by name; shown if ``columns`` names them.
+        metric: the metric of the default columns; the first of each table if None.
 
-    Raises ConfigError for an unknown column.
+    Raises ConfigError for an unknown column, and if no record reports the metric.
     """
-    groups = group_records(records)
+    groups = group_records(records, metric)
     names = tuple(columns) or DEFAULT
     return [
-        _build(group, groups[:index], names, sort, PluginColumns(plugin_columns, group))
-        for index, group in enumerate(groups)
+        _build(groups, index, names, sort, PluginColumns(plugin_columns, group)) for index, group in enumerate(groups)
     ]
 
 
 def _build(
-    group: Group, earlier: Sequence[Group], names: tuple[str, ...], sort: str | None, plugin_columns: PluginColumns
+    groups: Sequence[Group], index: int, names: tuple[str, ...], sort: str | None, plugin_columns: PluginColumns
 ) -> Table:
-    columns = choose_columns(group, names, plugin_columns)
+    group, metrics = groups[index], {metric for group in groups for metric in group.metrics}
+    columns = choose_columns(group, names, plugin_columns, metrics)
     # The group may lack the sort column (a mode that none of its runs was tested in); then its score decides.
-    sort_columns = [*choose_columns(group, (sort or "score",), plugin_columns), *choose_columns(group, ("score",))]
+    sort_columns = choose_columns(group, (sort or "score", "score"), plugin_columns, metrics)
     rows = sorted(group.rows, key=_sort_key(sort_columns[0]))
     other_machine, difference = _other_machine(rows)
     marks = mark(rows, columns, other_machine)
@@ -87,7 +90,8 @@ def _build(
     table_notes = [*notes.about(group, other_machine, _intervals_over(table_rows)), marks.detectable]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
-    table_notes += [*notes.not_comparable(group, earlier), *notes.failures(group), *plugin_columns.problems]
+    table_notes += notes.directions(group, columns)
+    table_notes += [*notes.not_comparable(group, groups[:index]), *notes.failures(group), *plugin_columns.problems]
     return Table(
         title=notes.title(group),
         conditions=group.conditions,

@@ -99,10 +99,10 @@ def test_what_is_sent_is_what_is_recorded(run, tracker, tmp_path):
         assert curves["train/loss"] == close_to(losses)
         assert f"algorithm.name = {record.spec.algorithm.name}" in settings and "training.iterations = 24" in settings
     curves, record = tracked[0][0], records[0]
-    scores = [(point.iteration, point.validation) for point in record.curve if point.validation is not None]
+    scores = [(point.iteration, point.validation["accuracy"]) for point in record.curve if point.validation]
     assert curves["val/accuracy"] == close_to(scores)
     for mode, result in record.test.modes.items():
-        assert curves[f"test/{mode}/score"] == close_to([(24, result.score.mean)])
+        assert curves[f"test/{mode}/accuracy/score"] == close_to([(24, result.score.mean)])
 
 
 def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkeypatch, capsys):

@@ -25,21 +25,21 @@ def row_of(*records):
 
 def test_a_curve_is_the_mean_over_seeds_with_the_lowest_and_highest(make_run):
     row = row_of(make_run(score=0.9, seed=0), make_run(score=0.8, seed=1), make_run(score=0.4, seed=2))
-    curve = series.learning_curve(row, "iteration", 100.0)
+    curve = series.learning_curve(row, "accuracy", "iteration", 100.0)
     assert curve.x == list(range(50, 501, 50)) and curve.complete
     assert curve.mean[-1] == pytest.approx(70 * (1 - 2**-5))
     assert (curve.low[-1], curve.high[-1]) == pytest.approx((40 * (1 - 2**-5), 90 * (1 - 2**-5)))
-    assert series.learning_curve(row, "device_seconds", 1.0).x[-1] == pytest.approx(500 / 3)
+    assert series.learning_curve(row, "accuracy", "device_seconds", 1.0).x[-1] == pytest.approx(500 / 3)
 
 
 def test_points_that_not_every_seed_reached_are_left_out(make_run):
     short = make_run(seed=1)
     short = short.model_copy(update={"curve": short.curve[:4]})
-    assert series.learning_curve(row_of(make_run(), short), "iteration", 1.0).x == [50, 100, 150, 200]
+    assert series.learning_curve(row_of(make_run(), short), "accuracy", "iteration", 1.0).x == [50, 100, 150, 200]
 
 
 def test_a_run_that_ended_early_keeps_its_curve(make_run):
-    curve = series.learning_curve(row_of(make_run(status="diverged")), "iteration", 1.0)
+    curve = series.learning_curve(row_of(make_run(status="diverged")), "accuracy", "iteration", 1.0)
     assert curve.x and not curve.complete
 
 
@@ -49,23 +49,27 @@ def test_values_that_are_not_finite_are_not_drawn(make_run):
         CurvePoint(iteration=i, wall_seconds=1, device_seconds=1, validation={} if v is None else {"accuracy": v})
         for i, v in ((1, math.nan), (2, math.inf), (3, 1e300), (4, None), (5, 0.5))
     ]
-    assert series.learning_curve(row_of(run.model_copy(update={"curve": bad})), "iteration", 1.0).mean == [0.5]
+    assert series.learning_curve(row_of(run.model_copy(update={"curve": bad})), "accuracy", "iteration", 1.0).mean == [
+        0.5
+    ]
 
 
 def test_long_curves_are_thinned_and_keep_their_end(make_run):
     score = {"accuracy": 0.5}
     points = [CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, validation=score) for i in range(1, 5001)]
-    curve = series.learning_curve(row_of(make_run().model_copy(update={"curve": points})), "iteration", 1.0)
+    curve = series.learning_curve(row_of(make_run().model_copy(update={"curve": points})), "accuracy", "iteration", 1.0)
     assert 100 < len(curve.x) <= series.MAX_POINTS and curve.x[-1] == 5000
 
 
 def test_steps_are_averaged_over_seeds(make_run):
-    curve = series.step_curve(row_of(make_run(score=0.9), make_run(score=0.7, seed=1)), 100.0)
+    curve = series.step_curve(row_of(make_run(score=0.9), make_run(score=0.7, seed=1)), "accuracy", 100.0)
     assert curve.x == [0, 1, 2, 3] and curve.mean == pytest.approx([20, 80, 90, 80])
 
 
 def test_few_different_scores_have_a_bin_each(make_run):
-    centers, width, (distribution,) = series.distributions([row_of(make_run(score=0.8))], "transductive", 100.0)
+    centers, width, (distribution,) = series.distributions(
+        [row_of(make_run(score=0.8))], "accuracy", "transductive", 100.0
+    )
     assert centers == pytest.approx([20, 40, 60, 80, 100]) and width == pytest.approx(20)
     assert distribution.trained == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3]) and distribution.mean == pytest.approx(80)
     assert distribution.untrained == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0, 0])
@@ -76,7 +80,9 @@ def test_few_different_scores_have_a_bin_each(make_run):
 def test_every_episode_is_in_one_bin(make_run, with_modes, scores):
     run = make_run()
     results = {name: result.model_copy(update={"episode_scores": scores}) for name, result in run.test.modes.items()}
-    _, width, (distribution,) = series.distributions([row_of(with_modes(run, results))], "transductive", 1.0)
+    _, width, (distribution,) = series.distributions(
+        [row_of(with_modes(run, results))], "accuracy", "transductive", 1.0
+    )
     assert sum(distribution.trained) == pytest.approx(1) and width > 0
 
 

@@ -83,7 +83,7 @@ def test_a_side_that_does_not_exist_is_a_usage_error(base, capsys):
     code, _, err = call(capsys, "nowhere", base)
     assert code == ExitCode.USAGE and "'nowhere' is neither a file, nor a folder, nor a git revision" in err
     code, _, err = call(capsys, base, base, "--fail", "speed:1%")
-    assert code == ExitCode.USAGE and "no metric 'speed'" in err
+    assert code == ExitCode.USAGE and "no record reports the metric 'speed'" in err
 
 
 def test_the_results_of_a_revision(folder, runs, capsys):
@@ -117,7 +117,7 @@ def test_json_and_markdown(base, folder, runs, capsys):
     code, out, err = call(capsys, base, head, "--fail", "accuracy:-1pp", "--format", "json")
     result = json.loads(out)
     assert result["exit_code"] == code == ExitCode.REGRESSION and "comparisons are worse" in err
-    (worse,) = [entry for entry in result["verdicts"] if entry["metric"] == "inductive" and entry["kind"] == "worse"]
+    (worse,) = [entry for entry in result["verdicts"] if entry["mode"] == "inductive" and entry["kind"] == "worse"]
     assert worse["head"] == pytest.approx(0.6, abs=0.05) and worse["low"] < worse["change"] < worse["high"]
     assert worse["change"] < worse["minimum_detectable_effect"] < 0 and worse["effect_size"] < -1
     code, _, err = call(capsys, base, head, "--format", "md", "--output", "summary.md")
@@ -137,8 +137,8 @@ def test_the_formats_of_benchmark_trackers(base, folder, runs, capsys):
         assert {"name", "unit", "value"} <= set(entry) <= {"name", "unit", "value", "range", "extra"}
         assert isinstance(entry["value"], float) and all(isinstance(entry[key], str) for key in set(entry) - {"value"})
     names = [entry["name"].rpartition(": ")[2] for entry in smaller]
-    assert names == ["transductive, error", "inductive, error", "device_seconds", "peak_memory"]
-    assert [entry["name"].rpartition(": ")[2] for entry in bigger] == ["transductive", "inductive"]
+    assert names == ["accuracy, transductive, error", "accuracy, inductive, error", "device_seconds", "peak_memory"]
+    assert [entry["name"].rpartition(": ")[2] for entry in bigger] == ["accuracy, transductive", "accuracy, inductive"]
     assert smaller[0]["value"] == pytest.approx(100 - bigger[0]["value"]) and smaller[3]["value"] == 512
     assert smaller[0]["unit"] == "%" and smaller[2]["unit"] == "s" and smaller[3]["unit"] == "MiB"
 

@@ -15,7 +15,7 @@ from mamlbench.plugin import ReportColumn
 from mamlbench.report import build_tables
 from mamlbench.report.page import render_page
 from mamlbench.report.render import RENDERERS
-from mamlbench.report.table.columns import built_in_names
+from mamlbench.report.table.choose_columns import built_in_names
 
 
 def column(value, name="own", **changes):
