@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -34,9 +34,9 @@ class PublishedNumber(BaseModel):
     """how batch norm saw the query examples"""
     backbone: str | None = None
     """the network, in words"""
-    metric: Literal["accuracy", "mean squared error"] = "accuracy"
-    """what was measured"""
-    unit: Literal["%", ""] = "%"
+    metric: str = Field("accuracy", min_length=1)
+    """name of the metric in the registry, whether installed or not"""
+    unit: str = "%"
     """of score and interval"""
     score: float
     """the number, as printed"""

@@ -88,13 +88,12 @@ def evaluate_model(
     changed = dict(protocol or {})
     if changed.get("ways", spec.protocol.ways) != spec.protocol.ways:
         raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
-    if "metrics" in changed:
-        kind = plugins.registry.load("dataset", spec.dataset.name).kind
-        changed["metrics"] = metric_names(changed["metrics"], kind, plugins)
     try:
         new_protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
+    kind = plugins.registry.load("dataset", spec.dataset.name).kind
+    new_protocol = new_protocol.model_copy(update={"metrics": metric_names(new_protocol.metrics, kind, plugins)})
     spec = spec.model_copy(
         update={
             "protocol": new_protocol,

@@ -28,6 +28,7 @@ def run_schema(registry: Registry, problems: list[str]) -> Schema:
     schema = RunSpec.model_json_schema()
     definitions = schema["$defs"]
     schema["properties"]["engine"] |= _ENGINE
+    definitions["Protocol"]["properties"]["metrics"]["items"] = {"enum": registry.names("metric")}
     for kind in _COMPONENTS:
         choices = []
         for name, options in _options(kind, registry, problems).items():
@@ -60,6 +61,8 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
         properties["options"] = {"$ref": "#/$defs/Options", "description": properties["options"]["description"]}
         for kind, choice in choices.items():
             properties[kind] |= _one_or_many(choice)
+        if "metrics" in properties:
+            properties["metrics"]["items"] = {"enum": registry.names("metric")}
     return {"$schema": DIALECT, **schema}
 
 

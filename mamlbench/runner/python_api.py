@@ -65,7 +65,7 @@ def evaluate(
         data_dir: where the data set lies.
         plugins: single-file plugins to load.
         device: as for a run.
-        **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, ...
+        **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, metrics.
     """
     loaded, places = _surroundings(data_dir, None, plugins)
     return evaluate_model(Path(model), loaded, places, protocol=protocol, options=options, device=device)

@@ -72,6 +72,10 @@ class SuiteSettings(CellConditions):
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] | None = Field(
         None, description="batch-norm modes to report (this list does not multiply cells)"
     )
+    metrics: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(
+        None, description="metrics to report, the first selects the checkpoint (this list does not multiply cells)"
+    )
+    keep_predictions: bool | None = Field(None, description="keep the outputs for every test query beside each record")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")
 

@@ -42,6 +42,7 @@ def test_the_table_shows_number_conditions_and_source(project):
 def test_words_narrow_it(project):
     numbers = project.run("published", "maml", "sinusoid", "--json").json()
     assert [number["score"] for number in numbers] == [0.67, 0.38, 0.35]
+    assert project.run("published", "maml", "mean squared error", "--json").json() == numbers
     assert {number["source"] for number in numbers} == {"Finn et al. 2017 (arXiv 1703.03400), appendix, table 2"}
 
 
@@ -49,6 +50,11 @@ def test_a_word_that_is_not_known_is_explained(project):
     assert "'mml' is not known. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
     assert project.run("published", "maml", "finn2018", expect=ExitCode.NOTHING).err.count("finn2017") == 1
     assert "No published number fits." in project.run("published", "anil", "sinusoid", expect=ExitCode.NOTHING).err
+
+
+def test_the_metric_is_shown(project):
+    out = project.run("published", "finn2017").out
+    assert "table 2; mean squared error" in out and "; accuracy" in out
 
 
 def test_a_plugin_brings_its_own(project, plugin):

@@ -39,6 +39,7 @@ def test_all_are_json_schemas(registry):
         '[[include]]\nalgorithm = "maml"\n[[override]]\nwhen.algorithm = ["maml"]\niterations = 3\n'
         "[[exclude]]\noptions.inner_lr = 0.1",
         'algorithm = "maml"\nengine = ["auto", "vmap[3]+remat"]',
+        'algorithm = "maml"\nmetrics = ["accuracy", "macro F1"]\nkeep_predictions = true',
     ],
 )
 def test_good_suites(suite, text):
@@ -52,6 +53,7 @@ def test_good_suites(suite, text):
         'algo = "maml"',
         "algorithm = []",
         'algorithm = "maml"\nshots = 0',
+        'algorithm = "maml"\nmetrics = ["macro F2"]',
         'algorithm = "maml"\nengine = "vmap[0]"',
         'algorithm = "maml"\nshots = "one"',
         'algorithm = "maml"\noptions.inner_rl = 0.1',

@@ -51,6 +51,15 @@ def test_what_is_asked_for_wins_over_the_preset(plugins):
     assert planned.training.shots == planned.protocol.shots == 2
 
 
+def test_metrics_are_named_as_registered_and_must_suit_the_tasks(plugins):
+    planned = spec(plugins, metrics=("macro-f1", "accuracy", "macro F1"))
+    assert planned.protocol.metrics == ("macro F1", "accuracy")
+    assert spec(plugins).protocol.metrics == ()
+    text = problems(plugins, metrics=("macro F2", "mean_squared_error"), iterations=3)
+    assert "Unknown metric 'macro F2'. Did you mean 'macro F1'?" in text
+    assert "'mean squared error' is a metric of regression, not of classification." in text
+
+
 @pytest.mark.parametrize(
     ("ways", "meta_batch_size", "inner_lr", "steps"), [(5, 32, 0.4, (1, 3)), (20, 16, 0.1, (5, 5))]
 )

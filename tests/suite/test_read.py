@@ -67,6 +67,11 @@ def test_options_in_every_notation_of_toml(write, options):
     assert grid == [{"algorithm": "maml", "options.inner_lr": 0.1, "options.backbone.width": w} for w in (8, 16)]
 
 
+def test_metrics_are_one_value(write):
+    path = write('algorithm = "maml"\nmetrics = ["accuracy", "macro F1"]')
+    assert cells(path) == [{"algorithm": "maml", "metrics": ("accuracy", "macro F1")}]
+
+
 def test_modes_and_a_list_in_a_list_are_single_values(write):
     path = write('algorithm = "maml"\nmodes = ["inductive", "transductive"]\noptions.backbone.hidden = [[8, 8]]')
     assert cells(path) == [

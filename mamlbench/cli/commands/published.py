@@ -67,7 +67,7 @@ def known_numbers(plugins: Plugins) -> list[PublishedNumber]:
 
 def names_of(number: PublishedNumber) -> set[str]:
     """What a user may ask for it by."""
-    return {number.id, number.id.partition("/")[0], number.algorithm, number.dataset}
+    return {number.id, number.id.partition("/")[0], number.algorithm, number.dataset, number.metric}
 
 
 def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
@@ -107,7 +107,7 @@ def _notes(numbers: Iterable[PublishedNumber]) -> list[str]:
     """Every source, whether second hand, and its notes, each once, in the order in which they are first met."""
     return list(
         dict.fromkeys(
-            f"{number.source}{' (second hand)' if number.second_hand else ''}"
+            f"{number.source}{' (second hand)' if number.second_hand else ''}; {number.metric}"
             f"{f'; {number.backbone}' if number.backbone else ''}{f'; {number.note}' if number.note else ''}"
             for number in numbers
         )

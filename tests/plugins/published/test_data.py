@@ -30,7 +30,8 @@ def test_an_id_says_the_task_and_names_are_known(number):
     task = f"{number.dataset}-{f'{number.ways}w' if number.ways else ''}{number.shots}s-"
     assert experiment.startswith(task)
     assert REGISTRY.entry("dataset", number.dataset)
-    assert (number.metric == "accuracy") == (number.unit == "%") == (number.dataset != "sinusoid")
+    metric = REGISTRY.load("metric", number.metric)
+    assert number.unit == metric.unit and metric.kind == REGISTRY.load("dataset", number.dataset).kind
 
 
 def test_what_was_read_in_a_quotation_is_marked():

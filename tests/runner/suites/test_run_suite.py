@@ -97,6 +97,8 @@ def test_every_single_setting_is_one_of_a_run(planned):
         "engine": "loop",
         "seed": "8",
         "modes": '["transductive"]',
+        "metrics": '["macro F1"]',
+        "keep_predictions": "true",
         "checkpoint_every": "4",
         "target_score": "0.5",
     }
