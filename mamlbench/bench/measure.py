@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.machine import matrix_product_peak, operations
-from mamlbench.bench.memory import computation, peak_above_idle
+from mamlbench.bench.memory import PLAIN, computation, peak_above_idle
 from mamlbench.bench.rounds import Spread, interleaved, ratios, spread
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
@@ -20,7 +20,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.engine.equivalence import relative_difference
 from mamlbench.errors import DataError
 from mamlbench.plugin import Plugins
-from mamlbench.run_spec import Folders
+from mamlbench.run_spec import Folders, Precision
 
 REFERENCE = "loop"
 FIRST_ORDER = "fomaml"
@@ -73,6 +73,7 @@ class Bench:
         base: whom speeds are relative to, empty: each setting's; the loop where it did not run.
         memory: whether peak memory is measured too, each in a process of its own.
         folders: where data sets lie, for whole trainings.
+        precision: numbers that engines compute in; peers and plain loops know float32 alone, and are left out else.
     """
 
     settings: Sequence[Setting]
@@ -82,6 +83,7 @@ class Bench:
     base: str = ""
     memory: bool = False
     folders: Folders | None = None
+    precision: Precision = "float32"
 
     def rows(self, plugins: Plugins, tell: Callable[[str, int, int], None]) -> Iterator[list[Row]]:
         """Yield the rows of each setting and algorithm; ``tell(what, done, of)`` hears of the progress."""
@@ -102,10 +104,10 @@ class Bench:
 
     def _work(self, setting: Setting, algorithm: str, plugins: Plugins) -> Work | TrainingIterations:
         if setting.work != "training":
-            return Work(setting, algorithm, plugins.registry)
+            return Work(setting, algorithm, plugins.registry, self.precision)
         if self.folders is None:
             raise DataError("no folder of data sets was given.")
-        work = TrainingIterations(setting, algorithm, plugins, self.folders)
+        work = TrainingIterations(setting, algorithm, plugins, self.folders, self.precision)
         work.dataset  # noqa: B018 (a set that is missing is told now)
         return work
 
@@ -141,11 +143,13 @@ class Bench:
     def _memory(self, work: Work | TrainingIterations, who: str, plugins: Plugins) -> int | None:
         if isinstance(work, TrainingIterations) or not (self.memory or work.setting.memory):
             return None
-        return peak_above_idle(work.setting, work.algorithm, who, plugins.files)
+        return peak_above_idle(work.setting, work.algorithm, who, plugins.files, self.precision)
 
     def _competitors(self, work: Work | TrainingIterations) -> tuple[dict[str, Callable[[], Any]], list[Row]]:
         found, absent = {}, []
         for who in (*(self.engines or work.setting.engines), *self.peers):
+            if self.precision != "float32" and (who == PLAIN or who in self.peers):
+                continue
             try:
                 found[who] = computation(work, who)
             except NotImplementedError:

@@ -14,13 +14,16 @@ from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
 from mamlbench.plugin import load_plugins
+from mamlbench.run_spec import Precision
 from mamlbench.runner.meter import peak_resident_bytes
 
 PLAIN = "plain"
 """Whoever is called so is a loop without mamlbench or any other library than torch."""
 
 
-def peak_above_idle(setting: Setting, algorithm: str, who: str, files: Sequence[Path]) -> int | None:
+def peak_above_idle(
+    setting: Setting, algorithm: str, who: str, files: Sequence[Path], precision: Precision = "float32"
+) -> int | None:
     """Peak resident bytes of two iterations above those of a process that has computed nothing yet.
 
     Args:
@@ -28,15 +31,16 @@ def peak_above_idle(setting: Setting, algorithm: str, who: str, files: Sequence[
         algorithm: registered name.
         who: an engine's name, or a registered peer's.
         files: plugin files to load.
+        precision: numbers to compute in.
     """
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_measure, setting, algorithm, who, tuple(files)).result()
+        return pool.submit(_measure, setting, algorithm, who, tuple(files), precision).result()
 
 
-def _measure(setting: Setting, algorithm: str, who: str, files: tuple[Path, ...]) -> int | None:
+def _measure(setting: Setting, algorithm: str, who: str, files: tuple[Path, ...], precision: Precision) -> int | None:
     keep_memory()
-    work = Work(setting, algorithm, load_plugins(files).registry)
+    work = Work(setting, algorithm, load_plugins(files).registry, precision)
     compute = computation(work, who)
     work.batch  # noqa: B018 (drawn now: it is no part of the work)
     idle = _forget_peak()

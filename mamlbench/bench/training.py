@@ -15,7 +15,7 @@ from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.work import INNER_LR, textbook
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
-from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.run_spec import Folders, Precision, RunSpec
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import plan, request
 
@@ -33,6 +33,7 @@ class TrainingIterations:
     algorithm: str
     plugins: Plugins
     folders: Folders
+    precision: Precision = "float32"
 
     @property
     def registry(self) -> Registry:
@@ -48,6 +49,7 @@ class TrainingIterations:
             dataset=setting.dataset,
             backbone=setting.backbone,
             device="cpu",
+            precision=self.precision,
             meta_batch_size=setting.tasks,
             ways=setting.ways,
             shots=setting.shots,

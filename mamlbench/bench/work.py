@@ -26,7 +26,9 @@ from mamlbench.api import (
 from mamlbench.bench.bench_settings import Setting
 from mamlbench.bench.plain import minibatches, predictions, reptile_moves
 from mamlbench.engine import make_engine
+from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Registry
+from mamlbench.run_spec import Precision
 from mamlbench.runner.scoring import EPISODES_AT_ONCE
 
 INNER_LR = 0.1  # rates cost nothing; this one keeps random images from overflowing
@@ -41,6 +43,7 @@ class Work:
     setting: Setting
     algorithm: str
     registry: Registry
+    precision: Precision = "float32"
 
     @cached_property
     def batch(self) -> EpisodeBatch:
@@ -49,6 +52,7 @@ class Work:
 
         def examples(each: int) -> Examples:
             x = torch.rand(setting.tasks, setting.ways * each, *setting.shape, generator=generator)
+            x = x.to(parameter_dtype(self.precision))
             return Examples(x, torch.arange(setting.ways).repeat_interleave(each).expand(setting.tasks, -1))
 
         return EpisodeBatch(examples(setting.shots), examples(setting.queries), torch.arange(setting.tasks))
@@ -58,7 +62,8 @@ class Work:
         plugin = self.registry.load("backbone", self.setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return Model(plugin(plugin.Options(**options)).build(self.setting.shape, outputs))
+            network = plugin(plugin.Options(**options)).build(self.setting.shape, outputs)
+        return Model(network.to(parameter_dtype(self.precision)), bf16=self.precision == "bf16")
 
     def ours(self, engine: str) -> Callable[[], Any]:
         """The work with an engine. A direction's ``sums`` or predictions are returned."""

@@ -11,6 +11,7 @@ from click.shell_completion import CompletionItem
 
 from mamlbench.cli.main import session_of
 from mamlbench.errors import MamlbenchError
+from mamlbench.run_spec import PRECISIONS
 
 if TYPE_CHECKING:
     from mamlbench.api import Launcher
@@ -87,6 +88,13 @@ results_dir = click.option(
     "--results-dir", type=click.Path(path_type=Path), help="Folder of records.  [default: results]"
 )
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+PRECISION_HELP = "Numbers to compute in; bf16 is autocast to bfloat16, its gain depends on the hardware (see env)."
+precision = click.option(
+    "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True, help=PRECISION_HELP
+)
+precision_as_in_the_run = click.option(
+    "--precision", type=click.Choice(PRECISIONS), help="Numbers to compute in.  [default: as in the run]"
+)
 plugin_options = click.option(
     "-o",
     "--option",

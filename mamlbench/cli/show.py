@@ -78,6 +78,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         click.echo(evaluation.model_dump_json(indent=1))
         return
     protocol = evaluation.protocol
+    precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
     rows = table("metric", "mode", "score", "untrained", "gain")
     for name, metric in evaluation.metrics.items():
         for place, (mode, result) in enumerate(metric.modes.items()):
@@ -87,7 +88,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     out.print(rows)
     out.print(
         f"{protocol.ways}-way {protocol.shots}-shot, {protocol.queries} queries per class, {protocol.test_episodes} "
-        f"test episodes (seed {protocol.episode_seed}); ± is a 95 % interval over episodes.",
+        f"test episodes (seed {protocol.episode_seed}){precision}; ± is a 95 % interval over episodes.",
         highlight=False,
     )
     share = evaluation.unit == "%"

@@ -16,6 +16,7 @@ from mamlbench.engine.equivalence import Reference
 from mamlbench.engine.registry import is_engine, make_engine
 from mamlbench.engine.vmap import VmapEngine
 from mamlbench.errors import MamlbenchError
+from mamlbench.run_spec import Precision
 
 TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
 """Trials may take this share of the planned training, and no longer than this many seconds."""
@@ -43,6 +44,7 @@ class Workload(Protocol):
         vectorizes: whether the algorithm says that its tasks can be computed together.
         differentiates: whether the engine differentiates through inner steps.
         trains: whether training uses the engine at all.
+        precision: numbers that the run computes in.
     """
 
     tasks: int
@@ -51,9 +53,10 @@ class Workload(Protocol):
     vectorizes: bool
     differentiates: bool
     trains: bool
+    precision: Precision
 
-    def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
-        """Everything an engine computes, on a small part of a batch, flat (``agreement.Outcome``)."""
+    def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
+        """Everything an engine computes, on a small part of a batch, flat (``equivalence.Outcome``)."""
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """A function that computes the direction of a whole batch."""
@@ -123,7 +126,7 @@ class _Chooser:
         self.workload = workload
         self.tell = tell
         self.clock = clock
-        self.reference = Reference(workload.outcome)
+        self.reference = Reference(workload.outcome, workload.precision)
         self._trials: dict[str, Trial] = {}
 
     def choose(self, remembered: AutotuneCache | None) -> Choice:
@@ -131,17 +134,17 @@ class _Chooser:
             return self._choice("loop", "the algorithm declares that its tasks cannot be vectorized")
         known = remembered.recall() if remembered is not None else None
         if known is not None and is_engine(known) and self._passes(known):
-            return self._choice(known, f"remembered: fastest when timed on this machine; {self.reference.said}")
+            return self._choice(known, f"remembered: fastest when timed on this machine; {self.reference.description}")
         vectorized = [name for name in self._eager() if name.startswith("vmap")]
         first = next((name for name in vectorized if self._passes(name) and self._fits(name)), "loop")
         if first == "loop":
             return self._choice("loop", self._why_dropped())
         if not self.workload.trains:
-            return self._choice(first, f"first that can take this algorithm and network; {self.reference.said}")
+            return self._choice(first, f"first that can take this algorithm and network; {self.reference.description}")
         planned = self._trials[first].median * self.workload.iterations
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
-            return self._choice(first, f"not timed, for so short a training; {self.reference.said}")
+            return self._choice(first, f"not timed, for so short a training; {self.reference.description}")
         self._try_all(first, budget, compiled=COMPILING_SHARE * planned >= COMPILING_SECONDS)
         return self._fastest(self._trials[first], remembered)
 
@@ -150,12 +153,12 @@ class _Chooser:
         known = [trial for trial in self._trials.values() if len(trial.seconds) >= ENOUGH_ROUNDS]
         if first not in known:
             reason = f"the first to agree; {len(self._trials)} tried, for too short a time to tell which is fastest"
-            return self._choice(first.name, f"{reason}; {self.reference.said}")
+            return self._choice(first.name, f"{reason}; {self.reference.description}")
         best = min(known, key=lambda trial: trial.median)
         best = best if best.median <= CLEARLY * first.median else first
         if remembered is not None:
             remembered.keep(best.name)
-        return self._choice(best.name, f"fastest of {len(self._trials)} tried; {self.reference.said}")
+        return self._choice(best.name, f"fastest of {len(self._trials)} tried; {self.reference.description}")
 
     def _try_all(self, first: str, budget: float, *, compiled: bool) -> None:
         """Time what agrees: once each, then in whole rounds those that may still win, until the budget is spent."""

@@ -46,7 +46,9 @@ class BatchNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(features)) if scale else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalize ``[n, features]`` or ``[n, features, H, W]``; the shape stays."""
+        """Normalize ``[n, features]`` or ``[n, features, H, W]``; the shape stays, bfloat16 becomes float32."""
+        if x.dtype == torch.bfloat16:  # its eight bits are too few for a mean and a variance
+            x = x.float()
         replaying = _replaying.get()
         if replaying is not None:
             return self.moved(self._normalized(x, *next(replaying)))

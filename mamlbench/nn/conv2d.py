@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mamlbench.nn.precision import bf16_is_on
 from mamlbench.nn.vmap_context import current_vmap_context
 
 
@@ -51,7 +52,8 @@ class Convolution(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[n, C, H, W]`` to ``[n, O, h, w]``."""
-        if not current_vmap_context().twice or torch.compiler.is_compiling():
+        # Autocast casts the arguments of torch's own convolution, and would cast one of the three kernels here alone.
+        if not current_vmap_context().twice or torch.compiler.is_compiling() or bf16_is_on(x.device):
             return super().forward(x)
         assert not isinstance(self.padding, str)
         at = Geometry(x.shape[-2:], self.kernel_size, self.stride, self.padding, self.dilation, self.groups)

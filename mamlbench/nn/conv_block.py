@@ -28,6 +28,7 @@ from mamlbench.nn import kernels
 from mamlbench.nn.batch_norm import BatchNorm
 from mamlbench.nn.conv2d import Convolution
 from mamlbench.nn.kernels import Geometry
+from mamlbench.nn.precision import bf16_is_on
 from mamlbench.nn.vmap_context import current_vmap_context
 from mamlbench.nn.vmap_internals import inside_one_vmap, outside_vmap, unwrap_batch, unwrap_batch_expanded, wrap_batch
 
@@ -100,7 +101,8 @@ def _is_block(convolution: nn.Module, norm: nn.Module) -> bool:
 def _should_fuse(x: Tensor) -> bool:
     if torch.compiler.is_compiling() or current_vmap_context().tasks == 1 or x.ndim != 4 or BatchNorm.replaying():
         return False
-    return kernels.available(x.device, x.dtype) and inside_one_vmap()
+    # the compiled kernels know float32 and float64
+    return kernels.available(x.device, x.dtype) and not bf16_is_on(x.device) and inside_one_vmap()
 
 
 class _Block(torch.autograd.Function):

@@ -11,6 +11,7 @@ from torch.func import functional_call, vmap
 from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.network import Network
+from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
 
 Parameters = dict[str, Tensor]
@@ -22,6 +23,7 @@ class Model:
 
     Args:
         network: whose layers are used; its own parameters are never changed.
+        bf16: whether convolutions and matrix products are computed in bfloat16; outputs stay in the parameters' type.
 
     Attributes:
         names: of the parameters, in the network's order.
@@ -29,7 +31,8 @@ class Model:
         noisy: whether a layer is random in training (``Noise``).
     """
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, *, bf16: bool = False) -> None:
+        self.bf16 = bf16
         self.network = network.requires_grad_(False)
         self.names = tuple(name for name, _ in network.named_parameters())
         self.norm_names = frozenset(
@@ -46,7 +49,7 @@ class Model:
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this very batch."""
-        return functional_call(self.network, dict(parameters), (x,))  # type: ignore[no-any-return]
+        return self._run(self.network, dict(parameters), x)
 
     def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to the features ``[n, d]``."""
@@ -102,4 +105,12 @@ class Model:
     def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         part: nn.Module = getattr(self.network, name)
         own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
-        return functional_call(part, own, (x,))  # type: ignore[no-any-return]
+        return self._run(part, own, x)
+
+    def _run(self, module: nn.Module, parameters: Parameters, x: Tensor) -> Tensor:
+        if not self.bf16:
+            return functional_call(module, parameters, (x,))  # type: ignore[no-any-return]
+        with bf16_autocast(x.device):
+            outputs: Tensor = functional_call(module, parameters, (x,))
+        # Losses, prototypes and states of tasks are kept in float32: sums of many bfloat16 numbers lose most of them.
+        return outputs.float() if outputs.dtype == torch.bfloat16 else outputs

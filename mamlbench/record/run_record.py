@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, model_vali
 from pydantic_core import core_schema
 
 from mamlbench.record.environment import Environment
-from mamlbench.run_spec import Protocol, RunSpec
+from mamlbench.run_spec import Precision, Protocol, RunSpec
 
 SCHEMA_VERSION = 2
 
@@ -103,6 +103,8 @@ class Evaluation(_Data):
     metrics: dict[str, MetricResult] = Field(min_length=1, description="by name; the first selected the checkpoint")
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
+    precision: Precision = "float32"
+    """numbers that it was computed in"""
 
     @property
     def metric(self) -> str:

@@ -29,6 +29,8 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
     """Rename in a record of version 1 what version 2 calls otherwise; the document is changed and returned.
 
+    What version 1 did not know has its default: precision float32.
+
     Raises KeyError, TypeError or AttributeError if the document is no record, ValidationError if its spec is none.
     """
     spec = document["spec"]

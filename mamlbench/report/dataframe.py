@@ -24,7 +24,7 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
 
         - identity: ``record`` (its name), ``algorithm``, ``dataset``, ``backbone``, ``sampler``, ``preset``,
           ``seed``, ``attempt``, ``status``, ``reason``, ``started`` (UTC), ``spec_hash``, ``fingerprint``,
-          ``device``, ``engine``, ``code``, ``subset`` (of the data set, None if complete);
+          ``device``, ``engine``, ``precision``, ``code``, ``subset`` (of the data set, None if complete);
         - protocol: ``ways``, ``shots``, ``queries``, ``test_episodes``, ``episode_seed``, ``data_hash``,
           ``test_split_hash``, ``metric``, ``higher_is_better``, ``mode``;
         - scores over episodes, each with ``_low`` and ``_high`` of its 95 % confidence interval: ``score``,
@@ -80,6 +80,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
         },
         "device": record.environment.device_name or spec.device,
         "engine": record.engine.get("name"),
+        "precision": spec.precision,
         "code": record.environment.code_hash,
         "subset": record.data.subset if record.data else None,
     }

@@ -1,6 +1,7 @@
 """Plain data that says what to run. No torch, no files, no registry: a spec can cross a process or a network."""
 
 from mamlbench.run_spec.options import Options
+from mamlbench.run_spec.precision import PRECISIONS, Precision
 from mamlbench.run_spec.preset import Preset, Setting, choose_preset
 from mamlbench.run_spec.protocol import MODES, Mode, Protocol
 from mamlbench.run_spec.request import Folders, RunRequest
@@ -9,10 +10,12 @@ from mamlbench.run_spec.validation import explain
 
 __all__ = [
     "MODES",
+    "PRECISIONS",
     "Component",
     "Folders",
     "Mode",
     "Options",
+    "Precision",
     "Preset",
     "Protocol",
     "RunRequest",

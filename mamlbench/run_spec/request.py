@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import Mode
 
 
@@ -58,6 +59,8 @@ class RunRequest(BaseModel):
     """'auto', 'cpu', 'cuda' or 'cuda:N'"""
     engine: str = "auto"
     """'auto', or a strategy by name"""
+    precision: Precision = "float32"
+    """numbers that it computes in: float32; bf16 (autocast to bfloat16); float64"""
     checkpoint_every: int | None = Field(None, ge=0)
     """iterations between checkpoints"""
     target_score: float | None = None

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import Protocol
 
 
@@ -61,6 +62,8 @@ class RunSpec(BaseModel):
     """'cpu', 'cuda' or 'cuda:N'"""
     engine: str = "auto"
     """'auto', or a strategy by name"""
+    precision: Precision = "float32"
+    """numbers that it computes in"""
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for equal specs: sorted keys, no white space."""

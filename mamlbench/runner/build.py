@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mamlbench.api import (
     Backbone,
     Dataset,
     Engine,
+    EpisodeBatch,
     MethodContext,
     Metric,
     Model,
@@ -29,10 +31,11 @@ from mamlbench.api import (
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
+from mamlbench.nn.precision import in_precision, parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
-from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.datasets.open_dataset import data_paths, open_dataset
 from mamlbench.runner.device import device_name
@@ -59,14 +62,19 @@ class Experiment:
         """What iteration number ``iteration`` trains on: an EpisodeBatch, or labeled Examples."""
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
-            return self.sampler.labeled_examples("train", iteration, training.meta_batch_size)
-        return self.sampler.episodes(
-            "train",
-            iteration * training.meta_batch_size,
-            training.meta_batch_size,
-            shots=training.shots,
-            queries=training.queries,
-        )
+            return in_precision(
+                self.sampler.labeled_examples("train", iteration, training.meta_batch_size), self.spec.precision
+            )
+        first = iteration * training.meta_batch_size
+        return self._episodes("train", first, training.meta_batch_size, training.shots, training.queries)
+
+    def evaluation_episodes(self, split: str, first: int, count: int, protocol: Protocol) -> EpisodeBatch:
+        """Episodes ``first`` to ``first + count - 1`` of a split, with the shots and queries of ``protocol``."""
+        return self._episodes(split, first, count, protocol.shots, protocol.queries)
+
+    def _episodes(self, split: str, first: int, count: int, shots: int, queries: int) -> EpisodeBatch:
+        episodes = self.sampler.episodes(split, first, count, shots=shots, queries=queries)
+        return EpisodeBatch(*in_precision(episodes, self.spec.precision))
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """The algorithm's direction for what iteration number ``iteration`` trains on, with that iteration's noise."""
@@ -109,48 +117,86 @@ def build_experiment(
     _check_protocol(spec, sampler)
     objective = dataset.objective(spec.protocol.ways)
     metrics = make_metrics(spec.protocol.metrics or objective.metrics, dataset.kind, plugins)
+    input_shape = splits["train"].input_shape
+    _check_precision(spec, model_builder(spec, plugins, input_shape), input_shape, objective.outputs)
     make = algorithm_maker(spec, plugins, dataset, splits)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     remembered = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(spec.engine, work, remembered, tell)
     algorithm = make(choice.engine)
+    _check_own_models(spec, algorithm)
     return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, _facts(dataset), device)
 
 
 def algorithm_maker(
     spec: RunSpec, plugins: Plugins, dataset: Dataset, splits: Mapping[str, TaskSplit]
 ) -> Callable[..., Algorithm]:
-    """How the algorithm of a spec is built, in its initial state and on the spec's device, given an engine.
+    """Return a function that builds the algorithm of a spec, in its initial state and on the spec's device.
 
-    The function takes the engine, and ``double=True`` for a network in float64.
+    The function takes the engine, and ``precision`` if it is to be another than the spec's.
     """
-    device = torch.device(spec.device)
-    backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
-    backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
-    input_shape = splits["train"].input_shape
-
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
+    build_model = model_builder(spec, plugins, splits["train"].input_shape)
 
-    def make(engine: Engine, *, double: bool = False) -> Algorithm:
-        def build(outputs: int) -> Model:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
-                network = backbone.build(input_shape, outputs)
-            return Model(network.to(device, torch.float64 if double else None))
-
-        bench = MethodContext(
-            build=build,
+    def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
+        context = MethodContext(
+            build=partial(build_model, precision=precision),
             objective=dataset.objective(spec.protocol.ways),
             pooled_objective=splits["train"].objective,
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,
         )
-        return plugin(bench, options)
+        return plugin(context, options)
 
     return make
+
+
+def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...]) -> Callable[..., Model]:
+    """Return a function that builds the network of a spec, initialized from its seed, on its device.
+
+    The function takes the number of outputs, and ``precision`` if it is to be another than the spec's.
+    """
+    backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
+    backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
+
+    def build(outputs: int, *, precision: Precision = spec.precision) -> Model:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
+            network = backbone.build(input_shape, outputs)
+        # initialized in float32 and then cast: every precision starts from the same network
+        return Model(network.to(torch.device(spec.device), parameter_dtype(precision)), bf16=precision == "bf16")
+
+    return build
+
+
+def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: tuple[int, ...], outputs: int) -> None:
+    """Run the network once. Raises ConfigError if it cannot be run, or differentiated, in the spec's precision."""
+    if spec.precision == "float32":
+        return
+    model = build(outputs)
+    parameters = model.initial_parameters()
+    first = next(iter(parameters.values()))
+    x = first.new_zeros(2, *input_shape)
+    try:
+        torch.func.grad(lambda parameters: model(parameters, x).square().sum())(parameters)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise ConfigError(
+            f"Backbone '{spec.backbone.name}' cannot be run in {spec.precision}: {reason}. Use --precision float32."
+        ) from error
+
+
+def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:
+    """Raises ConfigError if the algorithm has made a model that ignores bf16."""
+    models = [value for value in vars(algorithm).values() if isinstance(value, Model)]
+    if spec.precision == "bf16" and not all(model.bf16 for model in models):
+        raise ConfigError(
+            f"Algorithm '{spec.algorithm.name}' has a model of its own in float32: it must be made with "
+            "Model(network, bf16=model.bf16). Use --precision float32."
+        )
 
 
 def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> TaskSampler:
@@ -185,6 +231,7 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
         "device": device_name(device) or "cpu",
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
+        "precision": spec.precision,
         "kernels": kernels_in_use(),
         "code": code_hash(plugin_code(plugins)),
         "algorithm": spec.algorithm.model_dump(mode="json"),

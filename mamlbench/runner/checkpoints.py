@@ -6,12 +6,14 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
 from mamlbench.errors import ConfigError
+from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
 from mamlbench.record.result_store import write_atomically
 from mamlbench.run_spec import RunSpec
@@ -29,6 +31,11 @@ class ModelArtifact:
     spec: RunSpec
     iteration: int
     state: State
+
+    def state_for(self, spec: RunSpec) -> State:
+        """The state on the device and in the precision of ``spec``, tensors by name."""
+        state: State = in_precision(self.state, spec.precision)
+        return {name: value.to(torch.device(spec.device)) for name, value in state.items()}
 
 
 def save_state(folder: Path, name: str, spec: RunSpec, iteration: int, state: State) -> Path:

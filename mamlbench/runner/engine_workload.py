@@ -22,7 +22,8 @@ from mamlbench.api import (
     noise_key_scope,
     seed_key,
 )
-from mamlbench.run_spec import RunSpec
+from mamlbench.nn.precision import ROUNDING, in_precision, parameter_dtype
+from mamlbench.run_spec import Precision, RunSpec
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
 """What a check computes: enough to meet every kind of work, little enough to cost next to nothing."""
@@ -34,7 +35,7 @@ class TrainingWork:
     Args:
         spec: the run.
         plugin: the algorithm's class.
-        make: builds it on an engine, with its network in float64 where ``double``.
+        make: builds it on an engine, in a precision (the run's own unless another is asked for).
         sampler: where batches come from.
         training: whether the run trains (an evaluation does not).
     """
@@ -49,6 +50,7 @@ class TrainingWork:
         training: bool,
     ) -> None:
         self.spec, self._make, self._sampler = spec, make, sampler
+        self.precision = spec.precision
         self.tasks, self.iterations = spec.training.meta_batch_size, spec.training.iterations
         self.trains = training and plugin.trains_on == "episodes"  # labeled examples need no engine
         self.vectorizes = plugin.vectorized
@@ -61,14 +63,14 @@ class TrainingWork:
         passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
         return task_bytes(self.spec, self._sampler.splits["train"], passes * training.shots, training.queries)
 
-    def outcome(self, engine: Engine, *, double: bool, nudge: int = 0) -> Tensor:
+    def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
-        algorithm = self._make(engine, double=double)
+        algorithm = self._make(engine, precision=precision)
 
         def episodes(split: str, shots: int, queries: int) -> EpisodeBatch:
             few = self._sampler.episodes(split, 0, FEW_TASKS, shots=shots, queries=min(queries, FEW_QUERIES))
-            few = _of_floats(lambda value: _nudged(value, nudge), few) if nudge else few
-            return _of_floats(Tensor.double, few) if double else few
+            few = in_precision(few, precision)
+            return nudged(few, nudge, ROUNDING[precision]) if nudge else few
 
         return torch.cat([value.flatten().double() for value in self._values(algorithm, episodes)])
 
@@ -84,9 +86,10 @@ class TrainingWork:
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """Compute the direction of the run's first whole batch."""
-        algorithm, training = self._make(engine, double=False), self.spec.training
+        algorithm, training = self._make(engine), self.spec.training
         episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
-        return lambda: self._direction(algorithm, episodes)
+        batch = in_precision(episodes, self.precision)
+        return lambda: self._direction(algorithm, batch)
 
     def _direction(self, algorithm: Algorithm, batch: Any) -> OuterUpdate:
         """What is checked and timed is what runs: the first iteration, noise included."""
@@ -100,21 +103,28 @@ def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:
 
 
 def task_bytes(spec: RunSpec, split: TaskSplit, shots: int, queries: int) -> int:
-    """Size of one task's examples in float32; 0 on a GPU, which has memory of its own and likes large batches."""
+    """Size of one task's examples; 0 on a GPU, which has memory of its own and likes large batches."""
     if not spec.device.startswith("cpu"):
         return 0
-    return 4 * math.prod(split.input_shape) * spec.protocol.ways * (shots + queries)
-
-
-def _of_floats(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """The tree with every tensor of floating point changed."""
-    return pytree.tree_map(
-        lambda leaf: change(leaf) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, tree
+    return (
+        parameter_dtype(spec.precision).itemsize * math.prod(split.input_shape) * spec.protocol.ways * (shots + queries)
     )
 
 
-def _nudged(value: Tensor, nudge: int) -> Tensor:
-    """Every number times 1 plus or minus at most one float32 rounding, by chance."""
-    chance = torch.Generator().manual_seed(nudge)
-    by = 2 * torch.rand(value.shape, generator=chance).to(value) - 1
-    return value * (1 + torch.finfo(torch.float32).eps * by)
+def nudged(examples: EpisodeBatch, nudge: int, rounding: float) -> EpisodeBatch:
+    """Multiply every number of some episodes by 1 plus or minus at most one rounding, at random.
+
+    Args:
+        examples: episodes with float inputs; integer labels and keys stay.
+        nudge: seed.
+        rounding: distance from 1 to the next number.
+    """
+
+    def one(value: Tensor) -> Tensor:
+        if not value.is_floating_point():
+            return value
+        generator = torch.Generator().manual_seed(nudge)
+        by = 2 * torch.rand(value.shape, generator=generator).to(value) - 1
+        return value * (1 + rounding * by)
+
+    return pytree.tree_map(one, examples)  # type: ignore[no-any-return]

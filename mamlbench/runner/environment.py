@@ -9,10 +9,11 @@ from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import Environment, current_environment
+from mamlbench.run_spec import Precision
 from mamlbench.runner.device import device_name
 
 
-def run_environment(device: str, plugins: Plugins) -> Environment:
+def run_environment(device: str, plugins: Plugins, precision: Precision = "float32") -> Environment:
     """Describe machine, software, code and plugins for a run on ``device``, a name that torch knows."""
     return current_environment(
         threads=torch.get_num_threads(),
@@ -20,5 +21,5 @@ def run_environment(device: str, plugins: Plugins) -> Environment:
         plugins={report.name: report.version for report in plugins.reports if report.version},
         plugin_code=plugin_code(plugins),
         allocator=keep_memory(),
-        kernels=kernels_in_use(),
+        kernels="torch (bf16)" if precision == "bf16" else kernels_in_use(),  # the compiled ones know no bfloat16
     )

@@ -13,7 +13,7 @@ from mamlbench.api import Metric
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult
-from mamlbench.run_spec import Component, Folders, Protocol, explain
+from mamlbench.run_spec import Component, Folders, Precision, Protocol, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.choose_metrics import metric_names
@@ -32,6 +32,7 @@ def make_evaluation(
         adaptation_steps=trained.steps[-1],
         metrics={metric.name: _metric_result(metric, trained, untrained) for metric in experiment.metrics},
         steps_reported=trained.steps,
+        precision=experiment.spec.precision,
     )
 
 
@@ -72,6 +73,7 @@ def evaluate_model(
     protocol: dict[str, Any] | None = None,
     options: dict[str, Any] | None = None,
     device: str = "auto",
+    precision: Precision | None = None,
 ) -> Evaluation:
     """Test a trained model under another protocol; nothing is retrained.
 
@@ -80,6 +82,7 @@ def evaluate_model(
         protocol: fields of Protocol to change (queries, test_episodes, modes, metrics, ...); not the ways.
         options: options of the algorithm to change (test_steps, inner_lr, ...).
         device: as for a run.
+        precision: numbers to compute in; None: those of the run.
 
     Raises ConfigError where the model cannot be read or the change is impossible.
     """
@@ -98,13 +101,14 @@ def evaluate_model(
         update={
             "protocol": new_protocol,
             "device": str(resolve_device(device)),
+            "precision": precision or spec.precision,
             "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
         }
     )
     experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
     meter = Meter(experiment.device)
     untrained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=False)
-    experiment.algorithm.load_state({name: value.to(experiment.device) for name, value in artifact.state.items()})
+    experiment.algorithm.load_state(artifact.state_for(spec))
     trained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=True)
     evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
     return evaluation.model_copy(update={"algorithm_options": options or {}})

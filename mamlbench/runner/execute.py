@@ -98,7 +98,7 @@ def execute(
             folders.cache,
             tell=lambda engine: emit("mamlbench_trying_engine", spec=spec, engine=engine),
         )
-    environment = run_environment(spec.device, plugins)
+    environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
     loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artifacts(stem))

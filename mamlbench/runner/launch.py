@@ -156,7 +156,7 @@ def _generator(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
 
 def _lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseException) -> RunRecord:
     """Record of a run whose worker brought none."""
-    environment = run_environment(spec.device, plugins)
+    environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(folders.results)
     stem, attempt = store.reserve(spec, environment.fingerprint)
     record = RunRecord(

@@ -117,6 +117,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         seed=request.seed,
         device=device,
         engine=request.engine,
+        precision=request.precision,
     )
 
 

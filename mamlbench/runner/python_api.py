@@ -8,7 +8,7 @@ from typing import Any
 
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import Adaptation, Evaluation, RunRecord
-from mamlbench.run_spec import Folders, Mode
+from mamlbench.run_spec import Folders, Mode, Precision
 from mamlbench.runner.adapt.adapt_model import adapt_model
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
@@ -37,7 +37,7 @@ def run(
         results_dir: where the record goes; as ``--results-dir``.
         plugins: single-file plugins to load; as ``--plugin``.
         trackers: where the curves are sent; as ``--track``.
-        **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, preset, ...
+        **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, precision, ...
 
     Raises ConfigError or DataError as the command line reports them.
     """
@@ -55,6 +55,7 @@ def evaluate(
     data_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     device: str = "auto",
+    precision: Precision | None = None,
     **protocol: Any,
 ) -> Evaluation:
     """Test a trained model again under another protocol; nothing is retrained.
@@ -65,10 +66,13 @@ def evaluate(
         data_dir: where the data set lies.
         plugins: single-file plugins to load.
         device: as for a run.
+        precision: 'float32', 'bf16' or 'float64'; None: as in the run.
         **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, metrics.
     """
     loaded, places = _surroundings(data_dir, None, plugins)
-    return evaluate_model(Path(model), loaded, places, protocol=protocol, options=options, device=device)
+    return evaluate_model(
+        Path(model), loaded, places, protocol=protocol, options=options, device=device, precision=precision
+    )
 
 
 def adapt(

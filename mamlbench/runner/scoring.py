@@ -42,7 +42,7 @@ def score_episodes(
     for first in range(0, episodes, at_once):
         count = min(at_once, episodes - first)
         with meter.segment("data"):
-            batch = experiment.sampler.episodes(split, first, count, shots=protocol.shots, queries=protocol.queries)
+            batch = experiment.evaluation_episodes(split, first, count, protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
         scores = _scores(experiment.metrics, outputs, steps, batch)
         if split == "test":

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mamlbench.run_spec import Mode
+from mamlbench.run_spec import Mode, Precision
 
 Value = TypeVar("Value")
 
@@ -62,6 +62,7 @@ class CellConditions(BaseModel):
     )
     device: Axis[Name] | None = Field(None, description="auto, cpu, cuda or cuda:N")
     engine: Axis[Name] | None = Field(None, description="how tasks are computed")
+    precision: Axis[Precision] | None = Field(None, description="numbers to compute in: float32, bf16 or float64")
     seed: Axis[Natural] | None = Field(None, description="training seeds")
 
 

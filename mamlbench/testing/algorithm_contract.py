@@ -6,10 +6,11 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from mamlbench.api import AdaptedTasks, Algorithm, EpisodeBatch, Examples, OuterUpdate
+from mamlbench.api import AdaptedTasks, Algorithm, ConfigError, EpisodeBatch, Examples, OuterUpdate
+from mamlbench.nn.precision import in_precision
 from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
-from mamlbench.testing.run_checks import Check, demand
+from mamlbench.testing.run_checks import Check, NotApplicable, demand
 from mamlbench.testing.tensor_comparison import changed, distance, global_seed, same, snapshot
 from mamlbench.testing.tiny import QUERIES, WAYS
 
@@ -131,6 +132,20 @@ def state_round_trips(subject: AlgorithmSubject) -> None:
     )
 
 
+def bf16_reaches_the_network(subject: AlgorithmSubject) -> None:
+    """Under bf16 the network computes in bfloat16, and updates are in float32; or the method refuses bf16."""
+    try:
+        algorithm = subject.build(dtype=torch.float32, bf16=True)
+    except ConfigError as error:
+        raise NotApplicable(f"refuses bf16: {error}") from error
+    batch = in_precision(subject.training_batch(algorithm), "float32")
+    rounded = algorithm.compute_update(batch).sums
+    exact = subject.build(dtype=torch.float32).compute_update(batch).sums
+    types = {value.dtype for value in rounded.values()}
+    demand(types == {torch.float32}, f"the update is in {', '.join(sorted(map(str, types)))}")
+    demand(bool(changed(rounded, exact)), "the update is that of float32, bit for bit: bf16 is ignored")
+
+
 def _predictions(algorithm: Algorithm, episodes: EpisodeBatch) -> Tensor:
     """Outputs in every mode after the last step: ``[T, n, modes * outputs]``."""
     learner = algorithm.adapt(episodes.support, episodes.keys)
@@ -158,5 +173,10 @@ CONTRACT = (
     ),
     Check(inductive_queries_do_not_mix, "Predict with self.model.predict(..., mode), or by the support's statistics."),
     Check(tasks_do_not_mix, "Write functions of ONE task and let self.engine.map run them; never reduce over tasks."),
+    Check(
+        bf16_reaches_the_network,
+        "Run the network through the model that context.build makes, pass its precision on to a model of your own "
+        "(Model(network, bf16=model.bf16)), or raise ConfigError if model.bf16.",
+    ),
     Check(state_round_trips, "Put everything that training changes into state() and restore all of it in load_state."),
 )

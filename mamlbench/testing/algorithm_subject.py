@@ -49,6 +49,7 @@ class AlgorithmSubject:
         *,
         norm: bool = True,
         dtype: torch.dtype = torch.float64,
+        bf16: bool = False,
         iterations: int = ITERATIONS,
         quick: bool = False,
     ) -> Algorithm:
@@ -58,6 +59,7 @@ class AlgorithmSubject:
             engine: the engine; by default a vectorized one, if the class says that it can be vectorized.
             norm: whether the network has batch norm.
             dtype: of the network, and so of everything that the algorithm makes.
+            bf16: whether the network computes in bfloat16, by autocast; it takes a network in float32.
             iterations: planned meta-iterations.
             quick: whether the options of the method's 'quick' preset hold where none are given.
         """
@@ -66,7 +68,7 @@ class AlgorithmSubject:
         def build(outputs: int) -> Model:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                return Model(backbone.build(SHAPE, outputs).to(dtype))
+                return Model(backbone.build(SHAPE, outputs).to(dtype), bf16=bf16)
 
         bench = MethodContext(
             build=build,

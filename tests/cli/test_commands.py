@@ -64,6 +64,26 @@ def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(proje
     assert code == ExitCode.OK and "inductive" in out and "transductive" not in out
 
 
+def test_a_precision_is_kept_shown_and_can_be_changed_for_a_test(project, call):
+    code, out, _ = call("run", "--algo", "fomaml", *TINY, "--precision", "bf16")
+    assert code == ExitCode.OK and "precision=bf16" in out
+    (path,) = (project / "results").glob("*.json")
+    record = read_record(path)
+    assert record.spec.precision == record.test.precision == "bf16"
+    assert record.environment.kernels == "torch (bf16)"
+    _, out, _ = call("evaluate", str(path), "--json")
+    again = json.loads(out)
+    _, out, _ = call("evaluate", str(path), "--precision", "float64", "--json")
+    exact = json.loads(out)
+    code, out, _ = call("evaluate", str(path), "--precision", "float64")
+    assert (again["precision"], exact["precision"]) == ("bf16", "float64") and "in float64" in out
+    scores = [each["metrics"]["accuracy"]["modes"]["transductive"]["score"]["mean"] for each in (again, exact)]
+    assert scores[0] == record.test.modes["transductive"].score.mean
+    assert scores == pytest.approx(scores[:1] * 2, abs=0.05)
+    code, _, err = call("run", "--algo", "maml", *TINY, "--precision", "float16")
+    assert code == ExitCode.USAGE and "float16" in err
+
+
 def test_the_same_test_gives_the_same_numbers(project, call):
     call("run", "--algo", "fomaml", *TINY)
     (path,) = (project / "results").glob("*.json")
@@ -241,5 +261,6 @@ def test_env_names_the_machine_and_the_folders(project, call, monkeypatch):
     found = json.loads(out)
     assert found["cache"] == str(project / "cache") and found["data"] == ["/elsewhere (MAMLBENCH_DATA)"]
     assert found["packages"]["torch"] and found["cores"] >= 1
+    assert "in hardware" in found["bf16"]
     code, out, _ = call("env")
     assert code == ExitCode.OK and "torch" in out

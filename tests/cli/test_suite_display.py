@@ -22,7 +22,8 @@ def planned(tmp_path):
     plugins = load_plugins()
     specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
     cells = [SuiteCell(spec, "to do", settings={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
-    return SuitePlan("mine", cells, RunHistory(ResultStore(tmp_path)), {"cpu": run_environment("cpu", plugins)})
+    environments = {("cpu", "float32"): run_environment("cpu", plugins)}
+    return SuitePlan("mine", cells, RunHistory(ResultStore(tmp_path)), environments)
 
 
 def test_a_terminal_shows_the_run_and_the_suite(planned, monkeypatch):

@@ -18,6 +18,7 @@ class Work:
     vectorizes = True
     differentiates = True
     trains = True
+    precision = "float32"
 
     def __init__(self, iterations=20_000, *, slow=None, wrong=None, rounds_badly=None, raises=None, no_double=False):
         self.iterations, self.now = iterations, 0.0
@@ -27,7 +28,8 @@ class Work:
         self.too_large, self.kink, self.nudges = (), 0.0, []
         self.checked, self.timed = [], []
 
-    def outcome(self, engine, *, double, nudge=0):
+    def outcome(self, engine, *, precision, nudge=0):
+        double = precision == "float64"
         if engine.name in self.raises:
             raise self.raises[engine.name]
         if double and self.no_double:

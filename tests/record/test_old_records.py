@@ -36,6 +36,7 @@ def test_what_the_first_version_said_is_understood():
     assert test.modes["transductive"].score.mean == pytest.approx(0.467, abs=1e-3)
     assert record.measurement.iterations == 12 and record.measurement.peak_memory_bytes > 10**8
     assert record.environment.packages["torch"] and record.data.split_hashes["test"]
+    assert record.spec.precision == test.precision == "float32"
     diverged = read_record(DATA / "schema-1-diverged.json")
     assert diverged.test is None and "not a finite number" in diverged.reason
     assert all(point.loss is None or not math.isfinite(point.loss) or point.loss >= 0 for point in diverged.curve)

@@ -65,6 +65,7 @@ def make_record():
         seconds=230.0,
         iterations=500,
         validate_every=100,
+        precision="float32",
         **protocol,
     ):
         if episodes is not None:  # scores of the test episodes; `score` is their mean
@@ -79,6 +80,7 @@ def make_record():
             protocol=protocol,
             preset=preset,
             seed=seed,
+            precision=precision,
             training=Training(
                 iterations=iterations, meta_batch_size=32, shots=1, queries=1, validate_every=validate_every
             ),

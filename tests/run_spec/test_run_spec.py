@@ -51,6 +51,7 @@ VARIANTS = [
     {"preset": "paper"},
     {"device": "cuda"},
     {"engine": "loop"},
+    {"precision": "bf16"},
     {"algorithm": Component(name="maml")},
     {"dataset": Component(name="omniglot")},
     {"sampler": Component(name="fixed-pool")},

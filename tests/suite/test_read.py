@@ -49,6 +49,13 @@ def test_lists_multiply_with_seeds_running_fastest(write):
     assert {c["iterations"] for c in grid} == {7}
 
 
+def test_precisions_multiply_and_are_known_by_name(write, problems):
+    found = cells(write('algorithm = "maml"\nprecision = ["float32", "bf16"]'))
+    assert [cell["precision"] for cell in found] == ["float32", "bf16"]
+    (problem,) = problems('algorithm = "maml"\nprecision = "half"')
+    assert "precision" in problem and "'bf16'" in problem
+
+
 def test_seeds_may_be_named(write):
     assert [c["seed"] for c in cells(write('algorithm = "maml"\nseed = [3, 5]'))] == [3, 5]
 

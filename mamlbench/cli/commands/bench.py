@@ -14,6 +14,7 @@ from mamlbench.cli import growth_display
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.run_spec import Precision
 
 if TYPE_CHECKING:
     from mamlbench.bench import Row
@@ -63,6 +64,7 @@ run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the n
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --backbones: an image to write, ending in .png, .svg or .pdf.",
 )
+@shared.precision
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
@@ -80,12 +82,15 @@ def command(
     backbones: bool,
     cell_limit: float,
     output: Path | None,
+    precision: Precision,
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
     """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
     session = session_of(context)
     plugins = session.plugins
+    if precision != "float32" and (backbones or peers):
+        raise ConfigError("--precision is that of the engines: leave out --peer and --backbones, which know float32.")
     if backbones:
         if peers:
             raise ConfigError("--backbones times no peers: leave out --peer or --backbones.")
@@ -109,7 +114,7 @@ def command(
         plugins.registry.entry("peer", name)
     chosen = [SETTINGS[name] for name in settings or SETTINGS]
     places = folders(session.project, data_dir=data_dir)
-    bench = Bench(chosen, engines, peers, rounds, base, memory, places)
+    bench = Bench(chosen, engines, peers, rounds, base, memory, places, precision)
     found: list[Row] = []
     with _progress() as tell:
         for rows in bench.rows(plugins, tell):
@@ -120,11 +125,11 @@ def command(
     peers_said = about_peers(peers, plugins)
     if as_json:
         rows_said = [row.as_dict() for row in found]
-        click.echo(
-            json.dumps({"environment": environment.model_dump(), "peers": peers_said, "rows": rows_said}, indent=1)
-        )
+        document = {"environment": environment.model_dump(), "precision": precision, "peers": peers_said}
+        click.echo(json.dumps({**document, "rows": rows_said}, indent=1))
         return
-    _show(found, f"{environment.cpu}, {environment.threads} threads, torch {environment.packages['torch']}")
+    software = f"{environment.threads} threads, torch {environment.packages['torch']}"
+    _show(found, f"{environment.cpu}, {software}, {precision}")
     for said in peers_said.values():
         click.echo(said)
 

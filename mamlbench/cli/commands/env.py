@@ -20,7 +20,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     """Describe this machine, its software, and the folders in use; paste it into a bug report."""
     session = session_of(context)
 
-    from mamlbench.runner.device import resolve_device
+    from mamlbench.runner.device import bf16_support, resolve_device
     from mamlbench.runner.environment import run_environment
     from mamlbench.user_config import folders
 
@@ -30,6 +30,7 @@ def command(context: click.Context, *, as_json: bool) -> None:
     found: dict[str, Any] = {
         **environment.model_dump(exclude={"threads", "allocator"}),
         "device": str(device),
+        "bf16": bf16_support(device),
         "data": [f"{path} ({reason})" for reason, path in places.data],
         "cache": str(places.cache),
         "results": str(places.results),

@@ -10,6 +10,7 @@ import click
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
+from mamlbench.run_spec import Precision
 
 EPILOG = """\b
 Examples:
@@ -29,6 +30,7 @@ Examples:
 @protocol_options.metrics(protocol_options.AS_IN_THE_RUN)
 @shared.plugin_options
 @shared.device
+@shared.precision_as_in_the_run
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
@@ -44,6 +46,7 @@ def command(
     modes: tuple[Any, ...],
     metrics: tuple[str, ...],
     device: str,
+    precision: Precision | None,
     data_dir: Path | None,
     as_json: bool,
     **protocol: Any,
@@ -70,5 +73,6 @@ def command(
             protocol=protocol,
             options=changed,
             device=device,
+            precision=precision,
         )
     show_evaluation(evaluation, as_json=as_json)

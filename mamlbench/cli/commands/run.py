@@ -83,6 +83,7 @@ Examples:
     help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
     "vmap+remat, vmap+compiled, ...",
 )
+@shared.precision
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files

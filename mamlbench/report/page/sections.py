@@ -170,7 +170,7 @@ def _details(row: RowRuns, label: str, environments: _Environments) -> RowDetail
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
     settings |= {f"training.{name}": value for name, value in spec.training.model_dump(mode="json").items()}
     settings |= {f"protocol.{name}": value for name, value in spec.protocol.model_dump(mode="json").items()}
-    settings |= {"device": spec.device, "engine": _engine(run)}
+    settings |= {"device": spec.device, "engine": _engine(run), "precision": spec.precision}
     settings |= {"parameters": run.parameters, "order of the meta-gradient": run.gradient_order}
     return RowDetails(label, settings, _data(run), environments.number(run.environment), row.runs)
 

@@ -230,6 +230,8 @@ def _label_rows(rows: Sequence[RowRuns]) -> None:
         row_settings = [settings_of(row.runs[0]) for row in same_name]
         names = dict.fromkeys(name for settings in row_settings for name in settings)
         differing = [name for name in names if len({repr(settings.get(name)) for settings in row_settings}) > 1]
+        if any(row.runs[0].spec.precision != "float32" for row in same_name) and "precision" not in differing:
+            differing.append("precision")  # shown even if all rows share it: a reader assumes float32
         if "validate_every" in differing and _equal_validations(row.runs[0].spec.training for row in same_name):
             differing.remove("validate_every")
         for row, settings in zip(same_name, row_settings, strict=True):
@@ -257,7 +259,8 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
         component = getattr(spec, kind)
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
-    settings |= spec.training.model_dump() | {"device": spec.device, "engine": spec.engine}
+    settings |= spec.training.model_dump()
+    settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     return settings | _environment_settings(run) if include_environment else settings
 
 

@@ -66,7 +66,8 @@ def _machine(row: RowRuns) -> str:
     threads = run.environment.threads
     parts = [row_settings.device(row), f"{threads} thread{'s' if threads != 1 else ''}" if threads else ""]
     torch = run.environment.packages.get("torch")
-    return ", ".join(filter(None, [*parts, f"torch {torch}" if torch else ""]))
+    precision = "" if run.spec.precision == "float32" else f"in {run.spec.precision}"
+    return ", ".join(filter(None, [*parts, f"torch {torch}" if torch else "", precision]))
 
 
 def _concurrent_runs(row: RowRuns) -> str:

@@ -51,6 +51,7 @@ def machine(row: RowRuns) -> dict[str, str]:
         "allocator": environment.allocator,
         "kernels": environment.kernels,
         **environment.packages,
+        "precision": representative_run(row).spec.precision,
         "runs at once": runs_at_once(representative_run(row)),
     }
     return {name: str(value) for name, value in properties.items()}

@@ -64,6 +64,9 @@ def run_columns() -> list[Column]:
     def device(row: RowRuns) -> TableCell:
         return text_cell(row_settings.device(row))
 
+    def precision(row: RowRuns) -> TableCell:
+        return text_cell(run(row).spec.precision)
+
     return [
         number_column("examples", "examples seen", "examples trained on", _mean_of("examples_seen")),
         number_column("iterations", "iterations", "meta-iterations", _mean_of("iterations")),
@@ -71,6 +74,7 @@ def run_columns() -> list[Column]:
         number_column("steps", "steps", "adaptation steps at test", row_settings.adaptation_steps),
         number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
         text_column("engine", "engine", "how tasks were computed", engine),
+        text_column("precision", "precision", "numbers it computed in", precision),
         text_column("device", "device", "hardware", device),
         Column("seeds", "seeds", "training seeds that finished, of those started", _seeds_cell),
     ]

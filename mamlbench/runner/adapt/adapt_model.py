@@ -24,6 +24,7 @@ from mamlbench.api import (
 )
 from mamlbench.engine import LoopEngine
 from mamlbench.errors import ConfigError
+from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
 from mamlbench.run_spec import Component, Folders, RunSpec
@@ -72,7 +73,7 @@ def adapt_model(
     if not isinstance(split, ImageSplit) or image_format is None or not _classifies(dataset):
         raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
     algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
-    reader = _ImageReader(split, image_format, torch.device(spec.device))
+    reader = _ImageReader(split, image_format, spec)
     labeler = _Labeler(_support_set(images, reader), reader, mode)
     untrained = labeler.probabilities(algorithm, images.held_out)
     algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
@@ -102,14 +103,15 @@ def _classifies(dataset: Dataset) -> bool:
 class _ImageReader:
     """Reads images in the format and normalization of a data set."""
 
-    def __init__(self, split: ImageSplit, image_format: ImageFormat, device: torch.device) -> None:
+    def __init__(self, split: ImageSplit, image_format: ImageFormat, spec: RunSpec) -> None:
         self.split = split
         self.image_format = image_format
-        self.device = device
+        self.spec = spec
 
     def __call__(self, images: Sequence[UserImage]) -> Tensor:
-        """Return float32 ``[n, C, H, W]`` on the device."""
-        return self.split.normalize_images(read_user_images(images, self.image_format)).to(self.device)
+        """Return ``[n, C, H, W]`` on the run's device and in its precision."""
+        normalized = self.split.normalize_images(read_user_images(images, self.image_format))
+        return normalized.to(self.spec.device, parameter_dtype(self.spec.precision))
 
 
 class _Labeler:
@@ -167,7 +169,7 @@ def _trained_state(artifact: ModelArtifact, algorithm: Algorithm, classes: int, 
                 f"'mamlbench run --algo {spec.algorithm.name} --ways {classes}' (or --algo pretrain: any number)."
             )
         raise ConfigError(f"The model does not fit {spec.algorithm.name} as it is installed: train it again.")
-    return {name: value.to(torch.device(spec.device)) for name, value in trained.items()}
+    return artifact.state_for(spec)
 
 
 def _labeled_images(

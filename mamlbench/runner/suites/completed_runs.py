@@ -80,8 +80,9 @@ def _similarity_keys(spec: RunSpec, environment: Environment) -> list[tuple[str,
         update={"seed": 0, "preset": "", "training": training.model_copy(update={"target_score": None})}
     )
     episodes = (protocol.ways, protocol.shots, protocol.queries, protocol.modes, training.shots, training.queries)
-    without_amounts = (spec.algorithm, spec.dataset, spec.backbone, spec.sampler, spec.engine, episodes)
-    without_options = (spec.algorithm.name, spec.dataset.name, spec.backbone, protocol.ways, protocol.shots)
+    network = (spec.backbone, spec.precision)
+    without_amounts = (spec.algorithm, spec.dataset, *network, spec.sampler, spec.engine, episodes)
+    without_options = (spec.algorithm.name, spec.dataset.name, *network, protocol.ways, protocol.shots)
     return [
         ("seed", device_and_machine, without_seed.canonical_json()),
         ("amounts", device_and_machine, repr(without_amounts)),

@@ -11,7 +11,7 @@ from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord
-from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.run_spec import Folders, Precision, RunSpec
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import Ended, launched
 from mamlbench.runner.plan import plan, request
@@ -43,7 +43,8 @@ class SuitePlan:
     name: str
     cells: list[SuiteCell]
     history: RunHistory
-    environments: dict[str, Environment] = field(default_factory=dict)
+    environments: dict[tuple[str, Precision], Environment] = field(default_factory=dict)
+    """of every device and precision among the cells"""
 
     @property
     def waiting(self) -> list[SuiteCell]:
@@ -74,10 +75,11 @@ def plan_suite(
     """
     planned = _plan_cells(suite, plugins, changes)
     history = RunHistory(ResultStore(folders.results))
-    environments = {device: run_environment(device, plugins) for device in {spec.device for spec, _ in planned}}
+    kinds = {(spec.device, spec.precision) for spec, _ in planned}
+    environments = {(device, precision): run_environment(device, plugins, precision) for device, precision in kinds}
     cells = []
     for spec, grid_cell in planned:
-        environment = environments[spec.device]
+        environment = environments[spec.device, spec.precision]
         cell = SuiteCell(spec, "to do", "requested" if fresh else "")
         if not fresh:
             cell = _cell_state(spec, history.records_of(spec), environment, retry_failed)
@@ -114,7 +116,8 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     """Estimate the wall seconds of these cells from all records so far; None if one cannot be estimated."""
     total = 0.0
     for cell in cells:
-        seconds = planned.history.estimate(cell.spec, planned.environments[cell.spec.device])
+        environment = planned.environments[cell.spec.device, cell.spec.precision]
+        seconds = planned.history.estimate(cell.spec, environment)
         if seconds is None:
             return None
         total += seconds

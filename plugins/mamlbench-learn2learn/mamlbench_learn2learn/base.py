@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from mamlbench.api import (
     AdaptedTasks,
     Algorithm,
+    ConfigError,
     Examples,
     MethodContext,
     Mode,
@@ -37,6 +38,8 @@ class Learn2Learn(Algorithm):
     def __init__(self, context: MethodContext, options: Any) -> None:
         super().__init__(context, options)
         self.model = context.build(context.objective.outputs)
+        if self.model.bf16:
+            raise ConfigError("learn2learn runs the network by itself, without autocast: use --precision float32.")
         self.network: nn.Module = copy.deepcopy(self.model.network).requires_grad_(True)
         self.leaves = {**dict(self.network.named_parameters()), **self.extra_leaves()}
         self.meta: Parameters = {name: leaf.detach() for name, leaf in self.leaves.items()}

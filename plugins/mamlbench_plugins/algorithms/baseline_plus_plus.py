@@ -64,4 +64,4 @@ def with_cosines(model: Model, options: BaselinePlusPlusOptions) -> Model:
     if type(head) is not nn.Linear:
         raise ConfigError("baseline++ needs a backbone whose head is one linear layer: it puts a cosine head there.")
     factor = options.temperature or (2.0 if head.out_features <= FEW_CLASSES else 10.0)
-    return Model(Network(model.network.features, CosineHead(head.weight.detach().clone(), factor)))
+    return Model(Network(model.network.features, CosineHead(head.weight.detach().clone(), factor)), bf16=model.bf16)

@@ -209,6 +209,18 @@ def test_different_versions_of_mamlbench_are_compared(runs, side):
     assert kinds(compare(base, head))["device_seconds"] == "same"
 
 
+def test_times_in_another_precision_are_not_comparable_but_scores_are(runs, side):
+    result = compare(side(runs()), side(runs(precision="bf16")))
+    assert kinds(result) == {
+        "transductive": "same",
+        "inductive": "same",
+        "device_seconds": "not comparable",
+        "peak_memory": "not comparable",
+    }
+    assert verdict_on(result, "device_seconds").detail == "different precision"
+    assert verdict_on(result, "transductive").changed == ["precision: float32 → bf16"]
+
+
 def test_different_data_is_not_comparable(runs, side):
     result = compare(side(runs()), side(runs(split_hash="other")), ("accuracy:-2pp",))
     assert kinds(result)["transductive"] == "not comparable"

@@ -131,6 +131,26 @@ def test_times_of_another_machine_are_marked(make_record):
     assert any(note.startswith("†") and "threads" in note for note in table.notes)
 
 
+def test_another_precision_is_named_and_its_times_are_marked(make_record):
+    runs = [make_record("maml"), make_record("reptile"), make_record("maml", precision="bf16", score=0.9)]
+    (table,) = build_tables(runs)
+    assert [(row.algorithm, row.settings) for row in table.rows if row.settings] == [
+        ("maml", "precision=float32"),
+        ("maml", "precision=bf16"),
+    ]
+    marked = {row.settings for row in table.rows for cell in row.cells if cell.mark == "†"}
+    assert marked == {"precision=bf16"}
+    assert any(note.startswith("†") and "precision" in note for note in table.notes)
+
+
+def test_a_precision_that_all_rows_share_is_named_unless_it_is_float32(make_record):
+    (table,) = build_tables([make_record("maml", precision="float64"), make_record("reptile", precision="float64")])
+    assert {row.settings for row in table.rows} == {"precision=float64"}
+    assert any("in float64" in note for note in table.notes if note.startswith("Measured on"))
+    (table,) = build_tables([make_record("maml"), make_record("reptile")], columns=("precision",))
+    assert {(row.settings, row.cells[0].text) for row in table.rows} == {("", "float32")}
+
+
 def test_a_failed_run_is_a_row_with_its_reason(make_record):
     runs = [make_record("maml"), make_record("reptile", status="diverged", reason="The loss is nan.")]
     (table,) = build_tables(runs)

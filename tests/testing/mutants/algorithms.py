@@ -8,6 +8,7 @@ from torch.func import grad
 
 from mamlbench.api import (
     Examples,
+    Model,
     Preset,
     prefixed,
 )
@@ -54,6 +55,13 @@ class RandomFromPython(FOMAML):
     def __init__(self, bench, options):
         super().__init__(bench, options)
         next(iter(self.meta.values())).mul_(1 + 0.1 * random.random())
+
+
+@caught_by("bf16 reaches the network")
+class IgnoresBf16(FOMAML):
+    def __init__(self, context, options):
+        super().__init__(context, options)
+        self._model = Model(self.model.network)
 
 
 @caught_by("direction changes nothing")
