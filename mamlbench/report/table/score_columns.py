@@ -21,14 +21,14 @@ def score_columns(group: Group) -> list[Column]:
     if not group.modes:  # nothing was tested: one column that says why
         return [Column("score", "score", "after adaptation", _failure_cell)]
     series = [_Series(group, metric, mode) for metric in group.metrics for mode in group.modes]
-    shown = [each for each in series if each.metric == group.metric]
-    others = [each for each in series if each.metric != group.metric]
-    columns = [each.score() for each in shown]
-    for each in shown:
-        columns += each.details()
-    columns += [each.score() for each in others]
-    for each in others:
-        columns += each.details()
+    shown = [entry for entry in series if entry.metric == group.metric]
+    others = [entry for entry in series if entry.metric != group.metric]
+    columns = [entry.score() for entry in shown]
+    for entry in shown:
+        columns += entry.details()
+    columns += [entry.score() for entry in others]
+    for entry in others:
+        columns += entry.details()
     return columns
 
 
