@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
 
-# Torch is imported with these only: `import mamlbench` and the command line answer at once.
+# Imported when first used, because they import torch, which takes seconds.
 _LAZY = {
     "run": "mamlbench.runner.python_api",
     "evaluate": "mamlbench.runner.python_api",
@@ -41,5 +41,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """Name what is imported when it is used too, for completion and ``help``."""
+    """Include the names that are imported when first used, for completion and ``help``."""
     return sorted({*globals(), *__all__})

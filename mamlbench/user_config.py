@@ -1,4 +1,4 @@
-"""A user's surroundings: ``mamlbench.toml``, environment variables, the folders that they name."""
+"""User configuration: ``mamlbench.toml``, environment variables, and the folders that they name."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ class CompareSettings:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     fail: tuple[str, ...] = ()
-    """thresholds of the gate, as ``mamlbench compare --fail`` takes them"""
+    """thresholds of the gate, written as for ``mamlbench compare --fail``"""
 
 
 @dataclass(frozen=True)
 class UserConfig:
-    """What ``mamlbench.toml`` may say; its relative paths start at its own folder.
+    """Contents of ``mamlbench.toml``; relative paths start at the folder of the file.
 
-    A plain dataclass, and validated only where there is a file: every command asks for it, and importing pydantic
-    costs as much as everything else that ``--help`` needs.
+    It is a plain dataclass, and pydantic validates it only if there is a file: every command needs it, and importing
+    pydantic takes as long as everything else that ``--help`` imports.
     """
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
     data_dir: Path | None = None
-    """where data sets lie"""
+    """folder of the data sets"""
     results_dir: Path | None = None
-    """where records go; None: results/ in the current folder"""
+    """folder of the records; None: results/ in the current folder"""
     plugins: tuple[Path, ...] = ()
-    """single-file plugins to load with every command"""
+    """single-file plugins that every command loads"""
     compare: CompareSettings = CompareSettings()
-    """what the gate lets through"""
+    """settings of ``mamlbench compare``"""
     trackers: tuple[str, ...] = ()
-    """trackers that every run is sent to, by name"""
+    """names of the trackers that receive every run"""
 
 
 def find_user_config(start: Path) -> UserConfig:
-    """Read ``mamlbench.toml`` of this folder or the nearest one above; without any, an empty project.
+    """Read ``mamlbench.toml`` in ``start`` or the nearest folder above it; without one, return the defaults.
 
-    Raises ConfigError, with every problem, where the file cannot be read or says what is not known.
+    Raises ConfigError, with every problem, if the file cannot be read or has unknown keys or invalid values.
     """
     for folder in (start, *start.parents):
         if (folder / FILE).is_file():
-            return _resolved(_read(folder / FILE), folder)
+            return _with_absolute_paths(_read(folder / FILE), folder)
     return UserConfig()
 
 
@@ -76,32 +76,32 @@ def _read(path: Path) -> UserConfig:
         raise ConfigError(f"'{path}' cannot be read: {error}.") from error
 
 
-def _resolved(project: UserConfig, folder: Path) -> UserConfig:
+def _with_absolute_paths(config: UserConfig, folder: Path) -> UserConfig:
     def absolute(path: Path | None) -> Path | None:
         return None if path is None else folder / path.expanduser()
 
     return UserConfig(
-        data_dir=absolute(project.data_dir),
-        results_dir=absolute(project.results_dir),
-        plugins=tuple(folder / path.expanduser() for path in project.plugins),
-        compare=project.compare,
-        trackers=project.trackers,
+        data_dir=absolute(config.data_dir),
+        results_dir=absolute(config.results_dir),
+        plugins=tuple(folder / path.expanduser() for path in config.plugins),
+        compare=config.compare,
+        trackers=config.trackers,
     )
 
 
-def data_folders(flag: Path | None, project: UserConfig) -> tuple[tuple[str, Path], ...]:
-    """Where data may lie, each place with the reason it is one, in the order in which they are searched."""
+def data_folders(flag: Path | None, config: UserConfig) -> tuple[tuple[str, Path], ...]:
+    """Return the folders to search for data, in this order, each as (reason, folder)."""
     variable = os.environ.get(DATA_VARIABLE)
-    found = (
+    candidates = (
         ("--data-dir", flag),
         (DATA_VARIABLE, Path(variable).expanduser() if variable else None),
-        (f"data_dir in {FILE}", project.data_dir),
+        (f"data_dir in {FILE}", config.data_dir),
     )
-    return tuple((reason, path) for reason, path in found if path is not None)
+    return tuple((reason, path) for reason, path in candidates if path is not None)
 
 
 def cache_folder() -> Path:
-    """Where prepared data is kept: MAMLBENCH_CACHE, else the platform's cache folder."""
+    """Return the folder for prepared data: MAMLBENCH_CACHE, or the cache folder of the platform."""
     variable = os.environ.get(CACHE_VARIABLE)
     if variable:
         return Path(variable).expanduser()
@@ -111,24 +111,24 @@ def cache_folder() -> Path:
 
 
 def kernels_folder() -> Path | None:
-    """Where compiled kernels are kept: MAMLBENCH_KERNELS, else in the cache; None where it says 0 (there are none)."""
+    """Return the folder for compiled kernels: MAMLBENCH_KERNELS, or in the cache; None if it is 0 (no kernels)."""
     variable = os.environ.get(KERNELS_VARIABLE)
     if variable == "0":
         return None
     return Path(variable).expanduser() if variable else cache_folder() / "kernels"
 
 
-def folders(project: UserConfig, *, data_dir: Path | None = None, results_dir: Path | None = None) -> Folders:
-    """All folders of a command; what is given on the command line comes before the project's."""
+def folders(config: UserConfig, *, data_dir: Path | None = None, results_dir: Path | None = None) -> Folders:
+    """Return all folders of a command; folders named on the command line take precedence over the configuration."""
     from mamlbench.run_spec import Folders
 
     return Folders(
-        results=results_dir or project.results_dir or Path("results"),
-        data=data_folders(data_dir, project),
+        results=results_dir or config.results_dir or Path("results"),
+        data=data_folders(data_dir, config),
         cache=cache_folder(),
     )
 
 
-def plugin_files(project: UserConfig, given: Iterable[Path]) -> tuple[Path, ...]:
-    """The project's single-file plugins, then those named on the command line, each once."""
-    return tuple(dict.fromkeys(path.resolve() for path in (*project.plugins, *given)))
+def plugin_files(config: UserConfig, from_command_line: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the single-file plugins of the configuration, then those of the command line, without duplicates."""
+    return tuple(dict.fromkeys(path.resolve() for path in (*config.plugins, *from_command_line)))

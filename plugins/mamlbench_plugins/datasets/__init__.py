@@ -9,7 +9,9 @@ def mamlbench_register_datasets(register: Register) -> None:
     here = "mamlbench_plugins.datasets"
     register("omniglot", f"{here}.omniglot:Omniglot", summary="1,623 handwritten characters of 50 alphabets")
     register(
-        "glyphs", f"{here}.glyphs:Glyphs", summary="printed characters of five scripts, made on the spot (default)"
+        "glyphs",
+        f"{here}.glyphs:Glyphs",
+        summary="printed characters of five scripts, drawn by the program, no files needed (default)",
     )
     register("miniimagenet", f"{here}.miniimagenet:MiniImageNet", summary="photographs of 100 classes, 84 x 84")
     register("cifar-fs", f"{here}.cifar:CIFARFS", summary="CIFAR-100 split at random by class, 32 x 32")

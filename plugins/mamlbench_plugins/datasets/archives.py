@@ -1,4 +1,4 @@
-"""Where files lie: in a folder, a zip archive or a tar archive, all read in the same way."""
+"""Files in a folder, a zip archive or a tar archive, read through one interface."""
 
 from __future__ import annotations
 
@@ -15,58 +15,58 @@ from pathlib import Path
 from mamlbench.errors import DataError
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz")
-"""Names of archives."""
+"""Suffixes of archives."""
 
 UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
-"""What reading a damaged or encrypted archive raises."""
+"""Exceptions raised by reading a damaged or encrypted archive."""
 
 
 @dataclass(frozen=True)
 class Store(ABC):
-    """Files with names relative to ``path``, '/' between their parts."""
+    """Files below ``path``, by names relative to it with '/' between the parts."""
 
     path: Path
 
     @abstractmethod
     def names(self) -> list[str]:
-        """All files, in no order. Raises DataError where the store cannot be read."""
+        """Return the names of all files, unordered. Raises DataError if the store cannot be read."""
 
     @abstractmethod
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        """Content of the wanted files, or why there is none, in whatever order is fastest."""
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+        """Yield the content of files, or the exception raised by reading them, in the fastest order."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes when files do; nothing is decoded, and where the store lies plays no part."""
+        """Return a text that changes with the files, without decoding them; it does not depend on ``path``."""
 
     @contextmanager
-    def complaining(self) -> Iterator[None]:
-        """Turn what reading raises into a DataError that names the store."""
+    def reading(self) -> Iterator[None]:
+        """Convert exceptions raised by reading to a DataError that names the store."""
         try:
             yield
         except UNREADABLE as error:
             raise DataError(
-                f"'{self.path}' cannot be read ({error}): check its permissions, or bring it here again if it is "
-                "damaged or cut short."
+                f"'{self.path}' cannot be read ({error}): check its permissions, or copy or download it again if it is "
+                "damaged."
             ) from error
 
 
 class FolderStore(Store):
-    """Loose files below a folder; hidden ones are left out."""
+    """Files below a folder, without hidden files."""
 
     def names(self) -> list[str]:
-        with self.complaining():
+        with self.reading():
             return [name for name, _ in self._walk(str(self.path), "")]
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        for name in sorted(wanted):
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+        for name in sorted(names):
             try:
                 yield name, (self.path / name).read_bytes()
             except OSError as error:
                 yield name, error
 
     def fingerprint(self) -> str:
-        with self.complaining():
+        with self.reading():
             states = ((name, entry.stat()) for name, entry in self._walk(str(self.path), ""))
             return "\n".join(sorted(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states))
 
@@ -82,18 +82,18 @@ class FolderStore(Store):
 
 
 class FileStore(Store):
-    """One file as a whole."""
+    """A single file."""
 
     def fingerprint(self) -> str:
-        with self.complaining():
+        with self.reading():
             state = self.path.stat()
         return f"{self.path.name} {state.st_size} {state.st_mtime_ns}"
 
     def names(self) -> list[str]:
         return [self.path.name]
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        for name in wanted:
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+        for name in names:
             try:
                 yield name, self.path.read_bytes()
             except OSError as error:
@@ -104,14 +104,14 @@ class ZipStore(FileStore):
     """A zip archive."""
 
     def names(self) -> list[str]:
-        with self.complaining(), zipfile.ZipFile(self.path) as archive:
+        with self.reading(), zipfile.ZipFile(self.path) as archive:
             return [info.filename for info in archive.infolist() if not info.is_dir()]
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        wanted = set(wanted)
-        with self.complaining(), zipfile.ZipFile(self.path) as archive:
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+        requested = set(names)
+        with self.reading(), zipfile.ZipFile(self.path) as archive:
             for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-                if info.filename in wanted:
+                if info.filename in requested:
                     try:
                         content: bytes | Exception = archive.read(info)
                     except UNREADABLE as error:
@@ -120,24 +120,24 @@ class ZipStore(FileStore):
 
 
 class TarStore(FileStore):
-    """A tar archive, compressed or not; it is read from its beginning to its end."""
+    """A tar archive, compressed or not, read sequentially."""
 
     def names(self) -> list[str]:
-        with self.complaining(), tarfile.open(self.path) as archive:
+        with self.reading(), tarfile.open(self.path) as archive:
             return [member.name.removeprefix("./") for member in archive if member.isfile()]
 
-    def read(self, wanted: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        wanted = set(wanted)
-        with self.complaining(), tarfile.open(self.path) as archive:
+    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
+        requested = set(names)
+        with self.reading(), tarfile.open(self.path) as archive:
             for member in archive:
                 name = member.name.removeprefix("./")
-                if name in wanted and member.isfile():
+                if name in requested and member.isfile():
                     file = archive.extractfile(member)
                     yield name, file.read() if file is not None else OSError("no content")
 
 
 def archives_in(folder: Path) -> list[Store]:
-    """The archives that lie in ``folder`` itself, by name."""
+    """Return the archives in ``folder``, without its subfolders, sorted by name."""
     try:
         paths = sorted(path for path in folder.iterdir() if path.name.lower().endswith(ARCHIVES) and path.is_file())
     except OSError as error:

@@ -16,20 +16,21 @@ from mamlbench.api import (
     Dataset,
     DatasetInfo,
     LocalCopy,
+    MissingDataError,
     TaskSplit,
     cached_images,
     load_cached_images,
+    summarize_names,
 )
-from mamlbench.errors import MissingDataError, summarize_names
 from mamlbench_plugins.datasets import cifar_split
 from mamlbench_plugins.datasets.archives import FolderStore, Store
 from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
 from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
-from mamlbench_plugins.datasets.image_listing import amount
+from mamlbench_plugins.datasets.image_listing import describe_amount
 from mamlbench_plugins.datasets.image_options import ImageOptions
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
+"""Increase it with every change of the prepared images, so that cached files are made again."""
 
 LICENSE = "none stated by its authors; they ask to cite the report"
 SOURCE = "Krizhevsky, Learning Multiple Layers of Features from Tiny Images, technical report, 2009"
@@ -63,44 +64,44 @@ class CIFARFS(Dataset):
         store = find_files(paths)
         if store is None:
             return None
-        prepared = load_cached_images(_prepared_at(paths, store))
-        if prepared is None:
+        cached = load_cached_images(_cache_path(paths, store))
+        if cached is None:
             return LocalCopy(_form(store), str(store.path), "counted when it is prepared")
-        return LocalCopy(_form(store), str(store.path), amount(prepared), cls._what_is_missing(prepared), True)
+        return LocalCopy(_form(store), str(store.path), describe_amount(cached), cls._missing_parts(cached), True)
 
     def load(self) -> Mapping[str, TaskSplit]:
-        """Find CIFAR-100 (or download it), prepare it once for both splits, and take the classes of this one.
+        """Find CIFAR-100 or download it, prepare it once for CIFAR-FS and FC100, and select the classes of each split.
 
-        Raises DataError, with what to do, where files are missing or damaged.
+        Raises DataError, with what to do, if files are missing or damaged.
         """
         store = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = _form(store)
-        cached = cached_images(_prepared_at(self.paths, store), lambda: stream(store, self.paths.progress))
-        self.subset = self._what_is_missing(cached)
-        number = {name: c for c, name in enumerate(cached.class_names)}
-        chosen = {split: [number[name] for name in self.classes[split] if name in number] for split in SPLITS}
-        return self.options.pools(cached, chosen)
+        cached = cached_images(_cache_path(self.paths, store), lambda: stream(store, self.paths.progress))
+        self.subset = self._missing_parts(cached)
+        index = {name: c for c, name in enumerate(cached.class_names)}
+        classes = {split: [index[name] for name in self.classes[split] if name in index] for split in SPLITS}
+        return self.options.make_splits(cached, classes)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:
         return self.classes
 
     @classmethod
-    def _what_is_missing(cls, cached: CachedImages) -> str | None:
-        """How the set differs from the complete one; None where it does not."""
-        found = []
+    def _missing_parts(cls, cached: CachedImages) -> str | None:
+        """Describe how the data set differs from the complete one; None if it does not."""
+        incomplete = []
         sizes = dict(zip(cached.class_names, np.diff(cached.offsets).tolist(), strict=True))
         for split in SPLITS:
             images = sum(sizes.get(name, 0) for name in cls.classes[split])
             full = len(cls.classes[split]) * cifar_split.IMAGES_PER_CLASS
             if images != full:
-                found.append(f"{split} {images:,} of {full:,}")
-        return f"images: {', '.join(found)}" if found else None
+                incomplete.append(f"{split} {images:,} of {full:,}")
+        return f"images: {', '.join(incomplete)}" if incomplete else None
 
 
 class FC100(CIFARFS):
     """32 x 32 color photographs of CIFAR-100: 12 of its 20 superclasses to train on, 4 to validate, 4 to test.
 
-    60, 20 and 20 classes. No superclass is in two splits, so that test classes resemble none that was trained on.
+    60, 20 and 20 classes. No superclass is in two splits, so that test classes do not resemble training classes.
     """
 
     info = DatasetInfo(
@@ -119,14 +120,14 @@ def _form(store: Store) -> str:
     return "CIFAR-100 in a folder" if isinstance(store, FolderStore) else "CIFAR-100 in an archive"
 
 
-def _prepared_at(paths: DataPaths, store: Store) -> Path:
+def _cache_path(paths: DataPaths, store: Store) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
     return paths.cache / f"cifar100-{key}.safetensors"
 
 
 def _missing(paths: DataPaths, why: str) -> MissingDataError:
-    looked = summarize_names([f"'{path}' ({reason})" for reason, path in searched_folders(paths)])
+    searched = summarize_names([f"'{path}' ({reason})" for reason, path in searched_folders(paths)])
     return MissingDataError(
-        f"CIFAR-100 was not found in {looked}, and {why}: name the folder that holds cifar-100-python or "
+        f"CIFAR-100 was not found in {searched}, and {why}: name the folder that holds cifar-100-python or "
         "cifar-100-python.tar.gz with --data-dir, MAMLBENCH_DATA or data_dir in mamlbench.toml."
     )

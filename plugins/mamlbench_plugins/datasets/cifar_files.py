@@ -1,4 +1,4 @@
-"""CIFAR-100's files, as its authors publish them for Python: the folder ``cifar-100-python``, or its archive."""
+"""Files of CIFAR-100 as published for Python: the folder ``cifar-100-python``, or its archive."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlbench.api import DataPaths, ImageStream, ProgressCallback, with_progress
-from mamlbench.errors import DataError
+from mamlbench.api import DataError, DataPaths, ImageStream, ProgressCallback, with_progress
 from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
-from mamlbench_plugins.datasets.downloads import impatient, searched_folders
+from mamlbench_plugins.datasets.downloads import searched_folders, socket_timeout
 from mamlbench_plugins.datasets.safe_unpickle import load_plain_pickle
 
 NAME = "cifar-100-python"
@@ -25,15 +24,15 @@ FILES = ("train", "test", "meta")
 SIDE = 32
 
 
-class Half(NamedTuple):
-    """One of the two files of images: ``pixels`` uint8 ``[n, 3, 32, 32]`` and fine labels int64 ``[n]``."""
+class CIFARFile(NamedTuple):
+    """Contents of the file train or test: pixels uint8 ``[n, 3, 32, 32]`` and fine labels int64 ``[n]``."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.int64]
 
 
 def find_files(paths: DataPaths) -> Store | None:
-    """The first folder or archive that holds the set: as named by the user, or below a folder called after it."""
+    """Return the first folder or archive with the data set, in the searched folders or subfolders named after it."""
     for _, folder in searched_folders(paths):
         for candidate in (folder, folder / NAME, folder / "cifar100", folder / "cifar100" / NAME):
             if all((candidate / name).is_file() for name in FILES):
@@ -46,16 +45,16 @@ def find_files(paths: DataPaths) -> Store | None:
 
 
 def stream(store: Store, progress: ProgressCallback) -> ImageStream:
-    """All images by class, classes by name; of a class, those of the file train come before those of test.
+    """Return all images by class, sorted by name; of a class, images of the file train come before those of test.
 
-    No code of the pickles is run. Raises DataError where one is damaged, missing or holds something else.
+    No code of the pickles is run. Raises DataError if a file is damaged, missing or holds something else.
     """
     content = _read(store)
     names = _class_names(content["meta"], f"{store.path}/meta")
-    halves = [_half(content[name], len(names), f"{store.path}/{name}") for name in ("train", "test")]
-    pixels = np.concatenate([half.pixels for half in halves])
-    labels = np.concatenate([half.labels for half in halves])
-    by_name = sorted(set(labels.tolist()), key=lambda label: names[label])  # a part of the set has fewer classes
+    files = [_checked(content[name], len(names), f"{store.path}/{name}") for name in ("train", "test")]
+    pixels = np.concatenate([file.pixels for file in files])
+    labels = np.concatenate([file.labels for file in files])
+    by_name = sorted(set(labels.tolist()), key=lambda label: names[label])  # a subset has fewer classes
     order = np.concatenate([np.flatnonzero(labels == label) for label in by_name])
     return ImageStream(
         (3, SIDE, SIDE),
@@ -74,19 +73,19 @@ def _images(
 
 
 def _read(store: Store) -> dict[str, Any]:
-    wanted = {name: name.rpartition("/")[2] for name in store.names() if name.rpartition("/")[2] in FILES}
-    found = {}
-    for name, content in store.read(wanted):
+    file_names = {name: name.rpartition("/")[2] for name in store.names() if name.rpartition("/")[2] in FILES}
+    contents = {}
+    for name, content in store.read(file_names):
         if isinstance(content, Exception):
-            raise DataError(f"'{store.path}/{name}' cannot be read ({content}): bring it here again.") from content
-        found[wanted[name]] = load_plain_pickle(io.BytesIO(content), f"{store.path}/{name}")
-    if missing := [name for name in FILES if name not in found]:
-        raise DataError(f"'{store.path}' lacks {' and '.join(missing)} of CIFAR-100: bring it here again.")
-    return {name: _named(content) for name, content in found.items()}
+            raise DataError(f"'{store.path}/{name}' cannot be read ({content}): download it again.") from content
+        contents[file_names[name]] = load_plain_pickle(io.BytesIO(content), f"{store.path}/{name}")
+    if missing := [name for name in FILES if name not in contents]:
+        raise DataError(f"'{store.path}' lacks {' and '.join(missing)} of CIFAR-100: download it again.")
+    return {name: _with_text_keys(content) for name, content in contents.items()}
 
 
-def _named(content: Any) -> dict[str, Any]:
-    """Keys as text: the published files have Python 2's, copies may have bytes."""
+def _with_text_keys(content: Any) -> dict[str, Any]:
+    """Convert keys to text: the published files come from Python 2, and copies may have bytes."""
     if not isinstance(content, dict):
         return {}
     return {_text(key): value for key, value in content.items()}
@@ -99,26 +98,31 @@ def _text(name: Any) -> str:
 def _class_names(meta: dict[str, Any], file: str) -> list[str]:
     names = meta.get("fine_label_names")
     if not isinstance(names, list):
-        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_label_names'.")
+        raise DataError(f"'{file}' is not a file of CIFAR-100: it needs 'fine_label_names'.")
     return [_text(name) for name in names]
 
 
-def _half(content: dict[str, Any], classes: int, file: str) -> Half:
+def _checked(content: dict[str, Any], classes: int, file: str) -> CIFARFile:
+    """Return pixels and labels. Raises DataError if they are missing, malformed or out of range."""
     pixels, labels = content.get("data"), content.get("fine_labels")
     if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != (3 * SIDE * SIDE,):
-        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'data', uint8 [images, {3 * SIDE * SIDE}].")
-    if not isinstance(labels, list) or len(labels) != len(pixels) or not all(isinstance(each, int) for each in labels):
-        raise DataError(f"'{file}' is not CIFAR-100's: it needs 'fine_labels', a number for each image.")
+        raise DataError(f"'{file}' is not a file of CIFAR-100: it needs 'data', uint8 [images, {3 * SIDE * SIDE}].")
+    if (
+        not isinstance(labels, list)
+        or len(labels) != len(pixels)
+        or not all(isinstance(label, int) for label in labels)
+    ):
+        raise DataError(f"'{file}' is not a file of CIFAR-100: it needs 'fine_labels', a number for each image.")
     numbers = np.array(labels, np.int64)
     if len(numbers) and not (numbers.min() >= 0 and numbers.max() < classes):
         raise DataError(
             f"'{file}' has labels from {numbers.min()} to {numbers.max()}, and meta names {classes} classes."
         )
-    return Half(pixels.reshape(-1, 3, SIDE, SIDE), numbers)
+    return CIFARFile(pixels.reshape(-1, 3, SIDE, SIDE), numbers)
 
 
 def download(folder: Path) -> None:
-    """Fetch the archive (169 MB) into ``folder``, checked; there is nothing there unless it came whole.
+    """Download the archive (169 MB) into ``folder`` and check it; nothing is left there unless it is complete.
 
     Raises one of ``downloads.FAILURES``.
     """
@@ -128,6 +132,6 @@ def download(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.getLogger("mamlbench").info("Downloading CIFAR-100 (169 MB) from www.cs.toronto.edu/~kriz, once.")
     with tempfile.TemporaryDirectory(prefix=".cifar-", dir=folder) as temporary:
-        with impatient(), redirect_stdout(sys.stderr):
+        with socket_timeout(), redirect_stdout(sys.stderr):
             download_url(CIFAR100.url, temporary, CIFAR100.filename, CIFAR100.tgz_md5)
         (Path(temporary) / CIFAR100.filename).replace(folder / CIFAR100.filename)

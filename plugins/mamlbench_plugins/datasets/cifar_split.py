@@ -1,4 +1,4 @@
-"""The classes of CIFAR-100, and the two few-shot splits of them.
+"""The classes of CIFAR-100, and the two few-shot splits CIFAR-FS and FC100.
 
 Superclasses: Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009. CIFAR-FS: Bertinetto et al.,
 "Meta-learning with differentiable closed-form solvers", ICLR 2019. FC100: Oreshkin et al., "TADAM: Task dependent
@@ -6,7 +6,7 @@ adaptive metric for improved few-shot learning", NeurIPS 2018.
 """
 
 IMAGES_PER_CLASS = 600
-"""500 of the file train and 100 of the file test."""
+"""500 images in the file train and 100 in the file test."""
 
 SUPERCLASSES = {
     name: tuple(classes.split())
@@ -59,6 +59,6 @@ FC100_TEST = ("aquatic_mammals", "insects", "medium_mammals", "people")
 FC100_TRAIN = tuple(name for name in SUPERCLASSES if name not in {*FC100_VAL, *FC100_TEST})
 
 FC100 = {
-    split: tuple(sorted(name for superclass in chosen for name in SUPERCLASSES[superclass]))
-    for split, chosen in {"train": FC100_TRAIN, "val": FC100_VAL, "test": FC100_TEST}.items()
+    split: tuple(sorted(name for superclass in superclasses for name in SUPERCLASSES[superclass]))
+    for split, superclasses in {"train": FC100_TRAIN, "val": FC100_VAL, "test": FC100_TEST}.items()
 }

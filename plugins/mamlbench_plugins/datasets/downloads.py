@@ -1,4 +1,4 @@
-"""What downloads through torchvision have in common."""
+"""Downloads through torchvision: folders, time-out and error messages."""
 
 from __future__ import annotations
 
@@ -13,50 +13,57 @@ from zipfile import BadZipFile
 from mamlbench.api import DataPaths
 from mamlbench.errors import MissingDataError
 
-Found = TypeVar("Found")
+Files = TypeVar("Files")
 
-PATIENCE = 10.0
-"""Seconds without an answer after which a download has failed."""
+TIMEOUT = 10.0
+"""Seconds without an answer after which a download fails."""
 
 FAILURES = (OSError, RuntimeError, HTTPException, BadZipFile)
-"""What torchvision raises: no network, no answer, a wrong checksum, a full disk."""
+"""Exceptions raised by torchvision: no network, no answer, a wrong checksum, a full disk."""
 
 
 def downloads_folder(paths: DataPaths) -> Path:
-    """Where downloaded archives are kept."""
+    """Return the folder for downloaded archives."""
     return paths.cache / "downloads"
 
 
 def searched_folders(paths: DataPaths) -> list[tuple[str, Path]]:
-    """The folders to search with the reason for each: the user's, then earlier downloads."""
+    """Return the folders to search, each as (reason, folder): the user's, then earlier downloads."""
     return [*paths.folders, ("earlier downloads", downloads_folder(paths))]
 
 
 def downloaded(
     paths: DataPaths,
     download: Callable[[Path], None],
-    find: Callable[[DataPaths], Found | None],
+    find: Callable[[DataPaths], Files | None],
     missing: Callable[[DataPaths, str], MissingDataError],
-) -> Found:
-    """Fetch a set where that is allowed, and find it; raise what ``missing`` makes where it is not allowed or fails."""
+) -> Files:
+    """Download a data set and find its files.
+
+    Args:
+        paths: where to search and to download to.
+        download: downloads into a folder.
+        find: finds the files.
+        missing: makes the exception that is raised if downloading is not allowed or fails.
+    """
     if not paths.allow_download:
-        raise missing(paths, "downloading is switched off")
+        raise missing(paths, "downloading is not allowed")
     try:
         download(downloads_folder(paths))
     except FAILURES as error:
         raise missing(paths, f"downloading it failed ({error})") from error
-    found = find(paths)
-    if found is None:
-        raise missing(paths, "what was downloaded does not hold it")
-    return found
+    files = find(paths)
+    if files is None:
+        raise missing(paths, "the download does not contain it")
+    return files
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
-    """Make torchvision's requests, which have no timeout of their own, end."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
+def socket_timeout() -> Iterator[None]:
+    """Set a time-out for torchvision's requests, which have none of their own."""
+    previous = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
     try:
         yield
     finally:
-        socket.setdefaulttimeout(before)
+        socket.setdefaulttimeout(previous)

@@ -1,4 +1,4 @@
-"""A tree of images in a folder or an archive: ``split/class/image``, or ``class/image`` and a table of splits."""
+"""Images in folders ``split/class`` or ``class``, loose or in an archive, and the table of a split."""
 
 from __future__ import annotations
 
@@ -8,22 +8,21 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mamlbench.api import SPLITS, is_image
-from mamlbench.errors import DataError, summarize_names
+from mamlbench.api import SPLITS, DataError, is_image, summarize_names
 from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
-from mamlbench_plugins.datasets.image_listing import UNSPLIT, Member, in_order
+from mamlbench_plugins.datasets.image_listing import UNSPLIT, ListedImage, in_order
 
 SPELLINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of folders that are splits, whatever their case."""
+"""Names of folders of splits, in upper or lower case."""
 
 TABLE = "split.csv"
-"""Table of the split that is taken without being asked for, where it lies in the tree."""
+"""Name of the table that is used without an option, if it is beside the class folders."""
 
-HELP = "Needed is a tree SPLIT/CLASS/IMAGE (SPLIT: train, val, test), or CLASS/IMAGE."
+HELP = "It needs folders SPLIT/CLASS with images (SPLIT: train, val, test), or folders CLASS."
 
 
 def open_tree(path: Path) -> Store | None:
-    """The store at ``path``: a folder, a zip or a tar archive; None where there is none."""
+    """Open a folder, a zip or a tar archive; None if ``path`` is none of them."""
     if path.is_dir():
         return FolderStore(path)
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
@@ -31,12 +30,12 @@ def open_tree(path: Path) -> Store | None:
     return None
 
 
-def read_tree(store: Store) -> tuple[Member, ...]:
-    """All images with their classes and, where top folders are called so, their splits (else UNSPLIT).
+def read_tree(store: Store) -> tuple[ListedImage, ...]:
+    """List all images with their classes and, if the top folders are splits, their splits (otherwise UNSPLIT).
 
-    A class is everything between the split and the file's name ('birds/finch'). Folders that all images share, such
-    as the one that an archive is cached in, play no part.
-    Raises DataError where there is no image, where one lies outside a class, or where splits and classes are mixed.
+    The class is the path between the split and the file name ('birds/finch'). Folders that all images share, such as
+    the top folder of an archive, are ignored.
+    Raises DataError if there is no image, an image is outside a class folder, or splits and classes are mixed.
     """
     paths = {name: name.split("/") for name in store.names() if is_image(name) and not _hidden(name)}
     if not paths:
@@ -50,11 +49,11 @@ def read_tree(store: Store) -> tuple[Member, ...]:
             f"'{store.path}' has folders of splits and others beside them: {summarize_names(others)}. {HELP}"
         )
     depth = 1 if has_splits else 0
-    homeless = sorted(name for name, parts in paths.items() if len(parts) < depth + 2)
-    if homeless:
-        raise DataError(f"'{store.path}' has images outside a class's folder: {summarize_names(homeless)}. {HELP}")
+    outside = sorted(name for name, parts in paths.items() if len(parts) < depth + 2)
+    if outside:
+        raise DataError(f"'{store.path}' has images outside a class's folder: {summarize_names(outside)}. {HELP}")
     return in_order(
-        Member(
+        ListedImage(
             SPELLINGS[parts[0].lower()] if has_splits else UNSPLIT,
             "/".join(parts[depth:-1]),
             parts[-1],
@@ -66,12 +65,12 @@ def read_tree(store: Store) -> tuple[Member, ...]:
 
 
 def looks_split(folder: Path) -> bool:
-    """Whether a folder has train, val and test in some spelling, told from their names alone."""
+    """Whether a folder has subfolders train, val and test, in any spelling."""
     try:
-        found = {SPELLINGS.get(path.name.lower()) for path in folder.iterdir() if path.is_dir()}
+        splits = {SPELLINGS.get(path.name.lower()) for path in folder.iterdir() if path.is_dir()}
     except OSError:
         return False
-    return found >= set(SPLITS)
+    return splits >= set(SPLITS)
 
 
 def _hidden(name: str) -> bool:
@@ -79,72 +78,78 @@ def _hidden(name: str) -> bool:
 
 
 def _without_shared_folders(paths: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Drop top folders that all images share, unless they are splits or classes."""
     while True:
-        firsts = {parts[0] for parts in paths.values()}
-        if len(firsts) > 1 or min(map(len, paths.values())) < 3 or next(iter(firsts)).lower() in SPELLINGS:
+        top_folders = {parts[0] for parts in paths.values()}
+        if len(top_folders) > 1 or min(map(len, paths.values())) < 3 or next(iter(top_folders)).lower() in SPELLINGS:
             return dict(paths)
         paths = {name: parts[1:] for name, parts in paths.items()}
 
 
-def find_table(store: Store, given: str) -> tuple[str, str] | None:
-    """Name and text of the table of splits: the one asked for, in the tree or anywhere, else the tree's own.
+def find_table(store: Store, file: str) -> tuple[str, str] | None:
+    """Return name and text of the table of splits.
 
-    Raises DataError where one was asked for and is not there.
+    Args:
+        store: the images; it is searched for the table first.
+        file: name or path of the table; empty: ``TABLE``, if the store has it.
+
+    Raises DataError if ``file`` is not found.
     """
-    wanted = given or TABLE
-    inside = sorted(name for name in store.names() if f"/{name}".endswith(f"/{wanted}") and not _hidden(name))
+    name_in_store = file or TABLE
+    inside = sorted(name for name in store.names() if f"/{name}".endswith(f"/{name_in_store}") and not _hidden(name))
     if inside:
         ((_, content),) = store.read(inside[:1])
         if isinstance(content, Exception):
             raise DataError(f"'{store.path}/{inside[0]}' cannot be read ({content}).") from content
-        return wanted, content.decode("utf-8-sig", "replace")
-    if not given:
+        return name_in_store, content.decode("utf-8-sig", "replace")
+    if not file:
         return None
     try:
-        return given, Path(given).expanduser().read_text(encoding="utf-8-sig")
+        return file, Path(file).expanduser().read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as error:
         raise DataError(
-            f"The table of splits '{given}' is neither in '{store.path}' nor elsewhere ({error})."
+            f"The table of splits '{file}' is neither in '{store.path}' nor a readable file ({error})."
         ) from error
 
 
 def split_by_table(names: Sequence[str], table: str, text: str) -> dict[str, list[int]]:
-    """Split by a table with the columns ``class`` and ``split``, every class in it once.
+    """Split by a table with the columns ``class`` and ``split``, with one row per class.
 
-    Raises DataError with everything wrong with it: columns, splits, classes unknown, given twice or left out.
+    Raises DataError with every problem: missing columns, invalid splits, unknown, duplicate or missing classes.
     """
     rows = list(csv.DictReader(io.StringIO(text)))
     if not rows or not {"class", "split"} <= set(rows[0]):
         raise DataError(
             f"'{table}' needs the columns class and split (of train, val or test) and a row for each class."
         )
-    of_class: dict[str, str] = {}
-    wrong = []
+    split_of_class: dict[str, str] = {}
+    problems = []
     for row in rows:
         name, split = (row["class"] or "").strip(), SPELLINGS.get((row["split"] or "").strip().lower())
         if split is None:
-            wrong.append(f"class '{name}' is in '{row['split']}', which is not train, val or test")
+            problems.append(f"class '{name}' is in '{row['split']}', which is not train, val or test")
         elif name not in names:
-            wrong.append(f"class '{name}' has no folder")
-        elif of_class.setdefault(name, split) != split:
-            wrong.append(f"class '{name}' is in {of_class[name]} and in {split}")
-    wrong += [f"class '{name}' is not in it" for name in names if name not in of_class]
-    if wrong:
-        raise DataError(f"'{table}': {summarize_names(wrong)}.")
-    return {split: [c for c, name in enumerate(names) if of_class[name] == split] for split in SPLITS}
+            problems.append(f"class '{name}' has no folder")
+        elif split_of_class.setdefault(name, split) != split:
+            problems.append(f"class '{name}' is in {split_of_class[name]} and in {split}")
+    problems += [f"class '{name}' is not in it" for name in names if name not in split_of_class]
+    if problems:
+        raise DataError(f"'{table}': {summarize_names(problems)}.")
+    return {split: [c for c, name in enumerate(names) if split_of_class[name] == split] for split in SPLITS}
 
 
 def split_by_seed(names: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:
-    """Cut the classes, in the order of a hash of seed and name, by shares; every split gets one at least.
+    """Split classes by shares, in the order of a hash of seed and name; every split gets at least one.
 
-    Neither the order of listing nor a random state plays a part. Raises DataError for fewer than three classes.
+    The result does not depend on the order of ``names`` or on a random state. Raises DataError for fewer than three
+    classes.
     """
     if len(names) < len(SPLITS):
-        raise DataError(f"{len(names)} classes cannot be split into train, val and test: three are the least.")
+        raise DataError(f"{len(names)} classes cannot be split into train, val and test: at least three are needed.")
     order = sorted(range(len(names)), key=lambda c: hashlib.blake2b(f"{seed}\n{names[c]}".encode()).digest())
     held_out = max(1, round(val * len(names))), max(1, round(test * len(names)))
     train = len(names) - sum(held_out)
     if train < 1:
-        raise DataError(f"Of {len(names)} classes none is left to train on: lower dataset.val or dataset.test.")
+        raise DataError(f"Of {len(names)} classes, none is left for training: lower dataset.val or dataset.test.")
     cuts = {"train": order[:train], "val": order[train : train + held_out[0]], "test": order[train + held_out[0] :]}
     return {split: sorted(classes) for split, classes in cuts.items()}

@@ -1,7 +1,7 @@
-"""Letters as outlines: read from fonts, distorted as curves, filled as pixels.
+"""Drawings of letters: outlines are read from fonts, distorted as polygons, and filled as pixels.
 
-Everything here is integer font units and float64 arithmetic, and no rasteriser is called: the images depend on the
-font files alone, so two machines with different versions of FreeType, Pillow or matplotlib agree on every pixel.
+All arithmetic is in integer font units and float64, without an external rasterizer. The images so depend on the font
+files alone: machines with different versions of FreeType, Pillow or matplotlib agree on every pixel.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ SIDE = 28
 """Height and width of an image, in pixels."""
 
 LARGEST = SIDE - 2
-"""Longer side that a drawing may have, in pixels."""
+"""Largest longer side of a drawing, in pixels."""
 
 PIECES = 6
-"""Straight pieces that each curve or line of an outline is cut into, so that lines bend too."""
+"""Number of straight segments per curve or line of an outline, so that distortion can bend lines too."""
 
 SCANLINES = 4
-"""Scanlines per row of pixels; across, coverage is exact."""
+"""Number of scanlines per row of pixels; along a scanline, coverage is exact."""
 
 WAVES = 5
-"""Waves that add up to the elastic displacement."""
+"""Number of waves whose sum is the elastic displacement."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -40,9 +40,11 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Outline:
-    """Closed polygons: point i is joined to point ``following[i]``; y grows downwards.
+    """Closed polygons.
 
-    ``points`` float64 ``[P, 2]`` (x, y), the bounding box centered on 0 with its longer side from -1 to 1.
+    Args:
+        points: float64 ``[P, 2]`` (x, y), y downwards; the bounding box is centered on 0, its longer side from -1 to 1.
+        following: int64 ``[P]``; point i is connected to point ``following[i]``.
     """
 
     points: Floats
@@ -50,20 +52,20 @@ class Outline:
 
     @cached_property
     def outwards(self) -> Floats:
-        """Unit normal at each point, away from the ink: ``[P, 2]``."""
+        """Unit normals pointing away from the ink, as float64 ``[P, 2]``."""
         preceding = np.empty_like(self.following)
         preceding[self.following] = np.arange(len(self.following))
-        along = self.points[self.following] - self.points[preceding]
-        normal = np.stack([along[:, 1], -along[:, 0]], -1) * np.sign(self.area)
+        tangent = self.points[self.following] - self.points[preceding]
+        normal = np.stack([tangent[:, 1], -tangent[:, 0]], -1) * np.sign(self.area)
         length: Floats = np.linalg.norm(normal, axis=-1, keepdims=True)
         unit: Floats = normal / np.maximum(length, 1e-9)
         return unit
 
     @property
     def area(self) -> float:
-        """Signed area; its sign says which way round the font draws."""
-        here, there = self.points, self.points[self.following]
-        return float(np.sum(here[:, 0] * there[:, 1] - here[:, 1] * there[:, 0]) / 2)
+        """Signed area; its sign is the orientation of the polygons."""
+        start, end = self.points, self.points[self.following]
+        return float(np.sum(start[:, 0] * end[:, 1] - start[:, 1] * end[:, 0]) / 2)
 
 
 class Face:
@@ -76,58 +78,65 @@ class Face:
         self._glyphs = font["glyf"]
 
     def outline(self, letter: str) -> Outline:
-        """Return the outline of ``letter``; KeyError where the face lacks it."""
+        """Return the outline of ``letter``. Raises KeyError if the face lacks it."""
         glyph = self._glyphs[self.glyph_names[ord(letter)]]
         coordinates, ends, on_curve = glyph.getCoordinates(self._glyphs)
         points = np.array(coordinates.array, np.float64).reshape(-1, 2)
-        on = (np.asarray(on_curve) & 1).astype(bool)
+        is_on_curve = (np.asarray(on_curve) & 1).astype(bool)
         starts = [0, *(end + 1 for end in ends)]
-        polygons = [_flatten(points[a:b], on[a:b]) for a, b in pairwise(starts) if b - a > 2]
-        return _framed(polygons)
+        polygons = [_flatten(points[a:b], is_on_curve[a:b]) for a, b in pairwise(starts) if b - a > 2]
+        return _normalized(polygons)
 
 
-def _flatten(points: Floats, on: NDArray[np.bool_]) -> Floats:
-    """Turn a closed TrueType contour of on-curve points and quadratic controls into a polygon ``[P, 2]``.
+def _flatten(points: Floats, is_on_curve: NDArray[np.bool_]) -> Floats:
+    """Convert a closed TrueType contour of on-curve points and quadratic controls to a polygon ``[P, 2]``.
 
-    A point midway between two neighbors of the same kind changes nothing: between controls it is the implied
-    on-curve point, between on-curve points it is the control of a straight line. After that the two kinds alternate.
+    Between neighbors of the same kind their midpoint is inserted, which does not change the contour: between controls
+    it is the implied on-curve point, between on-curve points the control of a straight line. Then the kinds alternate.
     """
-    next_points, next_on = _from_second(points), _from_second(on)
-    same = on == next_on
-    both = np.stack([points, (points + next_points) / 2], 1).reshape(-1, 2)
-    kinds = np.stack([on, ~on], 1).reshape(-1)
-    keep = np.stack([np.ones_like(same), same], 1).reshape(-1)
-    both, kinds = both[keep], kinds[keep]
+    same_kind = is_on_curve == _rotate(is_on_curve)
+    with_midpoints = np.stack([points, (points + _rotate(points)) / 2], 1).reshape(-1, 2)
+    kinds = np.stack([is_on_curve, ~is_on_curve], 1).reshape(-1)
+    needed = np.stack([np.ones_like(same_kind), same_kind], 1).reshape(-1)
+    alternating, kinds = with_midpoints[needed], kinds[needed]
     if not kinds[0]:
-        both = _from_second(both)
-    start, control = both[0::2, None], both[1::2, None]  # [curves, 1, 2]
-    end = _from_second(start)
+        alternating = _rotate(alternating)
+    start, control = alternating[0::2, None], alternating[1::2, None]  # [curves, 1, 2]
+    end = _rotate(start)
     t = (np.arange(PIECES) / PIECES)[None, :, None]  # [1, PIECES, 1]
     curve: Floats = (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
     return curve.reshape(-1, 2)
 
 
-def _from_second(rows: NDArray[Any]) -> NDArray[Any]:
-    """The same closed round, begun one later (np.roll, which takes far longer for so few)."""
+def _rotate(rows: NDArray[Any]) -> NDArray[Any]:
+    """Move the first row to the end; np.roll does the same, and is much slower for few rows."""
     return np.concatenate([rows[1:], rows[:1]])
 
 
-def _framed(polygons: Sequence[Floats]) -> Outline:
+def _normalized(polygons: Sequence[Floats]) -> Outline:
+    """Flip y, center the bounding box on 0 and scale its longer side to -1 to 1."""
     points = np.concatenate(polygons) * [1, -1]  # fonts count y upwards
     low, high = points.min(0), points.max(0)
     following = np.arange(1, len(points) + 1)
-    ends = np.cumsum([len(each) for each in polygons])
-    following[ends - 1] = ends - [len(each) for each in polygons]
+    sizes = [len(polygon) for polygon in polygons]
+    ends = np.cumsum(sizes)
+    following[ends - 1] = ends - sizes
     return Outline((points - (low + high) / 2) / ((high - low).max() / 2), following)
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """How far a drawing strays from its letter; each is the half-width of a uniform range.
+    """Ranges of the random distortion; every value but ``mean_size`` is the half-width of a uniform range around 0.
 
-    ``rotation`` in radians; ``shear``, and ``stretch`` (a logarithm) of one axis against the other; ``elastic`` and
-    ``weight`` (the outline moved in or out) in halves of the letter's longer side; ``shift`` off the center in pixels,
-    and ``size`` of the longer side in pixels about ``mean_size``.
+    Args:
+        rotation: in radians.
+        shear: as a factor.
+        stretch: logarithm of the ratio of the axes.
+        elastic: displacement of points, in halves of the letter's longer side.
+        weight: displacement of the outline along its normals, in the same unit.
+        shift: of the center, in pixels.
+        size: change of the longer side against ``mean_size``, in pixels.
+        mean_size: mean longer side, in pixels.
     """
 
     rotation: float
@@ -140,8 +149,10 @@ class Distortion:
     mean_size: float = 22
 
     def scaled(self, strength: float) -> Distortion:
-        """Distort ``strength`` times as much."""
-        ranges = {each.name: strength * getattr(self, each.name) for each in fields(self) if each.name != "mean_size"}
+        """Return the distortion with all ranges multiplied by ``strength``."""
+        ranges = {
+            range_.name: strength * getattr(self, range_.name) for range_ in fields(self) if range_.name != "mean_size"
+        }
         return replace(self, **ranges)
 
 
@@ -150,11 +161,11 @@ def draw_distorted(
 ) -> NDArray[np.uint8]:
     """Draw ``outlines`` ``[D]`` each distorted by its own key ``[D]``: uint8 ``[D, SIDE, SIDE]``, ink 255 on 0.
 
-    A drawing is a pure function of its outline, its key and the distortion, and is never cut off by the border.
+    A drawing is a pure function of its outline, its key and the distortion. It does not touch the border.
     """
     images = []
-    for part in _parts(len(outlines), at_once=500):
-        images.append(fill(*_placed(outlines[part], keys[part], distortion)))
+    for part in _parts(len(outlines), size=500):
+        images.append(fill(*_distort(outlines[part], keys[part], distortion)))
         progress("glyphs", part.stop, len(outlines))
     return np.concatenate(images)
 
@@ -162,87 +173,100 @@ def draw_distorted(
 def draw_plain(outlines: Sequence[Outline], longer_side: float) -> NDArray[np.uint8]:
     """Draw ``outlines`` ``[D]`` undistorted and centered, ``longer_side`` in pixels: uint8 ``[D, SIDE, SIDE]``."""
     images = []
-    for part in _parts(len(outlines), at_once=500):
-        points, following, owner = _joined(outlines[part])
+    for part in _parts(len(outlines), size=500):
+        points, following, owner = _join(outlines[part])
         images.append(fill(points * (longer_side / 2) + SIDE / 2, following, owner, len(outlines[part])))
     return np.concatenate(images)
 
 
-def _parts(count: int, at_once: int) -> Iterator[slice]:
-    """Cut the work so that intermediate arrays stay under about 100 MB."""
-    return (slice(start, min(start + at_once, count)) for start in range(0, count, at_once))
+def _parts(count: int, size: int) -> Iterator[slice]:
+    """Yield slices of at most ``size``, so that intermediate arrays stay below about 100 MB."""
+    return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _joined(outlines: Sequence[Outline]) -> tuple[Floats, Integers, Integers]:
-    """All points ``[P, 2]``, which point follows each ``[P]``, and which outline each belongs to ``[P]``."""
-    sizes = np.array([len(each.points) for each in outlines])
+def _join(outlines: Sequence[Outline]) -> tuple[Floats, Integers, Integers]:
+    """Concatenate outlines: points ``[P, 2]``, the following point of each ``[P]``, and its outline ``[P]``."""
+    sizes = np.array([len(outline.points) for outline in outlines])
     starts = np.cumsum(sizes) - sizes
-    following = np.concatenate([each.following + start for each, start in zip(outlines, starts, strict=True)])
-    return np.concatenate([each.points for each in outlines]), following, np.repeat(np.arange(len(outlines)), sizes)
+    following = np.concatenate([outline.following + start for outline, start in zip(outlines, starts, strict=True)])
+    return (
+        np.concatenate([outline.points for outline in outlines]),
+        following,
+        np.repeat(np.arange(len(outlines)), sizes),
+    )
 
 
-def _placed(outlines: Sequence[Outline], keys: Keys, how: Distortion) -> tuple[Floats, Integers, Integers, int]:
-    """Distort and place on the canvas: the arguments of ``fill``, points in pixels."""
-    points, following, owner = _joined(outlines)
+def _distort(outlines: Sequence[Outline], keys: Keys, distortion: Distortion) -> tuple[Floats, Integers, Integers, int]:
+    """Distort outlines and place them on the image; return the arguments of ``fill``, points in pixels."""
+    points, following, owner = _join(outlines)
     spread = 2 * uniform(keys[:, None], np.arange(7)) - 1  # [D, 7]
-    points = points + np.concatenate([each.outwards for each in outlines]) * (how.weight * spread[:, 0])[owner, None]
-    points = points + how.elastic * _elastic(points, hash64(keys, 100), owner)
-    points = np.einsum("pij,pj->pi", _affine(spread[:, 1:4], how)[owner], points)
+    outwards = np.concatenate([outline.outwards for outline in outlines])  # [P, 2]
+    points = points + outwards * (distortion.weight * spread[:, 0])[owner, None]
+    points = points + distortion.elastic * _elastic(points, hash64(keys, 100), owner)
+    points = np.einsum("pij,pj->pi", _affine(spread[:, 1:4], distortion)[owner], points)
     low, high = np.full((len(outlines), 2), np.inf), np.full((len(outlines), 2), -np.inf)
     np.minimum.at(low, owner, points)
     np.maximum.at(high, owner, points)
-    longer_side = np.clip(how.mean_size + how.size * spread[:, 4], 1, LARGEST)
+    longer_side = np.clip(distortion.mean_size + distortion.size * spread[:, 4], 1, LARGEST)
     scale = longer_side / (high - low).max(-1)  # [D]
-    room = SIDE / 2 - 1 - (high - low) / 2 * scale[:, None]  # [D, 2]; a pixel stays free on every side
-    center = SIDE / 2 + np.clip(how.shift * spread[:, 5:7], -room, room)  # [D, 2]
+    room = SIDE / 2 - 1 - (high - low) / 2 * scale[:, None]  # [D, 2]; one pixel stays free on every side
+    center = SIDE / 2 + np.clip(distortion.shift * spread[:, 5:7], -room, room)  # [D, 2]
     return (points - ((low + high) / 2)[owner]) * scale[owner, None] + center[owner], following, owner, len(outlines)
 
 
-def _affine(spread: Floats, how: Distortion) -> Floats:
-    """Rotation, shear and stretch as matrices: ``[D, 3]`` in [-1, 1] to ``[D, 2, 2]``."""
-    angle, shear, stretch = how.rotation * spread[:, 0], how.shear * spread[:, 1], np.exp(how.stretch * spread[:, 2])
+def _affine(spread: Floats, distortion: Distortion) -> Floats:
+    """Matrices of rotation, shear and stretch: ``[D, 3]`` in [-1, 1] to ``[D, 2, 2]``."""
+    angle, shear = distortion.rotation * spread[:, 0], distortion.shear * spread[:, 1]
+    stretch = np.exp(distortion.stretch * spread[:, 2])
     cos, sin = np.cos(angle), np.sin(angle)
-    turn = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], 1)
-    lean = np.stack([np.stack([stretch, shear], -1), np.stack([np.zeros_like(shear), 1 / stretch], -1)], 1)
-    return np.asarray(turn @ lean)
+    rotation = np.stack([np.stack([cos, -sin], -1), np.stack([sin, cos], -1)], 1)
+    shear_and_stretch = np.stack([np.stack([stretch, shear], -1), np.stack([np.zeros_like(shear), 1 / stretch], -1)], 1)
+    return np.asarray(rotation @ shear_and_stretch)
 
 
 def _elastic(points: Floats, keys: Keys, owner: Integers) -> Floats:
-    """Displacement of unit size at ``points``, smooth in the plane: a sum of slow waves drawn per key, ``[P, 2]``.
+    """Smooth displacement of unit size at ``points``, ``[P, 2]``: a sum of random waves of low frequency per key.
 
-    Waves instead of a blurred random image (Simard et al., ICDAR 2003), which would have to be interpolated.
+    Waves replace the blurred random image of Simard et al. (ICDAR 2003), which would need interpolation.
     """
     chance = uniform(keys[:, None], np.arange(WAVES * 5)).reshape(-1, WAVES, 5)  # [D, WAVES, 5]
-    direction, phase, heading = (2 * np.pi * chance[..., i] for i in range(3))
-    speed = np.pi * (0.5 + chance[..., 3])  # radians per half side: half a period to one and a half across the letter
-    moved = np.zeros_like(points)
+    direction, phase, displacement_angle = (2 * np.pi * chance[..., i] for i in range(3))
+    frequency = np.pi * (0.5 + chance[..., 3])  # radians per half side: 0.5 to 1.5 periods across the letter
+    displacement = np.zeros_like(points)
     for wave in range(WAVES):
-        along = points[:, 0] * np.cos(direction[owner, wave]) + points[:, 1] * np.sin(direction[owner, wave])
-        height = np.sin(speed[owner, wave] * along + phase[owner, wave])
-        moved += height[:, None] * np.stack([np.cos(heading[:, wave]), np.sin(heading[:, wave])], -1)[owner]
-    return np.asarray(moved / np.sqrt(WAVES))
+        position = points[:, 0] * np.cos(direction[owner, wave]) + points[:, 1] * np.sin(direction[owner, wave])
+        amplitude = np.sin(frequency[owner, wave] * position + phase[owner, wave])  # [P]
+        angle = displacement_angle[:, wave]
+        displacement += amplitude[:, None] * np.stack([np.cos(angle), np.sin(angle)], -1)[owner]
+    return np.asarray(displacement / np.sqrt(WAVES))
 
 
 def fill(points: Floats, following: Integers, owner: Integers, count: int) -> NDArray[np.uint8]:
     """Fill polygons: points in pixels ``[P, 2]`` to images uint8 ``[count, SIDE, SIDE]``.
 
-    Scan conversion by accumulation: where an edge crosses a scanline, the winding number to its right changes by one.
-    Overlapping polygons of one letter count as ink once.
+    Scan conversion by accumulation: at every crossing of an edge and a scanline, the winding number to the right
+    changes by one. Overlapping polygons of one letter do not add up.
+
+    Args:
+        points: corners of all polygons, in pixels.
+        following: int64 ``[P]``, the point that each point is connected to.
+        owner: int64 ``[P]``, the image of each point.
+        count: number of images.
     """
     lines = SIDE * SCANLINES
     x, y = points[:, 0], points[:, 1] * SCANLINES - 0.5  # scanline k lies at y = k
     top, bottom = np.ceil(y), np.ceil(y[following])
-    crossings = np.abs(bottom - top).astype(np.int64)  # [P] scanlines between a point and the next
-    edge = np.repeat(np.arange(len(points)), crossings)  # [crossings in all]
-    nth = np.arange(len(edge)) - np.repeat(np.cumsum(crossings) - crossings, crossings)
-    line = np.minimum(top, bottom)[edge] + nth
+    crossings = np.abs(bottom - top).astype(np.int64)  # [P] number of scanlines between a point and the next
+    edge = np.repeat(np.arange(len(points)), crossings)  # [total number of crossings]
+    number = np.arange(len(edge)) - np.repeat(np.cumsum(crossings) - crossings, crossings)
+    line = np.minimum(top, bottom)[edge] + number
     slope = (x[following] - x)[edge] / (y[following] - y)[edge]
     column = np.clip(x[edge] + (line - y[edge]) * slope, 0, SIDE)
     cell = np.floor(column).astype(np.int64)
-    place = (owner[edge] * lines + np.clip(line, 0, lines - 1).astype(np.int64)) * (SIDE + 2) + cell
-    turn = np.sign(bottom - top)[edge]
-    right = column - cell  # share of the pixel that lies left of the crossing, hence has not turned yet
+    index = (owner[edge] * lines + np.clip(line, 0, lines - 1).astype(np.int64)) * (SIDE + 2) + cell
+    direction = np.sign(bottom - top)[edge]
+    left = column - cell  # share of the pixel to the left of the crossing, which is not yet affected
     size = count * lines * (SIDE + 2)
-    winding = np.bincount(place, turn * (1 - right), size) + np.bincount(place + 1, turn * right, size)
+    winding = np.bincount(index, direction * (1 - left), size) + np.bincount(index + 1, direction * left, size)
     ink = np.minimum(np.abs(winding.reshape(count, SIDE, SCANLINES, SIDE + 2).cumsum(-1)), 1)[..., :SIDE].mean(2)
     return np.asarray(np.rint(255 * ink), np.uint8)

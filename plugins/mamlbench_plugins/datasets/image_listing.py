@@ -1,4 +1,4 @@
-"""Image files with their classes and splits, wherever they lie: what most data sets of photographs are made from."""
+"""Lists of image files with their classes and splits, from folders or archives."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ ORIGIN, SPLIT_OF_CLASS = "origin", "split of each class"
 """Keys of ``CachedImages.metadata``."""
 
 UNSPLIT = "-"
-"""Stands for the split of a class where files do not say which it is."""
+"""Name of the split if the files do not define one."""
 
 
-class Member(NamedTuple):
-    """One image: where it belongs, and where it lies."""
+class ListedImage(NamedTuple):
+    """One image file: its split and class, and its name in a store."""
 
     split: str
     class_name: str
@@ -30,49 +30,50 @@ class Member(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Listing:
-    """Image files, in the order of ``in_order``, and what they are made into."""
+class ImageListing:
+    """Image files in the order of ``in_order``, and the format that they are converted to."""
 
     origin: str
-    members: tuple[Member, ...]
-    wanted: ImageFormat
+    images: tuple[ListedImage, ...]
+    image_format: ImageFormat
     title: str
 
     def stream(self, progress: ProgressCallback) -> ImageStream:
-        """Decode everything: classes in the order train, val, test, then by name."""
-        groups = [(key, len(list(each))) for key, each in groupby(self.members, lambda m: (m.split, m.class_name))]
+        """Decode all images; classes come in the order train, val, test, then by name."""
+        by_class = groupby(self.images, lambda image: (image.split, image.class_name))
+        sizes = {split_and_class: len(list(images)) for split_and_class, images in by_class}
         return ImageStream(
-            self.wanted.shape,
-            np.cumsum([0, *(size for _, size in groups)], dtype=np.int64),
-            tuple(name for (_, name), _ in groups),
-            {ORIGIN: self.origin, SPLIT_OF_CLASS: " ".join(split for (split, _), _ in groups)},
-            decode_images(self._files(), self.wanted, len(self.members), self.title, progress),
+            self.image_format.shape,
+            np.cumsum([0, *sizes.values()], dtype=np.int64),
+            tuple(class_name for _, class_name in sizes),
+            {ORIGIN: self.origin, SPLIT_OF_CLASS: " ".join(split for split, _ in sizes)},
+            decode_images(self._files(), self.image_format, len(self.images), self.title, progress),
         )
 
     def _files(self) -> Iterator[ImageFile]:
         by_store: dict[Store, dict[str, int]] = {}
-        for row, member in enumerate(self.members):
-            by_store.setdefault(member.store, {})[member.name] = row
+        for row, image in enumerate(self.images):
+            by_store.setdefault(image.store, {})[image.name] = row
         for store, rows in by_store.items():
             for name, content in store.read(rows):
                 yield ImageFile(rows.pop(name), f"{store.path}/{name}", content)
-            for name, row in rows.items():  # it was listed, and is gone
-                yield ImageFile(row, f"{store.path}/{name}", FileNotFoundError("it has gone"))
+            for name, row in rows.items():  # listed before, and removed since
+                yield ImageFile(row, f"{store.path}/{name}", FileNotFoundError("the file was removed"))
 
 
-def in_order(members: Iterable[Member]) -> tuple[Member, ...]:
-    """Sorted by split, class and file name, whatever the file system's order; the same file twice is taken once."""
-    places = {split: number for number, split in enumerate((*SPLITS, UNSPLIT))}
-    unique = {(places[m.split], m.class_name, m.file): m for m in reversed(list(members))}
+def in_order(images: Iterable[ListedImage]) -> tuple[ListedImage, ...]:
+    """Sort by split, class and file name, and drop duplicates; the first of equal file names counts."""
+    ranks = {split: rank for rank, split in enumerate((*SPLITS, UNSPLIT))}
+    unique = {(ranks[image.split], image.class_name, image.file): image for image in reversed(list(images))}
     return tuple(unique[key] for key in sorted(unique))
 
 
-def classes_by_split(found: CachedImages | ImageStream) -> dict[str, list[int]]:
-    """Numbers of the classes of each split, as the files have it."""
-    splits = found.metadata[SPLIT_OF_CLASS].split(" ")
-    return {split: [c for c, each in enumerate(splits) if each == split] for split in SPLITS}
+def classes_by_split(images: CachedImages | ImageStream) -> dict[str, list[int]]:
+    """Return the indices of the classes of each split, as the files define it."""
+    split_of_class = images.metadata[SPLIT_OF_CLASS].split(" ")
+    return {name: [c for c, split in enumerate(split_of_class) if split == name] for name in SPLITS}
 
 
-def amount(found: CachedImages | ImageStream) -> str:
-    """How much it is, in words."""
-    return f"{found.offsets[-1]:,} images of {len(found.class_names):,} classes"
+def describe_amount(images: CachedImages | ImageStream) -> str:
+    """Return the number of images and classes, in words."""
+    return f"{images.offsets[-1]:,} images of {len(images.class_names):,} classes"

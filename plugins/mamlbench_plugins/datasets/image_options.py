@@ -1,4 +1,4 @@
-"""What the data sets of photographs have in common: options, and the pools that they make."""
+"""Options that the data sets of photographs share, and the splits made with them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,44 @@ from typing import Literal
 
 from pydantic import Field
 
-from mamlbench.api import SPLITS, Augmentation, CachedImages, ImageSplit, Options, TaskSplit
-from mamlbench.errors import DataError, summarize_names
+from mamlbench.api import (
+    SPLITS,
+    Augmentation,
+    CachedImages,
+    DataError,
+    ImageSplit,
+    Options,
+    TaskSplit,
+    summarize_names,
+)
 
 
 class ImageOptions(Options):
-    """How images are shown to the network."""
+    """How images are normalized and augmented."""
 
     normalize: Literal["none", "channels"] = Field(
-        "none", description="none: pixels from 0 to 1; channels: less their mean, by their deviation, over training"
+        "none",
+        description="none: pixels from 0 to 1; channels: mean 0 and deviation 1 in each channel, over training images",
     )
     crop: float = Field(
         1.0, gt=0, le=1, description="pretraining: smallest share of the area that a random crop keeps; 1: no crop"
     )
-    flip: bool = Field(False, description="pretraining: mirror every other image")
+    flip: bool = Field(False, description="pretraining: mirror half of the images, at random")
     jitter: float = Field(
-        0.0, ge=0, lt=1, description="pretraining: brightness, contrast and saturation vary by this share"
+        0.0,
+        ge=0,
+        lt=1,
+        description="pretraining: random change of brightness, contrast and saturation, up to this share",
     )
 
-    def pools(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
-        """Make the pool of each split from the numbers of its classes.
+    def make_splits(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
+        """Make the splits from the indices of their classes.
 
-        Raises DataError where a split has no class, or a class name is in two of them.
+        Raises DataError if a split has no class, or a class is in two splits.
         """
         refuse_shared_classes({split: [cached.class_names[c] for c in classes[split]] for split in SPLITS})
-        pools = {split: ImageSplit.from_cached_images(cached.select(classes[split])) for split in SPLITS}
-        normalization = pools["train"].measure_normalization() if self.normalize == "channels" else None
+        train = ImageSplit.from_cached_images(cached.select(classes["train"]))
+        normalization = train.measure_normalization() if self.normalize == "channels" else None
         augmentation = Augmentation(self.crop, self.flip, self.jitter)
         return {
             split: ImageSplit.from_cached_images(
@@ -45,7 +57,7 @@ class ImageOptions(Options):
 
 
 def refuse_shared_classes(names: Mapping[str, Sequence[str]]) -> None:
-    """Raise DataError unless every split has classes, and none in common with another."""
+    """Raise DataError if a split has no class, or two splits share one."""
     if empty := [split for split in SPLITS if not names[split]]:
         raise DataError(f"No classes for {' and '.join(empty)}: every split needs its own.")
     for first, second in (("train", "val"), ("train", "test"), ("val", "test")):

@@ -13,6 +13,7 @@ import numpy as np
 from mamlbench.api import (
     SPLITS,
     CachedImages,
+    DataError,
     DataPaths,
     Dataset,
     DatasetInfo,
@@ -24,19 +25,18 @@ from mamlbench.api import (
     load_cached_images,
     no_progress,
 )
-from mamlbench.errors import DataError
-from mamlbench_plugins.datasets.image_listing import ORIGIN, amount, classes_by_split
+from mamlbench_plugins.datasets.image_listing import ORIGIN, classes_by_split, describe_amount
 from mamlbench_plugins.datasets.image_options import ImageOptions
-from mamlbench_plugins.datasets.miniimagenet_files import OBTAIN, Place, not_found, places_to_try
+from mamlbench_plugins.datasets.miniimagenet_files import OBTAIN, CandidateFolder, candidate_folders, not_found
 from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
+"""Increase it with every change of the prepared images, so that cached files are made again."""
 
 
 class MiniImageNet(Dataset):
-    """84 x 84 color photographs, from folders, archives or pickles; a part of the set will do."""
+    """84 x 84 color photographs, from folders, archives or pickles; a subset can be used too."""
 
     info = DatasetInfo(
         title="miniImageNet",
@@ -53,73 +53,77 @@ class MiniImageNet(Dataset):
 
     @classmethod
     def find_local_copy(cls, options: ImageOptions, paths: DataPaths) -> LocalCopy | None:
-        for place in places_to_try(paths):
-            prepared = load_cached_images(_prepared_at(paths, place))
-            listing = None if prepared else place.listing()
-            found = prepared or (listing.stream(no_progress) if listing else None)
-            if found is not None:
-                missing = what_is_missing(found, classes_by_split(found))
-                return LocalCopy(
-                    found.metadata[ORIGIN], str(place.folder), amount(found), missing, prepared is not None
-                )
-            if has_pickles(place.pickles):
-                return LocalCopy("pickles", str(place.folder), "counted when they are prepared")
+        for candidate in candidate_folders(paths):
+            cached = load_cached_images(_cache_path(paths, candidate))
+            listing = None if cached else candidate.listing()
+            images = cached or (listing.stream(no_progress) if listing else None)
+            if images is not None:
+                subset = missing_parts(images, classes_by_split(images))
+                amount = describe_amount(images)
+                return LocalCopy(images.metadata[ORIGIN], str(candidate.folder), amount, subset, cached is not None)
+            if has_pickles(candidate.pickles):
+                return LocalCopy("pickles", str(candidate.folder), "counted when they are prepared")
         return None
 
     def load(self) -> Mapping[str, TaskSplit]:
-        """Find the set, prepare it once, and split it as its files do.
+        """Find the data set, prepare it once, and split it as its files do.
 
-        Raises DataError, with what to do, where it is not found or damaged, or where splits share a class.
+        Raises DataError, with what to do, if it is missing or damaged, or if splits share a class.
         """
-        cached = self._packed()
+        cached = self._cached_images()
         classes = classes_by_split(cached)
         self.origin = cached.metadata[ORIGIN]
-        self.subset = what_is_missing(cached, classes)
-        return self.options.pools(cached, classes)
+        self.subset = missing_parts(cached, classes)
+        return self.options.make_splits(cached, classes)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:
         return CLASSES
 
-    def _packed(self) -> CachedImages:
-        for place in places_to_try(self.paths):
-            build = partial(_stream, place, self.paths.progress)
+    def _cached_images(self) -> CachedImages:
+        for candidate in candidate_folders(self.paths):
+            build = partial(_stream, candidate, self.paths.progress)
             try:
-                return cached_images(_prepared_at(self.paths, place), build)
-            except NotHereError:
+                return cached_images(_cache_path(self.paths, candidate), build)
+            except NotMiniImageNetError:
                 continue
         raise not_found(self.paths)
 
 
-def _prepared_at(paths: DataPaths, place: Place) -> Path:
-    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{place.fingerprint()}".encode()).hexdigest()[:16]
+def _cache_path(paths: DataPaths, candidate: CandidateFolder) -> Path:
+    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{candidate.fingerprint()}".encode()).hexdigest()[:16]
     return paths.cache / f"miniimagenet-{key}.safetensors"
 
 
-class NotHereError(DataError):
-    """A place that holds something else."""
+class NotMiniImageNetError(DataError):
+    """A candidate folder holds something else."""
 
 
-def _stream(place: Place, progress: ProgressCallback) -> ImageStream:
-    form = place.listing() or read_pickles(place.pickles)
-    if form is None:
-        raise NotHereError(f"'{place.folder}' does not hold miniImageNet.")
-    return form.stream(progress)
+def _stream(candidate: CandidateFolder, progress: ProgressCallback) -> ImageStream:
+    images = candidate.listing() or read_pickles(candidate.pickles)
+    if images is None:
+        raise NotMiniImageNetError(f"'{candidate.folder}' does not hold miniImageNet.")
+    return images.stream(progress)
 
 
-def what_is_missing(cached: CachedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
-    """How the set differs from the complete one, counts and classes; None where it does not."""
-    sizes = np.diff(cached.offsets)
-    found, parts = [], []
+def missing_parts(images: CachedImages | ImageStream, classes: Mapping[str, Sequence[int]]) -> str | None:
+    """Describe how counts and classes differ from the complete data set; None if they do not.
+
+    Args:
+        images: the images.
+        classes: indices of the classes of each split.
+    """
+    sizes = np.diff(images.offsets)
+    differences, incomplete = [], []
     for split in SPLITS:
-        images, full = int(sizes[classes[split]].sum()), len(CLASSES[split]) * IMAGES_PER_CLASS
-        if images != full:
-            parts.append(f"{split} {images:,} of {full:,}")
-    if parts:
-        found.append(f"images: {', '.join(parts)}")
+        count, complete = int(sizes[classes[split]].sum()), len(CLASSES[split]) * IMAGES_PER_CLASS
+        if count != complete:
+            incomplete.append(f"{split} {count:,} of {complete:,}")
+    if incomplete:
+        differences.append(f"images: {', '.join(incomplete)}")
     for split in SPLITS:
-        names, published = {cached.class_names[c] for c in classes[split]}, set(CLASSES[split])
+        names, published = {images.class_names[c] for c in classes[split]}, set(CLASSES[split])
         if missing := len(published - names):
-            found.append(f"{missing} of the {len(published)} {split} classes missing")
-        if foreign := len(names - published):
-            found.append(f"{foreign} {split} classes that the published split does not have there")
-    return "; ".join(found) or None
+            differences.append(f"{missing} of the {len(published)} {split} classes missing")
+        if additional := len(names - published):
+            differences.append(f"{additional} {split} classes that are not in the published split")
+    return "; ".join(differences) or None

@@ -1,4 +1,4 @@
-"""miniImageNet's files: found by what they hold, in every form in which people have the set."""
+"""Files of miniImageNet, recognized by their contents: folders, images with tables, archives, or pickles."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamlbench.api import SPLITS, DataPaths, ImageFormat, is_image
-from mamlbench.errors import DataError, MissingDataError, summarize_names
+from mamlbench.api import (
+    SPLITS,
+    DataError,
+    DataPaths,
+    ImageFormat,
+    MissingDataError,
+    is_image,
+    summarize_names,
+)
 from mamlbench_plugins.datasets.archives import FileStore, FolderStore, Store, archives_in
-from mamlbench_plugins.datasets.image_listing import Listing, Member, in_order
+from mamlbench_plugins.datasets.image_listing import ImageListing, ListedImage, in_order
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 
 FORMAT = ImageFormat(84)
-"""As MAML's published script makes them: 84 x 84, color, stretched by LANCZOS where they are larger."""
+"""As in MAML's published script: 84 x 84, color, resized by LANCZOS."""
 
 OBTAIN = (
     "It cannot be downloaded (its images are ImageNet's). Name the folder that holds it with --data-dir, "
@@ -24,14 +31,14 @@ OBTAIN = (
     "with train.csv, val.csv and test.csv; or archives (tar, zip) of either; or the pickles "
     "mini-imagenet-cache-train.pkl, -val.pkl and -test.pkl"
 )
-"""Where it comes from, and which forms are recognized."""
+"""How to get the data set, and which forms are recognized."""
 
-KNOWN = frozenset(name for names in CLASSES.values() for name in names)
+CLASS_NAMES = frozenset(name for names in CLASSES.values() for name in names)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder that may hold miniImageNet: loose folders, tables of a split, archives and pickles."""
+class CandidateFolder:
+    """A folder that may hold miniImageNet, with its loose folders, tables of splits, archives and pickles."""
 
     folder: Path
     loose: tuple[Store, ...]
@@ -40,70 +47,70 @@ class Place:
     pickles: tuple[Path, ...]
 
     def fingerprint(self) -> str:
-        """What a prepared set hangs on: names, sizes and times of the files."""
+        """Hash names, sizes and times of the files."""
         stores = (*self.loose, *self.tables, *self.archives, *map(FileStore, self.pickles))
         return hashlib.sha256("\n\n".join(store.fingerprint() for store in stores).encode()).hexdigest()
 
-    def listing(self) -> Listing | None:
-        """Recognize loose files, else archives; None where neither holds all three splits of known classes."""
+    def listing(self) -> ImageListing | None:
+        """List the images of loose files or, failing that, of archives; None if neither has all three splits."""
         for kind, stores in (("", self.loose), (" in archives", self.archives)):
             names = [(store, name) for store in stores for name in store.names()]
             images = [(store, name) for store, name in names if is_image(name)]
             tables = [*((store, store.path.name) for store in self.tables), *names]
-            for form, members in (
+            for form, listed in (
                 ("class folders", _from_class_folders(images)),
                 ("images with tables of the split", _from_tables(images, tables)),
             ):
-                if _is_miniimagenet(members):
-                    return Listing(f"{form}{kind}", in_order(members), FORMAT, "miniImageNet")
+                if _is_miniimagenet(listed):
+                    return ImageListing(f"{form}{kind}", in_order(listed), FORMAT, "miniImageNet")
         return None
 
 
-def places_to_try(paths: DataPaths) -> Iterator[Place]:
-    """The folders that the user named, and those below them that are called miniImageNet in some spelling."""
+def candidate_folders(paths: DataPaths) -> Iterator[CandidateFolder]:
+    """Yield the folders to search: subfolders called miniImageNet, in any spelling, before the searched folders."""
     for _, folder in paths.folders:
         if folder.is_dir():
-            named = sorted(path for path in folder.iterdir() if _is_called_so(path.name) and path.is_dir())
-            below = [path for each in named for path in sorted(each.iterdir()) if path.is_dir()]
-            for candidate in (*named, folder, *(path for path in below if _is_called_so(path.name))):
-                place = _look_into(candidate)
-                if place.loose or place.archives or place.pickles:
-                    yield place
+            named = sorted(path for path in folder.iterdir() if _has_its_name(path.name) and path.is_dir())
+            nested = [path for parent in named for path in sorted(parent.iterdir()) if path.is_dir()]
+            for path in (*named, folder, *(path for path in nested if _has_its_name(path.name))):
+                candidate = _candidate(path)
+                if candidate.loose or candidate.archives or candidate.pickles:
+                    yield candidate
 
 
-def _is_called_so(name: str) -> bool:
+def _has_its_name(name: str) -> bool:
     return "".join(char for char in name.lower() if char.isalnum()).startswith("miniimagenet")
 
 
-def _look_into(folder: Path) -> Place:
+def _candidate(folder: Path) -> CandidateFolder:
     loose = tuple(FolderStore(folder / name) for name in (*SPLITS, "images") if (folder / name).is_dir())
     tables = tuple(FileStore(folder / f"{split}.csv") for split in SPLITS if (folder / f"{split}.csv").is_file())
     pickles = [
         path for split in SPLITS for path in sorted(folder.glob(f"*{split}*")) if path.suffix in (".pkl", ".pickle")
     ]
-    return Place(folder, loose, tables, tuple(archives_in(folder)), tuple(pickles))
+    return CandidateFolder(folder, loose, tables, tuple(archives_in(folder)), tuple(pickles))
 
 
-def _from_class_folders(images: Sequence[tuple[Store, str]]) -> list[Member]:
-    """Images below ``train|val|test/<class>/``; a loose folder is itself the split."""
-    found = []
+def _from_class_folders(images: Sequence[tuple[Store, str]]) -> list[ListedImage]:
+    """Images in ``train|val|test/<class>/``; the name of a loose folder is the split."""
+    listed = []
     for store, name in images:
         parts = (*((store.path.name,) if isinstance(store, FolderStore) else ()), *name.split("/"))
         if len(parts) >= 3 and parts[-3] in SPLITS:
-            found.append(Member(parts[-3], parts[-2], parts[-1], store, name))
-    return found
+            listed.append(ListedImage(parts[-3], parts[-2], parts[-1], store, name))
+    return listed
 
 
-def _from_tables(images: Sequence[tuple[Store, str]], names: Sequence[tuple[Store, str]]) -> list[Member]:
-    """Images anywhere, found by file name in ``train.csv``, ``val.csv`` and ``test.csv`` (filename,label)."""
-    where = {name.rpartition("/")[2]: (store, name) for store, name in reversed(images)}
-    found = []
+def _from_tables(images: Sequence[tuple[Store, str]], files: Sequence[tuple[Store, str]]) -> list[ListedImage]:
+    """Images anywhere, named in ``train.csv``, ``val.csv`` and ``test.csv`` (columns filename, label)."""
+    by_file_name = {name.rpartition("/")[2]: (store, name) for store, name in reversed(images)}
+    listed = []
     for split in SPLITS:
-        tables = [(store, name) for store, name in names if name.rpartition("/")[2] == f"{split}.csv"]
+        tables = [(store, name) for store, name in files if name.rpartition("/")[2] == f"{split}.csv"]
         for file, label in _rows(*tables[0]) if tables else ():
-            if file in where:  # else the set is a part of the full one, and is called so
-                found.append(Member(split, label, file, *where[file]))
-    return found
+            if file in by_file_name:  # missing images make the data set a subset, which is reported
+                listed.append(ListedImage(split, label, file, *by_file_name[file]))
+    return listed
 
 
 def _rows(store: Store, name: str) -> Iterator[tuple[str, str]]:
@@ -116,14 +123,15 @@ def _rows(store: Store, name: str) -> Iterator[tuple[str, str]]:
             yield row["filename"], row["label"]
 
 
-def _is_miniimagenet(members: Sequence[Member]) -> bool:
-    """All three splits, and classes of miniImageNet in them."""
-    return {m.split for m in members} == set(SPLITS) and any(m.class_name in KNOWN for m in members)
+def _is_miniimagenet(images: Sequence[ListedImage]) -> bool:
+    """Whether there are all three splits and a class of miniImageNet."""
+    return {image.split for image in images} == set(SPLITS) and any(image.class_name in CLASS_NAMES for image in images)
 
 
 def not_found(paths: DataPaths) -> MissingDataError:
-    """Say where it was looked for, and which forms would have been recognized."""
-    looked = (
-        summarize_names([f"'{path}' ({reason})" for reason, path in paths.folders]) or "no folder, for none was named"
+    """Make the exception that names the searched folders and the recognized forms."""
+    searched = (
+        summarize_names([f"'{path}' ({reason})" for reason, path in paths.folders])
+        or "no folder, because none was named"
     )
-    return MissingDataError(f"miniImageNet was not found in {looked}. {OBTAIN}.")
+    return MissingDataError(f"miniImageNet was not found in {searched}. {OBTAIN}.")

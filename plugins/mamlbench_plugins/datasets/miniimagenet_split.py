@@ -1,6 +1,6 @@
-"""The classes of miniImageNet as Ravi and Larochelle split them ("Optimization as a Model for Few-Shot Learning").
+"""Classes of miniImageNet in the splits of Ravi and Larochelle ("Optimization as a Model for Few-Shot Learning").
 
-WordNet numbers as ImageNet has them; 600 images of each make the full set.
+Classes are named by their WordNet IDs, as in ImageNet; the complete data set has 600 images of each.
 """
 
 IMAGES_PER_CLASS = 600

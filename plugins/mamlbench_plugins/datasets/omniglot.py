@@ -16,42 +16,43 @@ from pydantic import Field
 from mamlbench.api import (
     SPLITS,
     CachedImages,
+    DataError,
     DataPaths,
     Dataset,
     DatasetInfo,
     ImageFormat,
     ImageSplit,
     LocalCopy,
+    MissingDataError,
     Rotations,
     TaskSplit,
     cached_images,
     load_cached_images,
 )
 from mamlbench.api import Options as BaseOptions
-from mamlbench.errors import DataError, MissingDataError
 from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.omniglot_download import download
 from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
 from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
-"""Raise it with every change to the prepared images: sets kept on disk are then made anew."""
+"""Increase it with every change of the prepared images, so that cached files are made again."""
 
 CHARACTERS, DRAWINGS = 1623, 20
-"""Of the complete set."""
+"""Numbers of characters, and of drawings per character, in the complete data set."""
 
 VAL, TEST = 100 / CHARACTERS, 423 / CHARACTERS
-"""Shares of the characters in the random split; the rest, 1,100, is for training."""
+"""Shares of the characters for validation and test in the random split; the rest, 1,100, is for training."""
 
 VAL_ALPHABETS = 5 / 30
-"""Share of the background alphabets that the split by alphabets keeps for validation."""
+"""Share of the background alphabets for validation in the split by alphabets."""
 
 Classes = Mapping[str, Sequence[int]]
 """Indices of the classes of each split."""
 
 
 class Omniglot(Dataset):
-    """28 x 28 images of ink on paper, from the published zip archives or folders."""
+    """28 x 28 images of handwritten characters, from the published zip archives or folders."""
 
     info = DatasetInfo(
         title="Omniglot",
@@ -65,23 +66,25 @@ class Omniglot(Dataset):
     )
 
     class Options(BaseOptions):
-        """How characters are split and shown."""
+        """How characters are split, rotated and drawn."""
 
         split: Literal["random", "alphabets"] = Field(
             "random",
-            description="random: 1,100 characters to train on, 100 to validate, 423 to test, whatever their alphabet; "
-            "alphabets: validation and test use alphabets never trained on (test: the published evaluation set)",
+            description="random: 1,100 characters for training, 100 for validation, 423 for test, from any alphabet; "
+            "alphabets: validation and test have alphabets of their own (test: the published evaluation set)",
         )
         rotations: Rotations = Field(
             "episode",
-            description="multiples of 90 degrees: none; per class and episode, in all splits (MAML); "
-            "or as classes of their own in training only (Reptile)",
+            description="rotations by 90 degrees: none; episode: drawn per class and episode, in all splits (MAML); "
+            "classes: rotated characters are separate classes, in training only (Reptile)",
         )
-        polarity: Literal[0, 1] = Field(1, description="value of ink; the paper has the other (Reptile's code has 0)")
+        polarity: Literal[0, 1] = Field(
+            1, description="value of ink; the background has the other (0 in Reptile's code)"
+        )
 
     options: Options
     drawings_hash: str
-    """SHA-256 over class names, file names and pixels as published: equal for archives and folders."""
+    """SHA-256 over class names, file names and original pixels; equal for archives and folders."""
 
     @classmethod
     def find_local_copy(cls, options: Omniglot.Options, paths: DataPaths) -> LocalCopy | None:
@@ -93,52 +96,53 @@ class Omniglot(Dataset):
             files.origin,
             str(files.background.path.parent),
             f"{sum(sizes):,} drawings of {len(sizes):,} characters",
-            what_is_missing(sizes),
-            load_cached_images(_prepared_at(paths, files)) is not None,
+            missing_parts(sizes),
+            load_cached_images(_cache_path(paths, files)) is not None,
         )
 
     def load(self) -> Mapping[str, TaskSplit]:
-        """Find the files (or download them), prepare them once, and split the characters.
+        """Find the files or download them, prepare them once, and split the characters.
 
-        Raises DataError, with what to do, where files are missing or damaged, or characters too few to split.
+        Raises DataError, with what to do, if files are missing or damaged, or there are too few characters.
         """
         files = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = files.origin
-        cached = cached_images(_prepared_at(self.paths, files), lambda: prepare(files, self.paths.progress))
-        self.subset = what_is_missing(np.diff(cached.offsets).tolist())
+        cached = cached_images(_cache_path(self.paths, files), lambda: prepare(files, self.paths.progress))
+        self.subset = missing_parts(np.diff(cached.offsets).tolist())
         self.drawings_hash = cached.metadata[CONTENT_HASH]
         if self.options.polarity == 0:
             cached = replace(cached, images=255 - cached.images, hashes=None, mapped_file=None)
-        classes = self._split(cached)
-        return {split: self._pool(cached.select(sorted(classes[split])), split) for split in SPLITS}
+        classes = self._split_classes(cached)
+        return {name: self._make_split(cached.select(sorted(classes[name])), name) for name in SPLITS}
 
     def image_format(self) -> ImageFormat:
         return ImageFormat(SIDE, 1, polarity=self.options.polarity)
 
-    def _split(self, cached: CachedImages) -> Classes:
+    def _split_classes(self, cached: CachedImages) -> Classes:
         if self.options.split == "random":
             return split_randomly(cached.class_names)
         return split_by_alphabet(cached.class_names, json.loads(cached.metadata[EVALUATION]))
 
-    def _pool(self, cached: CachedImages, split: str) -> ImageSplit:
+    def _make_split(self, cached: CachedImages, name: str) -> ImageSplit:
         rotations = self.options.rotations
-        if rotations == "classes" and split != "train":
+        if rotations == "classes" and name != "train":
             rotations = "none"
         return ImageSplit.from_cached_images(cached, rotations)
 
 
-def _prepared_at(paths: DataPaths, files: OmniglotFiles) -> Path:
+def _cache_path(paths: DataPaths, files: OmniglotFiles) -> Path:
     key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
     return paths.cache / f"omniglot-{key}.safetensors"
 
 
 def split_randomly(names: Sequence[str]) -> Classes:
-    """Cut the classes, in the order of a hash of their names, into 1,100, 100 and 423; fewer are cut in proportion.
+    """Split the classes, in the order of a hash of their names, into 1,100, 100 and 423; fewer in proportion.
 
-    Neither the order of listing nor a random state plays a part. Raises DataError for fewer than three classes.
+    The result does not depend on the order of ``names`` or on a random state. Raises DataError for fewer than three
+    classes.
     """
     if len(names) < len(SPLITS):
-        raise DataError(f"Omniglot cannot be split: {len(names)} characters were found, and three are the least.")
+        raise DataError(f"Omniglot cannot be split: it has {len(names)} characters, and at least three are needed.")
     order = sorted(range(len(names)), key=lambda c: _rank(names[c]))
     test = max(1, round(TEST * len(names)))
     val = max(1, round(VAL * len(names)))
@@ -147,44 +151,45 @@ def split_randomly(names: Sequence[str]) -> Classes:
 
 
 def split_by_alphabet(names: Sequence[str], evaluation: Sequence[str]) -> Classes:
-    """Test on the evaluation alphabets, validate on five of the thirty background ones, train on the others.
+    """Test on the evaluation alphabets, validate on five of the thirty background alphabets, train on the others.
 
-    The five are chosen by a hash of their names. Raises DataError for fewer than two background alphabets.
+    The five are selected by a hash of their names. Raises DataError for fewer than two background alphabets.
     """
     alphabets = [name.split("/")[0] for name in names]
     background = sorted(set(alphabets) - set(evaluation), key=_rank)
     if len(background) < 2:
         raise DataError(
-            f"Omniglot cannot be split by alphabets: {len(background)} in images_background, and two are the least."
+            f"Omniglot cannot be split by alphabets: images_background has {len(background)}, and two are needed."
         )
     held_out = max(1, round(VAL_ALPHABETS * len(background)))
-    split = dict.fromkeys(evaluation, "test") | dict.fromkeys(background, "train")
-    split |= dict.fromkeys(background[:held_out], "val")
-    return {each: [c for c, alphabet in enumerate(alphabets) if split[alphabet] == each] for each in SPLITS}
+    split_of = dict.fromkeys(evaluation, "test") | dict.fromkeys(background, "train")
+    split_of |= dict.fromkeys(background[:held_out], "val")
+    return {name: [c for c, alphabet in enumerate(alphabets) if split_of[alphabet] == name] for name in SPLITS}
 
 
 def _rank(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=8, person=b"omniglot").digest()
 
 
-def what_is_missing(sizes: Sequence[int]) -> str | None:
-    """How the set differs from the complete one of 1,623 characters with 20 drawings each; None where it does not.
+def missing_parts(sizes: Sequence[int]) -> str | None:
+    """Describe how the data set differs from the complete 1,623 characters with 20 drawings each; None if it does not.
 
-    ``sizes``: drawings of each character.
+    Args:
+        sizes: number of drawings of each character.
     """
-    found = []
+    differences = []
     if len(sizes) != CHARACTERS:
-        found.append(f"{len(sizes):,} of {CHARACTERS:,} characters")
-    other = sum(size != DRAWINGS for size in sizes)
-    if other:
-        found.append(f"{other:,} characters with other than {DRAWINGS} drawings")
-    return ", ".join(found) or None
+        differences.append(f"{len(sizes):,} of {CHARACTERS:,} characters")
+    different = sum(size != DRAWINGS for size in sizes)
+    if different:
+        differences.append(f"{different:,} characters with other than {DRAWINGS} drawings")
+    return ", ".join(differences) or None
 
 
 def _missing(paths: DataPaths, why: str) -> MissingDataError:
-    looked = ", ".join(f"'{path}' ({reason})" for reason, path in searched_folders(paths))
+    searched = ", ".join(f"'{path}' ({reason})" for reason, path in searched_folders(paths))
     return MissingDataError(
-        f"Omniglot was not found in {looked}, and {why}: name the folder that holds images_background.zip and "
+        f"Omniglot was not found in {searched}, and {why}: name the folder that holds images_background.zip and "
         "images_evaluation.zip with --data-dir, the environment variable MAMLBENCH_DATA or data_dir in "
-        "mamlbench.toml, or try --dataset glyphs, which needs no download."
+        "mamlbench.toml, or use --dataset glyphs, which needs no download."
     )

@@ -1,4 +1,4 @@
-"""Omniglot's files: where they are looked for, in which forms, and how one drawing is read."""
+"""Files of Omniglot: finds its two halves as zip archives or folders, and reads drawings from them."""
 
 from __future__ import annotations
 
@@ -12,64 +12,65 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-from mamlbench.api import DataPaths
-from mamlbench.errors import DataError, summarize_names
+from mamlbench.api import DataError, DataPaths, summarize_names
 from mamlbench_plugins.datasets.downloads import searched_folders
 
 HALVES = ("images_background", "images_evaluation")
-"""30 alphabets to learn from and 20 to evaluate on, as Lake et al. published them."""
+"""The background set of 30 alphabets and the evaluation set of 20, as Lake et al. published them."""
 
 LAYOUTS = ("", "omniglot", "omniglot-py", "omniglot/omniglot-py", "python", "omniglot/python")
-"""Where both halves may lie in a folder that the user names: ours, torchvision's, the official repository's."""
+"""Subfolders that may hold both halves, in the layouts of mamlbench, torchvision and the official repository."""
 
 UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""What reading a damaged file or archive raises; RuntimeError where it is encrypted or cached in an unknown way."""
+"""Exceptions raised by reading a damaged file or archive; RuntimeError if it is encrypted."""
 
-MEND = "extract or download it again (https://github.com/brendenlake/omniglot)."
+REMEDY = "extract or download it again (https://github.com/brendenlake/omniglot)."
 
-Read = Callable[[str], bytes]
-"""Bytes of a drawing, named "Alphabet/characterNN/NAME.png"."""
+DrawingReader = Callable[[str], bytes]
+"""Reads the bytes of a drawing by its name, "Alphabet/characterNN/NAME.png"."""
 
 
 @dataclass(frozen=True)
-class Half(ABC):
+class OmniglotHalf(ABC):
     """One of the two halves, as a folder or a zip archive."""
 
     path: Path
 
     @abstractmethod
     def entries(self) -> tuple[list[str], set[str]]:
-        """Drawings "Alphabet/characterNN/NAME.png", and all class folders, with drawings or without."""
+        """Return the drawings "Alphabet/characterNN/NAME.png", and all class folders, even those without drawings."""
 
     @abstractmethod
     def fingerprint(self) -> str:
-        """Changes when the files do; asks for no decoding, and not where the half lies."""
+        """Return a text that changes with the files, without decoding them; it does not depend on ``path``."""
 
     @abstractmethod
-    def reader(self) -> AbstractContextManager[Read]:
-        """Return a function that reads drawings, open as long as the context."""
+    def reader(self) -> AbstractContextManager[DrawingReader]:
+        """Return a context whose value reads drawings."""
 
     def drawings(self) -> list[str]:
-        """Names of all drawings, in no order. Raises DataError where there is none, or a class has none."""
-        found, classes = self.entries()
-        if not found:
-            raise DataError(f"'{self.path}' holds no Alphabet/characterNN/NAME.png: {MEND}")
-        empty = sorted(classes - {name.rpartition("/")[0] for name in found})
+        """Return the names of all drawings, unordered. Raises DataError if there are none, or a class has none."""
+        drawings, classes = self.entries()
+        if not drawings:
+            raise DataError(f"'{self.path}' holds no Alphabet/characterNN/NAME.png: {REMEDY}")
+        empty = sorted(classes - {name.rpartition("/")[0] for name in drawings})
         if empty:
-            raise DataError(f"'{self.path}' holds character folders without drawings, {summarize_names(empty)}: {MEND}")
-        return found
+            raise DataError(
+                f"'{self.path}' holds character folders without drawings, {summarize_names(empty)}: {REMEDY}"
+            )
+        return drawings
 
 
-class FolderHalf(Half):
-    """Loose files ``Alphabet/characterNN/NAME.png``."""
+class FolderHalf(OmniglotHalf):
+    """A folder with files ``Alphabet/characterNN/NAME.png``."""
 
     def entries(self) -> tuple[list[str], set[str]]:
-        with self._complaining():
-            found = self._walk()
-        return [f"{name}/{drawing.name}" for name, drawings in found.items() for drawing in drawings], set(found)
+        with self._reading():
+            classes = self._walk()
+        return [f"{name}/{drawing.name}" for name, drawings in classes.items() for drawing in drawings], set(classes)
 
     def fingerprint(self) -> str:
-        with self._complaining():
+        with self._reading():
             states = [
                 f"{name}/{drawing.name} {drawing.stat().st_size} {drawing.stat().st_mtime_ns}"
                 for name, drawings in self._walk().items()
@@ -78,7 +79,7 @@ class FolderHalf(Half):
         return "\n".join(sorted(states))
 
     def _walk(self) -> dict[str, list[os.DirEntry[str]]]:
-        """Drawings of each class folder, in the order of the file system."""
+        """Return the drawings of each class folder, in the order of the file system."""
         return {
             f"{alphabet.name}/{character.name}": _drawings(character.path)
             for alphabet in _folders(self.path)
@@ -86,34 +87,35 @@ class FolderHalf(Half):
         }
 
     @contextmanager
-    def _complaining(self) -> Iterator[None]:
+    def _reading(self) -> Iterator[None]:
+        """Convert an OSError to a DataError that names the folder."""
         try:
             yield
         except OSError as error:
             raise DataError(f"'{self.path}' cannot be read ({error}): check its permissions and links.") from error
 
-    def reader(self) -> AbstractContextManager[Read]:
+    def reader(self) -> AbstractContextManager[DrawingReader]:
         return nullcontext(lambda name: (self.path / name).read_bytes())
 
 
 def _folders(path: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(path) as entries:
-        return [each for each in entries if not _is_litter(each.name) and each.is_dir()]
+        return [entry for entry in entries if not _is_hidden(entry.name) and entry.is_dir()]
 
 
 def _drawings(path: str) -> list[os.DirEntry[str]]:
     with os.scandir(path) as entries:
-        return [each for each in entries if _is_drawing(each.name)]
+        return [entry for entry in entries if _is_drawing(entry.name)]
 
 
-class ZipHalf(Half):
-    """An archive of such files, under a folder of the half's name."""
+class ZipHalf(OmniglotHalf):
+    """A zip archive of such files, in a folder with the name of the half."""
 
     def entries(self) -> tuple[list[str], set[str]]:
         with self._open() as archive:
             names = [self._name(member) for member in archive.namelist()]
-        names = [name for name in names if name.count("/") == 2 and not any(map(_is_litter, name.split("/")))]
-        classes = {name.rpartition("/")[0] for name in names}  # "Alphabet/characterNN/" stands for the folder itself
+        names = [name for name in names if name.count("/") == 2 and not any(map(_is_hidden, name.split("/")))]
+        classes = {name.rpartition("/")[0] for name in names}  # "Alphabet/characterNN/" is the folder
         return [name for name in names if _is_drawing(name)], classes
 
     def fingerprint(self) -> str:
@@ -121,7 +123,7 @@ class ZipHalf(Half):
         return f"{self.path.name} {status.st_size} {status.st_mtime_ns}"
 
     @contextmanager
-    def reader(self) -> Iterator[Read]:
+    def reader(self) -> Iterator[DrawingReader]:
         with self._open() as archive:
             members = {self._name(member): member for member in archive.namelist()}
             yield lambda name: archive.read(members[name])
@@ -134,55 +136,55 @@ class ZipHalf(Half):
             return zipfile.ZipFile(self.path)
         except UNREADABLE as error:
             raise DataError(
-                f"The archive '{self.path}' cannot be read, it seems damaged or cut short ({error}): "
+                f"The archive '{self.path}' cannot be read, because it is damaged or incomplete ({error}): "
                 "delete it, and download it again from https://github.com/brendenlake/omniglot."
             ) from error
 
 
 def _is_drawing(name: str) -> bool:
-    return name.lower().endswith(".png") and not _is_litter(name.rpartition("/")[2])
+    return name.lower().endswith(".png") and not _is_hidden(name.rpartition("/")[2])
 
 
-def _is_litter(name: str) -> bool:
-    """What desktops leave behind: '.DS_Store', '._0709_01.png', '__MACOSX'."""
+def _is_hidden(name: str) -> bool:
+    """Whether a file is hidden or made by an operating system: '.DS_Store', '._0709_01.png', '__MACOSX'."""
     return name.startswith((".", "__"))
 
 
 @dataclass(frozen=True)
 class OmniglotFiles:
-    """Both halves, found in one place."""
+    """Both halves, from one folder."""
 
-    background: Half
-    evaluation: Half
+    background: OmniglotHalf
+    evaluation: OmniglotHalf
 
     @property
-    def halves(self) -> tuple[Half, Half]:
+    def halves(self) -> tuple[OmniglotHalf, OmniglotHalf]:
         """Background and evaluation."""
         return self.background, self.evaluation
 
     @property
     def origin(self) -> str:
-        """The form in which they were found."""
+        """Whether they are zip archives or folders, in words."""
         kinds = {type(half) for half in self.halves}
         if len(kinds) == 2:
             return "a zip archive and a folder"
         return "zip archives" if kinds == {ZipHalf} else "folders"
 
     def cache_key(self) -> str:
-        """What a prepared set hangs on: sizes and times of the files, not their contents nor where they lie."""
+        """Hash names, sizes and times of the files; contents and paths do not count."""
         return hashlib.sha256("\n\n".join(half.fingerprint() for half in self.halves).encode()).hexdigest()
 
 
 def find_files(paths: DataPaths) -> OmniglotFiles | None:
-    """Return both halves from the first place that has them, or None.
+    """Return both halves from the first searched folder that has them; None if there is none.
 
-    Raises DataError where a place has one half only, or may not be read.
+    Raises DataError if a folder has only one half, or cannot be read.
     """
     for _, folder in searched_folders(paths):
         for layout in LAYOUTS:
-            found = _files_in(folder / layout)
-            if found:
-                return found
+            files = _files_in(folder / layout)
+            if files:
+                return files
     return None
 
 
@@ -194,18 +196,18 @@ def _files_in(folder: Path) -> OmniglotFiles | None:
     match halves:
         case [None, None]:
             return None
-        case [Half() as background, Half() as evaluation]:
+        case [OmniglotHalf() as background, OmniglotHalf() as evaluation]:
             return OmniglotFiles(background, evaluation)
         case _:
             present, missing = HALVES if halves[0] else reversed(HALVES)
             raise DataError(
-                f"'{folder}' holds one half of Omniglot only, {present}: put {missing}.zip beside it "
+                f"'{folder}' has only one half of Omniglot, {present}: put {missing}.zip beside it "
                 "(https://github.com/brendenlake/omniglot, folder python), or name another folder with --data-dir."
             )
 
 
-def _half(folder: Path, name: str) -> Half | None:
-    """The archive before the folder: two files say faster than 32,460 whether anything changed."""
+def _half(folder: Path, name: str) -> OmniglotHalf | None:
+    """Return the archive rather than the folder: the fingerprint of two files is faster than that of 32,460."""
     if (folder / f"{name}.zip").is_file():
         return ZipHalf(folder / f"{name}.zip")
     return FolderHalf(folder / name) if (folder / name).is_dir() else None

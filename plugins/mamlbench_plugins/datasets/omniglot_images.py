@@ -1,4 +1,4 @@
-"""Omniglot's drawings: decoded, hashed and shrunk to 28 x 28."""
+"""Drawings of Omniglot: decoded, hashed and resized to 28 x 28."""
 
 from __future__ import annotations
 
@@ -15,11 +15,18 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from mamlbench.api import CachedImages, ProgressCallback, no_progress, with_progress
-from mamlbench.errors import DamagedImagesError, DataError, summarize_names
-from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, Half, OmniglotFiles
+from mamlbench.api import (
+    CachedImages,
+    DamagedImagesError,
+    DataError,
+    ProgressCallback,
+    no_progress,
+    summarize_names,
+    with_progress,
+)
+from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, OmniglotFiles, OmniglotHalf
 
-DRAWN, SIDE = 105, 28
+FILE_SIDE, SIDE = 105, 28
 """Height and width in pixels, of the files and of the prepared images."""
 
 CONTENT_HASH = "SHA-256 of the drawings"
@@ -30,25 +37,25 @@ Images = NDArray[np.uint8]
 
 
 def prepare(files: OmniglotFiles, progress: ProgressCallback = no_progress) -> CachedImages:
-    """Decode and shrink every drawing: uint8 ``[images, 1, 28, 28]``, ink 255 on 0, classes "Alphabet/characterNN".
+    """Decode and resize every drawing: uint8 ``[images, 1, 28, 28]``, ink 255 on 0, classes "Alphabet/characterNN".
 
-    ``facts`` keep the alphabets of the evaluation half (a JSON list), and a hash over class names, file names and
-    pixels as drawn, in sorted order: equal for archives and folders, whatever order they are listed in.
-    Raises DataError where files are damaged (all are named), or where a character is in both halves.
+    ``metadata`` holds the alphabets of the evaluation half (a JSON list), and a hash over class names, file names and
+    original pixels in sorted order, which is equal for archives and folders and for any order of listing.
+    Raises DataError if files are damaged (the message names all of them), or a character is in both halves.
     """
-    listed = [half.drawings() for half in files.halves]
-    _refuse_repeats(files, *map(_classes, listed))
-    bits = _read_all(files.halves, listed, progress)
+    drawings = [half.drawings() for half in files.halves]
+    _refuse_shared_characters(files, *map(_classes, drawings))
+    bits = _read_all(files.halves, drawings, progress)
     names = sorted(bits, key=lambda name: name.rpartition("/"))  # by class, then by file
-    classes = [(name, len(list(members))) for name, members in groupby(names, lambda name: name.rpartition("/")[0])]
-    images = shrink([bits[name] for name in names])
+    classes = [(name, len(list(group))) for name, group in groupby(names, lambda name: name.rpartition("/")[0])]
+    images = resize([bits[name] for name in names])
     return CachedImages(
         torch.from_numpy(images)[:, None],
         np.cumsum([0, *(size for _, size in classes)], dtype=np.int64),
         tuple(name for name, _ in classes),
         {
             CONTENT_HASH: _content_hash((name, bits[name]) for name in names),
-            EVALUATION: json.dumps(sorted({name.split("/")[0] for name in listed[1]})),
+            EVALUATION: json.dumps(sorted({name.split("/")[0] for name in drawings[1]})),
         },
     )
 
@@ -57,21 +64,23 @@ def _classes(names: Iterable[str]) -> set[str]:
     return {name.rpartition("/")[0] for name in names}
 
 
-def _refuse_repeats(files: OmniglotFiles, background: set[str], evaluation: set[str]) -> None:
-    if repeats := sorted(background & evaluation):
+def _refuse_shared_characters(files: OmniglotFiles, background: set[str], evaluation: set[str]) -> None:
+    if shared := sorted(background & evaluation):
         raise DataError(
-            f"Characters in both '{files.background.path}' and '{files.evaluation.path}': {summarize_names(repeats)}. "
-            "One seems to be a copy of the other: download both again."
+            f"Characters in both '{files.background.path}' and '{files.evaluation.path}': {summarize_names(shared)}. "
+            "One may be a copy of the other: download both again."
         )
 
 
-def _read_all(halves: Iterable[Half], listed: Iterable[list[str]], progress: ProgressCallback) -> dict[str, bytes]:
-    """Decoded bits of every drawing by name."""
+def _read_all(
+    halves: Iterable[OmniglotHalf], drawings: Iterable[list[str]], progress: ProgressCallback
+) -> dict[str, bytes]:
+    """Decode every drawing; return its bits by name."""
     bits: dict[str, bytes] = {}
     damaged: list[str] = []
-    for half, names in zip(halves, listed, strict=True):
-        told = with_progress(names, f"Omniglot, {half.path.stem}", len(names), progress)
-        damaged += _read_half(half, told, bits)
+    for half, names in zip(halves, drawings, strict=True):
+        reported = with_progress(names, f"Omniglot, {half.path.stem}", len(names), progress)
+        damaged += _read_half(half, reported, bits)
     if damaged:
         raise DamagedImagesError(
             damaged,
@@ -81,14 +90,14 @@ def _read_all(halves: Iterable[Half], listed: Iterable[list[str]], progress: Pro
     return bits
 
 
-def _read_half(half: Half, names: Iterable[str], bits: dict[str, bytes]) -> list[str]:
-    """Add the drawings of a half to ``bits``; return what is wrong with the others."""
+def _read_half(half: OmniglotHalf, names: Iterable[str], bits: dict[str, bytes]) -> list[str]:
+    """Add the drawings of a half to ``bits``; return the names of damaged ones with the reasons."""
     damaged = []
     with half.reader() as read:
         for name in names:
             try:
                 bits[name] = decode(read(name))
-            except (*UNREADABLE, ValueError, SyntaxError) as error:  # SyntaxError is Pillow's for a broken PNG
+            except (*UNREADABLE, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
                 damaged.append(f"'{half.path / name}' ({_reason(error)})")
     return sorted(damaged)
 
@@ -98,35 +107,38 @@ def _reason(error: Exception) -> str:
 
 
 def decode(data: bytes) -> bytes:
-    """Turn a PNG file into its 105 x 105 bits, eight to a byte, each row filled up to 14 bytes; paper is 1.
+    """Decode a PNG file to 105 x 105 bits, eight per byte, each row padded to 14 bytes; the background is 1.
 
-    Raises what Pillow raises on damaged files, and ValueError for another size.
+    Raises whatever Pillow raises for damaged files, and ValueError for another size.
     """
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
-        if image.size != (DRAWN, DRAWN):
-            raise ValueError(f"{image.width} x {image.height} pixels instead of {DRAWN} x {DRAWN}")
+        if image.size != (FILE_SIDE, FILE_SIDE):
+            raise ValueError(f"{image.width} x {image.height} pixels instead of {FILE_SIDE} x {FILE_SIDE}")
         if image.mode == "1":
             return image.tobytes()
-        return image.convert("L").convert("1", dither=Image.Dither.NONE).tobytes()  # saved again by some other tool
+        return image.convert("L").convert("1", dither=Image.Dither.NONE).tobytes()  # a file saved by another program
 
 
-def shrink(bits: list[bytes]) -> Images:
-    """Shrink decoded drawings as Pillow's LANCZOS filter does in gray: uint8 ``[drawings, 28, 28]``, ink 255 on 0.
+def resize(bits: list[bytes]) -> Images:
+    """Resize decoded drawings by Pillow's LANCZOS filter on gray pixels: uint8 ``[drawings, 28, 28]``, ink 255 on 0.
 
-    MAML's published script asks for LANCZOS, too, but on 1-bit images, where Pillow takes the nearest pixel instead;
-    so does Reptile's code. Their images are black and white, these are smooth.
+    MAML's published script and Reptile's code request LANCZOS for 1-bit images, for which Pillow uses the nearest pixel
+    instead. Their images are black and white, these have smooth edges.
     """
     parts = [bits[start : start + 1000] for start in range(0, len(bits), 1000)]
-    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # Pillow and numpy let go of the interpreter lock
-        return np.concatenate(list(pool.map(_shrink_part, parts)))
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as executor:  # Pillow and numpy release the interpreter lock
+        return np.concatenate(list(executor.map(_resize_part, parts)))
 
 
-def _shrink_part(bits: list[bytes]) -> Images:
-    """All at once, piled up: a call that keeps the height filters rows only, and no row sees another drawing."""
-    rows = np.frombuffer(b"".join(bits), np.uint8).reshape(-1, (DRAWN + 7) // 8)
-    paper = np.unpackbits(rows, axis=-1, count=DRAWN) * np.uint8(255)  # [drawings * 105, 105]
-    narrow = _filter_rows(paper).reshape(-1, DRAWN, SIDE).swapaxes(1, 2)  # [drawings, 28, 105], x before y
-    small = _filter_rows(narrow.reshape(-1, DRAWN)).reshape(-1, SIDE, SIDE).swapaxes(1, 2)
+def _resize_part(bits: list[bytes]) -> Images:
+    """Resize drawings stacked into one tall image, first along rows, then along columns.
+
+    A call that keeps the height filters along rows only, so drawings do not mix.
+    """
+    rows = np.frombuffer(b"".join(bits), np.uint8).reshape(-1, (FILE_SIDE + 7) // 8)
+    pixels = np.unpackbits(rows, axis=-1, count=FILE_SIDE) * np.uint8(255)  # [drawings * 105, 105]
+    narrow = _filter_rows(pixels).reshape(-1, FILE_SIDE, SIDE).swapaxes(1, 2)  # [drawings, 28, 105], x before y
+    small = _filter_rows(narrow.reshape(-1, FILE_SIDE)).reshape(-1, SIDE, SIDE).swapaxes(1, 2)
     return 255 - small
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mamlbench.api import (
     SPLITS,
+    ConfigError,
     DataPaths,
     Dataset,
     DatasetInfo,
@@ -27,45 +28,45 @@ from mamlbench.api import (
     hash64,
     uniform,
 )
-from mamlbench.errors import ConfigError
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Waves:
-    """The family y = amplitude * sin(x - phase), every quantity uniform in its range (phase in radians)."""
+class SineFamily:
+    """The family y = amplitude * sin(x - phase); amplitude, phase (in radians) and x are uniform in their ranges."""
 
     amplitude: tuple[float, float] = (0.1, 5.0)
     phase: tuple[float, float] = (0.0, math.pi)
     x: tuple[float, float] = (-5.0, 5.0)
 
     def y(self, x: Floats, keys: Keys) -> Floats:
-        """Values at ``x`` of one wave per key; the shape of ``keys`` is broadcast against that of ``x``."""
+        """Evaluate one wave per key at ``x``; the shapes of ``keys`` and ``x`` are broadcast."""
         return _between(self.amplitude, uniform(keys, 0)) * np.sin(x - _between(self.phase, uniform(keys, 1)))
 
 
 def _between(ends: tuple[float, float], chance: Floats) -> Floats:
+    """Map numbers in [0, 1) to the range between ``ends``."""
     return ends[0] + (ends[1] - ends[0]) * chance
 
 
-class WavePool(TaskSplit):
-    """One split: all waves of a family. Splits meet different waves because their episodes have different keys."""
+class SineSplit(TaskSplit):
+    """One split: all waves of a family; splits draw different waves because their episodes have different keys."""
 
-    def __init__(self, waves: Waves, split: str, device: torch.device | None = None) -> None:
+    def __init__(self, waves: SineFamily, split: str, device: torch.device | None = None) -> None:
         self.waves = waves
         self.split = split
         self.device = device or torch.device("cpu")
         self.hash = hashlib.sha256(repr(("sinusoid", astuple(waves), split)).encode()).hexdigest()
-        self.size = 1  # one family of tasks, not a number of classes
+        self.size = 1  # one family of tasks; there are no classes
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
-        """One wave per key: x and y float32 ``[T, shots, 1]`` for support, ``[T, queries, 1]`` for queries.
+        """Draw one wave per key: x and y are float32 ``[T, shots, 1]`` (support) and ``[T, queries, 1]`` (query).
 
-        Raises ConfigError for more ways than one: a wave has no classes.
+        Raises ConfigError if ``ways`` is not 1, because a wave has no classes.
         """
         if ways != 1:
-            raise ConfigError(f"{ways} ways were asked for, and a regression task has no classes: use 1.")
+            raise ConfigError(f"{ways} ways were requested, and a regression task has no classes: use 1.")
         x = _between(self.waves.x, uniform(hash64(keys, 1)[:, None], np.arange(shots + queries)))  # [T, K + Q]
         examples = self._examples(x, self.waves.y(x, hash64(keys, 0)[:, None]))
         return EpisodeBatch(
@@ -75,13 +76,13 @@ class WavePool(TaskSplit):
         )
 
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:
-        """Points of ``count`` waves, one of each: x and y float32 ``[count, 1]``."""
+        """Draw one point of each of ``count`` waves: x and y are float32 ``[count, 1]``."""
         draws = hash64(key, np.arange(count))  # [count]
         x = _between(self.waves.x, uniform(hash64(draws, 1), 0))
         return self._examples(x, self.waves.y(x, hash64(draws, 0)))
 
-    def to(self, device: torch.device) -> WavePool:
-        return WavePool(self.waves, self.split, device)
+    def to(self, device: torch.device) -> SineSplit:
+        return SineSplit(self.waves, self.split, device)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -89,11 +90,11 @@ class WavePool(TaskSplit):
 
     @property
     def objective(self) -> Objective:
-        """The value at x, whatever the wave: the best answer is the mean over the family."""
+        """Regression of the value at x over all waves; the best prediction is the mean over the family."""
         return Regression(1)
 
     def _examples(self, x: Floats, y: Floats) -> Examples:
-        """Give float64 ``[...]`` the last dimension of one value, as float32 on the device."""
+        """Convert float64 ``[...]`` to float32 ``[..., 1]`` on the device."""
         return Examples(
             torch.from_numpy(x).to(self.device, torch.float32)[..., None],
             torch.from_numpy(y).to(self.device, torch.float32)[..., None],
@@ -105,7 +106,7 @@ class Sinusoid(Dataset):
 
     info = DatasetInfo(
         title="Sinusoid regression",
-        license="made on the spot (no data)",
+        license="computed (no data)",
         citation="Finn, Abbeel and Levine, Model-Agnostic Meta-Learning, ICML 2017, section 5.1",
         homepage="https://arxiv.org/abs/1703.03400",
     )
@@ -118,8 +119,8 @@ class Sinusoid(Dataset):
 
     def load(self) -> Mapping[str, TaskSplit]:
         self.origin = "computed"
-        return {split: WavePool(Waves(), split) for split in SPLITS}
+        return {name: SineSplit(SineFamily(), name) for name in SPLITS}
 
     def objective(self, ways: int) -> Objective:
-        """Mean squared error of one value, whatever ``ways`` says."""
+        """Mean squared error of one value; ``ways`` is ignored."""
         return Regression(1)

@@ -18,8 +18,8 @@ TRAIN, TEST = 3, 1
 """Images of each class in the two files."""
 
 
-def content(each: int, seed: int) -> dict[str, Any]:
-    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(100), each))
+def content(per_class: int, seed: int) -> dict[str, Any]:
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(100), per_class))
     pixels = np.random.default_rng(seed + 1).integers(0, 256, (len(labels), 3072), np.uint8)
     return {
         "filenames": [f"{n}.png" for n in labels],
@@ -34,9 +34,9 @@ def write_folder(folder: Path, *, as_bytes: bool = False, **changed: Any) -> Pat
     """The published form: pickles of protocol 2 whose text was Python 2's."""
     folder.mkdir(parents=True)
     meta = {"fine_label_names": list(FINE), "coarse_label_names": list(cifar_split.SUPERCLASSES)}
-    for name, each in {"train": content(TRAIN, 0), "test": content(TEST, 5), "meta": meta, **changed}.items():
-        kept = {key.encode(): value for key, value in each.items()} if as_bytes and isinstance(each, dict) else each
-        (folder / name).write_bytes(pickle.dumps(kept, 2))
+    for name, data in {"train": content(TRAIN, 0), "test": content(TEST, 5), "meta": meta, **changed}.items():
+        pickled = {key.encode(): value for key, value in data.items()} if as_bytes and isinstance(data, dict) else data
+        (folder / name).write_bytes(pickle.dumps(pickled, 2))
     return folder
 
 
@@ -55,10 +55,10 @@ def load(kind: type[CIFARFS], folder: Path) -> CIFARFS:
     return kind(kind.Options(), paths(folder))
 
 
-def pool(source: CIFARFS, split: str) -> ImageSplit:
-    found = source.splits[split]
-    assert isinstance(found, ImageSplit)
-    return found
+def image_split(dataset: CIFARFS, name: str) -> ImageSplit:
+    split = dataset.splits[name]
+    assert isinstance(split, ImageSplit)
+    return split
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_the_published_splits_share_no_class_and_cover_cifar_100(published: Any,
 
 
 def test_fc100_splits_by_superclass() -> None:
-    assert [len(each) for each in (cifar_split.FC100_TRAIN, cifar_split.FC100_VAL, cifar_split.FC100_TEST)] == [
+    assert [len(names) for names in (cifar_split.FC100_TRAIN, cifar_split.FC100_VAL, cifar_split.FC100_TEST)] == [
         12,
         4,
         4,
@@ -83,33 +83,33 @@ def test_fc100_splits_by_superclass() -> None:
 
 @pytest.mark.parametrize("kind", [CIFARFS, FC100])
 def test_images_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[CIFARFS]) -> None:
-    source = load(kind, write_folder(tmp_path / "data" / "cifar-100-python").parent)
+    dataset = load(kind, write_folder(tmp_path / "data" / "cifar-100-python").parent)
     train, test = content(TRAIN, 0), content(TEST, 5)
     for split in SPLITS:
-        found = pool(source, split)
-        assert found.class_names == tuple(kind.classes[split]) and found.input_shape == (3, 32, 32)
-        assert set(found.sizes) == {TRAIN + TEST}
-        label = FINE.index(found.class_names[1])
-        expected = [half["data"][np.array(half["fine_labels"]) == label] for half in (train, test)]
-        rows = found.rows[found.offsets[1] : found.offsets[2]]
-        assert (found.images[rows].numpy() == np.concatenate(expected).reshape(-1, 3, 32, 32)).all()
-    assert (source.subset is not None and "of 38,400" in source.subset) or kind is FC100
+        images = image_split(dataset, split)
+        assert images.class_names == tuple(kind.classes[split]) and images.input_shape == (3, 32, 32)
+        assert set(images.sizes) == {TRAIN + TEST}
+        label = FINE.index(images.class_names[1])
+        expected = [file["data"][np.array(file["fine_labels"]) == label] for file in (train, test)]
+        rows = images.rows[images.offsets[1] : images.offsets[2]]
+        assert (images.images[rows].numpy() == np.concatenate(expected).reshape(-1, 3, 32, 32)).all()
+    assert (dataset.subset is not None and "of 38,400" in dataset.subset) or kind is FC100
     cached = load(kind, write_tar(tmp_path / "cached"))
-    assert cached.content_hash == source.content_hash
-    assert (source.origin, cached.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
+    assert cached.content_hash == dataset.content_hash
+    assert (dataset.origin, cached.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
 
 
 def test_both_splits_share_one_preparation(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "data" / "cifar100" / "cifar-100-python", as_bytes=True).parent.parent
-    found = CIFARFS.find_local_copy(CIFARFS.Options(), paths(folder))
-    assert found is not None and not found.prepared
+    copy = CIFARFS.find_local_copy(CIFARFS.Options(), paths(folder))
+    assert copy is not None and not copy.prepared
     load(CIFARFS, folder)
     load(FC100, folder)
-    (kept,) = (tmp_path / "cache").iterdir()
-    assert kept.name.startswith("cifar100-")
-    found = FC100.find_local_copy(FC100.Options(), paths(folder))
-    assert found is not None and found.prepared and found.amount == "400 images of 100 classes"
-    assert found.subset == "images: train 240 of 36,000, val 80 of 12,000, test 80 of 12,000"
+    (cached,) = (tmp_path / "cache").iterdir()
+    assert cached.name.startswith("cifar100-")
+    copy = FC100.find_local_copy(FC100.Options(), paths(folder))
+    assert copy is not None and copy.prepared and copy.amount == "400 images of 100 classes"
+    assert copy.subset == "images: train 240 of 36,000, val 80 of 12,000, test 80 of 12,000"
 
 
 class Hostile:
@@ -118,7 +118,7 @@ class Hostile:
 
 
 @pytest.mark.parametrize(
-    ("name", "changed", "said"),
+    ("name", "changed", "message"),
     [
         ("train", {"data": np.zeros((300, 3000), np.uint8)}, "needs 'data', uint8"),
         ("train", {"fine_labels": [0] * 299}, "a number for each image"),
@@ -128,11 +128,11 @@ class Hostile:
     ],
 )
 def test_other_content_and_code_are_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, changed: Any, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, changed: Any, message: str
 ) -> None:
     original = {"train": content(TRAIN, 0), "test": content(TEST, 5), "meta": {}}[name]
     folder = write_folder(tmp_path / "data" / "cifar-100-python", **{name: {**original, **changed}})
-    with pytest.raises(DataError, match=said):
+    with pytest.raises(DataError, match=message):
         load(CIFARFS, folder)
     assert capsys.readouterr().out == ""
 
@@ -140,14 +140,14 @@ def test_other_content_and_code_are_refused(
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "data" / "cifar-100-python")
     (folder / "test").write_bytes((folder / "test").read_bytes()[:1000])
-    with pytest.raises(DataError, match=r"test' is not read .*bring it here again"):
+    with pytest.raises(DataError, match=r"test' cannot be read .*download it again"):
         load(CIFARFS, folder)
 
 
-def test_missing_data_names_the_places_and_why_it_was_not_downloaded(
+def test_missing_data_names_the_folders_and_why_it_was_not_downloaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(MissingDataError, match=r"'.*data' \(--data-dir\).*downloading is switched off"):
+    with pytest.raises(MissingDataError, match=r"'.*data' \(--data-dir\).*downloading is not allowed"):
         load(CIFARFS, tmp_path / "data")
 
     def fail(folder: Path) -> None:
@@ -160,5 +160,5 @@ def test_missing_data_names_the_places_and_why_it_was_not_downloaded(
 
 def test_a_downloaded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cifar, "download", write_tar)
-    source = CIFARFS(CIFARFS.Options(), DataPaths((), tmp_path / "cache"))
-    assert source.origin == "CIFAR-100 in an archive" and pool(source, "val").size == 16
+    dataset = CIFARFS(CIFARFS.Options(), DataPaths((), tmp_path / "cache"))
+    assert dataset.origin == "CIFAR-100 in an archive" and image_split(dataset, "val").size == 16

@@ -60,14 +60,14 @@ def paths(folder: Path) -> DataPaths:
     return DataPaths((("--data-dir", folder),), folder.parent / "cache", False)
 
 
-def pool(source: Folder, split: str) -> ImageSplit:
-    found = source.splits[split]
-    assert isinstance(found, ImageSplit)
-    return found
+def image_split(dataset: Folder, name: str) -> ImageSplit:
+    split = dataset.splits[name]
+    assert isinstance(split, ImageSplit)
+    return split
 
 
-def names(source: Folder) -> dict[str, tuple[str, ...]]:
-    return {split: pool(source, split).class_names for split in SPLITS}
+def names(dataset: Folder) -> dict[str, tuple[str, ...]]:
+    return {split: image_split(dataset, split).class_names for split in SPLITS}
 
 
 # -------------------------------------------------------------------------------------------------------- layouts
@@ -75,19 +75,19 @@ def names(source: Folder) -> dict[str, tuple[str, ...]]:
 
 @pytest.mark.parametrize("spelled", [{}, {"val": "valid"}, {"val": "Validation", "train": "TRAIN"}])
 def test_folders_of_splits_in_every_spelling(tmp_path: Path, spelled: dict[str, str]) -> None:
-    source = load(write_splits(tmp_path / "data", **spelled))
-    assert names(source) == CLASSES and source.origin == "folders of splits" and source.subset is None
-    assert pool(source, "train").input_shape == (3, 16, 16)
-    assert pool(source, "train").sizes.tolist() == [3, 3, 3]
+    dataset = load(write_splits(tmp_path / "data", **spelled))
+    assert names(dataset) == CLASSES and dataset.origin == "folders of splits" and dataset.subset is None
+    assert image_split(dataset, "train").input_shape == (3, 16, 16)
+    assert image_split(dataset, "train").sizes.tolist() == [3, 3, 3]
 
 
 def test_a_table_splits_classes_and_images_are_those_of_the_files(tmp_path: Path) -> None:
-    source = load(write_table(write_classes(tmp_path / "data")))
-    assert names(source) == CLASSES and "split.csv" in source.origin
-    found = pool(source, "val")
+    dataset = load(write_table(write_classes(tmp_path / "data")))
+    assert names(dataset) == CLASSES and "split.csv" in dataset.origin
+    split = image_split(dataset, "val")
     expected = image("fly2").resize((16, 16), Image.Resampling.LANCZOS)
-    assert (found.images[int(found.rows[5])].numpy() == np.asarray(expected).transpose(2, 0, 1)).all()
-    assert source.content_hash == load(write_splits(tmp_path / "splits")).content_hash
+    assert (split.images[int(split.rows[5])].numpy() == np.asarray(expected).transpose(2, 0, 1)).all()
+    assert dataset.content_hash == load(write_splits(tmp_path / "splits")).content_hash
 
 
 def test_the_table_may_lie_elsewhere_and_needs_no_new_preparation(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_the_table_may_lie_elsewhere_and_needs_no_new_preparation(tmp_path: Path
     seeded = load(folder)
     assert "by their names (seed 0)" in seeded.origin
     write_table(tmp_path, "mine.csv")
-    source = load(folder, split_file=str(tmp_path / "mine.csv"))
-    assert names(source) == CLASSES
+    dataset = load(folder, split_file=str(tmp_path / "mine.csv"))
+    assert names(dataset) == CLASSES
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 
@@ -112,44 +112,48 @@ def test_archives_and_the_folder_they_are_packed_in(tmp_path: Path, kind: str) -
         with tarfile.open(tmp_path / "data" / "all.tar", "w") as archive:
             archive.add(loose, "animals")
     for table in ("", "split.csv"):
-        source = load(tmp_path / "data", path=f"all.{kind}", split_file=table)
-        assert names(source) == CLASSES and source.content_hash == load(loose).content_hash
+        dataset = load(tmp_path / "data", path=f"all.{kind}", split_file=table)
+        assert names(dataset) == CLASSES and dataset.content_hash == load(loose).content_hash
 
 
-def test_classes_may_be_nested_and_litter_is_left_out(tmp_path: Path) -> None:
+def test_classes_may_be_nested_and_hidden_files_are_ignored(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     for name in ("birds/finch", "birds/owl", "cats"):
         write(folder / "photos" / name, name)
-    (folder / "photos" / "cats" / "._0.png").write_bytes(b"litter")
+    (folder / "photos" / "cats" / "._0.png").write_bytes(b"hidden")
     (folder / "photos" / "notes.txt").write_text("no image")
-    source = load(folder)
-    assert sorted(name for each in names(source).values() for name in each) == ["birds/finch", "birds/owl", "cats"]
+    dataset = load(folder)
+    assert sorted(name for classes in names(dataset).values() for name in classes) == [
+        "birds/finch",
+        "birds/owl",
+        "cats",
+    ]
 
 
-def test_grey_size_and_fit(tmp_path: Path) -> None:
+def test_gray_size_and_fit(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
-    source = load(folder, color=False, image_size=10, fit="crop")
-    assert pool(source, "test").input_shape == (1, 10, 10)
-    episode = source.splits["train"].episodes(np.array([seed_key("e")], np.uint64), 3, 1, 1)
+    dataset = load(folder, color=False, image_size=10, fit="crop")
+    assert image_split(dataset, "test").input_shape == (1, 10, 10)
+    episode = dataset.splits["train"].episodes(np.array([seed_key("e")], np.uint64), 3, 1, 1)
     assert episode.support.x.shape == (1, 3, 1, 10, 10)
-    assert len({load(folder).content_hash, source.content_hash, load(folder, image_size=10).content_hash}) == 3
+    assert len({load(folder).content_hash, dataset.content_hash, load(folder, image_size=10).content_hash}) == 3
 
 
-def test_what_is_transparent_is_white(tmp_path: Path) -> None:
+def test_transparent_pixels_become_white(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
     Image.new("RGBA", (16, 16), (0, 0, 0, 0)).save(folder / "train" / "cat" / "0.png")
-    found = pool(load(folder), "train")
-    assert bool(torch.all(found.images[int(found.rows[0])] == 255))
+    split = image_split(load(folder), "train")
+    assert bool(torch.all(split.images[int(split.rows[0])] == 255))
 
 
 # ---------------------------------------------------------------------------------------------------------- splits
 
 
 @given(st.lists(st.text(min_size=1), min_size=3, max_size=60, unique=True), st.integers(0, 5), st.randoms())
-def test_a_seeded_split_hangs_on_names_alone(classes: list[str], seed: int, random: object) -> None:
+def test_a_seeded_split_depends_on_names_and_seed_alone(classes: list[str], seed: int, random: object) -> None:
     split = split_by_seed(classes, seed, 0.16, 0.2)
-    assert sorted(c for each in split.values() for c in each) == list(range(len(classes)))
-    assert all(split[each] for each in SPLITS)
+    assert sorted(c for indices in split.values() for c in indices) == list(range(len(classes)))
+    assert all(split[name] for name in SPLITS)
     shuffled = sorted(classes, reverse=True)
     again = split_by_seed(shuffled, seed, 0.16, 0.2)
     assert {s: {classes[c] for c in split[s]} for s in SPLITS} == {s: {shuffled[c] for c in again[s]} for s in SPLITS}
@@ -160,12 +164,12 @@ def test_another_seed_is_another_split(tmp_path: Path) -> None:
     assert len({str(names(load(folder, split_seed=seed))) for seed in range(5)}) > 1
 
 
-def test_everything_wrong_with_a_table_is_told() -> None:
+def test_every_problem_of_a_table_is_reported() -> None:
     text = "class,split\ncat,train\ncat,test\ndog,dev\ncow,val\n"
     with pytest.raises(DataError) as error:
         split_by_table(("cat", "dog", "owl"), "split.csv", text)
-    for said in ("'cat' is in train and in test", "'dog' is in 'dev'", "'cow' has no folder", "'owl' is not in it"):
-        assert said in str(error.value)
+    for message in ("'cat' is in train and in test", "'dog' is in 'dev'", "'cow' has no folder", "'owl' is not in it"):
+        assert message in str(error.value)
     with pytest.raises(DataError, match="needs the columns class and split"):
         split_by_table(("cat",), "split.csv", "name,set\ncat,train\n")
 
@@ -173,7 +177,7 @@ def test_everything_wrong_with_a_table_is_told() -> None:
 # ---------------------------------------------------------------------------------------------------------- errors
 
 
-def test_what_is_wrong_with_a_tree_is_said(tmp_path: Path) -> None:
+def test_invalid_folders_are_explained(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
     write(folder / "birds", "finch")
     with pytest.raises(DataError, match="folders of splits and others beside them: birds"):
@@ -198,16 +202,16 @@ def test_too_few_classes_a_missing_table_and_no_image(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write(folder / "cat", "cat")
     write(folder / "dog", "dog")
-    with pytest.raises(DataError, match="three are the least"):
+    with pytest.raises(DataError, match="at least three are needed"):
         load(folder)
     with pytest.raises(DataError, match=r"table of splits 'none\.csv' is neither"):
         load(folder, split_file="none.csv")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"holds no image\. Needed is a tree"):
+    with pytest.raises(DataError, match=r"holds no image\. It needs folders"):
         load(tmp_path / "empty")
 
 
-def test_a_tree_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingDataError, match=r"'flowers' was not found in '.*' \(--data-dir\)"):
         load(tmp_path / "data", path="flowers")
 
@@ -220,7 +224,7 @@ def test_damaged_images_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(DamagedImagesError) as error:
         load(folder)
     assert len(error.value.damaged) == 2
-    assert all(any(str(path) in each for each in error.value.damaged) for path in damaged)
+    assert all(any(str(path) in name for name in error.value.damaged) for path in damaged)
 
 
 def test_options_of_the_command_line_are_checked() -> None:
@@ -234,15 +238,17 @@ def test_options_of_the_command_line_are_checked() -> None:
 # ------------------------------------------------------------------------------------------------------------ look
 
 
-def test_looking_decodes_nothing(tmp_path: Path) -> None:
+def test_finding_the_local_copy_decodes_nothing(tmp_path: Path) -> None:
     folder = write_splits(tmp_path / "data")
     options = Folder.Options.model_validate({"image_size": 16})
-    found = Folder.find_local_copy(options, paths(folder))
-    assert found is not None and (found.amount, found.prepared) == ("21 images of 7 classes", False)
+    copy = Folder.find_local_copy(options, paths(folder))
+    assert copy is not None and (copy.amount, copy.prepared) == ("21 images of 7 classes", False)
     assert not (tmp_path / "cache").exists()
     load(folder)
-    found = Folder.find_local_copy(options, paths(folder))
-    assert found is not None and found.prepared
-    assert Folder.find_local_copy(options, paths(write_classes(tmp_path / "other"))) is None, "a data folder is no tree"
+    copy = Folder.find_local_copy(options, paths(folder))
+    assert copy is not None and copy.prepared
+    assert Folder.find_local_copy(options, paths(write_classes(tmp_path / "other"))) is None, (
+        "the data folder itself has no splits"
+    )
     named = Folder.find_local_copy(Folder.Options.model_validate({"path": "other"}), paths(tmp_path))
     assert named is not None and named.form == "class folders"

@@ -37,5 +37,5 @@ def test_different_letters_stay_apart(different: str, faces: list[Face]) -> None
     assert classes_of(different, faces) == sorted(different)
 
 
-def test_names_are_readable_and_tell_scripts_apart() -> None:
+def test_names_are_readable_and_distinguish_scripts() -> None:
     assert [class_name(char) for char in "aΑშ"] == ["Latin/small a", "Greek/capital alpha", "Georgian/shin"]

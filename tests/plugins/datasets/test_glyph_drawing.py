@@ -42,7 +42,7 @@ def test_overlap_is_ink_once_and_a_reversed_polygon_is_a_hole() -> None:
     assert round(ring.sum() / 255) == 100 - 36 and ring[7, 7] == 0
 
 
-def test_outline_is_framed_and_closed(face: Face) -> None:
+def test_outline_is_normalized_and_closed(face: Face) -> None:
     for char in "OiЖé":  # one hole, two parts, many corners, a composite glyph
         outline = face.outline(char)
         assert np.allclose(np.abs(outline.points).max(), 1)
@@ -74,7 +74,7 @@ def test_no_distortion_draws_plainly(face: Face) -> None:
     assert np.array_equal(draw_distorted([outline], np.array([3], np.uint64), STILL), draw_plain([outline], 22))
 
 
-def test_a_drawing_hangs_on_its_key_alone(face: Face) -> None:
+def test_a_drawing_depends_on_its_key_alone(face: Face) -> None:
     outlines, keys = [face.outline(char) for char in "abc"], np.array([5, 6, 7], np.uint64)
     together = draw_distorted(outlines, keys, WILD)
     alone = draw_distorted(outlines[1:2], keys[1:2], WILD)

@@ -27,7 +27,7 @@ def alphabet() -> Alphabet:
 
 
 @pytest.fixture(scope="module")
-def source(cache: Path, alphabet: Alphabet) -> Glyphs:
+def dataset(cache: Path, alphabet: Alphabet) -> Glyphs:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(glyphs, "read_alphabet", lambda fonts, progress: alphabet)  # read once, it takes seconds
         return make(cache)
@@ -37,19 +37,19 @@ def make(cache: Path, **options: object) -> Glyphs:
     return Glyphs(Glyphs.Options.model_validate(options), DataPaths((), cache, allow_download=False))
 
 
-def pool(source: Glyphs, split: str) -> ImageSplit:
-    found = source.splits[split]
-    assert isinstance(found, ImageSplit)
-    return found
+def image_split(dataset: Glyphs, name: str) -> ImageSplit:
+    split = dataset.splits[name]
+    assert isinstance(split, ImageSplit)
+    return split
 
 
-def all_images(source: Glyphs) -> torch.Tensor:
-    pools = [pool(source, split) for split in ("train", "val", "test")]
-    return torch.cat([each.images[each.rows] for each in pools])
+def all_images(dataset: Glyphs) -> torch.Tensor:
+    splits = [image_split(dataset, name) for name in ("train", "val", "test")]
+    return torch.cat([split.images[split.rows] for split in splits])
 
 
-def test_splits_are_class_disjoint_and_large_enough(source: Glyphs) -> None:
-    names = {split: set(pool(source, split).class_names) for split in source.splits}
+def test_splits_are_class_disjoint_and_large_enough(dataset: Glyphs) -> None:
+    names = {split: set(image_split(dataset, split).class_names) for split in dataset.splits}
     assert set(names) == {"train", "val", "test"}
     assert len(set.union(*names.values())) == sum(map(len, names.values())) >= 350
     assert len(names["val"]) >= 20
@@ -57,20 +57,20 @@ def test_splits_are_class_disjoint_and_large_enough(source: Glyphs) -> None:
     assert all(split_of(name) == split for split in names for name in names[split])
 
 
-def test_every_script_is_there_under_a_readable_name(source: Glyphs) -> None:
-    names = {name for split in source.splits for name in pool(source, split).class_names}
+def test_every_script_has_classes_with_readable_names(dataset: Glyphs) -> None:
+    names = {name for split in dataset.splits for name in image_split(dataset, split).class_names}
     assert {name.split("/")[0] for name in names} == {"Latin", "Greek", "Cyrillic", "Armenian", "Georgian"}
     assert {"Latin/small a", "Greek/capital omega", "Cyrillic/capital zhe", "Georgian/an"} <= names
 
 
-def test_each_class_has_twenty_drawings_of_28_pixels(source: Glyphs) -> None:
-    for split in source.splits:
-        assert set(np.diff(pool(source, split).offsets)) == {20}
-        assert pool(source, split).input_shape == (1, 28, 28)
+def test_each_class_has_twenty_drawings_of_28_pixels(dataset: Glyphs) -> None:
+    for split in dataset.splits:
+        assert set(np.diff(image_split(dataset, split).offsets)) == {20}
+        assert image_split(dataset, split).input_shape == (1, 28, 28)
 
 
-def test_no_drawing_is_empty_clipped_or_a_repeat(source: Glyphs) -> None:
-    images = all_images(source)[:, 0]
+def test_no_drawing_is_empty_clipped_or_a_repeat(dataset: Glyphs) -> None:
+    images = all_images(dataset)[:, 0]
     ink = images.float().mean((1, 2)) / 255
     assert ink.min() > 0.01 and ink.max() < 0.6
     assert (images.amax((1, 2)) > 100).all(), "too thin to be seen"
@@ -79,35 +79,37 @@ def test_no_drawing_is_empty_clipped_or_a_repeat(source: Glyphs) -> None:
     assert len(np.unique(images.flatten(1).numpy(), axis=0)) > 0.999 * len(images)
 
 
-def test_nearest_neighbor_on_pixels_is_not_enough(source: Glyphs) -> None:
-    episodes = source.splits["test"].episodes(hash64(seed_key("nearest neighbor"), np.arange(2000)), 5, 1, 1)
+def test_nearest_neighbor_on_pixels_is_not_enough(dataset: Glyphs) -> None:
+    episodes = dataset.splits["test"].episodes(hash64(seed_key("nearest neighbor"), np.arange(2000)), 5, 1, 1)
     distances = torch.cdist(episodes.query.x.flatten(2), episodes.support.x.flatten(2))
     accuracy = (distances.argmin(-1) == episodes.query.y).float().mean().item()
     assert 0.40 < accuracy <= 0.60
 
 
-def test_content_hangs_on_the_font_files_alone(source: Glyphs) -> None:
-    """The hash is written down: if it moves with no intent, numbers of two machines cannot be compared."""
+def test_content_depends_on_the_font_files_alone(dataset: Glyphs) -> None:
+    """If the hash changes unintentionally, numbers of two machines cannot be compared."""
     digest = "392a4daa40d487caab78640f0dcafcd94a61422c82aef6d018cdd13b2a8e258e"
-    assert source.content_hash == digest, "raise GENERATOR_VERSION if this was meant, and update the reference records"
+    assert dataset.content_hash == digest, (
+        "increase GENERATOR_VERSION if this is intended, and update the reference records"
+    )
 
 
-def test_drawn_once_then_read(source: Glyphs, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_drawn_once_then_read(dataset: Glyphs, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: object) -> CachedImages:
         pytest.fail("drawn again")
 
     monkeypatch.setattr(glyphs, "draw_glyphs", refuse)
-    assert make(cache).content_hash == source.content_hash
-    assert make(cache, rotations="classes").splits["test"].size == 4 * source.splits["test"].size
-    assert make(cache, rotations="classes").content_hash != source.content_hash
+    assert make(cache).content_hash == dataset.content_hash
+    assert make(cache, rotations="classes").splits["test"].size == 4 * dataset.splits["test"].size
+    assert make(cache, rotations="classes").content_hash != dataset.content_hash
 
 
 def test_progress_is_told(tmp_path: Path, alphabet: Alphabet) -> None:
-    told: list[tuple[str, int, int]] = []
+    reports: list[tuple[str, int, int]] = []
     options = Glyphs.Options(drawings=3)
     few = Alphabet(dict(list(alphabet.classes.items())[:300]), alphabet.outlines)
-    draw_glyphs(options, few, lambda *report: told.append(report))
-    assert told == [("glyphs", 500, 900), ("glyphs", 900, 900)]
+    draw_glyphs(options, few, lambda *report: reports.append(report))
+    assert reports == [("glyphs", 500, 900), ("glyphs", 900, 900)]
 
 
 def test_more_drawings_keep_the_first_ones_and_another_seed_does_not(alphabet: Alphabet) -> None:
@@ -132,7 +134,7 @@ def test_a_class_keeps_its_drawings_when_others_go(alphabet: Alphabet) -> None:
     )
 
 
-def test_missing_fonts_are_named_and_nothing_takes_their_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_fonts_are_named_and_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fonts = tmp_path / "fonts" / "ttf"
     shutil.copytree(Path(matplotlib.get_data_path()) / "fonts" / "ttf", fonts)
     (fonts / "DejaVuSerif.ttf").unlink()

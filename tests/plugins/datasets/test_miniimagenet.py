@@ -21,9 +21,12 @@ from mamlbench.errors import DamagedImagesError, DataError
 from mamlbench_plugins.datasets.miniimagenet import MiniImageNet
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 
-EACH = 3
+PER_CLASS = 3
 TOY = [
-    (split, name, f"{name}{number:08}.jpg") for split in SPLITS for name in CLASSES[split][:4] for number in range(EACH)
+    (split, name, f"{name}{number:08}.jpg")
+    for split in SPLITS
+    for name in CLASSES[split][:4]
+    for number in range(PER_CLASS)
 ]
 
 
@@ -94,10 +97,10 @@ def write_tar_of_images_with_tables_beside(folder: Path) -> Path:
 def write_pickles(folder: Path, protocol: int = 2) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for split in SPLITS:
-        members = [(name, file) for of, name, file in TOY if of == split]
-        pixels = np.stack([np.asarray(Image.open(io.BytesIO(photograph(file)))) for _, file in members])
+        listed = [(name, file) for of, name, file in TOY if of == split]
+        pixels = np.stack([np.asarray(Image.open(io.BytesIO(photograph(file)))) for _, file in listed])
         rows: dict[str, list[int]] = {}
-        for row, (name, _) in enumerate(members):
+        for row, (name, _) in enumerate(listed):
             rows.setdefault(name, []).append(row)
         content = pickle.dumps({"image_data": pixels, "class_dict": rows}, protocol)
         (folder / f"mini-imagenet-cache-{split}.pkl").write_bytes(content)
@@ -117,14 +120,14 @@ FORMS: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 def load(folder: Path | None, cache: Path, progress: Any = None, **options: object) -> MiniImageNet:
     folders = () if folder is None else (("--data-dir", folder),)
-    given = {} if progress is None else {"progress": progress}
-    return MiniImageNet(MiniImageNet.Options.model_validate(options), DataPaths(folders, cache, False, **given))
+    callback = {} if progress is None else {"progress": progress}
+    return MiniImageNet(MiniImageNet.Options.model_validate(options), DataPaths(folders, cache, False, **callback))
 
 
-def pool(source: MiniImageNet, split: str) -> ImageSplit:
-    found = source.splits[split]
-    assert isinstance(found, ImageSplit)
-    return found
+def image_split(dataset: MiniImageNet, name: str) -> ImageSplit:
+    split = dataset.splits[name]
+    assert isinstance(split, ImageSplit)
+    return split
 
 
 @pytest.fixture
@@ -149,9 +152,9 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> MiniImageNet:
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_is_the_same_set(tmp_path: Path, cache: Path, reference: MiniImageNet, form: str) -> None:
     write, origin = FORMS[form]
-    source = load(write(tmp_path / "data"), cache)
-    assert source.origin == origin
-    assert source.content_hash == reference.content_hash
+    dataset = load(write(tmp_path / "data"), cache)
+    assert dataset.origin == origin
+    assert dataset.content_hash == reference.content_hash
     again = load(tmp_path / "data", cache)
     assert (again.origin, again.subset, again.content_hash) == (origin, reference.subset, reference.content_hash)
     assert len(list(cache.iterdir())) == 1
@@ -159,12 +162,12 @@ def test_every_form_is_the_same_set(tmp_path: Path, cache: Path, reference: Mini
 
 def test_images_and_labels_are_those_of_the_files(reference: MiniImageNet) -> None:
     for split in SPLITS:
-        found = pool(reference, split)
-        assert found.class_names == CLASSES[split][:4] and found.input_shape == (3, 84, 84)
+        images = image_split(reference, split)
+        assert images.class_names == CLASSES[split][:4] and images.input_shape == (3, 84, 84)
         files = [file for of, _, file in TOY if of == split]
-        for row, file in zip(found.rows, files, strict=True):
+        for row, file in zip(images.rows, files, strict=True):
             expected = np.asarray(Image.open(io.BytesIO(photograph(file)))).transpose(2, 0, 1)
-            assert (found.images[int(row)].numpy() == expected).all()
+            assert (images.images[int(row)].numpy() == expected).all()
 
 
 @pytest.mark.parametrize("where", ["miniimagenet", "mini-imagenet", "miniImageNet/mini-imagenet", "Mini_ImageNet"])
@@ -184,13 +187,13 @@ def test_folders_of_something_else_are_not_taken_for_it(tmp_path: Path, toy: Pat
     assert load(other, cache).splits["train"].size == 4
 
 
-def test_larger_and_grey_images_are_brought_to_84_pixels_of_color(toy: Path, cache: Path) -> None:
+def test_larger_and_gray_images_are_converted_to_84_pixels_of_color(toy: Path, cache: Path) -> None:
     split, name, file = TOY[0]
     with Image.open(io.BytesIO(photograph("large", 300))) as image:
         image.resize((300, 200)).convert("L").save(toy / split / name / file)
     image = Image.open(toy / split / name / file).convert("RGB").resize((84, 84), Image.Resampling.LANCZOS)
-    found = pool(load(toy, cache), split)
-    assert (found.images[int(found.rows[0])].numpy() == np.asarray(image).transpose(2, 0, 1)).all()
+    images = image_split(load(toy, cache), split)
+    assert (images.images[int(images.rows[0])].numpy() == np.asarray(image).transpose(2, 0, 1)).all()
 
 
 @pytest.mark.parametrize("protocol", [3, 5])
@@ -205,24 +208,24 @@ def test_pickles_of_other_content_are_named(tmp_path: Path, cache: Path) -> None
     with pytest.raises(DataError, match=r"cache-val\.pkl' needs 'image_data'"):
         load(tmp_path / "data", cache)
     path.write_bytes(pickle.dumps({"image_data": np.zeros((2, 4, 4, 3), np.uint8), "class_dict": {"n1": [2]}}))
-    with pytest.raises(DataError, match=r"cache-val\.pkl': class n1 names images that are not there"):
+    with pytest.raises(DataError, match=r"cache-val\.pkl': class n1 names images that do not exist"):
         load(tmp_path / "data", cache)
 
 
 # ---------------------------------------------------------------------------------------- completeness, options
 
 
-def test_a_part_of_the_set_is_called_one(reference: MiniImageNet) -> None:
+def test_a_subset_is_described(reference: MiniImageNet) -> None:
     assert reference.subset == (
         "images: train 12 of 38,400, val 12 of 9,600, test 12 of 12,000; 60 of the 64 train classes missing; "
         "12 of the 16 val classes missing; 16 of the 20 test classes missing"
     )
 
 
-def test_classes_of_another_split_are_told(toy: Path, cache: Path) -> None:
+def test_classes_of_another_split_are_reported(toy: Path, cache: Path) -> None:
     (toy / "train" / CLASSES["train"][0]).rename(toy / "test" / CLASSES["train"][0])
     subset = load(toy, cache).subset
-    assert subset is not None and "1 test classes that the published split does not have there" in subset
+    assert subset is not None and "1 test classes that are not in the published split" in subset
 
 
 def test_a_class_in_two_splits_is_refused(toy: Path, cache: Path) -> None:
@@ -232,26 +235,26 @@ def test_a_class_in_two_splits_is_refused(toy: Path, cache: Path) -> None:
 
 
 def test_normalization_is_that_of_the_training_images(toy: Path, cache: Path) -> None:
-    plain, source = load(toy, cache), load(toy, cache, normalize="channels")
-    train = pool(plain, "train")
+    plain, dataset = load(toy, cache), load(toy, cache, normalize="channels")
+    train = image_split(plain, "train")
     pixels = train.images[train.rows].double() / 255
     for split in SPLITS:
-        normalization = pool(source, split).normalization
+        normalization = image_split(dataset, split).normalization
         assert normalization is not None
         assert normalization.mean == pytest.approx(pixels.mean((0, 2, 3)).tolist())
         assert normalization.deviation == pytest.approx(pixels.std((0, 2, 3), correction=0).tolist())
-    assert source.content_hash == plain.content_hash
+    assert dataset.content_hash == plain.content_hash
 
 
 def test_only_training_images_are_augmented(toy: Path, cache: Path) -> None:
-    source = load(toy, cache, crop=0.5, flip=True, jitter=0.2)
-    assert [pool(source, split).augmentation is not None for split in SPLITS] == [True, False, False]
+    dataset = load(toy, cache, crop=0.5, flip=True, jitter=0.2)
+    assert [image_split(dataset, split).augmentation is not None for split in SPLITS] == [True, False, False]
     plain, key = load(toy, cache), seed_key("augmented")
     assert not torch.equal(
-        source.splits["train"].labeled_examples(key, 8).x, plain.splits["train"].labeled_examples(key, 8).x
+        dataset.splits["train"].labeled_examples(key, 8).x, plain.splits["train"].labeled_examples(key, 8).x
     )
     keys = np.array([key], np.uint64)
-    episode, expected = (each.splits["train"].episodes(keys, 3, 1, 1) for each in (source, plain))
+    episode, expected = (data.splits["train"].episodes(keys, 3, 1, 1) for data in (dataset, plain))
     assert torch.equal(episode.query.x, expected.query.x)
 
 
@@ -266,8 +269,8 @@ def test_all_damaged_images_are_named_in_every_form(tmp_path: Path, cache: Path,
     with pytest.raises(DamagedImagesError, match=r"^12 damaged images: .* and 2 more\. .*data verify") as error:
         load(toy, cache)
     assert len(error.value.damaged) == 12
-    assert all(any(str(path) in each for each in error.value.damaged) for path in files)
-    assert not list(cache.iterdir()), "nothing half made is kept"
+    assert all(any(str(path) in name for name in error.value.damaged) for path in files)
+    assert not list(cache.iterdir()), "no incomplete file is left"
     with tarfile.open(tmp_path / "all.tar", "w") as archive:
         archive.add(toy, "mini")
     shutil.rmtree(toy)
@@ -278,7 +281,7 @@ def test_all_damaged_images_are_named_in_every_form(tmp_path: Path, cache: Path,
 def test_a_truncated_archive_is_named(tmp_path: Path, cache: Path) -> None:
     path = write_tars(tmp_path / "data") / "val.tar"
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DataError, match=r"val\.tar' cannot be read .*cut short"):
+    with pytest.raises(DataError, match=r"val\.tar' cannot be read .*damaged"):
         load(tmp_path / "data", cache)
 
 
@@ -289,19 +292,19 @@ def test_changed_files_are_prepared_again(toy: Path, cache: Path, reference: Min
     assert load(toy, cache).content_hash != reference.content_hash
 
 
-def test_progress_is_told(toy: Path, cache: Path) -> None:
-    told: list[tuple[str, int, int]] = []
-    load(toy, cache, progress=lambda *report: told.append(report))
-    assert told[-1] == ("miniImageNet", len(TOY), len(TOY))
-    told.clear()
-    load(toy, cache, progress=lambda *report: told.append(report))
-    assert not told, "prepared again"
+def test_progress_is_reported(toy: Path, cache: Path) -> None:
+    reports: list[tuple[str, int, int]] = []
+    load(toy, cache, progress=lambda *report: reports.append(report))
+    assert reports[-1] == ("miniImageNet", len(TOY), len(TOY))
+    reports.clear()
+    load(toy, cache, progress=lambda *report: reports.append(report))
+    assert not reports, "prepared again"
 
 
-def test_nothing_found_names_places_and_forms(tmp_path: Path, cache: Path) -> None:
+def test_if_nothing_is_found_the_message_names_folders_and_forms(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(DataError, match=r"was not found in '.*' \(--data-dir\).*MAMLBENCH_DATA.*train\.csv.*pickles"):
         load(tmp_path, cache)
-    with pytest.raises(DataError, match="no folder, for none was named"):
+    with pytest.raises(DataError, match="no folder, because none was named"):
         load(None, cache)
 
 
@@ -322,8 +325,8 @@ def test_the_third_is_recognized(real: MiniImageNet) -> None:
     assert real.origin == "class folders in archives"
     assert real.subset == "images: train 12,800 of 38,400, val 3,200 of 9,600, test 4,000 of 12,000"
     for split in SPLITS:
-        assert pool(real, split).class_names == CLASSES[split]
-        assert set(pool(real, split).sizes) == {200}
+        assert image_split(real, split).class_names == CLASSES[split]
+        assert set(image_split(real, split).sizes) == {200}
     assert not real.info.publishable
 
 
@@ -338,6 +341,6 @@ paths = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)
 assert MiniImageNet(MiniImageNet.Options(), paths).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1
+    process = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert float(process.stdout) < 1

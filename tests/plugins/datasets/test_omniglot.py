@@ -20,7 +20,7 @@ from mamlbench.errors import DataError
 from mamlbench_plugins.datasets import omniglot, omniglot_download
 from mamlbench_plugins.datasets.omniglot import Omniglot, split_by_alphabet, split_randomly
 from mamlbench_plugins.datasets.omniglot_files import HALVES
-from mamlbench_plugins.datasets.omniglot_images import decode, shrink
+from mamlbench_plugins.datasets.omniglot_images import decode, resize
 
 ALPHABETS = (("Angelic", "Braille", "Cyrillic"), ("Tengwar", "ULOG"))
 """Of the background and the evaluation half of the toy set; each has three characters with two drawings."""
@@ -64,14 +64,14 @@ def load(folder: Path | None, cache: Path, *, allow_download: bool = False, **op
     return Omniglot(Omniglot.Options.model_validate(options), DataPaths(folders, cache, allow_download))
 
 
-def pool(source: Omniglot, split: str) -> ImageSplit:
-    found = source.splits[split]
-    assert isinstance(found, ImageSplit)
-    return found
+def image_split(dataset: Omniglot, name: str) -> ImageSplit:
+    split = dataset.splits[name]
+    assert isinstance(split, ImageSplit)
+    return split
 
 
-def names_of(source: Omniglot) -> dict[str, set[str]]:
-    return {split: set(pool(source, split).class_names) for split in source.splits}
+def names_of(dataset: Omniglot) -> dict[str, set[str]]:
+    return {split: set(image_split(dataset, split).class_names) for split in dataset.splits}
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_archives_and_folders_are_the_same_set(tmp_path: Path, toy: Path) -> Non
     assert folders.content_hash == archives.content_hash
 
 
-def test_the_order_of_listing_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path) -> None:
+def test_the_order_of_listing_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy: Path) -> None:
     archives = [
         load(write_archives(tmp_path / str(i), names), tmp_path / f"cache{i}")
         for i, names in enumerate((sorted(TOY), sorted(TOY, reverse=True)))
@@ -126,7 +126,7 @@ def test_the_folder_or_its_parent_may_be_named(tmp_path: Path, cache: Path, layo
     assert load(tmp_path / "data", cache).origin == "zip archives"
 
 
-def test_the_first_place_that_has_it_counts(tmp_path: Path, toy: Path, cache: Path) -> None:
+def test_the_first_folder_that_has_it_counts(tmp_path: Path, toy: Path, cache: Path) -> None:
     (tmp_path / "empty").mkdir()
     paths = DataPaths((("--data-dir", tmp_path / "empty"), ("MAMLBENCH_DATA", toy)), cache, allow_download=False)
     assert Omniglot(Omniglot.Options(), paths).origin == "folders"
@@ -138,16 +138,16 @@ def test_one_half_may_be_an_archive(tmp_path: Path, toy: Path, cache: Path) -> N
     assert load(toy, cache).origin == "a zip archive and a folder"
 
 
-def test_litter_of_desktops_is_not_data(tmp_path: Path, toy: Path) -> None:
+def test_hidden_files_are_not_data(tmp_path: Path, toy: Path) -> None:
     clean = load(toy, tmp_path / "a").drawings_hash
-    litter = {
+    hidden = {
         f"{HALVES[0]}/Angelic/character01/._0000_01.png",
         f"{HALVES[0]}/Angelic/character01/Thumbs.db",
         f"{HALVES[0]}/.git/objects/x.png",
         f"{HALVES[0]}/README.png",
     }
-    write_folders(toy, litter)
-    archives = write_archives(tmp_path / "zips", sorted(TOY | litter))
+    write_folders(toy, hidden)
+    archives = write_archives(tmp_path / "zips", sorted(TOY | hidden))
     with zipfile.ZipFile(archives / f"{HALVES[0]}.zip", "a") as archive:
         archive.writestr("__MACOSX/Angelic/._x.png", b"")
     assert load(toy, tmp_path / "b").drawings_hash == load(archives, tmp_path / "c").drawings_hash == clean
@@ -156,23 +156,23 @@ def test_litter_of_desktops_is_not_data(tmp_path: Path, toy: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ images
 
 
-def test_shrinking_is_pillows_lanczos() -> None:
+def test_resizing_is_pillows_lanczos() -> None:
     files = [drawing(f"{i}") for i in range(5)]
     expected = [
-        255 - np.asarray(Image.open(io.BytesIO(each)).convert("L").resize((28, 28), Image.Resampling.LANCZOS))
-        for each in files
+        255 - np.asarray(Image.open(io.BytesIO(file)).convert("L").resize((28, 28), Image.Resampling.LANCZOS))
+        for file in files
     ]
-    assert (shrink([decode(each) for each in files]) == np.stack(expected)).all()
+    assert (resize([decode(file) for file in files]) == np.stack(expected)).all()
 
 
-def test_ink_is_one_on_zero_paper_unless_asked_otherwise(tmp_path: Path, toy: Path, cache: Path) -> None:
-    bright, dark = (pool(load(toy, cache, polarity=ink), "train").images for ink in (1, 0))
+def test_ink_is_one_on_zero_paper_by_default(tmp_path: Path, toy: Path, cache: Path) -> None:
+    bright, dark = (image_split(load(toy, cache, polarity=ink), "train").images for ink in (1, 0))
     assert bright.dtype == torch.uint8 and bright.shape[1:] == (1, 28, 28)
     assert not bright[..., 20:].any() and bright.amax() > 100
     assert torch.equal(dark, 255 - bright)
 
 
-def test_drawings_saved_in_grey_are_the_same(tmp_path: Path, toy: Path) -> None:
+def test_drawings_saved_in_gray_are_the_same(tmp_path: Path, toy: Path) -> None:
     expected = load(toy, tmp_path / "a").drawings_hash
     for name in TOY:
         with Image.open(toy / name) as image:
@@ -207,54 +207,54 @@ def test_changed_files_are_prepared_again(tmp_path: Path, cache: Path, write: Ca
 # -------------------------------------------------------------------------------------------------------- splits
 
 
-def test_a_small_set_is_split_in_proportion_and_called_one(toy: Path, cache: Path) -> None:
-    source = load(toy, cache)
-    assert {split: len(names) for split, names in names_of(source).items()} == {"train": 10, "val": 1, "test": 4}
-    assert len(set.union(*names_of(source).values())) == 15
-    assert source.subset == "15 of 1,623 characters, 15 characters with other than 20 drawings"
+def test_a_subset_is_split_in_proportion_and_described(toy: Path, cache: Path) -> None:
+    dataset = load(toy, cache)
+    assert {split: len(names) for split, names in names_of(dataset).items()} == {"train": 10, "val": 1, "test": 4}
+    assert len(set.union(*names_of(dataset).values())) == 15
+    assert dataset.subset == "15 of 1,623 characters, 15 characters with other than 20 drawings"
 
 
 def test_alphabets_stay_whole(toy: Path, cache: Path) -> None:
     names = names_of(load(toy, cache, split="alphabets"))
-    alphabets = {split: {name.split("/")[0] for name in each} for split, each in names.items()}
+    alphabets = {split: {name.split("/")[0] for name in classes} for split, classes in names.items()}
     assert alphabets["test"] == set(ALPHABETS[1])
     assert len(alphabets["val"]) == 1 and alphabets["train"] | alphabets["val"] == set(ALPHABETS[0])
     assert sum(map(len, names.values())) == 15
 
 
 def test_rotated_classes_are_for_training_only(toy: Path, cache: Path) -> None:
-    source = load(toy, cache, rotations="classes")
-    assert {split: each.size for split, each in source.splits.items()} == {"train": 40, "val": 1, "test": 4}
+    dataset = load(toy, cache, rotations="classes")
+    assert {name: split.size for name, split in dataset.splits.items()} == {"train": 40, "val": 1, "test": 4}
     for rotations in ("none", "episode"):
-        source = load(toy, cache, rotations=rotations)
-        assert {pool(source, split).rotations for split in source.splits} == {rotations}
+        dataset = load(toy, cache, rotations=rotations)
+        assert {image_split(dataset, split).rotations for split in dataset.splits} == {rotations}
 
 
 def test_sets_too_small_to_split() -> None:
-    with pytest.raises(DataError, match="2 characters were found, and three are the least"):
+    with pytest.raises(DataError, match="it has 2 characters, and at least three are needed"):
         split_randomly(("A/1", "A/2"))
-    with pytest.raises(DataError, match="1 in images_background, and two are the least"):
+    with pytest.raises(DataError, match="images_background has 1, and two are needed"):
         split_by_alphabet(("A/1", "A/2", "B/1"), ["B"])
 
 
 def test_the_random_split_ignores_order() -> None:
     names = [f"A/character{i}" for i in range(50)]
     forwards, backwards = split_randomly(names), split_randomly(names[::-1])
-    for split, chosen in forwards.items():
-        assert {names[c] for c in chosen} == {names[::-1][c] for c in backwards[split]}
+    for split, classes in forwards.items():
+        assert {names[c] for c in classes} == {names[::-1][c] for c in backwards[split]}
 
 
 # -------------------------------------------------------------------------------------------------------- errors
 
 
-def test_nothing_found_names_every_place_and_every_way_out(tmp_path: Path, cache: Path) -> None:
+def test_if_nothing_is_found_the_message_names_folders_and_remedies(tmp_path: Path, cache: Path) -> None:
     with pytest.raises(DataError) as error:
         load(tmp_path, cache)
     for part in (
         str(tmp_path),
         "(--data-dir)",
         str(cache / "downloads"),
-        "downloading is switched off",
+        "downloading is not allowed",
         "MAMLBENCH_DATA",
         "data_dir in mamlbench.toml",
         "--dataset glyphs",
@@ -267,7 +267,7 @@ def test_nothing_found_names_every_place_and_every_way_out(tmp_path: Path, cache
 def test_one_half_alone_is_refused(tmp_path: Path, toy: Path, cache: Path, missing: str) -> None:
     shutil.rmtree(toy / missing)
     (present,) = set(HALVES) - {missing}
-    with pytest.raises(DataError, match=f"one half of Omniglot only, {present}: put {missing}.zip beside it"):
+    with pytest.raises(DataError, match=f"only one half of Omniglot, {present}: put {missing}.zip beside it"):
         load(toy, cache)
 
 
@@ -344,25 +344,25 @@ def test_identical_drawings_are_no_damage(toy: Path, cache: Path) -> None:
 
 
 def fake_torchvision(monkeypatch: pytest.MonkeyPatch, fetch: Callable[[Path, str], None]) -> list[str]:
-    """Put ``fetch(folder, half)`` in place of torchvision's download; returns what was asked for."""
-    asked: list[str] = []
+    """Put ``fetch(folder, half)`` in place of torchvision's download; returns the requested halves."""
+    requested: list[str] = []
 
     class Fake:
         folder = "omniglot-py"
 
         def __init__(self, root: str, background: bool, download: bool) -> None:
             assert download
-            asked.append(HALVES[0 if background else 1])
-            fetch(Path(root) / self.folder, asked[-1])
+            requested.append(HALVES[0 if background else 1])
+            fetch(Path(root) / self.folder, requested[-1])
 
     module = type(sys)("torchvision.datasets")
     vars(module)["Omniglot"] = Fake
     monkeypatch.setitem(sys.modules, "torchvision", type(sys)("torchvision"))
     monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
-    return asked
+    return requested
 
 
-def test_downloaded_once_then_kept(
+def test_downloaded_once(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fetch(folder: Path, half: str) -> None:
@@ -370,15 +370,15 @@ def test_downloaded_once_then_kept(
         write_folders(folder, [name for name in TOY if name.startswith(half)])  # torchvision extracts
         print("Downloading", half)
 
-    asked = fake_torchvision(monkeypatch, fetch)
+    requested = fake_torchvision(monkeypatch, fetch)
     with caplog.at_level("INFO", "mamlbench"):
-        source = load(tmp_path, cache, allow_download=True)
+        dataset = load(tmp_path, cache, allow_download=True)
     assert [record.message for record in caplog.records if "14 MB" in record.message] == [caplog.records[0].message]
-    assert source.origin == "zip archives" and asked == list(HALVES)
-    kept = sorted(path.relative_to(cache / "downloads").as_posix() for path in (cache / "downloads").rglob("*"))
-    assert kept == ["omniglot-py", *(f"omniglot-py/{half}.zip" for half in HALVES)]
-    assert load(tmp_path, cache).content_hash == source.content_hash
-    assert asked == list(HALVES), "not asked again"
+    assert dataset.origin == "zip archives" and requested == list(HALVES)
+    files = sorted(path.relative_to(cache / "downloads").as_posix() for path in (cache / "downloads").rglob("*"))
+    assert files == ["omniglot-py", *(f"omniglot-py/{half}.zip" for half in HALVES)]
+    assert load(tmp_path, cache).content_hash == dataset.content_hash
+    assert requested == list(HALVES), "not requested again"
 
 
 def test_standard_output_stays_clean_while_downloading(
@@ -415,7 +415,7 @@ def test_two_processes_may_download_at_once(cache: Path, monkeypatch: pytest.Mon
 
     fake_torchvision(monkeypatch, fetch)
     omniglot_download.download(cache / "downloads")
-    assert [each.name for each in (cache / "downloads").iterdir()] == ["omniglot-py"]
+    assert [path.name for path in (cache / "downloads").iterdir()] == ["omniglot-py"]
 
 
 # ------------------------------------------------------------------------------------------------------ real data
@@ -433,14 +433,16 @@ def real(shared_data: Path, real_cache: Path) -> Omniglot:
 
 def test_the_complete_set(real: Omniglot) -> None:
     assert real.subset is None
-    assert {split: each.size for split, each in real.splits.items()} == {"train": 1100, "val": 100, "test": 423}
+    assert {name: split.size for name, split in real.splits.items()} == {"train": 1100, "val": 100, "test": 423}
     assert len(set.union(*names_of(real).values())) == 1623
-    assert all(set(np.diff(pool(real, split).offsets)) == {20} for split in real.splits)
-    assert {re.sub(r"\d\d$", "NN", name).split("/")[1] for name in pool(real, "train").class_names} == {"characterNN"}
+    assert all(set(np.diff(image_split(real, split).offsets)) == {20} for split in real.splits)
+    assert {re.sub(r"\d\d$", "NN", name).split("/")[1] for name in image_split(real, "train").class_names} == {
+        "characterNN"
+    }
 
 
-def test_the_content_is_written_down(real: Omniglot) -> None:
-    """If one moves with no intent, numbers cannot be compared; the first hangs on the published files alone."""
+def test_the_hashes_never_change(real: Omniglot) -> None:
+    """If one changes unintentionally, numbers cannot be compared; the first depends on the published files alone."""
     assert real.drawings_hash == "c8308fe01f0163cd5dd90910a484f5be62d616c1b91d2c725e84f06bcc153556"
     assert real.content_hash == "a09a5d5f587d6574debf2efb68c421ce57ed0e13d2d91b78c95f33462d3be567"
 
@@ -449,14 +451,14 @@ def test_the_published_evaluation_alphabets_are_the_test_split(
     real: Omniglot, shared_data: Path, real_cache: Path
 ) -> None:
     names = names_of(load(shared_data, real_cache, split="alphabets"))
-    alphabets = {split: {name.split("/")[0] for name in each} for split, each in names.items()}
-    assert {split: len(each) for split, each in alphabets.items()} == {"train": 25, "val": 5, "test": 20}
+    alphabets = {split: {name.split("/")[0] for name in classes} for split, classes in names.items()}
+    assert {name: len(letters) for name, letters in alphabets.items()} == {"train": 25, "val": 5, "test": 20}
     assert len(set.union(*alphabets.values())) == 50
     assert len(names["test"]) == 659 and len(names["train"] | names["val"]) == 964
 
 
 def test_ink_is_sparse(real: Omniglot) -> None:
-    images = pool(real, "train").images.float() / 255
+    images = image_split(real, "train").images.float() / 255
     assert 0.03 < images.mean() < 0.15
     assert images.amax((1, 2, 3)).min() > 0.3, "a drawing vanished"
 
@@ -472,21 +474,21 @@ paths = DataPaths((("test", Path({str(shared_data)!r})),), Path({str(real_cache)
 assert Omniglot(Omniglot.Options(), paths).content_hash == {real.content_hash!r}
 print(time.perf_counter() - start)
 """
-    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert float(done.stdout) < 1
+    process = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert float(process.stdout) < 1
 
 
 @pytest.mark.parametrize("ink", [0, 1])
-def test_a_drawing_from_elsewhere_is_brought_to_the_same_form(toy: Path, cache: Path, ink: int) -> None:
-    source = load(toy, cache, polarity=ink)
+def test_a_users_drawing_is_converted_to_the_same_format(toy: Path, cache: Path, ink: int) -> None:
+    dataset = load(toy, cache, polarity=ink)
     name = sorted(TOY)[0]
     character = name.partition("/")[2].rpartition("/")[0]
-    found = next(pool(source, split) for split in SPLITS if character in names_of(source)[split])
-    row = int(found.rows[found.offsets[found.class_names.index(character)]])
+    split = next(image_split(dataset, name) for name in SPLITS if character in names_of(dataset)[name])
+    row = int(split.rows[split.offsets[split.class_names.index(character)]])
     inverted = io.BytesIO()
     Image.fromarray(255 - np.asarray(Image.open(io.BytesIO(drawing(name))).convert("L"))).save(inverted, "PNG")
     for content in (drawing(name), inverted.getvalue()):
-        own = source.image_format().decode(content)
-        difference = own.astype(int) - found.images[row].numpy().astype(int)
+        own = dataset.image_format().decode(content)
+        difference = own.astype(int) - split.images[row].numpy().astype(int)
         assert own.shape == (1, 28, 28) and np.abs(difference).max() <= 2

@@ -21,28 +21,28 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_plain_data_comes_back(tmp_path: Path, protocol: int) -> None:
+def test_plain_data_is_read(tmp_path: Path, protocol: int) -> None:
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps(PLAIN, protocol))
-    found = read_plain_pickle(path)
-    assert (found["image_data"] == PLAIN["image_data"]).all() and found["image_data"].dtype == np.uint8
-    assert found["class_dict"]["n01"] == [0, 1] and found["class_dict"]["n02"].tolist() == [1]
-    assert found["number"] == 1.5 and found["text"] == PLAIN["text"]
+    data = read_plain_pickle(path)
+    assert (data["image_data"] == PLAIN["image_data"]).all() and data["image_data"].dtype == np.uint8
+    assert data["class_dict"]["n01"] == [0, 1] and data["class_dict"]["n02"].tolist() == [1]
+    assert data["number"] == 1.5 and data["text"] == PLAIN["text"]
 
 
 def test_what_python_2_wrote_is_read(tmp_path: Path) -> None:
-    """Its text and array contents are byte strings; numpy's own name for its core is the old one."""
+    """Text and array contents are byte strings; the name of numpy's core is the old one."""
     array = (
         b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntS'b'\ntR"
         b"(I1\n(I3\ntcnumpy\ndtype\n(S'u1'\nI0\nI1\ntR(I3\nS'|'\nNNNI-1\nI-1\nI0\ntbI00\nS'\\x01\\xff\\x80'\ntb."
     )
     (tmp_path / "x.pkl").write_bytes(b"(dS'image_data'\n" + array[:-1] + b"s.")
-    found = read_plain_pickle(tmp_path / "x.pkl")
-    assert found["image_data"].tolist() == [1, 255, 128]
+    data = read_plain_pickle(tmp_path / "x.pkl")
+    assert data["image_data"].tolist() == [1, 255, 128]
 
 
 class Call:
-    """Pickled as a call: what the attacker wants run while the victim reads."""
+    """Pickled as a function call, which an attacker wants to run."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -65,7 +65,7 @@ def test_a_hostile_pickle_runs_nothing(tmp_path: Path, protocol: int, function: 
     }[function]
     path = tmp_path / "x.pkl"
     path.write_bytes(pickle.dumps({**PLAIN, "class_dict": hostile}, protocol))
-    with pytest.raises(DataError, match=r"x\.pkl' is not read \(it asks for .*which plain data does not need"):
+    with pytest.raises(DataError, match=r"x\.pkl' cannot be read \(it uses .*which plain data does not need"):
         read_plain_pickle(path)
     assert not trap.exists()
 
@@ -82,7 +82,7 @@ def test_a_hostile_pickle_runs_nothing(tmp_path: Path, protocol: int, function: 
 )
 def test_no_other_name_is_looked_up(tmp_path: Path, name: str) -> None:
     module, attribute = name.split("\n")
-    names = b"".join(b"\x8c" + bytes([len(each)]) + each.encode() for each in (module, attribute))
+    names = b"".join(b"\x8c" + bytes([len(name)]) + name.encode() for name in (module, attribute))
     (tmp_path / "x.pkl").write_bytes(b"\x80\x04" + names + b"\x93.")
     with pytest.raises(DataError, match="which plain data does not need"):
         read_plain_pickle(tmp_path / "x.pkl")
@@ -91,5 +91,5 @@ def test_no_other_name_is_looked_up(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(PLAIN)[:-40], b"\x82\x01."])
 def test_damaged_pickles_are_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.pkl").write_bytes(content)
-    with pytest.raises(DataError, match=r"x\.pkl' is not read .*bring it here again"):
+    with pytest.raises(DataError, match=r"x\.pkl' cannot be read .*download it again"):
         read_plain_pickle(tmp_path / "x.pkl")
