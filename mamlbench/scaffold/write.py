@@ -15,7 +15,7 @@ from mamlbench.scaffold.plugin_names import Names
 KINDS: dict[str, str] = {
     "algorithm": "a method that learns an initialization",
     "backbone": "a small convolutional network",
-    "dataset": "patterns made on the spot",
+    "dataset": "random patterns",
     "sampler": "each training task several times over",
 }
 """Kinds of plugins, and what the template of each does."""

@@ -94,9 +94,9 @@ def test_images_are_those_of_the_files_in_both_forms(tmp_path: Path, kind: type[
         rows = images.rows[images.offsets[1] : images.offsets[2]]
         assert (images.images[rows].numpy() == np.concatenate(expected).reshape(-1, 3, 32, 32)).all()
     assert (dataset.subset is not None and "of 38,400" in dataset.subset) or kind is FC100
-    cached = load(kind, write_tar(tmp_path / "cached"))
-    assert cached.content_hash == dataset.content_hash
-    assert (dataset.origin, cached.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
+    archived = load(kind, write_tar(tmp_path / "archived"))
+    assert archived.content_hash == dataset.content_hash
+    assert (dataset.origin, archived.origin) == ("CIFAR-100 in a folder", "CIFAR-100 in an archive")
 
 
 def test_both_splits_share_one_preparation(tmp_path: Path) -> None:
