@@ -10,6 +10,7 @@ from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
 from mamlbench.plugin.published_numbers import PublishedFile
+from mamlbench.run_spec.metric_names import find_metric
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "metric", "tracker", "launcher", "peer")
 """Kinds of classes that plugins register; the hook of a kind is ``mamlbench_register_<kind>s``."""
@@ -46,6 +47,11 @@ class Entry:
             raise ConfigError(
                 f"{self.kind} '{self.name}' ({self.origin}) is not a subclass of mamlbench.api.{base_name}."
             )
+        if self.kind == "metric" and getattr(target, "name", "") != self.name:
+            raise ConfigError(
+                f"metric '{self.name}' ({self.origin}) must have the same name = '{self.name}' in its class, so that a "
+                "record says which metric a score is in."
+            )
         return target
 
     def _import(self, path: str) -> Any:
@@ -77,7 +83,9 @@ class Registry:
                     raise ValueError(f"target '{entry.target}' of suite '{entry.name}' is not a file")
             elif not isinstance(entry.target, type) and not all(str(entry.target).partition(":")):
                 raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not 'module:Class'")
-            taken = extended[entry.kind].setdefault(entry.name, entry)
+            # One metric is found by any spelling of its name, so two spellings cannot be two metrics.
+            spelled = find_metric(entry.name, extended["metric"]) if entry.kind == "metric" else None
+            taken = extended[entry.kind].setdefault(spelled or entry.name, entry)
             if taken is not entry:
                 raise ValueError(f"{entry.kind} '{entry.name}' is already registered by {taken.origin}")
         self._entries = extended

@@ -49,13 +49,13 @@ def read_episodes(record: RunRecord, folder: str | Path) -> dict[str, NDArray[An
     """
     import numpy as np
 
-    kept = record.episodes
-    if kept is None:
+    file = record.episodes
+    if file is None:
         raise ConfigError(f"The run '{record.name}' kept nothing of its test episodes but their scores.")
-    path = Path(folder) / kept.file
+    path = Path(folder) / file.file
     try:
         content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() != kept.sha256:
+        if hashlib.sha256(content).hexdigest() != file.sha256:
             raise ConfigError(f"'{path}' is not the file that its record names: its SHA-256 differs.")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             return dict(archive)

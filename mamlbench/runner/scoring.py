@@ -29,7 +29,7 @@ class Scores:
     final: dict[str, dict[Mode, Tensor]]  # by metric; each [episodes]
     after_step: dict[str, Tensor]  # by metric; each [scored steps, episodes]
     steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
-    kept: dict[str, Tensor]  # more of each episode, by name: [episodes, ...]
+    details: dict[str, Tensor]  # more of each episode, by name: [episodes, ...]
 
 
 def score_episodes(
@@ -46,7 +46,7 @@ def score_episodes(
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
         scores = _scores(experiment.metrics, outputs, steps, batch)
         if split == "test":
-            scores.kept = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
+            scores.details = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
         parts.append(scores)
     return _joined(parts)
 
@@ -82,8 +82,8 @@ def _scores(
     final: dict[str, dict[Mode, Tensor]] = {}
     after_step: dict[str, Tensor] = {}
     for metric in metrics:
-        steps = torch.stack([metric.compute(each, y) for each in by_step.values()])  # [scored steps, T]
-        after_step[metric.name] = steps.cpu()
+        scores = [metric.compute(outputs_of_step, y) for outputs_of_step in by_step.values()]  # each [T]
+        after_step[metric.name] = torch.stack(scores).cpu()  # [scored steps, T]
         final[metric.name] = {first: after_step[metric.name][-1]}
         final[metric.name] |= {mode: metric.compute(outputs[mode], y).cpu() for mode in others}
     return Scores(final, after_step, list(by_step), {})
@@ -92,18 +92,18 @@ def _scores(
 def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
     """What is kept of T test episodes besides scores (``mamlbench.record.read_episodes`` says what it is)."""
     y = batch.query.y
-    kept: dict[str, Tensor] = {} if batch.classes is None else {"classes": batch.classes}
+    details: dict[str, Tensor] = {} if batch.classes is None else {"classes": batch.classes}
     if not y.is_floating_point():
         empty = y.new_zeros(batch.tasks, next(iter(outputs.values())).shape[-1])  # [T, ways]
-        kept["queries"] = empty.scatter_add(1, y, torch.ones_like(y))
-        for mode, each in outputs.items():
-            predicted = each.argmax(-1)  # [T, n]
-            kept[f"{mode}/right"] = empty.scatter_add(1, y, (predicted == y).long())
-            kept[f"{mode}/predicted"] = empty.scatter_add(1, predicted, torch.ones_like(y))
+        details["queries"] = empty.scatter_add(1, y, torch.ones_like(y))
+        for mode, values in outputs.items():
+            predicted = values.argmax(-1)  # [T, n]
+            details[f"{mode}/right"] = empty.scatter_add(1, y, (predicted == y).long())
+            details[f"{mode}/predicted"] = empty.scatter_add(1, predicted, torch.ones_like(y))
     if keep_predictions:
-        kept["targets"] = y
-        kept |= {f"{mode}/outputs": each.float() for mode, each in outputs.items()}
-    return {name: value.cpu() for name, value in kept.items()}
+        details["targets"] = y
+        details |= {f"{mode}/outputs": values.float() for mode, values in outputs.items()}
+    return {name: value.cpu() for name, value in details.items()}
 
 
 def _joined(parts: Sequence[Scores]) -> Scores:
@@ -115,5 +115,5 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         },
         {metric: torch.cat([part.after_step[metric] for part in parts], dim=1) for metric in first.after_step},
         first.steps,
-        {name: torch.cat([part.kept[name] for part in parts]) for name in first.kept},
+        {name: torch.cat([part.details[name] for part in parts]) for name in first.details},
     )

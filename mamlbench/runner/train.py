@@ -185,7 +185,7 @@ class Loop:
         """Keep more of each test episode than its scores; None if there is no more."""
         arrays = {}
         for when, scores in (("trained", trained), ("untrained", untrained)):
-            for name, values in scores.kept.items():
+            for name, values in scores.details.items():
                 arrays[f"{when}/{name}" if "/" in name else name] = values.numpy()
         return write_episodes(self.folder, arrays) if arrays else None
 

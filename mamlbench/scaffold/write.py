@@ -16,6 +16,7 @@ KINDS: dict[str, str] = {
     "algorithm": "a method that learns an initialization",
     "backbone": "a small convolutional network",
     "dataset": "random patterns",
+    "metric": "queries whose class is among the two likeliest",
     "sampler": "each training task several times over",
 }
 """Kinds of plugins, and what the template of each does."""
@@ -24,6 +25,7 @@ _FLAGS = {
     "algorithm": "--algo",
     "backbone": "--algo maml --backbone",
     "dataset": "--algo maml --dataset",
+    "metric": "--algo maml --metric",
     "sampler": "--algo maml --sampler",
 }
 _HOOK = '''

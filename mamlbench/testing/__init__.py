@@ -18,8 +18,9 @@ from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BACKBONE, BackboneSubject
-from mamlbench.testing.common import COMMON, PRESETS
+from mamlbench.testing.common import COMMON, DOCUMENTED, PRESETS
 from mamlbench.testing.datasets import DATASET, DatasetSubject
+from mamlbench.testing.metrics import METRIC, MetricSubject
 from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.samplers import SAMPLER, SamplerSubject
 from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
@@ -29,6 +30,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *LEARNING),
     "backbone": (*COMMON, *BACKBONE),
     "dataset": (*COMMON, *DATASET),
+    "metric": (DOCUMENTED, *METRIC),
     "sampler": (*COMMON, *SAMPLER),
 }
 """The checks of each kind of plugin."""
@@ -41,6 +43,7 @@ __all__ = [
     "BrokenPromiseError",
     "Check",
     "DatasetSubject",
+    "MetricSubject",
     "NotApplicable",
     "Outcome",
     "SamplerSubject",

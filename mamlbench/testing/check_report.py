@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mamlbench.api import DataPaths
+from mamlbench.errors import ConfigError
 from mamlbench.plugin import Entry
 from mamlbench.runner.plan import validated_options
 from mamlbench.testing.run_checks import Check, Outcome, Status, run_checks
@@ -47,6 +48,8 @@ def check_entry(entry: Entry, checks: tuple[Check, ...], options: Mapping[str, A
         paths: where a data set may lie.
     """
     plugin = entry.load()
+    if options and not hasattr(plugin, "Options"):
+        raise ConfigError(f"A {entry.kind} has no options.")
     validated = validated_options(entry.kind, plugin, entry.name, dict(options)) if options else None
     given = {name: getattr(validated, name) for name in options}
     return Report(entry, run_checks(checks, subject_of(entry.kind, plugin, given, paths)))

@@ -55,8 +55,9 @@ def presets_are_valid(subject: Any) -> None:
             demand(False, f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
+DOCUMENTED = Check(documented, 'Say in a """docstring""" under the class line what it is; `mamlbench info` shows it.')
 COMMON = (
-    Check(documented, 'Say in a """docstring""" under the class line what it is; `mamlbench info` shows it.'),
+    DOCUMENTED,
     Check(options_are_described, 'Give each field Field(..., description="...").'),
     Check(defaults_are_valid, "Give each option a default that its own type and limits allow."),
     Check(unknown_options_are_refused, "Derive Options from mamlbench.api.Options and leave extra='forbid' as it is."),

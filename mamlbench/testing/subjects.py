@@ -9,15 +9,17 @@ from mamlbench.api import DataPaths
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BackboneSubject
 from mamlbench.testing.datasets import DatasetSubject
+from mamlbench.testing.metrics import MetricSubject
 from mamlbench.testing.samplers import SamplerSubject
 
-Subject = AlgorithmSubject | BackboneSubject | DatasetSubject | SamplerSubject
+Subject = AlgorithmSubject | BackboneSubject | DatasetSubject | MetricSubject | SamplerSubject
 """A plugin under test, with what its checks need."""
 
 SUBJECTS: dict[str, type[Subject]] = {
     "algorithm": AlgorithmSubject,
     "backbone": BackboneSubject,
     "dataset": DatasetSubject,
+    "metric": MetricSubject,
     "sampler": SamplerSubject,
 }
 """What is handed to the checks of each kind of plugin."""

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from mamlbench.api import Options, TaskSampler
+from mamlbench.api import Metric, Options, TaskSampler
 from mamlbench.errors import ConfigError, MissingDependencyError
 from mamlbench.plugin import KINDS, Entry, Registry
 
@@ -45,6 +45,19 @@ def test_a_name_that_is_taken_raises_with_its_plugin():
     with pytest.raises(ValueError, match="algorithm 'mine' is already registered by first"):
         registry.add_all([entry(origin="second")])
     assert registry.entry("algorithm", "mine").origin == "first"
+
+
+def test_two_spellings_of_one_name_are_one_metric():
+    registry = registry_with(entry("macro F1", kind="metric", origin="first"))
+    with pytest.raises(ValueError, match="metric 'macro-f1' is already registered by first"):
+        registry.add_all([entry("macro-f1", kind="metric")])
+
+
+def test_a_metric_is_registered_under_the_name_of_its_class():
+    metric = type("Mine", (Metric,), {"name": "mine"})
+    assert entry(target=metric, kind="metric").load() is metric
+    with pytest.raises(ConfigError, match=r"metric 'other' .* must have the same name = 'other'"):
+        entry("other", target=metric, kind="metric").load()
 
 
 @pytest.mark.parametrize("bad", [entry("taken"), entry("new"), entry("x", target="no class")], ids=["a", "b", "c"])

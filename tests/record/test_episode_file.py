@@ -15,14 +15,14 @@ ARRAYS = {
 @pytest.fixture
 def record(request):
     old = read_record(request.path.parent / "data" / "schema-1-finished.json")
-    return lambda kept: RunRecord.model_validate(old.model_dump() | {"name": "run", "episodes": kept})
+    return lambda file: RunRecord.model_validate(old.model_dump() | {"name": "run", "episodes": file})
 
 
 def test_arrays_come_back_and_counts_take_few_bytes(tmp_path, record):
     (tmp_path / "run").mkdir()
-    kept = write_episodes(tmp_path / "run", ARRAYS)
-    assert kept.file == "run/episodes.npz"
-    arrays = read_episodes(record(kept), tmp_path)
+    file = write_episodes(tmp_path / "run", ARRAYS)
+    assert file.file == "run/episodes.npz"
+    arrays = read_episodes(record(file), tmp_path)
     assert arrays.keys() == ARRAYS.keys()
     for name, values in ARRAYS.items():
         np.testing.assert_array_equal(arrays[name], values)
@@ -37,13 +37,13 @@ def test_the_same_arrays_make_the_same_file(tmp_path):
 
 def test_what_is_missing_changed_or_no_archive_is_refused(tmp_path, record):
     (tmp_path / "run").mkdir()
-    kept = write_episodes(tmp_path / "run", ARRAYS)
+    file = write_episodes(tmp_path / "run", ARRAYS)
     with pytest.raises(ConfigError, match="kept nothing"):
         read_episodes(record(None), tmp_path)
     with pytest.raises(ConfigError, match="cannot be read"):
-        read_episodes(record(EpisodeFile(file="gone.npz", sha256=kept.sha256)), tmp_path)
+        read_episodes(record(EpisodeFile(file="gone.npz", sha256=file.sha256)), tmp_path)
     with pytest.raises(ConfigError, match="SHA-256 differs"):
-        read_episodes(record(EpisodeFile(file=kept.file, sha256="0" * 64)), tmp_path)
+        read_episodes(record(EpisodeFile(file=file.file, sha256="0" * 64)), tmp_path)
     (tmp_path / "text.npz").write_bytes(b"text")
     digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1"
     with pytest.raises(ConfigError, match="cannot be read"):

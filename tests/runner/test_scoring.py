@@ -85,16 +85,16 @@ def test_gain_is_positive_if_training_helped_whatever_the_direction(recorded):
 
 def test_what_is_kept_of_every_episode_gives_its_scores(recorded, folders, plugins):
     record, _ = recorded
-    kept = read_episodes(record, folders.results)
-    assert kept["classes"].shape == kept["queries"].shape == (30, 3) and (kept["queries"] == 4).all()
+    arrays = read_episodes(record, folders.results)
+    assert arrays["classes"].shape == arrays["queries"].shape == (30, 3) and (arrays["queries"] == 4).all()
     for when, field in (("trained", "episode_scores"), ("untrained", "untrained_episode_scores")):
         for mode in ("transductive", "inductive"):
-            right, predicted = kept[f"{when}/{mode}/right"], kept[f"{when}/{mode}/predicted"]
+            right, predicted = arrays[f"{when}/{mode}/right"], arrays[f"{when}/{mode}/predicted"]
             scores = {name: getattr(record.test.metrics[name].modes[mode], field) for name in NAMES}
             np.testing.assert_allclose(right.sum(1) / 12, scores["accuracy"], atol=1e-6)
             np.testing.assert_allclose((right / 4).min(1), scores["worst-class accuracy"], atol=1e-6)
             np.testing.assert_allclose((2 * right / (4.0 + predicted)).mean(1), scores["macro F1"], atol=1e-6)
-            outputs, targets = kept[f"{when}/{mode}/outputs"], kept["targets"]
+            outputs, targets = arrays[f"{when}/{mode}/outputs"], arrays["targets"]
             assert outputs.shape == (30, 12, 3) and outputs.dtype == np.float32
             for name in NAMES:
                 metric = plugins.registry.load("metric", name)()
@@ -107,11 +107,11 @@ def test_classes_say_of_which_class_of_the_split_each_label_is(recorded, folders
     dataset = load_dataset(record.spec, plugins, folders)
     experiment = build_experiment(record.spec, plugins, dataset, training=False)
     batch = experiment.sampler.episodes("test", 0, 30, shots=1, queries=4)
-    kept = read_episodes(record, folders.results)
-    np.testing.assert_array_equal(kept["classes"], batch.classes.numpy())
+    arrays = read_episodes(record, folders.results)
+    np.testing.assert_array_equal(arrays["classes"], batch.classes.numpy())
     split = dataset.splits["test"]
     for episode, label in ((0, 0), (7, 2), (29, 1)):
-        index = kept["classes"][episode, label]
+        index = arrays["classes"][episode, label]
         images = split.images[split.offsets[index] : split.offsets[index + 1]].float() / 255
         shown = batch.support.x[episode, label]
         assert any(torch.allclose(shown, image) for image in images)
@@ -143,8 +143,8 @@ def test_regression_reports_errors_and_keeps_predictions(run, folders):
         for point in record.curve
         if point.validation and point.iteration == record.selected_iteration
     )
-    kept = read_episodes(run(dataset="sinusoid", keep_predictions=True, **settings), folders.results)
-    assert set(kept) == {"targets"} | {
+    arrays = read_episodes(run(dataset="sinusoid", keep_predictions=True, **settings), folders.results)
+    assert set(arrays) == {"targets"} | {
         f"{when}/{mode}/outputs" for when in ("trained", "untrained") for mode in ("transductive", "inductive")
     }
-    assert kept["targets"].shape == kept["trained/inductive/outputs"].shape == (30, 5, 1)
+    assert arrays["targets"].shape == arrays["trained/inductive/outputs"].shape == (30, 5, 1)

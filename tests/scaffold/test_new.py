@@ -16,6 +16,7 @@ RUN = {
     "algorithm": ["--algo", "mine"],
     "backbone": ["--algo", "fomaml", "--backbone", "mine"],
     "dataset": ["--algo", "fomaml", "--dataset", "mine"],
+    "metric": ["--algo", "fomaml", "--metric", "mine"],
     "sampler": ["--algo", "fomaml", "--sampler", "mine"],
 }
 TINY = [

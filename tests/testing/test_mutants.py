@@ -42,7 +42,9 @@ def test_every_check_has_a_mutant():
     assert len(mutants.MUTANTS) >= 15
 
 
-@pytest.mark.parametrize("kind, plugin", [("backbone", mutants.Flat), ("dataset", mutants.Patterns)])
+@pytest.mark.parametrize(
+    "kind, plugin", [("backbone", mutants.Flat), ("dataset", mutants.Patterns), ("metric", mutants.Right)]
+)
 def test_what_mutants_are_made_of_is_sound(kind, plugin):
     found = [check(SUBJECTS[kind](plugin)) for check in CHECKS[kind]]
     assert not [each for each in found if each.status == "failed"]
@@ -55,6 +57,11 @@ def test_every_builtin_algorithm_keeps_its_promises(name, check):
     assert found.status != "failed", found
     if found.status == "skipped":
         pytest.skip(found.found)
+
+
+@pytest.mark.parametrize("name", SHIPPED["metric"])
+def test_every_builtin_metric_keeps_its_promises(name):
+    assert broken("metric", name) == []
 
 
 @pytest.mark.parametrize("name", SHIPPED["sampler"])

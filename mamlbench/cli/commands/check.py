@@ -55,7 +55,7 @@ def command(
     data_dir: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Hold an algorithm, data set, backbone or sampler to its contract, on a task that takes seconds.
+    """Hold an algorithm, data set, backbone, metric or sampler to its contract, on a task that takes seconds.
 
     Exits with 1 where a promise is not kept, and with 5 where a data set is not here to be checked.
     """
@@ -98,7 +98,7 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
         origin = str(path.resolve())
         entries = [entry for entry in session.plugins.registry.entries() if entry.origin == origin]
         if not entries:
-            raise NothingToDoError(f"'{path}' registers no algorithm, data set, backbone or sampler.")
+            raise NothingToDoError(f"'{path}' registers no algorithm, data set, backbone, metric or sampler.")
         return entries
     return session.plugins.registry.find_all(target)
 

@@ -58,7 +58,7 @@ def command(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Show an algorithm, data set, backbone, sampler, launcher or tracker: what it is, its options, its presets.
+    """Show an algorithm, data set, backbone, sampler, metric, launcher or tracker: what it is, its options.
 
     Of a data set also what lies there: its form, whether it is complete, counts, class names and hashes. Nothing is
     decoded or downloaded for it.

@@ -20,15 +20,11 @@ def score_columns(group: Group) -> list[Column]:
     """Return the columns of every metric and mode, those of the shown metric first."""
     if not group.modes:  # nothing was tested: one column that says why
         return [Column("score", "score", "after adaptation", _failure_cell)]
-    series = [_Series(group, metric, mode) for metric in group.metrics for mode in group.modes]
-    shown = [entry for entry in series if entry.metric == group.metric]
-    others = [entry for entry in series if entry.metric != group.metric]
-    columns = [entry.score() for entry in shown]
-    for entry in shown:
-        columns += entry.details()
-    columns += [entry.score() for entry in others]
-    for entry in others:
-        columns += entry.details()
+    columns = []
+    for metric in group.metrics:
+        of_metric = [_Series(group, metric, mode) for mode in group.modes]
+        columns += [scores.score() for scores in of_metric]
+        columns += [column for scores in of_metric for column in scores.details()]
     return columns
 
 

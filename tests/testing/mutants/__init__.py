@@ -3,9 +3,10 @@
 ``MUTANTS`` holds (kind, class, name of the check).
 """
 
-from . import algorithms, samplers
+from . import algorithms, metrics, samplers
 from .backbones import Flat
 from .datasets import Patterns
+from .metrics import Right
 from .registry import MUTANTS
 
-__all__ = ["MUTANTS", "Flat", "Patterns", "algorithms", "samplers"]
+__all__ = ["MUTANTS", "Flat", "Patterns", "Right", "algorithms", "metrics", "samplers"]
