@@ -64,7 +64,9 @@ def specs(episodes: int) -> Iterator[RunSpec]:
                 backbone=Component(name="conv4-strided", options={"width": width}),
                 sampler=Component(name="fresh"),
                 protocol=Protocol(ways=ways, shots=shots, test_episodes=episodes),
-                training=Training(iterations=500, meta_batch_size=32, shots=shots, queries=1, validate_every=63),
+                training=Training(
+                    iterations=500, meta_batch_size=32, ways=ways, shots=shots, queries=1, validate_every=63
+                ),
                 preset="quick",
                 seed=seed,
             )

@@ -80,6 +80,10 @@ class Algorithm(ABC):
         additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
             apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labeled
             examples it is asked without batch norm, which ties a minibatch together in any case.
+        any_ways: whether it can train with other ways than it is tested with, since its network needs no output for
+            each class. In training ``init`` then takes the ways from the support set, ``context.shots`` examples of
+            each class.
+        uses_queries: whether training looks at the query sets of its episodes; if not, they are empty.
         equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
         meta: what training learns and a model artifact keeps.
 
@@ -92,6 +96,8 @@ class Algorithm(ABC):
     trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
     vectorized: ClassVar[bool] = True
     additive: bool = True
+    any_ways: ClassVar[bool] = False
+    uses_queries: ClassVar[bool] = True
     equivariant: ClassVar[bool] = False
     meta: Parameters
 

@@ -40,6 +40,11 @@ def metrics(default: str = "accuracy; in regression mean squared error") -> Deco
     )
 
 
+def ways(default: str = "5") -> Decorator:
+    """Classes per episode."""
+    return _count("--ways", 1, "Classes per episode.", default)
+
+
 def shots(default: str = "1") -> Decorator:
     """Support examples per class."""
     return _count("--shots", 1, "Support examples per class.", default)
@@ -48,6 +53,18 @@ def shots(default: str = "1") -> Decorator:
 def queries(default: str = "1") -> Decorator:
     """Query examples per class."""
     return _count("--queries", 1, "Query examples per class at test.", default)
+
+
+def training(command: Any) -> Any:
+    """What a training episode is, if it is another than a test episode."""
+    decorators = (
+        _count("--train-ways", 1, "Classes per training episode.", "the preset's, or --ways"),
+        _count("--train-shots", 1, "Support examples per class in training.", "the preset's, or --shots"),
+        _count("--train-queries", 0, "Query examples per class in training.", "the preset's, or --queries"),
+    )
+    for decorator in reversed(decorators):
+        command = decorator(command)
+    return command
 
 
 def test_episodes(default: str = "600") -> Decorator:

@@ -50,12 +50,22 @@ class TaskSampler(ABC):  # noqa: B024 (no abstract method: the default draws fre
         """Return the keys of the episodes ``first`` to ``first + count - 1``: uint64 ``[count]``."""
         return hash64(self._seeds[split], self.key_index(split, np.arange(first, first + count)))
 
-    def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
+    def episodes(
+        self, split: str, first: int, count: int, *, shots: int, queries: int, ways: int | None = None
+    ) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1``: support x ``[count, ways * shots, *input_shape]``.
+
+        Args:
+            split: 'train', 'val' or 'test'.
+            first: number of the first episode.
+            count: number of episodes.
+            shots: support examples per class.
+            queries: query examples per class.
+            ways: classes per episode; None: those that the sampler was made with.
 
         Raises ConfigError if the split has too few classes or examples.
         """
-        return self.splits[split].episodes(self.keys(split, first, count), self.ways, shots, queries)
+        return self.splits[split].episodes(self.keys(split, first, count), ways or self.ways, shots, queries)
 
     def labeled_examples(self, split: str, index: int, count: int) -> Examples:
         """Draw minibatch ``index`` of labeled examples, for pretraining: x ``[count, *input_shape]``."""

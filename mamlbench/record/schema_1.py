@@ -38,6 +38,7 @@ def upgrade(document: dict[str, Any]) -> dict[str, Any]:
         component = spec[kind]
         component["options"] = _renamed(component["options"], plugins.get(component["name"], {}))
     spec["training"] = _renamed(spec["training"], {"meta_batch": "meta_batch_size"})
+    spec["training"]["ways"] = spec["protocol"]["ways"]
     spec["engine"] = _engine_name(spec["engine"])
     if document.get("data"):
         document["data"] = _renamed(document["data"], {"licence": "license"})

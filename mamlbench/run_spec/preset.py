@@ -34,6 +34,7 @@ class Preset(BaseModel):
     """meta-iterations"""
     meta_batch_size: int
     """tasks per meta-iteration; labeled examples for pretraining"""
+    train_ways: int | None = Field(None, description="classes per training episode; None: the protocol's ways")
     train_shots: int | None = Field(None, description="support per class in training; None: the protocol's shots")
     train_queries: int | None = Field(None, description="queries per class in training; None: the protocol's queries")
     validations: int = Field(8, description="validations spread over the run")

@@ -61,6 +61,14 @@ class RunRequest(BaseModel):
     """'auto', or a strategy by name"""
     precision: Precision = "float32"
     """numbers that it computes in: float32; bf16 (autocast to bfloat16); float64"""
+    train_ways: int | None = Field(None, ge=1)
+    """classes per training episode"""
+    train_shots: int | None = Field(None, ge=1)
+    """support examples per class in training episodes"""
+    train_queries: int | None = Field(None, ge=0)
+    """query examples per class in training episodes"""
+    validate_every: int | None = Field(None, ge=1)
+    """iterations between validations"""
     checkpoint_every: int | None = Field(None, ge=0)
     """iterations between checkpoints"""
     target_score: float | None = None

@@ -30,6 +30,7 @@ class Training(BaseModel):
 
     iterations: int = Field(ge=0, description="meta-iterations (outer updates)")
     meta_batch_size: int = Field(ge=1, description="tasks per meta-iteration; labeled examples for pretraining")
+    ways: int = Field(ge=1, description="classes per training episode")
     shots: int = Field(ge=1, description="support examples per class in training episodes")
     queries: int = Field(ge=0, description="query examples per class in training episodes")
     validate_every: int = Field(ge=1, description="iterations between validations")

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from mamlbench.api import (
+    SPLITS,
     Algorithm,
     Backbone,
     Dataset,
@@ -35,12 +36,12 @@ from mamlbench.nn.precision import in_precision, parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, code_hash, cpu_name
-from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec
+from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
-from mamlbench.runner.datasets.open_dataset import data_paths, open_dataset
+from mamlbench.runner.component_options import stored_options
+from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
-from mamlbench.runner.plan import validated_options
 
 
 @dataclass
@@ -65,15 +66,11 @@ class Experiment:
             return in_precision(
                 self.sampler.labeled_examples("train", iteration, training.meta_batch_size), self.spec.precision
             )
-        first = iteration * training.meta_batch_size
-        return self._episodes("train", first, training.meta_batch_size, training.shots, training.queries)
+        return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, training)
 
-    def evaluation_episodes(self, split: str, first: int, count: int, protocol: Protocol) -> EpisodeBatch:
-        """Episodes ``first`` to ``first + count - 1`` of a split, with the shots and queries of ``protocol``."""
-        return self._episodes(split, first, count, protocol.shots, protocol.queries)
-
-    def _episodes(self, split: str, first: int, count: int, shots: int, queries: int) -> EpisodeBatch:
-        episodes = self.sampler.episodes(split, first, count, shots=shots, queries=queries)
+    def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
+        """Episodes ``first`` to ``first + count - 1`` of a split, with the ways, shots and queries of ``shape``."""
+        episodes = self.sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
         return EpisodeBatch(*in_precision(episodes, self.spec.precision))
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
@@ -89,7 +86,8 @@ def load_dataset(
 
     Raises DataError where it is missing or damaged.
     """
-    return open_dataset(spec.dataset.name, spec.dataset.options, plugins, data_paths(folders, progress))
+    plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
+    return plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
 
 
 def build_experiment(
@@ -137,7 +135,7 @@ def algorithm_maker(
     The function takes the engine, and ``precision`` if it is to be another than the spec's.
     """
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
-    options = validated_options("algorithm", plugin, spec.algorithm.name, spec.algorithm.options)
+    options = stored_options("algorithm", plugin, spec.algorithm)
     build_model = model_builder(spec, plugins, splits["train"].input_shape)
 
     def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
@@ -160,7 +158,7 @@ def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...])
     The function takes the number of outputs, and ``precision`` if it is to be another than the spec's.
     """
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
-    backbone = backbone_type(validated_options("backbone", backbone_type, spec.backbone.name, spec.backbone.options))
+    backbone = backbone_type(stored_options("backbone", backbone_type, spec.backbone))
 
     def build(outputs: int, *, precision: Precision = spec.precision) -> Model:
         with torch.random.fork_rng(devices=[]):
@@ -201,7 +199,7 @@ def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:
 
 def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> TaskSampler:
     plugin: type[TaskSampler] = plugins.registry.load("sampler", spec.sampler.name)
-    options = validated_options("sampler", plugin, spec.sampler.name, spec.sampler.options)
+    options = stored_options("sampler", plugin, spec.sampler)
     return plugin(
         splits, spec.protocol.ways, episode_seed=spec.protocol.episode_seed, training_seed=spec.seed, options=options
     )
@@ -210,14 +208,10 @@ def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> T
 def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
     """Draw one episode of each split, so that an impossible protocol is told before anything is trained."""
     problems = []
-    asked = {
-        "train": (spec.training.shots, spec.training.queries),
-        "val": (spec.protocol.shots, spec.protocol.queries),
-        "test": (spec.protocol.shots, spec.protocol.queries),
-    }
-    for split, (shots, queries) in asked.items():
+    for split in SPLITS:
+        shape = spec.training if split == "train" else spec.protocol
         try:
-            sampler.episodes(split, 0, 1, shots=shots, queries=queries)
+            sampler.episodes(split, 0, 1, ways=shape.ways, shots=shape.shots, queries=shape.queries)
         except ConfigError as error:
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:
@@ -238,7 +232,7 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
         "backbone": spec.backbone.model_dump(mode="json"),
         "dataset": spec.dataset.model_dump(mode="json"),
         "ways": spec.protocol.ways,
-        "training": spec.training.model_dump(mode="json", include={"meta_batch_size", "shots", "queries"}),
+        "training": spec.training.model_dump(mode="json", include={"meta_batch_size", "ways", "shots", "queries"}),
     }
 
 

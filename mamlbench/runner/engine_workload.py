@@ -23,7 +23,7 @@ from mamlbench.api import (
     seed_key,
 )
 from mamlbench.nn.precision import ROUNDING, in_precision, parameter_dtype
-from mamlbench.run_spec import Precision, RunSpec
+from mamlbench.run_spec import Precision, Protocol, RunSpec, Training
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
 """What a check computes: enough to meet every kind of work, little enough to cost next to nothing."""
@@ -61,25 +61,35 @@ class TrainingWork:
         """A second-order gradient remembers, of every inner step, its pass over the support set and the way back."""
         training = self.spec.training
         passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
-        return task_bytes(self.spec, self._sampler.splits["train"], passes * training.shots, training.queries)
+        examples = training.ways * (passes * training.shots + training.queries)
+        return task_bytes(self.spec, self._sampler.splits["train"], examples)
 
     def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
         """Direction of a small batch, and predictions after a step or two in every mode, flat."""
         algorithm = self._make(engine, precision=precision)
 
-        def episodes(split: str, shots: int, queries: int) -> EpisodeBatch:
-            few = self._sampler.episodes(split, 0, FEW_TASKS, shots=shots, queries=min(queries, FEW_QUERIES))
+        def episodes(split: str, shape: Training | Protocol) -> EpisodeBatch:
+            few = self._sampler.episodes(
+                split,
+                0,
+                FEW_TASKS,
+                ways=shape.ways,
+                shots=shape.shots,
+                queries=min(shape.queries, FEW_QUERIES),
+            )
             few = in_precision(few, precision)
             return nudged(few, nudge, ROUNDING[precision]) if nudge else few
 
         return torch.cat([value.flatten().double() for value in self._values(algorithm, episodes)])
 
-    def _values(self, algorithm: Algorithm, episodes: Callable[[str, int, int], EpisodeBatch]) -> Iterator[Tensor]:
-        training, protocol = self.spec.training, self.spec.protocol
+    def _values(
+        self, algorithm: Algorithm, episodes: Callable[[str, Training | Protocol], EpisodeBatch]
+    ) -> Iterator[Tensor]:
+        protocol = self.spec.protocol
         if self.trains:
-            batch = episodes("train", training.shots, training.queries)
+            batch = episodes("train", self.spec.training)
             yield from self._direction(algorithm, batch).sums.values()
-        batch = episodes("val", protocol.shots, protocol.queries)
+        batch = episodes("val", protocol)
         for learner in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
             for mode in protocol.modes:
                 yield learner.predict(batch.query.x, mode)
@@ -87,7 +97,9 @@ class TrainingWork:
     def batch(self, engine: Engine) -> Callable[[], object]:
         """Compute the direction of the run's first whole batch."""
         algorithm, training = self._make(engine), self.spec.training
-        episodes = self._sampler.episodes("train", 0, self.tasks, shots=training.shots, queries=training.queries)
+        episodes = self._sampler.episodes(
+            "train", 0, self.tasks, ways=training.ways, shots=training.shots, queries=training.queries
+        )
         batch = in_precision(episodes, self.precision)
         return lambda: self._direction(algorithm, batch)
 
@@ -102,13 +114,11 @@ def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:
     return seed_key("noise", spec.seed, iteration)
 
 
-def task_bytes(spec: RunSpec, split: TaskSplit, shots: int, queries: int) -> int:
-    """Size of one task's examples; 0 on a GPU, which has memory of its own and likes large batches."""
+def task_bytes(spec: RunSpec, split: TaskSplit, examples: int) -> int:
+    """Size of one task of so many examples; 0 on a GPU, which has memory of its own and likes large batches."""
     if not spec.device.startswith("cpu"):
         return 0
-    return (
-        parameter_dtype(spec.precision).itemsize * math.prod(split.input_shape) * spec.protocol.ways * (shots + queries)
-    )
+    return parameter_dtype(spec.precision).itemsize * math.prod(split.input_shape) * examples
 
 
 def nudged(examples: EpisodeBatch, nudge: int, rounding: float) -> EpisodeBatch:

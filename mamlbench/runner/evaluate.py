@@ -9,14 +9,15 @@ import torch
 from pydantic import ValidationError
 from scipy import stats
 
-from mamlbench.api import Metric
+from mamlbench.api import Algorithm, Metric
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult
-from mamlbench.run_spec import Component, Folders, Precision, Protocol, explain
+from mamlbench.run_spec import Folders, Precision, Protocol, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.choose_metrics import metric_names
+from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.scoring import Scores, score_episodes
@@ -79,7 +80,8 @@ def evaluate_model(
 
     Args:
         model: a model artifact's folder, its model.json or model.safetensors, or the run's record.
-        protocol: fields of Protocol to change (queries, test_episodes, modes, metrics, ...); not the ways.
+        protocol: fields of Protocol to change (queries, test_episodes, modes, metrics, ...); the ways only if the
+            method has no output for each class.
         options: options of the algorithm to change (test_steps, inner_lr, ...).
         device: as for a run.
         precision: numbers to compute in; None: those of the run.
@@ -89,7 +91,8 @@ def evaluate_model(
     artifact = load_model(model)
     spec = artifact.spec
     changed = dict(protocol or {})
-    if changed.get("ways", spec.protocol.ways) != spec.protocol.ways:
+    algorithm: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
+    if changed.get("ways", spec.protocol.ways) != spec.protocol.ways and not algorithm.any_ways:
         raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
     try:
         new_protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
@@ -102,7 +105,9 @@ def evaluate_model(
             "protocol": new_protocol,
             "device": str(resolve_device(device)),
             "precision": precision or spec.precision,
-            "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **(options or {})}),
+            "algorithm": complete_component(
+                "algorithm", algorithm, spec.algorithm.name, spec.algorithm.options, options or {}
+            ),
         }
     )
     experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)

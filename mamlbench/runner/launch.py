@@ -13,9 +13,9 @@ from mamlbench.errors import MamlbenchError, RunFailedError
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord
 from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.component_options import read_options
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import execute
-from mamlbench.runner.plan import validated_options
 
 DEFAULT = "processes"
 """Name of the launcher where none is asked for."""
@@ -27,7 +27,7 @@ Ended = RunRecord | MamlbenchError | KeyboardInterrupt
 def make_launcher(name: str, options: Mapping[str, Any], plugins: Plugins) -> Launcher:
     """Build a launcher. Raises ConfigError for an unknown name and with every bad option."""
     found: type[Launcher] = plugins.registry.load("launcher", name)
-    return found(validated_options("launcher", found, name, dict(options)))
+    return found(read_options("launcher", found, name, options))
 
 
 def launch(

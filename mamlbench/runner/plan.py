@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
 
-from mamlbench.api import Algorithm, Options
+from mamlbench.api import Algorithm
 from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import (
-    Component,
     Preset,
     Protocol,
     RunRequest,
     RunSpec,
     Setting,
-    Training,
     choose_preset,
     explain,
 )
 from mamlbench.runner.choose_metrics import metric_names
+from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
-
-_PREFIXES = ("dataset", "backbone", "sampler")
+from mamlbench.runner.plan_training import plan_training
 
 
 def request(**values: Any) -> RunRequest:
@@ -92,27 +87,30 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         raise ConfigError(*problems)
     backbone_name = request.backbone or preset.backbone or dataset.default_backbone
     backbone = _collect(problems, lambda: load("backbone", backbone_name), "backbone")
-    given = _split_options(request.options)
+    options = split_options(request.options)
     own_backbone = request.backbone in (None, preset.backbone or dataset.default_backbone)
     layers = {
-        "algorithm": (algorithm, name, preset.options, given["algorithm"]),
-        "dataset": (dataset, request.dataset, preset.dataset_options, given["dataset"]),
+        "algorithm": (algorithm, name, preset.options, options["algorithm"]),
+        "dataset": (dataset, request.dataset, preset.dataset_options, options["dataset"]),
         # a preset's backbone options belong to the preset's backbone
-        "backbone": (backbone, backbone_name, preset.backbone_options if own_backbone else {}, given["backbone"]),
-        "sampler": (sampler, request.sampler, {}, given["sampler"]),
+        "backbone": (backbone, backbone_name, preset.backbone_options if own_backbone else {}, options["backbone"]),
+        "sampler": (sampler, request.sampler, {}, options["sampler"]),
     }
     components = {
-        kind: _collect(problems, lambda kind=kind, layer=layer: _component(kind, *layer))
+        kind: _collect(problems, lambda kind=kind, layer=layer: complete_component(kind, *layer))
         for kind, layer in layers.items()
         if layer[0] is not None
     }
     protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
+    training = protocol and _collect(
+        problems, lambda: plan_training(request, preset, protocol, algorithm, name=name, kind=dataset.kind)
+    )
     if problems:
         raise ConfigError(*problems)
     return RunSpec(
         **components,
         protocol=protocol,
-        training=_training(request, preset, protocol),
+        training=training,
         preset=preset.name,
         seed=request.seed,
         device=device,
@@ -145,63 +143,3 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
         return Protocol(**{**preset.protocol, **asked, "ways": setting.ways, "shots": setting.shots})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
-
-
-def _training(request: RunRequest, preset: Preset, protocol: Protocol) -> Training:
-    iterations = preset.iterations if request.iterations is None else request.iterations
-    queries = protocol.queries if preset.train_queries is None else preset.train_queries
-    return Training(
-        iterations=iterations,
-        meta_batch_size=request.meta_batch_size or preset.meta_batch_size,
-        shots=preset.train_shots or protocol.shots,
-        queries=queries,
-        validate_every=max(1, -(-iterations // preset.validations)),
-        checkpoint_every=request.checkpoint_every or 0,
-        target_score=request.target_score,
-    )
-
-
-def _split_options(options: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Sort 'dataset.rotations' and the like to their component; names without a prefix are the algorithm's."""
-    given: dict[str, dict[str, Any]] = {kind: {} for kind in ("algorithm", *_PREFIXES)}
-    for name, value in options.items():
-        prefix, dot, rest = name.partition(".")
-        if dot and prefix in ("algorithm", *_PREFIXES):
-            given[prefix][rest] = value
-        elif dot:
-            near = did_you_mean(prefix, _PREFIXES)
-            raise ConfigError(ConfigProblem(f"option '{name}': a run has no part '{prefix}'.{near}", f"options.{name}"))
-        else:
-            given["algorithm"][name] = value
-    return given
-
-
-def _component(kind: str, plugin: Any, name: str, preset_options: dict[str, Any], given: dict[str, Any]) -> Component:
-    options = validated_options(kind, plugin, name, {**preset_options, **given})
-    return Component(name=name, options=options.model_dump(mode="json"))
-
-
-def validated_options(kind: str, plugin: Any, name: str, values: dict[str, Any]) -> Options:
-    """Build a plugin's options. Raises ConfigError with every problem, suggesting the nearest option name."""
-    schema: type[Options] = plugin.Options
-    try:
-        return schema.model_validate(
-            {key: _typed(value, schema.model_fields.get(key)) for key, value in values.items()}
-        )
-    except ValidationError as error:
-        prefix = "" if kind == "algorithm" else f"{kind}."
-        subject = f"{kind} '{name}'"
-        problems = explain(error, schema.model_fields, subject, what="option", prefix=prefix)
-        raise ConfigError(*(ConfigProblem(str(each), f"options.{each.key}") for each in problems)) from error
-
-
-def _typed(value: Any, field: FieldInfo | None) -> Any:
-    """Read a value from the command line: JSON where it is JSON, else the text; 'none' is None where that may be."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() == "none" and field is not None and NoneType in get_args(field.annotation):
-        return None
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value

@@ -27,7 +27,7 @@ CLASSES = 20
 def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> Path | None:
     """Write the sheet of sample episodes into ``folder``; None where the examples are no images with classes."""
     protocol = experiment.spec.protocol
-    batch = experiment.evaluation_episodes("test", 0, EPISODES, protocol)
+    batch = experiment.episodes("test", 0, EPISODES, protocol)
     if (
         not isinstance(experiment.objective, Classification)
         or batch.query.x.ndim != 5

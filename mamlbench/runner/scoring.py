@@ -42,7 +42,7 @@ def score_episodes(
     for first in range(0, episodes, at_once):
         count = min(at_once, episodes - first)
         with meter.segment("data"):
-            batch = experiment.evaluation_episodes(split, first, count, protocol)
+            batch = experiment.episodes(split, first, count, protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
         scores = _scores(experiment.metrics, outputs, steps, batch)
         if split == "test":
@@ -52,7 +52,8 @@ def score_episodes(
 
 
 def _at_once(experiment: Experiment, split: str, protocol: Protocol) -> int:
-    size = task_bytes(experiment.spec, experiment.dataset.splits[split], protocol.shots, protocol.queries)
+    examples = protocol.ways * (protocol.shots + protocol.queries)
+    size = task_bytes(experiment.spec, experiment.dataset.splits[split], examples)
     return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
 
 

@@ -13,7 +13,7 @@ from mamlbench.suite.suite_file import CellConditions, SuiteSettings
 from mamlbench.suite.toml_lines import Path
 
 OPTION = "options."
-SINGLE = ("modes", "metrics", "keep_predictions", "checkpoint_every", "target_score")
+SINGLE = ("modes", "metrics", "keep_predictions", "validate_every", "checkpoint_every", "target_score")
 """Settings with one value per cell, even if it is a list."""
 _COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
 

@@ -55,6 +55,11 @@ class CellConditions(BaseModel):
     sampler: Axis[Name] | None = Field(None, description="which tasks to train on")
     iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
     meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
+    train_ways: Axis[Positive] | None = Field(
+        None, description="classes per training episode; where not given, the preset's, or the ways"
+    )
+    train_shots: Axis[Positive] | None = Field(None, description="support examples per class in training")
+    train_queries: Axis[Natural] | None = Field(None, description="query examples per class in training")
     options: dict[str, Any] = Field(
         default_factory=dict,
         description="options of the algorithm, and of other components as backbone.NAME, dataset.NAME, sampler.NAME; "
@@ -77,6 +82,7 @@ class SuiteSettings(CellConditions):
         None, description="metrics to report, the first selects the checkpoint (this list does not multiply cells)"
     )
     keep_predictions: bool | None = Field(None, description="keep the outputs for every test query beside each record")
+    validate_every: Positive | None = Field(None, description="iterations between validations")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")
 

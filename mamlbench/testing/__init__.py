@@ -14,6 +14,7 @@
 """
 
 from mamlbench.testing.algorithm_contract import CONTRACT
+from mamlbench.testing.algorithm_episodes import EPISODES
 from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
@@ -27,7 +28,7 @@ from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
 from mamlbench.testing.tiny import TinyNetwork, tiny_splits
 
 CHECKS: dict[str, tuple[Check, ...]] = {
-    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *LEARNING),
+    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *LEARNING),
     "backbone": (*COMMON, *BACKBONE),
     "dataset": (*COMMON, *DATASET),
     "metric": (DOCUMENTED, *METRIC),

@@ -52,6 +52,7 @@ class AlgorithmSubject:
         bf16: bool = False,
         iterations: int = ITERATIONS,
         quick: bool = False,
+        ways: int = WAYS,
     ) -> Algorithm:
         """A new instance, always from the same initial network.
 
@@ -62,6 +63,7 @@ class AlgorithmSubject:
             bf16: whether the network computes in bfloat16, by autocast; it takes a network in float32.
             iterations: planned meta-iterations.
             quick: whether the options of the method's 'quick' preset hold where none are given.
+            ways: classes of a test episode.
         """
         backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
 
@@ -72,7 +74,7 @@ class AlgorithmSubject:
 
         bench = MethodContext(
             build=build,
-            objective=Classification(WAYS),
+            objective=Classification(ways),
             pooled_objective=tiny_splits()["train"].objective,
             engine=engine or self.engine,
             iterations=iterations,
@@ -89,9 +91,9 @@ class AlgorithmSubject:
         """Fresh episodes of the tiny task."""
         return TaskSampler(tiny_splits(), WAYS, episode_seed=0, training_seed=0, options=Options())
 
-    def episodes(self, split: str = "test", first: int = 0, count: int = TASKS) -> EpisodeBatch:
-        """``count`` episodes from number ``first``, in float64: support x ``[count, 6, 1, 8, 8]``."""
-        batch = self.sampler().episodes(split, first, count, shots=SHOTS, queries=QUERIES)
+    def episodes(self, split: str = "test", first: int = 0, count: int = TASKS, ways: int = WAYS) -> EpisodeBatch:
+        """``count`` episodes from number ``first``, in float64: support x ``[count, 2 * ways, 1, 8, 8]``."""
+        batch = self.sampler().episodes(split, first, count, ways=ways, shots=SHOTS, queries=QUERIES)
         return EpisodeBatch(*as_float64(batch))
 
     def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from mamlbench.api import DataPaths
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Entry
-from mamlbench.runner.plan import validated_options
+from mamlbench.runner.component_options import read_options
 from mamlbench.testing.run_checks import Check, Outcome, Status, run_checks
 from mamlbench.testing.subjects import subject_of
 
@@ -50,6 +50,6 @@ def check_entry(entry: Entry, checks: tuple[Check, ...], options: Mapping[str, A
     plugin = entry.load()
     if options and not hasattr(plugin, "Options"):
         raise ConfigError(f"A {entry.kind} has no options.")
-    validated = validated_options(entry.kind, plugin, entry.name, dict(options)) if options else None
+    validated = read_options(entry.kind, plugin, entry.name, options) if options else None
     given = {name: getattr(validated, name) for name in options}
     return Report(entry, run_checks(checks, subject_of(entry.kind, plugin, given, paths)))

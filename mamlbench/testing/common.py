@@ -48,6 +48,8 @@ def presets_are_valid(subject: Any) -> None:
     for preset in subject.plugin.presets:
         where = f"preset '{preset.name}'" + (f" for {preset.dataset}" if preset.dataset else "")
         demand(bool(preset.source), f"{where} has no source")
+        other_ways = preset.train_ways is not None and not getattr(subject.plugin, "any_ways", True)
+        demand(not other_ways, f"{where} trains with other ways, which takes any_ways = True")
         try:
             subject.plugin.Options.model_validate(preset.options)
         except ValidationError as error:

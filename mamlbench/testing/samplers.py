@@ -55,6 +55,22 @@ def episodes_are_well_formed(subject: SamplerSubject) -> None:
             demand(tuple(part.y.shape) == shape[:2], f"{split}: labels are {list(part.y.shape)}")
 
 
+def training_episodes_have_the_ways_asked_for(subject: SamplerSubject) -> None:
+    """Training episodes have other ways than the test's if asked for; nothing else does."""
+    for split, ways in (("train", WAYS + 1), ("test", WAYS)):
+        batch = subject.build().episodes(split, 0, EPISODES, shots=SHOTS, queries=QUERIES, ways=ways)
+        demand(
+            batch.support.y.shape[1] == ways * SHOTS, f"{split}: {ways} ways give labels {list(batch.support.y.shape)}"
+        )
+        classes = len(set(batch.support.y.flatten().tolist()))
+        demand(classes == ways, f"{split}: {ways} ways give {classes} different labels")
+    usual, asked = (
+        draw(subject.build(), "train"),
+        subject.build().episodes("train", 0, EPISODES, shots=SHOTS, queries=QUERIES, ways=WAYS),
+    )
+    demand(same(usual.support.x, asked.support.x), "asked for by its number, the usual ways give other episodes")
+
+
 def an_episode_hangs_on_its_number_alone(subject: SamplerSubject) -> None:
     """Episode i is the same from a new sampler, in another order, however many are drawn at a time."""
     for split in SPLITS:
@@ -144,6 +160,7 @@ def _demand_from(x: Tensor, task_split: Any, split: str) -> None:
 
 SAMPLER = (
     Check(episodes_are_well_formed, "Hand on ways, shots and queries to the split unchanged."),
+    Check(training_episodes_have_the_ways_asked_for, "Take `ways` as an argument of episodes, and hand it on."),
     Check(
         an_episode_hangs_on_its_number_alone,
         "Keep no counter and no random state: derive keys from (seed, split, index), as key_index does.",

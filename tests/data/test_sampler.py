@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mamlbench.api import ImageSplit, Options, TaskSampler
 
@@ -28,6 +30,19 @@ def test_any_division_into_batches_gives_the_same_episodes(split):
     assert torch.equal(whole, torch.cat([pixels(sampler, split, first, 3) for first in range(0, 12, 3)]))
     assert torch.equal(whole[7:9], pixels(make_sampler(), split, 7, 2))
     assert len({tuple(row.tolist()) for row in whole}) == 12
+
+
+@given(st.sampled_from(["train", "val", "test"]), st.integers(0, 50), st.integers(1, 4), st.integers(2, 10))
+def test_other_ways_are_drawn_from_the_same_keys_and_the_usual_ones_stay_bit_for_bit(split, first, count, ways):
+    sampler = make_sampler()
+    usual, asked, other = (
+        sampler.episodes(split, first, count, shots=2, queries=1, **more) for more in ({}, {"ways": 3}, {"ways": ways})
+    )
+    assert torch.equal(usual.support.x, asked.support.x) and torch.equal(usual.query.x, asked.query.x)
+    assert torch.equal(usual.keys, other.keys)
+    assert other.support.y.tolist() == [[way for way in range(ways) for _ in range(2)]] * count
+    expected = sampler.splits[split].episodes(sampler.keys(split, first, count), ways, 2, 1)
+    assert torch.equal(other.support.x, expected.support.x)
 
 
 def test_test_episodes_hang_on_the_episode_seed_and_training_episodes_on_the_training_seed():

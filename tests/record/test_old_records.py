@@ -37,6 +37,7 @@ def test_what_the_first_version_said_is_understood():
     assert record.measurement.iterations == 12 and record.measurement.peak_memory_bytes > 10**8
     assert record.environment.packages["torch"] and record.data.split_hashes["test"]
     assert record.spec.precision == test.precision == "float32"
+    assert record.spec.training.ways == 3
     diverged = read_record(DATA / "schema-1-diverged.json")
     assert diverged.test is None and "not a finite number" in diverged.reason
     assert all(point.loss is None or not math.isfinite(point.loss) or point.loss >= 0 for point in diverged.curve)

@@ -26,7 +26,7 @@ def make_spec(algorithm="maml", seed=0):
         backbone=one,
         sampler=one,
         protocol=Protocol(),
-        training=Training(iterations=1, meta_batch_size=1, shots=1, queries=1, validate_every=1),
+        training=Training(iterations=1, meta_batch_size=1, ways=5, shots=1, queries=1, validate_every=1),
         preset="quick",
         seed=seed,
     )

@@ -26,7 +26,7 @@ def make_record(**changes):
         sampler=one,
         protocol=Protocol(),
         preset="quick",
-        training=Training(iterations=1, meta_batch_size=1, shots=1, queries=1, validate_every=1),
+        training=Training(iterations=1, meta_batch_size=1, ways=5, shots=1, queries=1, validate_every=1),
     )
     environment = current_environment()
     values = {

@@ -82,7 +82,7 @@ def make_record():
             seed=seed,
             precision=precision,
             training=Training(
-                iterations=iterations, meta_batch_size=32, shots=1, queries=1, validate_every=validate_every
+                iterations=iterations, meta_batch_size=32, ways=5, shots=1, queries=1, validate_every=validate_every
             ),
         )
         result = ModeResult(

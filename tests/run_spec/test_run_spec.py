@@ -22,7 +22,7 @@ def make_spec(**changes):
         "backbone": Component(name="conv4-strided"),
         "sampler": Component(name="fresh"),
         "protocol": Protocol(),
-        "training": Training(iterations=10, meta_batch_size=4, shots=1, queries=1, validate_every=5),
+        "training": Training(iterations=10, meta_batch_size=4, ways=5, shots=1, queries=1, validate_every=5),
         "preset": "quick",
     }
     return RunSpec(**{**values, **changes})
@@ -58,7 +58,8 @@ VARIANTS = [
     {"backbone": Component(name="mlp")},
     {"protocol": Protocol(episode_seed=1)},
     {"protocol": Protocol(modes=("inductive", "transductive"))},
-    {"training": Training(iterations=11, meta_batch_size=4, shots=1, queries=1, validate_every=5)},
+    {"training": Training(iterations=10, meta_batch_size=4, ways=6, shots=1, queries=1, validate_every=5)},
+    {"training": Training(iterations=11, meta_batch_size=4, ways=5, shots=1, queries=1, validate_every=5)},
 ]
 
 

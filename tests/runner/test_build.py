@@ -85,7 +85,7 @@ def test_everything_a_method_makes_has_the_type_of_the_parameters(build, algorit
     expected = {torch.float64 if precision == "float64" else torch.float32}
     batch = experiment.draw(0)
     update = experiment.compute_update(0, batch)
-    episodes = experiment.evaluation_episodes("val", 0, 4, experiment.spec.protocol)
+    episodes = experiment.episodes("val", 0, 4, experiment.spec.protocol)
     learner = experiment.algorithm.adapt(episodes.support, episodes.keys)
     outputs = [learner.predict(episodes.query.x, mode) for mode in ("transductive", "inductive")]
     assert floats(batch, update.sums, update.loss, episodes, outputs) == expected
@@ -102,7 +102,7 @@ def test_every_precision_begins_with_the_same_network_and_computes_nearly_the_sa
     for name, experiment in experiments.items():
         for key, value in experiment.algorithm.meta.items():
             assert torch.equal(value.float(), single.algorithm.meta[key])
-        episodes = experiment.evaluation_episodes("val", 0, 4, experiment.spec.protocol)
+        episodes = experiment.episodes("val", 0, 4, experiment.spec.protocol)
         (before, *_) = experiment.algorithm.adaptation(episodes.support, episodes.keys)
         outputs[name] = before.predict(episodes.query.x, "transductive").double()
     reference = outputs["float64"].norm()

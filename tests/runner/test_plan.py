@@ -5,7 +5,8 @@ import pytest
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import RunRequest
-from mamlbench.runner.plan import plan, validated_options
+from mamlbench.runner.component_options import stored_options
+from mamlbench.runner.plan import plan
 from mamlbench_plugins.datasets.glyphs import Glyphs
 
 
@@ -114,7 +115,7 @@ def test_none_is_a_word_where_an_option_has_it_as_a_value(plugins):
     planned = spec(plugins, dataset="glyphs", options={"dataset.rotations": "none", "clip": "none"})
     assert planned.dataset.options["rotations"] == "none"
     assert planned.algorithm.options["clip"] is None
-    assert validated_options("dataset", Glyphs, "glyphs", planned.dataset.options).rotations == "none"
+    assert stored_options("dataset", Glyphs, planned.dataset).rotations == "none"
 
 
 def test_a_bad_value_is_named_as_the_user_writes_it(plugins):

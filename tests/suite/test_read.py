@@ -56,6 +56,14 @@ def test_precisions_multiply_and_are_known_by_name(write, problems):
     assert "precision" in problem and "'bf16'" in problem
 
 
+def test_the_training_protocol_multiplies_and_the_validation_interval_does_not(write):
+    found = cells(
+        write('algorithm = "protonet"\ntrain_ways = [5, 20]\ntrain_shots = 2\ntrain_queries = 0\nvalidate_every = 9')
+    )
+    assert [cell["train_ways"] for cell in found] == [5, 20]
+    assert {(cell["train_shots"], cell["train_queries"], cell["validate_every"]) for cell in found} == {(2, 0, 9)}
+
+
 def test_seeds_may_be_named(write):
     assert [c["seed"] for c in cells(write('algorithm = "maml"\nseed = [3, 5]'))] == [3, 5]
 

@@ -21,6 +21,7 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
+@protocol_options.ways(protocol_options.AS_IN_THE_RUN)
 @protocol_options.shots(protocol_options.AS_IN_THE_RUN)
 @protocol_options.queries(protocol_options.AS_IN_THE_RUN)
 @shared.steps
@@ -53,7 +54,8 @@ def command(
 ) -> None:
     """Test MODEL (a run's record, its folder, or its model.json) under another protocol; nothing is retrained.
 
-    What is not given stays as it was when the model was tested at the end of its run. The ways are those of training.
+    What is not given stays as it was when the model was tested at the end of its run. --ways needs a method without an
+    output for each class, such as protonet or pretrain.
     """
     changed = shared.with_steps(options, steps)
     session = session_of(context)

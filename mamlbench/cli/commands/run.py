@@ -19,6 +19,7 @@ Examples:
   mamlbench run --algo maml --dataset omniglot --data-dir ~/data
   mamlbench run --algo maml --algo fomaml --algo reptile --seeds 3
   mamlbench run --algo maml --shots 5 --iterations 300 -o inner_lr=0.3 -o backbone.width=32
+  mamlbench run --algo protonet --train-ways 20 --train-queries 5
   mamlbench run --algo mine --plugin mine.py"""
 
 
@@ -44,9 +45,10 @@ Examples:
 )
 @click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
-@click.option("--ways", type=click.IntRange(min=1), help="Classes per episode.  [default: 5]")
+@protocol_options.ways()
 @protocol_options.shots()
 @protocol_options.queries()
+@protocol_options.training
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="First training seed.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of training seeds.")
 @protocol_options.test_episodes()
@@ -63,6 +65,11 @@ Examples:
     "target_score",
     type=float,
     help="Time how long it takes until validation reaches this score (0.9 for 90 %).",
+)
+@click.option(
+    "--validate-every",
+    type=click.IntRange(min=1),
+    help="Iterations between validations.  [default: the preset's number of validations]",
 )
 @click.option(
     "--checkpoint-every", type=click.IntRange(min=0), help="Iterations between checkpoints.  [default: at validations]"

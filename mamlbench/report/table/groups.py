@@ -259,7 +259,9 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
         component = getattr(spec, kind)
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
-    settings |= spec.training.model_dump()
+    shape = ("ways", "shots", "queries")  # of training episodes: the protocol has names of its own
+    training = spec.training.model_dump()
+    settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     return settings | _environment_settings(run) if include_environment else settings
 

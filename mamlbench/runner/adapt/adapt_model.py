@@ -27,10 +27,11 @@ from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
-from mamlbench.run_spec import Component, Folders, RunSpec
+from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images, read_user_images
 from mamlbench.runner.build import algorithm_maker, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
+from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 
 BATCH_SIZE = 100
@@ -67,7 +68,7 @@ def adapt_model(
     """
     images = find_user_images(folder, hold_out)
     artifact = load_model(model)
-    spec = _adaptation_spec(artifact.spec, images, options or {}, device)
+    spec = _adaptation_spec(artifact.spec, images, plugins, options or {}, device)
     dataset = load_dataset(spec, plugins, folders)
     split, image_format = dataset.splits["test"], dataset.image_format()
     if not isinstance(split, ImageSplit) or image_format is None or not _classifies(dataset):
@@ -138,15 +139,20 @@ class _Labeler:
         return outputs.softmax(-1).cpu()
 
 
-def _adaptation_spec(spec: RunSpec, images: UserImages, options: dict[str, Any], device: str) -> RunSpec:
+def _adaptation_spec(
+    spec: RunSpec, images: UserImages, plugins: Plugins, options: dict[str, Any], device: str
+) -> RunSpec:
     """The model's spec with the ways and shots of the folder; of unequal shots, their mean."""
+    algorithm = plugins.registry.load("algorithm", spec.algorithm.name)
     ways = len(images.classes)
     shots = max(1, round(len(images.support) / ways))
     return spec.model_copy(
         update={
             "protocol": spec.protocol.model_copy(update={"ways": ways, "shots": shots}),
             "training": spec.training.model_copy(update={"shots": shots}),
-            "algorithm": Component(name=spec.algorithm.name, options={**spec.algorithm.options, **options}),
+            "algorithm": complete_component(
+                "algorithm", algorithm, spec.algorithm.name, spec.algorithm.options, options
+            ),
             "device": str(resolve_device(device)),
         }
     )

@@ -69,7 +69,7 @@ def dataset_status(name: str, options: Mapping[str, Any], plugins: Plugins, fold
         status = _find(name, plugin, validated, folders)
         if status.state != "ready":
             return status
-        return _with_content(status, open_dataset(name, options, plugins, data_paths(folders)))
+        return _with_content(status, open_dataset(name, validated, plugins, data_paths(folders)))
     except ConfigError:
         raise
     except Exception as error:  # a plugin may raise anything
@@ -83,7 +83,8 @@ def prepare_dataset(
 
     Raises ConfigError for an unknown name or option, DataError if the data are missing or damaged.
     """
-    dataset = open_dataset(name, options, plugins, data_paths(folders, progress))
+    validated = dataset_options(name, plugins, options)
+    dataset = open_dataset(name, validated, plugins, data_paths(folders, progress))
     local_copy = LocalCopy(dataset.origin, subset=dataset.subset, prepared=True)
     status = DatasetStatus(name, "ready", info=dataset.info, searched=_searched(folders), local_copy=local_copy)
     return _with_content(status, dataset)

@@ -19,7 +19,7 @@ from mamlbench.api import SPLITS, DataPaths, Dataset, ImageSplit, ProgressCallba
 from mamlbench.errors import CacheError, DamagedImagesError, DataError, MissingDataError, summarize_names
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders
-from mamlbench.runner.datasets.open_dataset import open_dataset
+from mamlbench.runner.datasets.open_dataset import dataset_options, open_dataset
 
 ABANDONED_SECONDS = 3600.0
 """Age after which a temporary cache counts as left behind by a verification that was killed."""
@@ -69,7 +69,7 @@ def verify_dataset(
     with _temporary_cache(folders.cache) as cache:
         paths = DataPaths((*folders.data, downloads), cache, allow_download=False, progress=progress)
         try:
-            dataset = open_dataset(name, options, plugins, paths)
+            dataset = open_dataset(name, dataset_options(name, plugins, options), plugins, paths)
         except (MissingDataError, CacheError):
             raise
         except DamagedImagesError as error:

@@ -79,7 +79,15 @@ def _similarity_keys(spec: RunSpec, environment: Environment) -> list[tuple[str,
     without_seed = spec.model_copy(
         update={"seed": 0, "preset": "", "training": training.model_copy(update={"target_score": None})}
     )
-    episodes = (protocol.ways, protocol.shots, protocol.queries, protocol.modes, training.shots, training.queries)
+    episodes = (
+        protocol.ways,
+        protocol.shots,
+        protocol.queries,
+        protocol.modes,
+        training.ways,
+        training.shots,
+        training.queries,
+    )
     network = (spec.backbone, spec.precision)
     without_amounts = (spec.algorithm, spec.dataset, *network, spec.sampler, spec.engine, episodes)
     without_options = (spec.algorithm.name, spec.dataset.name, *network, protocol.ways, protocol.shots)

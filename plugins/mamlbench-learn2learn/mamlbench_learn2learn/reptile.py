@@ -41,6 +41,7 @@ class Reptile(Learn2Learn):
     """Clones the network, trains the clone with torch's Adam (fresh for each task), and moves towards it."""
 
     Options = ReptileOptions
+    uses_queries = False
     presets = (
         Preset(
             name="quick",

@@ -53,29 +53,32 @@ class TaskSets(TaskSampler):
         super().__init__(*given, **seeds)
         self.taskset = cache(self._taskset)
 
-    def episodes(self, split: str, first: int, count: int, *, shots: int, queries: int) -> EpisodeBatch:
+    def episodes(
+        self, split: str, first: int, count: int, *, shots: int, queries: int, ways: int | None = None
+    ) -> EpisodeBatch:
+        ways = ways or self.ways
         if split != "train":
-            return super().episodes(split, first, count, shots=shots, queries=queries)
-        keys, taskset = self.keys(split, first, count), self.taskset(shots, queries)
+            return super().episodes(split, first, count, shots=shots, queries=queries, ways=ways)
+        keys, taskset = self.keys(split, first, count), self.taskset(ways, shots, queries)
         tasks = [_task(taskset, int(key)) for key in keys]
         x, y = (torch.stack(part) for part in zip(*tasks, strict=True))  # [T, N * (K + Q), ...], sorted by class
-        x, y = (part.view(count, self.ways, shots + queries, *part.shape[2:]) for part in (x, y))
+        x, y = (part.view(count, ways, shots + queries, *part.shape[2:]) for part in (x, y))
         support, query = (
             Examples(x[:, :, part].flatten(1, 2), y[:, :, part].flatten(1, 2).to(x.device))
             for part in (slice(shots), slice(shots, None))
         )
         return EpisodeBatch(support, query, torch.from_numpy(hash64(keys, 3).view(np.int64)))
 
-    def _taskset(self, shots: int, queries: int) -> Any:
+    def _taskset(self, ways: int, shots: int, queries: int) -> Any:
         split = self.splits["train"]
         if not isinstance(split, ImageSplit):
             raise ConfigError("l2l-tasks draws from images sorted by class: this data set has none; try fresh.")
-        split.episodes(self.keys("train", 0, 1), self.ways, shots, queries)  # says what the split is too small for
+        split.episodes(self.keys("train", 0, 1), ways, shots, queries)  # says what the split is too small for
         images = Images(split)
         data = learn2learn.data.MetaDataset(images, indices_to_labels=dict(enumerate(images.labels)))
         make = learn2learn.data.transforms
         transforms = [
-            make.FusedNWaysKShots(data, n=self.ways, k=shots + queries),
+            make.FusedNWaysKShots(data, n=ways, k=shots + queries),
             make.LoadData(data),
             make.RemapLabels(data),
             make.ConsecutiveLabels(data),

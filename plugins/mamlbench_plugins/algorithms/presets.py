@@ -27,8 +27,13 @@ META_SGD_PAPER = (
     "from 0.005 to 0.1, here all are 0.05"
 )
 PROTONET_PAPER = (
-    "Snell et al. 2017 (arXiv 1703.05175), section 3.1, from memory, not checked in the paper; it trains on 60-way "
-    "episodes and halves the rate every 2,000, here the ways are the test's and the rate falls linearly"
+    "scripts/train/few_shot/run_train.py of jakesnell/prototypical-networks, the code of Snell et al. 2017 (arXiv "
+    "1703.05175); it halves the rate every 2,000 episodes and stops when validation no longer gains, here the rate "
+    "falls linearly over a fixed number of episodes"
+)
+PROTONET_MINIIMAGENET = (
+    "Snell et al. 2017 (arXiv 1703.05175), section 3.2, from memory, not checked in the paper; the length and the "
+    "schedule as for Omniglot"
 )
 MAML_PLUS_PLUS_PAPER = (
     "experiment_config/omniglot_maml++-omniglot_1_8_0.1_64_20_0.json of AntreasAntoniou/HowToTrainYourMAMLPytorch; the "
@@ -372,6 +377,14 @@ META_SGD_PRESETS = (
     ),
 )
 
+_PROTONET_PAPER: dict[str, Any] = {
+    "iterations": 20_000,
+    "meta_batch_size": 1,
+    "validations": 60,
+    "backbone": "conv4-pooled",
+    "backbone_options": {"width": 64, "pooling": "flatten", "scale": True},
+    "options": {"outer_lr": 1e-3, "outer_schedule": "linear"},
+}
 PROTONET_PRESETS = (
     Preset(
         name="quick",
@@ -384,13 +397,23 @@ PROTONET_PRESETS = (
         name="paper",
         dataset="omniglot",
         source=PROTONET_PAPER,
-        iterations=20_000,
-        meta_batch_size=1,
+        **_PROTONET_PAPER,
+        train_ways=60,
         train_queries=5,
-        validations=60,
-        backbone="conv4-pooled",
-        backbone_options={"width": 64, "pooling": "flatten", "scale": True},
-        options={"outer_lr": 1e-3, "outer_schedule": "linear"},
+        protocol={"queries": 15},
+    ),
+    *(
+        Preset(
+            name="paper",
+            dataset="miniimagenet",
+            shots=shots,
+            source=PROTONET_MINIIMAGENET,
+            **_PROTONET_PAPER,
+            train_ways=ways,
+            train_queries=15,
+            protocol={"queries": 15},
+        )
+        for shots, ways in ((1, 30), (5, 20))
     ),
 )
 

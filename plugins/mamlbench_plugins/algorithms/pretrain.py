@@ -64,6 +64,7 @@ class Pretrain(MetaOptimized):
     Options: ClassVar[type[Options]] = PretrainOptions
     presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
     trains_on = "examples"
+    any_ways = True
 
     def __init__(self, context: MethodContext, options: PretrainOptions) -> None:
         super().__init__(context, options)

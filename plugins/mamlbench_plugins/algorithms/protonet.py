@@ -16,7 +16,7 @@ class ProtoNet(GradientBased):
     """Learns features in which a class is the mean of its support examples: nothing is adapted by steps.
 
     With fφ the features (Algorithm 1 of arXiv 1703.05175):
-      for each class k:   c_k ← mean of fφ(x) over its support examples       (1), ``init``
+      for each class k:   c_k ← mean of fφ(x) over its support examples       (1), ``with_prototypes``
       p(y = k | x)        ∝ exp(−‖fφ(x) − c_k‖²)                              (2), ``loss`` and ``predict``
       update φ by the gradient of −log p over the query set                   by the engine and the outer optimizer
 
@@ -26,6 +26,7 @@ class ProtoNet(GradientBased):
 
     Options = OuterOptions
     presets = PROTONET_PRESETS
+    any_ways = True
     # no inner loop that the meta-gradient could run through; the engine then differentiates without approximation
     gradient_order: ClassVar[int | None] = None  # type: ignore[assignment]
     train_steps = test_steps = 0
@@ -42,9 +43,17 @@ class ProtoNet(GradientBased):
         return {name: v for name, v in self.model.initial_parameters().items() if not name.startswith("head.")}
 
     def init(self, meta: Parameters, support: Examples) -> Parameters:
-        """(1): the prototypes, written as the head of section 2.4."""
+        """(1) in training, where an episode has ways of its own: section 3.1 trains with more classes than it tests."""
+        return self.with_prototypes(meta, support, support.y.shape[0] // self.context.shots)
+
+    def initial_state(self, support: Examples) -> Parameters:
+        """(1) at test time."""
+        return self.with_prototypes(self.meta, support, self.objective.outputs)
+
+    def with_prototypes(self, meta: Parameters, support: Examples, ways: int) -> Parameters:
+        """The prototypes of N classes, written as the head of section 2.4: weight ``[N, d]``, bias ``[N]``."""
         features = self.model.features(meta, support.x)  # [N*K, d]
-        classes = torch.arange(self.objective.outputs, device=support.y.device)
+        classes = torch.arange(ways, device=support.y.device)
         members = (classes[:, None] == support.y).to(features)  # [N, N*K]
         prototypes = members @ features / members.sum(1, keepdim=True)  # [N, d]
         return {**meta, "head.weight": 2 * prototypes, "head.bias": -prototypes.square().sum(1)}

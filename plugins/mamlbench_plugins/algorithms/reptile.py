@@ -77,6 +77,7 @@ class Reptile(InnerLoop):
 
     Options = ReptileOptions
     presets = REPTILE_PRESETS
+    uses_queries = False
 
     def __init__(self, context: MethodContext, options: ReptileOptions) -> None:
         super().__init__(context, options)

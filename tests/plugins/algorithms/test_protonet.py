@@ -9,12 +9,12 @@ from mamlbench.errors import ConfigError
 from mamlbench_plugins.backbones.mlp import MLP
 
 
-def distances(algorithm, batch, task):
+def distances(algorithm, batch, task, ways=3):
     """Squared distances of each query to each class's mean support feature, one by one."""
     features = algorithm.model.features
     support, queries = (features(algorithm.meta, part.x[task]) for part in (batch.support, batch.query))
     labels = batch.support.y[task].tolist()
-    means = [sum(f for f, y in zip(support, labels, strict=True) if y == k) / labels.count(k) for k in range(3)]
+    means = [sum(f for f, y in zip(support, labels, strict=True) if y == k) / labels.count(k) for k in range(ways)]
     return torch.stack([torch.stack([(query - mean).square().sum() for mean in means]) for query in queries])
 
 
@@ -43,6 +43,20 @@ def test_the_loss_is_the_softmax_of_negative_squared_distances(make_algorithm, m
     assert float(direction.loss) == pytest.approx(float(loss.detach()), rel=1e-10)
     for name, gradient in zip(names, gradients, strict=True):
         torch.testing.assert_close(direction.sums[name], gradient, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine()], ids=lambda engine: engine.name)
+def test_it_trains_with_other_ways_than_it_is_tested_with(make_algorithm, make_batch, engine):
+    algorithm, batch = make_algorithm("protonet", engine), make_batch(tasks=2, ways=5)
+    expected = 0.0
+    for task in range(2):
+        log_p = (-distances(algorithm, batch, task, ways=5)).log_softmax(-1)
+        expected -= float(log_p[torch.arange(10), batch.query.y[task]].mean())
+    update = algorithm.compute_update(batch)
+    assert float(update.loss) == pytest.approx(expected, rel=1e-10)
+    algorithm.apply(update)
+    test = make_batch(tasks=2, shots=4)  # other shots than in training, too
+    assert algorithm.adapt(test.support, test.keys).predict(test.query.x, "transductive").shape == (2, 6, 3)
 
 
 def test_the_order_of_the_support_examples_does_not_matter(make_algorithm, make_batch):

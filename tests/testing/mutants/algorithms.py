@@ -150,6 +150,21 @@ class ThirdOrder(FOMAML):
     gradient_order = 3
 
 
+@caught_by("other ways are possible")
+class HasAnOutputForEachClass(FOMAML):
+    any_ways = True
+
+
+@caught_by("queries are used as declared")
+class SaysItIgnoresQueries(FOMAML):
+    uses_queries = False
+
+
+@caught_by("queries are used as declared")
+class IgnoresQueries(Reptile):
+    uses_queries = True
+
+
 @caught_by("order of the gradient is true")
 class SaysSecondIsFirst(MAML):
     def step(self, state, support):

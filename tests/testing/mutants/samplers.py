@@ -15,8 +15,14 @@ from .registry import caught_by
 
 @caught_by("episodes are well formed", "sampler")
 class OneShort(TaskSampler):
-    def episodes(self, split, first, count, *, shots, queries):
-        return super().episodes(split, first, count - 1, shots=shots, queries=queries)
+    def episodes(self, split, first, count, **shape):
+        return super().episodes(split, first, count - 1, **shape)
+
+
+@caught_by("training episodes have the ways asked for", "sampler")
+class IgnoresWays(TaskSampler):
+    def episodes(self, split, first, count, *, shots, queries, ways=None):
+        return super().episodes(split, first, count, shots=shots, queries=queries)
 
 
 @caught_by("an episode hangs on its number alone", "sampler")
@@ -36,8 +42,8 @@ class DrawsFromNumpy(TaskSampler):
 
 @caught_by("more queries keep the support", "sampler")
 class QueriesInTheKey(TaskSampler):
-    def episodes(self, split, first, count, *, shots, queries):
-        return super().episodes(split, first + 1000 * queries, count, shots=shots, queries=queries)
+    def episodes(self, split, first, count, *, queries, **shape):
+        return super().episodes(split, first + 1000 * queries, count, queries=queries, **shape)
 
 
 @caught_by("more queries keep the support", "sampler")
@@ -67,9 +73,9 @@ class AlwaysTheSameTraining(TaskSampler):
 
 @caught_by("no test class is seen in training", "sampler")
 class TrainsOnTest(TaskSampler):
-    def episodes(self, split, first, count, *, shots, queries):
+    def episodes(self, split, first, count, *, shots, queries, ways=None):
         task_split = self.splits["test" if split == "train" else split]
-        return task_split.episodes(self.keys(split, first, count), self.ways, shots, queries)
+        return task_split.episodes(self.keys(split, first, count), ways or self.ways, shots, queries)
 
 
 @caught_by("labeled minibatches hang on their number alone", "sampler")
