@@ -1,5 +1,6 @@
 """What the whole test suite shares."""
 
+import multiprocessing
 import os
 import shutil
 from importlib.util import find_spec
@@ -62,6 +63,28 @@ def chromium():
     if found is None:
         skip_or_fail("no browser: chromium is not installed")
     return found
+
+
+if "forkserver" in multiprocessing.get_all_start_methods():
+    multiprocessing.set_forkserver_preload(["mamlbench.runner.execute", "torch._dynamo"])  # what torch.optim imports
+    QUICKEST = "forkserver"
+else:  # Windows
+    QUICKEST = "spawn"
+
+
+@pytest.fixture(autouse=True)
+def preloaded_workers(request, monkeypatch):
+    """Fork the processes of runs from one that has imported torch already; what users start imports it, for 2 s each.
+
+    A test of how processes begin asks for ``spawned_workers`` and has what users have.
+    """
+    if "spawned_workers" not in request.fixturenames:
+        monkeypatch.setattr("mamlbench_plugins.launchers.processes._START_METHOD", QUICKEST)
+
+
+@pytest.fixture
+def spawned_workers():
+    """Start the processes of runs as users do."""
 
 
 def pytest_runtest_setup(item):

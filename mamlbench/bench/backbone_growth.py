@@ -16,6 +16,7 @@ import torch
 
 from mamlbench.api import Model
 from mamlbench.bench.bench_settings import Setting
+from mamlbench.bench.memory import START_METHOD
 from mamlbench.bench.rounds import Spread, spread
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
@@ -126,7 +127,7 @@ class GrowthBench:
                 yield self._cell(network, algorithm)
 
     def _cell(self, network: Growth, algorithm: str) -> Cell:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context(START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
         task = Task(network, algorithm, self.engine, self.rounds, time.time() + self.limit, tuple(self.files))
         process = context.Process(target=_work, args=(sender, task), daemon=True)

@@ -17,6 +17,8 @@ from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Precision
 from mamlbench.runner.meter import peak_resident_bytes
 
+START_METHOD = "spawn"
+"""How processes begin: with nothing of this one, whose memory would count as theirs."""
 PLAIN = "plain"
 """Whoever is called so is a loop without mamlbench or any other library than torch."""
 
@@ -33,7 +35,7 @@ def peak_above_idle(
         files: plugin files to load.
         precision: numbers to compute in.
     """
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(START_METHOD)
     with ProcessPoolExecutor(1, mp_context=context) as pool:
         return pool.submit(_measure, setting, algorithm, who, tuple(files), precision).result()
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from mamlbench.api import (
@@ -198,6 +197,8 @@ def _score(images: Sequence[UserImage], trained: Tensor, untrained: Tensor) -> H
     """Count correct labels of both networks, from probabilities ``[n, ways]``."""
     truth = torch.tensor([image.label for image in images])
     right, untrained_right = (int((network.argmax(-1) == truth).sum()) for network in (trained, untrained))
+    from scipy import stats  # takes a second to import, and few adaptations have held-out images
+
     interval = stats.binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")
     accuracy = Interval(mean=right / len(truth), low=float(interval.low), high=float(interval.high))
     return HeldOut(images=len(truth), right=right, accuracy=accuracy, untrained_right=untrained_right)

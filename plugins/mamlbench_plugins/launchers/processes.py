@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     Outcome = RunRecord | BaseException
 
+_START_METHOD = "spawn"
+"""How processes begin: with nothing of this one, since a forked torch would share its thread pools."""
 _TERMINAL_SECONDS = 1
 """A terminal's Ctrl-C reaches every process; so long they may take before they get an interrupt of their own."""
 _GRACE_SECONDS = 30
@@ -76,7 +78,7 @@ class _Worker:
 
     @classmethod
     def start(cls, job: Job, max_parallel: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # a forked torch would share its thread pools
+        context = multiprocessing.get_context(_START_METHOD)
         ours, theirs = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
         process = context.Process(target=_work, args=(job, max_parallel, theirs), name=name)

@@ -64,6 +64,13 @@ def test_one_after_the_other_with_every_kind_of_end(jobs):
     assert {(0, "mamlbench_run_started"), (0, "mamlbench_progress"), (2, "mamlbench_evaluated")} <= set(events)
 
 
+@pytest.mark.usefixtures("spawned_workers")
+def test_a_process_as_users_have_it(jobs):
+    (job,) = jobs(("fomaml", 2))
+    ((same, record),) = launched([job])
+    assert same == job and record.status == "finished" and record.measurement.peak_memory_bytes > 10_000_000
+
+
 def test_what_cannot_be_started_costs_the_others_nothing(jobs):
     (job,) = jobs(("fomaml", 2))
     impossible = job.spec.model_copy(update={"protocol": job.spec.protocol.model_copy(update={"ways": 99})})
