@@ -3,10 +3,10 @@
 import csv
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -45,7 +45,12 @@ def project(tmp_path, monkeypatch, toy_plugin):
 def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(project, call):
     code, out, err = call("run", "--algo", "maml", *TINY)
     assert code == ExitCode.OK
-    assert "toy, 3-way 1-shot: accuracy" in out and "maml" in out and "transductive" in out and "95 % interval" in out
+    assert (
+        "toy, 3-way 1-shot: accuracy" in out
+        and "maml" in out
+        and "transductive" in out
+        and "95 % confidence interval" in out
+    )
     assert "step 12/12, validation" in err and "Record: results/toy-3w1s-maml-seed0" in err
     (path,) = (project / "results").glob("*.json")
     record = read_record(path)
@@ -95,7 +100,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
 
 def test_several_algorithms_and_seeds_end_in_one_table(project, call):
     code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY)
-    assert code == ExitCode.OK and "over test episodes, of these checkpoints" in out
+    assert code == ExitCode.OK and "over test episodes, for these checkpoints" in out
     assert out.count("3-way 1-shot") == 1 and "maml" in out and "reptile" in out
     assert "4 records in results/" in err
     records = [read_record(path) for path in sorted((project / "results").glob("*.json"))]
@@ -133,33 +138,26 @@ def test_a_run_that_ends_badly_is_recorded_and_shown(project, call, algorithm, c
     assert got == ExitCode.OK and status in out
 
 
-INTERRUPTIBLE = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from mamlbench.cli.main import entry; entry()"
-)
-"""A process that a shell started in the background ignores Ctrl-C, and so do its children unless told otherwise."""
+COMMAND = """
+import signal, sys
+from mamlbench.cli.main import entry
+# a process that a shell started in the background ignores Ctrl-C, and so do its children unless they change that
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.argv[1:] = {}
+entry()
+"""
 
 
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_process_leaves_its_record(project, seeds, sent):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_process_leaves_its_record(project, fork, seeds, number):
     arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--engine", "vmap", "--seeds", seeds]
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", INTERRUPTIBLE, *arguments],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        while "step" not in process.stderr.readline():
-            assert process.poll() is None
-        time.sleep(0.3)
-        process.send_signal(sent)
-        out, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
-        process.communicate()
-    assert process.returncode == ExitCode.INTERRUPTED and "interrupted" in out
+    with fork(COMMAND.format(arguments)) as command:
+        while "step" not in command.err.readline():
+            assert command.process.is_alive()
+        os.kill(command.process.pid, number)
+        done = command.end()
+    assert done.returncode == ExitCode.INTERRUPTED and "interrupted" in done.stdout
     (path,) = (project / "results").glob("*.json")
     record = read_record(path)
     assert record.status == "interrupted" and 0 < record.measurement.iterations < 100_000

@@ -117,7 +117,7 @@ def test_runs_at_the_same_time_say_so_in_record_and_table(project):
     assert "up to 2 runs at a time" in " ".join(done.out.split())
     project.run("run", "--algo", "maml", *SMALL)
     shown = " ".join(project.run("report").out.split())
-    assert "not comparable with the other rows: other runs at once" in shown
+    assert "not comparable with the other rows: different runs at once" in shown
 
 
 def test_it_is_listed_and_explained(project):

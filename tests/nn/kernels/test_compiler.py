@@ -1,8 +1,7 @@
 """Where kernels cannot be compiled, torch does the work and the record says why."""
 
 import os
-import subprocess
-import sys
+import shutil
 
 import pytest
 
@@ -14,56 +13,68 @@ print(kernels.available(torch.device("cpu"), torch.float32))
 """
 
 
-def said(**variables):
-    environment = {**os.environ, **{name: str(value) for name, value in variables.items()}}
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, check=True)
-    *said, available = done.stdout.splitlines()
-    return "\n".join(said), available == "True"
+@pytest.fixture(scope="module")
+def describe(run_forked):
+    """``describe(NAME=value)``: the words of the record, and whether there are kernels, with environment variables."""
+
+    def describe(**variables):
+        done = run_forked(SCRIPT, **{name: str(value) for name, value in variables.items()})
+        assert done.returncode == 0, done.stderr
+        *words, available = done.stdout.splitlines()
+        return "\n".join(words), available == "True"
+
+    return describe
 
 
-def test_they_are_compiled_once_and_kept(tmp_path):
-    first, available = said(MAMLBENCH_KERNELS=tmp_path)
+@pytest.fixture(scope="module")
+def compiled(describe, tmp_path_factory):
+    """A folder of kernels, and the words of the record."""
+    folder = tmp_path_factory.mktemp("kernels")
+    words, available = describe(MAMLBENCH_KERNELS=folder)
     if not available:
-        pytest.skip(first)
-    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert first.startswith("compiled by") and len(kept) == 2 and all(name.endswith(".so") for name in kept)
-    assert said(MAMLBENCH_KERNELS=tmp_path) == (first, True)
-    assert kept == {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+        pytest.skip(words)
+    return folder, words
 
 
-def test_the_cache_folder_keeps_them_unless_another_is_named(tmp_path):
-    if said(MAMLBENCH_KERNELS="", MAMLBENCH_CACHE=tmp_path)[1]:
+def test_they_are_compiled_once_and_kept(compiled, describe):
+    folder, words = compiled
+    times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert words.startswith("compiled by") and len(times) == 2 and all(name.endswith(".so") for name in times)
+    assert describe(MAMLBENCH_KERNELS=folder) == (words, True)
+    assert times == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
+
+
+def test_the_cache_folder_keeps_them_unless_another_is_named(tmp_path, describe):
+    if describe(MAMLBENCH_KERNELS="", MAMLBENCH_CACHE=tmp_path)[1]:
         assert list((tmp_path / "kernels").glob("*.so"))
 
 
-def test_switched_off():
-    assert said(MAMLBENCH_KERNELS="0") == ("torch (MAMLBENCH_KERNELS=0)", False)
+def test_switched_off(describe):
+    assert describe(MAMLBENCH_KERNELS="0") == ("torch (MAMLBENCH_KERNELS=0)", False)
 
 
-def test_no_compiler():
-    assert said(CC="no-such-compiler") == ("torch (no C compiler 'no-such-compiler')", False)
+def test_no_compiler(describe):
+    assert describe(CC="no-such-compiler") == ("torch (no C compiler 'no-such-compiler')", False)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the compiler is a shell script")
-def test_a_compiler_that_fails(tmp_path):
+def test_a_compiler_that_fails(tmp_path, describe):
     compiler = tmp_path / "cc"
     compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "cc 1.0" && exit\necho "no space left" >&2\nexit 1\n')
     compiler.chmod(0o755)
-    assert said(CC=compiler, MAMLBENCH_KERNELS=tmp_path / "kept") == ("torch (cc failed: no space left)", False)
+    assert describe(CC=compiler, MAMLBENCH_KERNELS=tmp_path / "kept") == ("torch (cc failed: no space left)", False)
     assert not list((tmp_path / "kept").iterdir())
 
 
-def test_a_folder_that_cannot_be_written(tmp_path):
+def test_a_folder_that_cannot_be_written(tmp_path, describe):
     (tmp_path / "file").write_text("")
-    words, available = said(MAMLBENCH_KERNELS=tmp_path / "file")
+    words, available = describe(MAMLBENCH_KERNELS=tmp_path / "file")
     assert not available and (words.startswith("torch (") and ("cannot be used" in words or "no C compiler" in words))
 
 
-def test_a_kept_file_that_is_damaged(tmp_path):
-    words, available = said(MAMLBENCH_KERNELS=tmp_path)
-    if not available:
-        pytest.skip(words)
-    for path in tmp_path.iterdir():
+def test_a_kept_file_that_is_damaged(compiled, tmp_path, describe):
+    folder = shutil.copytree(compiled[0], tmp_path / "kernels")
+    for path in folder.iterdir():
         path.write_bytes(b"not a library")
-    words, available = said(MAMLBENCH_KERNELS=tmp_path)
+    words, available = describe(MAMLBENCH_KERNELS=folder)
     assert not available and "cannot be used" in words
