@@ -69,19 +69,19 @@ def chromium():
 
 if "forkserver" in multiprocessing.get_all_start_methods():
     multiprocessing.set_forkserver_preload(["mamlbench.runner.execute", "torch._dynamo"])  # what torch.optim imports
-    QUICKEST = "forkserver"
-else:  # Windows
-    QUICKEST = "spawn"
+
+
+@pytest.fixture(scope="session")
+def start_method():
+    """The quickest way to start a process that needs torch: forked from one that has imported it."""
+    return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows
 
 
 @pytest.fixture(autouse=True)
-def preloaded_workers(request, monkeypatch):
-    """Fork the processes of runs from one that has imported torch already; what users start imports it, for 2 s each.
-
-    A test of how processes begin asks for ``spawned_workers`` and has what users have.
-    """
+def preloaded_workers(request, monkeypatch, start_method):
+    """Start the processes of runs quickly. A test of how they start asks for ``spawned_workers``."""
     if "spawned_workers" not in request.fixturenames:
-        monkeypatch.setattr("mamlbench_plugins.launchers.processes._START_METHOD", QUICKEST)
+        monkeypatch.setattr("mamlbench_plugins.launchers.processes._START_METHOD", start_method)
 
 
 @pytest.fixture
@@ -107,10 +107,15 @@ class Forked:
     ``err`` is its stderr, a stream that can be read while it runs.
     """
 
-    def __init__(self, code, streams, folder=".", **environment):
+    def __init__(self, code, streams, folder=None, **environment):
         paths = self.out, self.err_path = [streams / name for name in ("stdout", "stderr")]
         os.mkfifo(self.err_path)
-        names = {"code": code, "paths": paths, "folder": folder, "environment": {**os.environ, **environment}}
+        names = {
+            "code": code,
+            "paths": paths,
+            "folder": folder or Path.cwd(),
+            "environment": {**os.environ, **environment},
+        }
         # exec can be pickled; the functions of this file cannot be imported in another process
         self.process = multiprocessing.get_context("forkserver").Process(target=exec, args=(FORKED, names))
 
@@ -136,17 +141,17 @@ class Forked:
 
 @pytest.fixture(scope="session")
 def fork(tmp_path_factory):
-    """``fork(code, folder=".", NAME="value")``: a process like ``python -c code``, which takes two seconds less."""
-    return lambda code, folder=".", **environment: Forked(
+    """``fork(code, folder, NAME="value")``: a process as by ``python -c code``, which takes two seconds more."""
+    return lambda code, folder=None, **environment: Forked(
         code, tmp_path_factory.mktemp("streams"), folder, **environment
     )
 
 
 @pytest.fixture(scope="session")
 def run_forked(fork):
-    """``run_forked(code, folder=".", NAME="value")``: the same, to its end: exit code, stdout and stderr."""
+    """``run_forked(code, folder, NAME="value")``: the same, to its end: exit code, stdout and stderr."""
 
-    def run(code, folder=".", **environment):
+    def run(code, folder=None, **environment):
         with fork(code, folder, **environment) as process:
             return process.end()
 

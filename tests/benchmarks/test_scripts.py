@@ -1,8 +1,8 @@
 """The scripts of benchmarks/ still fit the code: each shows its help, and each planted regression changes something."""
 
-import subprocess
-import sys
 from pathlib import Path
+
+import pytest
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
@@ -51,17 +51,20 @@ for path in sys.argv[1:]:
 """Exits with 0 if every plant changes the update of MAML, but for the slow loop, which changes its time alone."""
 
 
-def run(code, *arguments):
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture
+def run(run_forked):
+    def run(code, *arguments):
+        done = run_forked(f"import sys; sys.argv[1:] = {[*map(str, arguments)]}\n{code}", FOLDER)
+        assert done.returncode == 0, done.stderr
+
+    return run
 
 
-def test_every_script_shows_its_help():
+def test_every_script_shows_its_help(run):
     assert len(SCRIPTS) > 5
     run(HELP, *SCRIPTS)
 
 
-def test_planted_regressions_change_the_update_or_its_time():
+def test_planted_regressions_change_the_update_or_its_time(run):
     assert len(PLANTS) == 4
     run(UPDATES, *PLANTS)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +16,8 @@ import torch
 
 from mamlbench.api import CachedImages, ImageSplit, ImageStream, cached_images, image_hashes
 from mamlbench.errors import DataError
+
+RunForked = Callable[[str], subprocess.CompletedProcess[str]]
 
 
 def some_images() -> CachedImages:
@@ -156,7 +158,7 @@ def test_a_long_training_does_not_have_the_whole_set_resident(tmp_path: Path, mo
 # ------------------------------------------------------------------------------- interruption, company, a full disk
 
 
-def test_what_a_killed_preparation_left_is_removed_and_made_anew(tmp_path: Path) -> None:
+def test_what_a_killed_preparation_left_is_removed_and_built_again(tmp_path: Path, run_forked: RunForked) -> None:
     path = tmp_path / "set.safetensors"
     code = f"""
 import os, signal, sys
@@ -168,7 +170,7 @@ def images():
     os.kill(os.getpid(), signal.SIGKILL)
 test_image_cache.cached_images(Path({str(path)!r}), lambda: test_image_cache.stream(images=images()))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run_forked(code)
     assert done.returncode == -signal.SIGKILL, done.stderr
     (left,) = tmp_path.iterdir()
     assert left.suffix == ".tmp", "nothing bears the name of the set"
@@ -180,7 +182,7 @@ test_image_cache.cached_images(Path({str(path)!r}), lambda: test_image_cache.str
     assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
 
 
-def test_two_that_prepare_at_once_do_no_harm(tmp_path: Path) -> None:
+def test_two_that_prepare_at_once_do_no_harm(tmp_path: Path, run_forked: RunForked) -> None:
     """The second begins and ends while the first is in the middle of its images."""
     path = tmp_path / "set.safetensors"
     code = f"""
@@ -194,7 +196,7 @@ test_image_cache.cached_images(Path({str(path)!r}), test_image_cache.stream)
     def images() -> Iterator[tuple[int, Any]]:
         for row in range(5):
             if row == 2:
-                subprocess.run([sys.executable, "-c", code], check=True)
+                assert run_forked(code).returncode == 0
                 assert_same(cached_images(path, refuse), some_images())
             yield row, some_images().images[row].numpy()
 
@@ -217,7 +219,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
-def test_a_disk_that_fills_up_is_a_clear_error(tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_is_a_clear_error(tmp_path: Path, run_forked: RunForked) -> None:
     """The system itself refuses to write on: a limit on the size of files stands for the full disk."""
     code = f"""
 import resource, sys
@@ -234,6 +236,10 @@ try:
 except DataError as error:
     print(error)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "cannot be written to" in done.stdout and "free some space or set MAMLBENCH_CACHE" in done.stdout, done
+    done = run_forked(code)
+    assert (
+        done.returncode == 0
+        and "cannot be written to" in done.stdout
+        and "free some space or set MAMLBENCH_CACHE" in done.stdout
+    ), done
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """What the tutorial and the how-tos show is what happens: their files are written, their commands are run."""
 
+import multiprocessing
 import re
 import shlex
 import subprocess
@@ -64,8 +65,16 @@ def birds(folder):
             Image.fromarray(pixels).save(folder / "data" / "birds" / name / f"{number}.png")
 
 
+@pytest.fixture
+def forks_for_spawns(monkeypatch, start_method):
+    """The processes of a launcher on a page are forked from one that has imported torch already."""
+    context = multiprocessing.get_context(start_method)
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: context)
+
+
+@pytest.mark.usefixtures("forks_for_spawns")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_does_what_it_shows(project, toy_plugin, page):
+def test_a_page_does_what_it_shows(project, toy_plugin, run_forked, page):
     birds(project.path)
     files, commands = [], []
     for language, text in blocks(page):
@@ -81,13 +90,7 @@ def test_a_page_does_what_it_shows(project, toy_plugin, page):
     assert all(record.status == "finished" for record in project.records())
     assert {record.spec.algorithm.name for record in project.records()} <= {"maml", "fomaml", "proximal"}
     for test in (name for name in files if name.startswith("test_")):
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test],
-            cwd=project.path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = run_forked(f"import pytest, sys; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', {test!r}]))")
         assert done.returncode == 0, done.stdout + done.stderr
 
 

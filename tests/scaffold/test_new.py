@@ -1,6 +1,5 @@
 """What ``mamlbench new`` writes runs, passes the kit, lints and type-checks as it stands."""
 
-import os
 import subprocess
 import sys
 import tomllib
@@ -37,6 +36,12 @@ TINY = [
     "-q",
 ]
 LONGEST = "a-name-that-is-as-long-as-can"
+PYTEST = """
+import sys
+import pytest
+sys.path.insert(0, {!r})
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider"]))
+"""
 
 
 def ruff(*arguments, cwd):
@@ -97,21 +102,13 @@ def test_it_type_checks_as_it_stands(project):
 
 
 @pytest.mark.parametrize("kind", ["algorithm", "sampler"])
-def test_a_package_is_found_and_its_own_tests_pass(project, kind):
+def test_a_package_is_found_and_its_own_tests_pass(project, run_forked, kind):
     project.run("new", kind, "mine", "--package")
     folder = project.path / "mine"
     pyproject = tomllib.loads((folder / "pyproject.toml").read_text())
     assert pyproject["project"]["name"] == "mamlbench-mine"
     install(folder, pyproject["project"])
-    path = os.pathsep.join([str(folder / "src"), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": path},
-    )
+    done = run_forked(PYTEST.format(str(folder / "src")), folder)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout and "failed" not in done.stdout
 
