@@ -72,7 +72,7 @@ SOME = {
         "PublishedNumber",
     ),
     "mamlbench.run_spec": ("RunRequest", "RunSpec", "Protocol", "Training", "Component", "Folders"),
-    "mamlbench.testing.pytest": ("Project", "Done", "project"),
+    "mamlbench.testing.pytest": ("Project", "CommandResult", "project"),
 }
 """Of these modules some names are public: what public functions take, return or raise."""
 SPECIAL = {"__call__", "__add__"}
@@ -94,7 +94,7 @@ def public_api() -> dict[str, str]:
         api |= dict(_command(f"mamlbench {name}", command))
     api |= dict(_shipped())
     api |= {f"exit code {code.value}": code.name for code in ExitCode}
-    api |= {f"check of {kind}: {check.name}": check.promise for kind, checks in CHECKS.items() for check in checks}
+    api |= {f"check of {kind}: {check.name}": check.requirement for kind, checks in CHECKS.items() for check in checks}
     return api
 
 

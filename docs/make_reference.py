@@ -43,8 +43,8 @@ def page() -> str:
         "see the [tutorial](tutorial.md).",
         "## Hooks\n\n" + _paragraphs(hooks.__doc__),
         *(_hook(name, hook) for name, hook in vars(hooks).items() if name.startswith(f"{PROJECT}_")),
-        "## What is promised, and checked\n\n`mamlbench check NAME` tries each of these; `mamlbench.testing.CHECKS` "
-        "has them for a plugin's own tests.",
+        "## Contract checks\n\n`mamlbench check NAME` runs these; `mamlbench.testing.CHECKS` has them for a plugin's "
+        "own tests.",
         *(_checks(kind) for kind in CHECKS),
         "## What ships\n\nA preset may set other values than these defaults; `mamlbench info NAME` shows presets too.",
         *(_entry(entry) for entry in _shipped()),
@@ -70,9 +70,9 @@ def _hook(name: str, hook: Any) -> str:
 
 
 def _checks(kind: str) -> str:
-    rows = "\n".join(f"| {check.name} | {_cell(check.promise)} | {_cell(check.hint)} |" for check in CHECKS[kind])
+    rows = "\n".join(f"| {check.name} | {_cell(check.requirement)} | {_cell(check.hint)} |" for check in CHECKS[kind])
     article = "an" if kind[0] in "aeiou" else "a"
-    return f"### Of {article} {kind}\n\n| check | promise | where it fails |\n|---|---|---|\n{rows}"
+    return f"### Of {article} {kind}\n\n| check | requirement | hint |\n|---|---|---|\n{rows}"
 
 
 def _shipped() -> Iterator[Entry]:

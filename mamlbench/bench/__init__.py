@@ -1,7 +1,7 @@
-"""Time and memory of engines, peers and growing networks, measured by turns on one machine."""
+"""Time and memory of engines, peers and growing networks, measured in alternation on one machine."""
 
-from mamlbench.bench.bench_settings import SETTINGS, Setting
-from mamlbench.bench.measure import Bench, Row, about_peers
+from mamlbench.bench.bench_settings import SETTINGS, BenchSetting
+from mamlbench.bench.measure import Bench, BenchResult, describe_peers
 from mamlbench.bench.memory import PLAIN
 
-__all__ = ["PLAIN", "SETTINGS", "Bench", "Row", "Setting", "about_peers"]
+__all__ = ["PLAIN", "SETTINGS", "Bench", "BenchResult", "BenchSetting", "describe_peers"]

@@ -1,4 +1,4 @@
-"""What a meta-iteration costs as the network grows: each network and algorithm in a process of its own."""
+"""Time and memory of a meta-iteration for networks of increasing size, each in a new process."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import Any, Literal
 import torch
 
 from mamlbench.api import Model
-from mamlbench.bench.bench_settings import Setting
+from mamlbench.bench.bench_settings import BenchSetting
 from mamlbench.bench.memory import START_METHOD
-from mamlbench.bench.rounds import Spread, spread
+from mamlbench.bench.rounds import RoundStatistics, summarize
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
 from mamlbench.errors import MamlbenchError
@@ -25,15 +25,15 @@ from mamlbench.plugin import load_plugins
 from mamlbench.runner.meter import peak_resident_bytes
 
 ALGORITHMS = ("maml", "fomaml", "reptile")
-Skipped = Literal["time", "memory", "neither"]
-"""What a cell had too little of; neither, where it failed for another reason."""
+SkipReason = Literal["time", "memory", "neither"]
+"""The limit that a measurement exceeded; 'neither' if it failed for another reason."""
 MEMORY_SHARE = 0.9
-"""Of the memory that is free when a cell begins: more it may not take."""
+"""Fraction of the free memory that a measurement may use."""
 
 
 @dataclass(frozen=True)
-class Growth(Setting):
-    """The same episodes for every network: 5-way 1-shot tasks of 3x32x32 images, five inner steps.
+class GrowthSetting(BenchSetting):
+    """One network on the same episodes as all others: 5-way 1-shot tasks of 3x32x32 images, five inner steps.
 
     Args:
         network: options of the backbone.
@@ -42,8 +42,8 @@ class Growth(Setting):
     network: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def title_of_all(self) -> str:
-        """What is the same for every network, in words."""
+    def shared_title(self) -> str:
+        """A description of what all networks have in common."""
         shape = "x".join(str(size) for size in self.shape)
         return (
             f"one meta-iteration: {self.tasks} tasks, {self.ways}-way {self.shots}-shot, {self.steps} inner steps, "
@@ -51,12 +51,12 @@ class Growth(Setting):
         )
 
 
-def _network(name: str, backbone: str, **network: Any) -> Growth:
-    given: dict[str, Any] = {"queries": 5, "steps": 5, "shape": (3, 32, 32), "options": {"inner_batch_size": 5}}
-    return Growth(name, ALGORITHMS, 4, backbone=backbone, network=network, **given)
+def _network(name: str, backbone: str, **network: Any) -> GrowthSetting:
+    episodes: dict[str, Any] = {"queries": 5, "steps": 5, "shape": (3, 32, 32), "options": {"inner_batch_size": 5}}
+    return GrowthSetting(name, ALGORITHMS, 4, backbone=backbone, network=network, **episodes)
 
 
-NETWORKS: dict[str, Growth] = {
+NETWORKS: dict[str, GrowthSetting] = {
     setting.name: setting
     for setting in (
         _network("mlp", "mlp"),
@@ -69,47 +69,47 @@ NETWORKS: dict[str, Growth] = {
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One network and algorithm.
+class GrowthResult:
+    """Time and memory of one network and algorithm.
 
     Args:
         network, algorithm: the work.
-        parameters: numbers that the network learns.
-        seconds: per meta-iteration.
+        parameters: number of learned parameters.
+        seconds: seconds per meta-iteration.
         memory: peak bytes above a process that has computed nothing yet.
-        rounds: timed meta-iterations, fewer than asked for where time was up.
-        skipped: what there was too little of, where there are no figures.
-        note: why there are none, in words.
+        rounds: timed meta-iterations, fewer than requested if the time limit was reached.
+        skipped: the limit that was exceeded, if there are no numbers.
+        note: why there are no numbers, as a sentence.
     """
 
     network: str
     algorithm: str
     parameters: int | None = None
-    seconds: Spread | None = None
+    seconds: RoundStatistics | None = None
     memory: int | None = None
     rounds: int = 0
-    skipped: Skipped | None = None
+    skipped: SkipReason | None = None
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Convert to plain data, for JSON."""
         seconds = self.seconds and {name: _json(value) for name, value in self.seconds._asdict().items()}
         return {**asdict(self), "seconds": seconds}
 
 
 @dataclass(frozen=True)
 class GrowthBench:
-    """What to measure.
+    """The networks to measure.
 
     Args:
-        networks: of ``NETWORKS``.
+        networks: values of ``NETWORKS``.
         engine: name of the engine.
         rounds: timed meta-iterations.
-        limit: seconds that a cell may take, its start and one untimed meta-iteration included.
+        limit: seconds per network and algorithm, including the start and one untimed meta-iteration.
         files: plugin files to load.
     """
 
-    networks: Sequence[Growth]
+    networks: Sequence[GrowthSetting]
     engine: str
     rounds: int
     limit: float
@@ -117,22 +117,22 @@ class GrowthBench:
 
     @property
     def size(self) -> int:
-        """Number of cells."""
+        """Number of measurements."""
         return sum(len(network.algorithms) for network in self.networks)
 
-    def cells(self) -> Iterator[Cell]:
-        """Measure one cell after the other; one that fails is a cell with a note."""
+    def results(self) -> Iterator[GrowthResult]:
+        """Measure one network and algorithm after the other; a failure gives a result with a note."""
         for network in self.networks:
             for algorithm in network.algorithms:
-                yield self._cell(network, algorithm)
+                yield self._measure(network, algorithm)
 
-    def _cell(self, network: Growth, algorithm: str) -> Cell:
+    def _measure(self, network: GrowthSetting, algorithm: str) -> GrowthResult:
         context = multiprocessing.get_context(START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
-        task = Task(network, algorithm, self.engine, self.rounds, time.time() + self.limit, tuple(self.files))
-        process = context.Process(target=_work, args=(sender, task), daemon=True)
+        task = GrowthTask(network, algorithm, self.engine, self.rounds, time.time() + self.limit, tuple(self.files))
+        process = context.Process(target=_run_in_process, args=(sender, task), daemon=True)
         process.start()
-        sender.close()  # else the end of the process would not end the pipe
+        sender.close()  # otherwise the pipe would stay open after the process ends
         try:
             if not receiver.poll(self.limit):
                 return _skipped(task, "time", f"took longer than {self.limit:g} s")
@@ -140,9 +140,9 @@ class GrowthBench:
         except EOFError:
             process.join()
             killed = process.exitcode == -9
-            died = "was killed, as happens when memory runs out" if killed else "died"
-            said = f"its process {died} (exit code {process.exitcode})"
-            return _skipped(task, "memory" if killed else "neither", said)
+            event = "was killed, probably because memory ran out" if killed else "died"
+            note = f"its process {event} (exit code {process.exitcode})"
+            return _skipped(task, "memory" if killed else "neither", note)
         finally:
             process.kill()
             process.join()
@@ -150,23 +150,24 @@ class GrowthBench:
 
 
 @dataclass(frozen=True)
-class Task:
-    """What the process of a cell is told; ``until`` is when it must have answered, in seconds since the epoch."""
+class GrowthTask:
+    """The work of one process; ``deadline`` is in seconds since the epoch."""
 
-    network: Growth
+    network: GrowthSetting
     algorithm: str
     engine: str
     rounds: int
-    until: float
+    deadline: float
     files: tuple[Path, ...]
 
 
 class GrowthWork(Work):
-    """The work with the options of its network."""
+    """The work, with the options of its network."""
 
     def build(self, outputs: int, **options: Any) -> Model:
+        """Build the network, always with the same parameters."""
         setting = self.setting
-        assert isinstance(setting, Growth)
+        assert isinstance(setting, GrowthSetting)
         plugin = self.registry.load("backbone", setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
@@ -174,62 +175,62 @@ class GrowthWork(Work):
 
     @cached_property
     def parameters(self) -> int:
-        """Numbers that the network learns."""
+        """Number of learned parameters."""
         return sum(value.numel() for value in self.build(self.setting.ways).network.parameters())
 
 
-def _work(answer: Connection, task: Task) -> None:
-    """Run in the process of the cell."""
+def _run_in_process(sender: Connection, task: GrowthTask) -> None:
+    """Measure, and send the result to the parent process."""
     free = _limit_memory()
     try:
-        cell = measure(task)
+        result = measure(task)
     except MamlbenchError as error:
-        cell = _skipped(task, "neither", str(error))
+        result = _skipped(task, "neither", str(error))
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's allocator raises this one
+        if isinstance(error, RuntimeError) and "memory" not in str(error):  # torch's allocator raises RuntimeError
             raise
-        cell = _skipped(task, "memory", f"does not fit into {free / 2**30:.1f} GiB of free memory")
-    answer.send(cell)
+        result = _skipped(task, "memory", f"does not fit into {free / 2**30:.1f} GiB of free memory")
+    sender.send(result)
 
 
-def measure(task: Task) -> Cell:
-    """One untimed meta-iteration, then as many timed ones as were asked for or fit before the end."""
+def measure(task: GrowthTask) -> GrowthResult:
+    """Run one untimed meta-iteration, then the requested number of timed ones, or as many as the deadline allows."""
     keep_memory()
     work = GrowthWork(task.network, task.algorithm, load_plugins(task.files).registry)
-    parameters, compute = work.parameters, work.ours(task.engine)
+    parameters, compute = work.parameters, work.with_engine(task.engine)
     idle = peak_resident_bytes()
-    compute()  # what is set up once is not timed
+    compute()  # one-time setup is not timed
     seconds: list[float] = []
     for _ in range(task.rounds):
-        began = time.perf_counter()
+        start = time.perf_counter()
         compute()
-        seconds.append(time.perf_counter() - began)
-        if time.time() + 1.5 * seconds[-1] > task.until:
+        seconds.append(time.perf_counter() - start)
+        if time.time() + 1.5 * seconds[-1] > task.deadline:
             break
     peak = peak_resident_bytes()
     memory = None if idle is None or peak is None else peak - idle
-    return Cell(task.network.name, task.algorithm, parameters, spread(seconds), memory, len(seconds))
+    return GrowthResult(task.network.name, task.algorithm, parameters, summarize(seconds), memory, len(seconds))
 
 
-def _skipped(task: Task, skipped: Skipped, note: str) -> Cell:
-    return Cell(task.network.name, task.algorithm, skipped=skipped, note=note)
+def _skipped(task: GrowthTask, skipped: SkipReason, note: str) -> GrowthResult:
+    return GrowthResult(task.network.name, task.algorithm, skipped=skipped, note=note)
 
 
 def _json(value: Any) -> Any:
-    """JSON has no nan, which the interval of a few rounds is."""
+    """Replace NaN, which JSON lacks: the interval of a few rounds is NaN."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _limit_memory() -> int:
-    """Let this process take no more than is free, so that a cell that does not fit ends itself and nothing else.
+    """Limit this process to the free memory, so that only it fails if a network does not fit.
 
-    Returns the bytes that are free; where the system does not tell (it is not Linux), nothing is limited.
+    Returns the number of free bytes. Without this information (outside Linux) nothing is limited, and 0 is returned.
     """
     try:
         import resource
 
-        told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
-        free = int(MEMORY_SHARE * int(told["MemAvailable"].split()[0]) * 1024)
+        meminfo = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        free = int(MEMORY_SHARE * int(meminfo["MemAvailable"].split()[0]) * 1024)
         used = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()  # data and stack
         resource.setrlimit(resource.RLIMIT_DATA, (used + free, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     except (ImportError, OSError, KeyError, ValueError):

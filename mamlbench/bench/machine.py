@@ -1,4 +1,4 @@
-"""What this machine can do at most, and how much arithmetic a piece of work is."""
+"""The peak arithmetic rate of this machine, and the number of operations of a computation."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-SIDE, SECONDS = 1024, 1.0
+SIZE, SECONDS = 1024, 1.0
+"""Rows and columns of the matrices, and duration of the measurement."""
 
 
 def matrix_product_peak() -> float:
-    """Best rate of a float32 matrix product on this machine, in operations per second."""
-    a, b = torch.rand(SIDE, SIDE), torch.rand(SIDE, SIDE)
+    """Measure the highest rate of a float32 matrix product, in operations per second."""
+    a, b = torch.rand(SIZE, SIZE), torch.rand(SIZE, SIZE)
     best, end = float("inf"), time.perf_counter() + SECONDS
     while time.perf_counter() < end:
-        began = time.perf_counter()
+        start = time.perf_counter()
         a @ b
-        best = min(best, time.perf_counter() - began)
-    return 2.0 * SIDE**3 / best
+        best = min(best, time.perf_counter() - start)
+    return 2.0 * SIZE**3 / best
 
 
 def operations(compute: Callable[[], Any]) -> int:
-    """Multiplications and additions in convolutions and matrix products while ``compute`` runs (on the loop engine)."""
+    """Count multiplications and additions in convolutions and matrix products while ``compute`` runs (loop engine)."""
     with FlopCounterMode(display=False) as counter:
         compute()
     return int(counter.get_total_flops())

@@ -1,4 +1,4 @@
-"""One bench: every setting, algorithm and competitor, in interleaved rounds."""
+"""Running a benchmark: every setting, algorithm and competitor, in interleaved rounds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamlbench.bench.bench_settings import Setting
+from mamlbench.bench.bench_settings import BenchSetting
 from mamlbench.bench.machine import matrix_product_peak, operations
 from mamlbench.bench.memory import PLAIN, computation, peak_above_idle
-from mamlbench.bench.rounds import Spread, interleaved, ratios, spread
+from mamlbench.bench.rounds import RoundStatistics, interleaved, speedup, summarize
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
@@ -27,56 +27,55 @@ FIRST_ORDER = "fomaml"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One competitor on one setting and algorithm.
+class BenchResult:
+    """Time and memory of one competitor on one setting and algorithm.
 
     Args:
         setting, algorithm: the work.
-        who: an engine's or a peer's name.
-        seconds: per iteration.
-        speed: how many times as fast as the base, round by round; None for the base itself.
-        difference: of its result from the loop's, relative.
-        memory: peak bytes above idle, where asked for.
-        of_first_order: that peak as a multiple of first-order MAML's with the same engine, where that is known.
-        of_peak: share of the machine's matrix-product peak that the work's arithmetic makes, counted on the loop.
-        note: why there are no figures.
+        competitor: name of an engine or a peer.
+        seconds: seconds per iteration.
+        speedup: speedup over the base, round by round; None for the base itself.
+        difference: relative difference of its result from the loop's.
+        memory: peak bytes above idle, if measured.
+        memory_ratio: that peak as a multiple of first-order MAML's with the same engine, if known.
+        peak_fraction: arithmetic rate as a fraction of the machine's matrix-product peak; operations are counted on the
+            loop.
+        note: why there are no numbers.
     """
 
     setting: str
     algorithm: str
-    who: str
-    seconds: Spread | None = None
-    speed: Spread | None = None
+    competitor: str
+    seconds: RoundStatistics | None = None
+    speedup: RoundStatistics | None = None
     difference: float | None = None
     memory: int | None = None
-    of_first_order: float | None = None
-    of_peak: float | None = None
+    memory_ratio: float | None = None
+    peak_fraction: float | None = None
     note: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
-        spreads = {
-            name: value and value._asdict() for name, value in (("seconds", self.seconds), ("speed", self.speed))
-        }
-        return {**asdict(self), **spreads}
+        """Convert to plain data, for JSON."""
+        statistics = {"seconds": self.seconds, "speedup": self.speedup}
+        return {**asdict(self), **{name: value and value._asdict() for name, value in statistics.items()}}
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What to measure.
+    """The settings and competitors to measure.
 
     Args:
-        settings: shapes of work.
-        engines: names of engines; none: those of each setting.
-        peers: names of peers; one that is not installed gets a row that says so.
-        rounds: timed rounds.
-        base: whom speeds are relative to, empty: each setting's; the loop where it did not run.
-        memory: whether peak memory is measured too, each in a process of its own.
-        folders: where data sets lie, for whole trainings.
-        precision: numbers that engines compute in; peers and plain loops know float32 alone, and are left out else.
+        settings: settings to time.
+        engines: names of engines; if empty, those of each setting.
+        peers: names of peers; one that is not installed gets a result with a note.
+        rounds: number of timed rounds.
+        base: competitor that speedups are relative to; if empty, each setting's; the loop if it did not run.
+        memory: whether to measure peak memory too, each in a new process.
+        folders: folders of data sets, for trainings.
+        precision: precision of the engines; peers and plain loops support only float32, and are omitted otherwise.
     """
 
-    settings: Sequence[Setting]
+    settings: Sequence[BenchSetting]
     engines: Sequence[str]
     peers: Sequence[str]
     rounds: int
@@ -85,8 +84,8 @@ class Bench:
     folders: Folders | None = None
     precision: Precision = "float32"
 
-    def rows(self, plugins: Plugins, tell: Callable[[str, int, int], None]) -> Iterator[list[Row]]:
-        """Yield the rows of each setting and algorithm; ``tell(what, done, of)`` hears of the progress."""
+    def results(self, plugins: Plugins, progress: Callable[[str, int, int], None]) -> Iterator[list[BenchResult]]:
+        """Yield the results of each setting and algorithm; ``progress(title, done, total)`` is called after each."""
         keep_memory()
         peak = matrix_product_peak()
         for setting in self.settings:
@@ -95,80 +94,81 @@ class Bench:
                 try:
                     work = self._work(setting, algorithm, plugins)
                 except DataError as error:
-                    yield [Row(setting.name, algorithm, setting.dataset, note=str(error))]
+                    yield [BenchResult(setting.name, algorithm, setting.dataset, note=str(error))]
                     continue
-                rows = self._cell(work, plugins, peak, tell)
+                results = self._measure(work, plugins, peak, progress)
                 if algorithm == FIRST_ORDER:
-                    first_order = {row.who: row.memory for row in rows}
-                yield [_with_first_order(row, first_order) for row in rows]
+                    first_order = {result.competitor: result.memory for result in results}
+                yield [_with_memory_ratio(result, first_order) for result in results]
 
-    def _work(self, setting: Setting, algorithm: str, plugins: Plugins) -> Work | TrainingIterations:
+    def _work(self, setting: BenchSetting, algorithm: str, plugins: Plugins) -> Work | TrainingIterations:
         if setting.work != "training":
             return Work(setting, algorithm, plugins.registry, self.precision)
         if self.folders is None:
-            raise DataError("no folder of data sets was given.")
+            raise DataError("No folder of data sets was set.")
         work = TrainingIterations(setting, algorithm, plugins, self.folders, self.precision)
-        work.dataset  # noqa: B018 (a set that is missing is told now)
+        work.dataset  # noqa: B018 (raises DataError if it is missing)
         return work
 
-    def _cell(
-        self, work: Work | TrainingIterations, plugins: Plugins, peak: float, tell: Callable[[str, int, int], None]
-    ) -> list[Row]:
+    def _measure(
+        self, work: Work | TrainingIterations, plugins: Plugins, peak: float, progress: Callable[[str, int, int], None]
+    ) -> list[BenchResult]:
         title = f"{work.setting.name}, {work.algorithm}"
-        truth, arithmetic = (None, None) if isinstance(work, TrainingIterations) else _reference(work)
+        # A training has no reference: peers draw other episodes, and its iterations change the parameters.
+        reference, operation_count = (None, None) if isinstance(work, TrainingIterations) else _reference(work)
         competitors, absent = self._competitors(work)
-        times: dict[str, list[float]] = {who: [] for who in competitors}
-        for done, (who, seconds) in enumerate(interleaved(competitors, self.rounds)):
-            times[who].append(seconds)
-            tell(title, done + 1, self.rounds * len(competitors))
-        wanted = self.base or work.setting.base
-        base = wanted if wanted in competitors else REFERENCE
-        rows = []
-        for who, compute in competitors.items():
-            taken = spread(times[who])
-            rows.append(
-                Row(
-                    work.setting.name,
-                    work.algorithm,
-                    who,
-                    seconds=taken,
-                    speed=ratios(times[base], times[who]) if base in times and who != base else None,
-                    difference=None if truth is None else relative_difference(_flat(compute()), truth),
-                    memory=self._memory(work, who, plugins),
-                    of_peak=None if arithmetic is None else arithmetic / taken.median / peak,
-                )
+        times: dict[str, list[float]] = {name: [] for name in competitors}
+        for done, (name, seconds) in enumerate(interleaved(competitors, self.rounds), 1):
+            times[name].append(seconds)
+            progress(title, done, self.rounds * len(competitors))
+        base = self.base or work.setting.base
+        base = base if base in competitors else REFERENCE
+        results = []
+        for name, compute in competitors.items():
+            statistics = summarize(times[name])
+            result = BenchResult(
+                work.setting.name,
+                work.algorithm,
+                name,
+                seconds=statistics,
+                speedup=speedup(times[base], times[name]) if base in times and name != base else None,
+                difference=None if reference is None else relative_difference(_flat(compute()), reference),
+                memory=self._memory(work, name, plugins),
+                peak_fraction=None if operation_count is None else operation_count / statistics.median / peak,
             )
-        return rows + absent
+            results.append(result)
+        return results + absent
 
-    def _memory(self, work: Work | TrainingIterations, who: str, plugins: Plugins) -> int | None:
+    def _memory(self, work: Work | TrainingIterations, competitor: str, plugins: Plugins) -> int | None:
         if isinstance(work, TrainingIterations) or not (self.memory or work.setting.memory):
             return None
-        return peak_above_idle(work.setting, work.algorithm, who, plugins.files, self.precision)
+        return peak_above_idle(work.setting, work.algorithm, competitor, plugins.files, self.precision)
 
-    def _competitors(self, work: Work | TrainingIterations) -> tuple[dict[str, Callable[[], Any]], list[Row]]:
-        found, absent = {}, []
-        for who in (*(self.engines or work.setting.engines), *self.peers):
-            if self.precision != "float32" and (who == PLAIN or who in self.peers):
+    def _competitors(self, work: Work | TrainingIterations) -> tuple[dict[str, Callable[[], Any]], list[BenchResult]]:
+        """Return the function of each competitor, and a result with a note for each that is not installed."""
+        functions, absent = {}, []
+        for name in (*(self.engines or work.setting.engines), *self.peers):
+            if self.precision != "float32" and (name == PLAIN or name in self.peers):
                 continue
             try:
-                found[who] = computation(work, who)
-            except NotImplementedError:
+                functions[name] = computation(work, name)
+            except NotImplementedError:  # not timed on this setting
                 continue
             except ImportError as error:
-                absent.append(Row(work.setting.name, work.algorithm, who, note=f"not installed: {error}"))
-        return found, absent
+                absent.append(BenchResult(work.setting.name, work.algorithm, name, note=f"not installed: {error}"))
+        return functions, absent
 
 
 def _reference(work: Work) -> tuple[Tensor, int]:
-    """What the loop computes, and how many operations that takes."""
-    reference = work.ours(REFERENCE)
+    """Return the loop's result, and its number of operations."""
+    reference = work.with_engine(REFERENCE)
     return _flat(reference()), operations(reference)
 
 
-def _with_first_order(row: Row, memory: dict[str, int | None]) -> Row:
-    """Add what first-order MAML takes with the same engine (which differentiates through no step)."""
-    first = memory.get(row.who.removesuffix("+remat"))
-    return row if row.memory is None or not first else replace(row, of_first_order=row.memory / first)
+def _with_memory_ratio(result: BenchResult, first_order: dict[str, int | None]) -> BenchResult:
+    """Add the ratio to the memory of first-order MAML with the same engine (without remat, which it does not need)."""
+    base = first_order.get(result.competitor.removesuffix("+remat"))
+    return result if result.memory is None or not base else replace(result, memory_ratio=result.memory / base)
 
 
 def _flat(result: Any) -> Tensor:
@@ -177,14 +177,14 @@ def _flat(result: Any) -> Tensor:
     return torch.cat([result[name].flatten() for name in sorted(result)])
 
 
-def about_peers(names: Sequence[str], plugins: Plugins) -> dict[str, str]:
-    """Version of each peer, empty where it is not installed, and which call of it is timed."""
-    said = {}
+def describe_peers(names: Sequence[str], plugins: Plugins) -> dict[str, str]:
+    """Return for each peer its version (empty if it is not installed) and the call that is timed."""
+    descriptions = {}
     for name in names:
         peer = plugins.registry.load("peer", name)
         try:
             version = metadata.version(peer.package)
         except metadata.PackageNotFoundError:
             version = ""
-        said[name] = f"{peer.package} {version}: {peer.call}".replace(" :", ":")
-    return said
+        descriptions[name] = f"{peer.package} {version}: {peer.call}".replace(" :", ":")
+    return descriptions

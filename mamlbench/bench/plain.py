@@ -1,4 +1,4 @@
-"""The same mathematics as anybody would write it: torch's own modules, optimizers and autograd, task after task."""
+"""Reference loops over tasks that use only torch's modules, optimizers and autograd."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ from mamlbench.api import Algorithm, EpisodeBatch, Examples
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
-def reptile_moves(
-    network: nn.Module, loss: Loss, batch: EpisodeBatch, minibatches: list[Examples], rate: float
+def reptile_updates(
+    network: nn.Module, loss: Loss, batch: EpisodeBatch, minibatches: list[Examples], inner_lr: float
 ) -> dict[str, Tensor]:
-    """Reptile with fresh moments: the moves of the parameters, summed over the tasks.
+    """Compute Reptile's parameter changes, summed over the tasks, with new optimizer moments for each task.
 
     Args:
         network: the initialization.
         loss: mean loss of outputs and targets.
         batch: the tasks.
-        minibatches: what each inner step sees of all tasks, x ``[T, n, ...]``.
-        rate: of the inner Adam, whose beta1 is 0.
+        minibatches: the examples of each inner step for all tasks, x ``[T, n, ...]``.
+        inner_lr: learning rate of the inner Adam, whose beta1 is 0.
     """
-    moves = {name: torch.zeros_like(value) for name, value in network.named_parameters()}
+    changes = {name: torch.zeros_like(value) for name, value in network.named_parameters()}
     for task in range(batch.tasks):
         weights = {name: value.detach().clone().requires_grad_() for name, value in network.named_parameters()}
-        inner = torch.optim.Adam(weights.values(), rate, betas=(0.0, 0.999))
-        for seen in minibatches:
+        inner = torch.optim.Adam(weights.values(), inner_lr, betas=(0.0, 0.999))
+        for examples in minibatches:
             inner.zero_grad()
-            loss(functional_call(network, weights, (seen.x[task],)), seen.y[task]).backward()  # type: ignore[no-untyped-call]
+            loss(functional_call(network, weights, (examples.x[task],)), examples.y[task]).backward()  # type: ignore[no-untyped-call]
             inner.step()
         for name, start in network.named_parameters():
-            moves[name] += weights[name].detach() - start.detach()
-    return moves
+            changes[name] += weights[name].detach() - start.detach()
+    return changes
 
 
-def predictions(network: nn.Module, loss: Loss, batch: EpisodeBatch, rate: float, steps: int) -> Tensor:
+def predictions(network: nn.Module, loss: Loss, batch: EpisodeBatch, inner_lr: float, steps: int) -> Tensor:
     """Fine-tune by gradient descent on each support set, then predict its queries: ``[T, n, outputs]``."""
     outputs = []
     for task in range(batch.tasks):
         weights = {name: value.detach().clone().requires_grad_() for name, value in network.named_parameters()}
-        inner = torch.optim.SGD(weights.values(), rate)
+        inner = torch.optim.SGD(weights.values(), inner_lr)
         for _ in range(steps):
             inner.zero_grad()
             loss(functional_call(network, weights, (batch.support.x[task],)), batch.support.y[task]).backward()  # type: ignore[no-untyped-call]
@@ -55,5 +55,5 @@ def predictions(network: nn.Module, loss: Loss, batch: EpisodeBatch, rate: float
 
 
 def minibatches(algorithm: Algorithm, batch: EpisodeBatch, steps: int) -> list[Any]:
-    """What each inner step of a training sees."""
+    """Return the examples of each inner step in training."""
     return [algorithm.minibatch(batch.support, batch.keys, step, training=True) for step in range(steps)]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Timing in interleaved rounds: what drifts, drifts for everybody."""
+"""Timing in interleaved rounds, so that a drift of the machine affects all competitors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 from scipy import stats
 
 
-class Spread(NamedTuple):
-    """A median with its 95 % interval over rounds (by order statistics), and the quartiles."""
+class RoundStatistics(NamedTuple):
+    """The median over rounds with its 95 % confidence interval (by order statistics), and the quartiles."""
 
     median: float
     low: float
@@ -20,25 +20,26 @@ class Spread(NamedTuple):
 
 
 def interleaved(work: Mapping[str, Callable[[], Any]], rounds: int) -> Iterator[tuple[str, float]]:
-    """Yield (name, seconds): each once untimed, then each once per round, in turn."""
+    """Run each competitor once untimed, then once per round in alternation; yield (name, seconds)."""
     for compute in work.values():
         compute()
-    for number in range(rounds):
+    for index in range(rounds):
         names = list(work)
-        for name in names[number % len(names) :] + names[: number % len(names)]:  # nobody always comes after the same
-            began = time.perf_counter()
+        first = index % len(names)  # rotated, so that no competitor always runs first
+        for name in names[first:] + names[:first]:
+            start = time.perf_counter()
             work[name]()
-            yield name, time.perf_counter() - began
+            yield name, time.perf_counter() - start
 
 
-def spread(values: list[float]) -> Spread:
-    """Median, its 95 % interval and the quartiles. Fewer than six rounds give no interval (nan)."""
+def summarize(values: list[float]) -> RoundStatistics:
+    """Compute the median, its 95 % confidence interval (NaN with fewer than six rounds) and the quartiles."""
     median = float(np.median(values))
     low, high = stats.quantile_test(values, q=median, p=0.5).confidence_interval(0.95)
     first, third = np.quantile(values, [0.25, 0.75])
-    return Spread(median, float(low), float(high), (float(first), float(third)))
+    return RoundStatistics(median, float(low), float(high), (float(first), float(third)))
 
 
-def ratios(base: list[float], ours: list[float]) -> Spread:
-    """How many times as fast as ``base``, round by round."""
-    return spread([theirs / own for theirs, own in zip(base, ours, strict=True)])
+def speedup(base: list[float], seconds: list[float]) -> RoundStatistics:
+    """Compute the speedup over ``base``, round by round."""
+    return summarize([reference / own for reference, own in zip(base, seconds, strict=True)])

@@ -1,4 +1,4 @@
-"""A whole training, iteration by iteration: drawing the episodes, the direction, the outer step."""
+"""Iterations of a training: drawing the episodes, computing and applying the outer update."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from mamlbench.api import Dataset, ImageSplit, Model, Peer, PeerTraining
-from mamlbench.bench.bench_settings import Setting
-from mamlbench.bench.work import INNER_LR, textbook
+from mamlbench.bench.bench_settings import BenchSetting
+from mamlbench.bench.work import INNER_LR, paper_network
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
 from mamlbench.run_spec import Folders, Precision, RunSpec
@@ -24,12 +24,12 @@ OUTER_LR = 1e-3
 
 @dataclass(frozen=True)
 class TrainingIterations:
-    """A setting and an algorithm on a data set.
+    """Training iterations of an algorithm on a data set.
 
-    Raises DataError where the set is missing.
+    Raises DataError if the data set is missing.
     """
 
-    setting: Setting
+    setting: BenchSetting
     algorithm: str
     plugins: Plugins
     folders: Folders
@@ -37,14 +37,14 @@ class TrainingIterations:
 
     @property
     def registry(self) -> Registry:
-        """Where names come from."""
+        """The registry of the plugins."""
         return self.plugins.registry
 
     @cached_property
     def spec(self) -> RunSpec:
-        """The run, on the quick preset but for what the setting says."""
+        """The spec of the run: the quick preset, changed by the setting."""
         setting = self.setting
-        asked = request(
+        run_request = request(
             algorithms=(self.algorithm,),
             dataset=setting.dataset,
             backbone=setting.backbone,
@@ -56,41 +56,41 @@ class TrainingIterations:
             queries=setting.queries,
             options={"inner_lr": INNER_LR, "adapt_norm": True, "outer_lr": OUTER_LR, "train_steps": setting.steps},
         )
-        return plan(asked, self.plugins)[0]
+        return plan(run_request, self.plugins)[0]
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The data set, loaded once for everybody."""
+        """The data set, loaded once and shared by all competitors."""
         return load_dataset(self.spec, self.plugins, self.folders)
 
-    def ours(self, engine: str) -> Callable[[], None]:
-        """One iteration with an engine."""
+    def with_engine(self, engine: str) -> Callable[[], None]:
+        """Return a function that trains one iteration with an engine."""
         spec = self.spec.model_copy(update={"engine": engine})
-        experiment, numbers = build_experiment(spec, self.plugins, self.dataset), count()
+        experiment, indices = build_experiment(spec, self.plugins, self.dataset), count()
 
         def iteration() -> None:
-            number = next(numbers)
-            experiment.algorithm.apply(experiment.compute_update(number, experiment.draw(number)))
+            index = next(indices)
+            experiment.algorithm.apply(experiment.compute_update(index, experiment.draw(index)))
 
         return iteration
 
-    def plain(self) -> Callable[[], Any]:
-        """There is none."""
+    def with_plain_loop(self) -> Callable[[], Any]:
+        """Raise NotImplementedError: there is no plain loop for a training."""
         raise NotImplementedError("no plain loop is timed on this")
 
-    def peers(self, peer: Peer) -> Callable[[], None]:
-        """One iteration by a peer, which draws its episodes from the same images by its own means."""
+    def with_peer(self, peer: Peer) -> Callable[[], None]:
+        """Return a function that trains one iteration with a peer, which draws its own episodes of the same images."""
         split = self.dataset.splits["train"]
         if not isinstance(split, ImageSplit):
-            raise ConfigError(f"a training on '{self.setting.dataset}' has no images for a peer.")
-        setting, problem = self.setting, self.dataset.objective(self.setting.ways)
+            raise ConfigError(f"The data set '{self.setting.dataset}' has no images that a peer could train on.")
+        setting, objective = self.setting, self.dataset.objective(self.setting.ways)
         x = split.normalize_images(split.images[torch.from_numpy(split.rows)])
         y = torch.repeat_interleave(torch.arange(len(split.sizes)), torch.from_numpy(split.sizes))
-        network = textbook(self._build, self.registry, setting.backbone, setting.ways)
+        network = paper_network(self._build, self.registry, setting.backbone, setting.ways)
         return peer.training(
             PeerTraining(
                 network=network,
-                loss=problem.loss,
+                loss=objective.loss,
                 x=x,
                 y=y,
                 rotations=split.rotations != "none",

@@ -1,1 +1,1 @@
-"""The command line: thin commands over the layers below. Nothing here is needed to use mamlbench from Python."""
+"""The command line: thin commands over the layers below. Using mamlbench from Python does not need it."""

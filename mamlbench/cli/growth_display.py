@@ -1,4 +1,4 @@
-"""``mamlbench bench --backbones``: what a meta-iteration costs as the network grows."""
+"""``mamlbench bench --backbones``: time and memory of a meta-iteration for networks of increasing size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mamlbench.errors import ConfigError, NothingToDoError, did_you_mean
 from mamlbench.plugin import Plugins
 
 if TYPE_CHECKING:
-    from mamlbench.bench.backbone_growth import Cell, GrowthBench
+    from mamlbench.bench.backbone_growth import GrowthBench, GrowthResult
     from mamlbench.record import Environment
 
-DEFAULT_ENGINE = "loop"  # one task at a time: its memory is the smallest, so that the largest networks fit
+DEFAULT_ENGINE = "loop"  # one task at a time needs the least memory, so the largest networks fit
 
 
 def run(
@@ -29,7 +29,7 @@ def run(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure every cell, print the table (or JSON), write the image."""
+    """Measure all networks and algorithms, print a table or JSON, and write the image."""
     import torch
 
     from mamlbench.bench.backbone_growth import NETWORKS, GrowthBench
@@ -41,98 +41,99 @@ def run(
     if unknown:
         raise ConfigError(*unknown)
     if len(engines) > 1:
-        raise ConfigError("--backbones compares networks under one engine: give --engine once.")
+        raise ConfigError("--backbones compares networks with one engine. Use --engine once.")
     engine = engines[0] if engines else DEFAULT_ENGINE
     make_engine(engine)
-    chosen = [setting for name, setting in NETWORKS.items() if name in (networks or NETWORKS)]
-    bench = GrowthBench(chosen, engine, rounds, limit, plugins.files)
-    format_ = _checked(output)
-    cells = _measured(bench)
+    selected = [setting for name, setting in NETWORKS.items() if name in (networks or NETWORKS)]
+    bench = GrowthBench(selected, engine, rounds, limit, plugins.files)
+    format_ = _image_format(output)
+    results = _measure(bench)
+    shared_title = selected[0].shared_title
     environment = current_environment(threads=torch.get_num_threads())
     if as_json:
-        rows = [cell.as_dict() for cell in cells]
-        told = {"environment": environment.model_dump(), "setting": chosen[0].title_of_all, "engine": engine}
-        click.echo(json.dumps({**told, "cells": rows}, indent=1))
+        content = {"environment": environment.model_dump(), "setting": shared_title, "engine": engine}
+        click.echo(json.dumps({**content, "results": [result.as_dict() for result in results]}, indent=1))
     else:
-        _show(cells, bench, environment)
+        _show(results, bench, environment)
     if output is not None:
-        title = f"{chosen[0].title_of_all}, engine {engine}\n{_machine(environment)}"
-        output.write_bytes(growth_figure(cells, title, format_))
+        title = f"{shared_title}, engine {engine}\n{_machine(environment)}"
+        output.write_bytes(growth_figure(results, title, format_))
         click.echo(f"Written: {output}", err=True)
-    if all(cell.note for cell in cells):
-        raise NothingToDoError("No network could be measured: the table says why.")
+    if all(result.note for result in results):
+        raise NothingToDoError("No network could be measured. The table shows the reasons.")
 
 
-def _checked(output: Path | None) -> str:
-    """The image's format. Its file is tried before anything is measured: minutes must not be lost for a bad name."""
+def _image_format(output: Path | None) -> str:
+    """Return the format of the image. The file is opened now, so that a bad name fails before minutes of measuring."""
     from mamlbench.bench.growth_figure import FORMATS
 
     if output is None:
         return ""
     format_ = output.suffix.removeprefix(".").lower()
     if format_ not in FORMATS:
-        raise ConfigError(f"--output names an image, ending in {', '.join(FORMATS)}, not '{output}'.")
+        raise ConfigError(f"--output must end in {', '.join(FORMATS)}, not '{output}'.")
     try:
         output.open("ab").close()
     except OSError as error:
-        raise ConfigError(f"'{output}' cannot be written ({error.strerror}): choose another with --output.") from error
+        raise ConfigError(f"'{output}' cannot be written ({error.strerror}). Choose another with --output.") from error
     return format_
 
 
-def _measured(bench: GrowthBench) -> list[Cell]:
-    """Every cell: with a bar on a terminal, and a line for each elsewhere."""
+def _measure(bench: GrowthBench) -> list[GrowthResult]:
+    """Measure with a progress bar on a terminal, or one line per result elsewhere."""
     from mamlbench.cli.show import console
 
     out = console(stderr=True)
     if not out.is_terminal:
-        found = []
-        for cell in bench.cells():
-            click.echo(f"{cell.network}, {cell.algorithm}: {cell.note or 'done'}", err=True)
-            found.append(cell)
-        return found
+        results = []
+        for result in bench.results():
+            click.echo(f"{result.network}, {result.algorithm}: {result.note or 'done'}", err=True)
+            results.append(result)
+        return results
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    works = [f"{network.name}, {algorithm}" for network in bench.networks for algorithm in network.algorithms]
+    titles = [f"{network.name}, {algorithm}" for network in bench.networks for algorithm in network.algorithms]
     with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(works[0], total=bench.size)
-        found = []
-        for after, cell in zip([*works[1:], works[-1]], bench.cells(), strict=True):
-            found.append(cell)
-            bar.update(task, description=after, advance=1)
-    return found
+        task = bar.add_task(titles[0], total=bench.size)
+        results = []
+        for next_title, result in zip([*titles[1:], titles[-1]], bench.results(), strict=True):
+            results.append(result)
+            bar.update(task, description=next_title, advance=1)
+    return results
 
 
-def _show(cells: Sequence[Cell], bench: GrowthBench, environment: Environment) -> None:
-    from mamlbench.bench.growth_figure import short
+def _show(results: Sequence[GrowthResult], bench: GrowthBench, environment: Environment) -> None:
+    from mamlbench.bench.growth_figure import short_number
     from mamlbench.cli.show import console, table
 
-    shown = table("network", "parameters", "algorithm", "seconds", "times FOMAML's", "MiB", "times FOMAML's")
-    first_order = {cell.network: cell for cell in cells if cell.algorithm == "fomaml"}
-    for cell in cells:
-        begins = cell.algorithm == bench.networks[0].algorithms[0]
-        name, size = (cell.network, short(cell.parameters) if cell.parameters else "") if begins else ("", "")
-        shown.add_row(name, size, cell.algorithm, *_figures(cell, first_order.get(cell.network)))
+    rows = table("network", "parameters", "algorithm", "seconds", "x fomaml", "MiB", "x fomaml")
+    first_order = {result.network: result for result in results if result.algorithm == "fomaml"}
+    for result in results:
+        name, size = "", ""
+        if result.algorithm == bench.networks[0].algorithms[0]:  # the first row of a network
+            name, size = result.network, short_number(result.parameters) if result.parameters else ""
+        rows.add_row(name, size, result.algorithm, *_cells(result, first_order.get(result.network)))
     out = console()
-    out.print(bench.networks[0].title_of_all, style="bold", highlight=False)
-    out.print(shown)
+    out.print(bench.networks[0].shared_title, style="bold", highlight=False)
+    out.print(rows)
     out.print(
-        f"{_machine(environment)}, engine {bench.engine}. Seconds per meta-iteration, the median of up to "
-        f"{bench.rounds}; ± half the distance between the quartiles. MiB: peak above a process that has computed "
-        "nothing. Each row was measured in a process of its own.",
+        f"{_machine(environment)}, engine {bench.engine}. Seconds: median of up to {bench.rounds} meta-iterations ± "
+        "half the interquartile range. MiB: peak above a process that has computed nothing. Each row was measured in "
+        "a new process.",
         highlight=False,
     )
 
 
-def _figures(cell: Cell, base: Cell | None) -> list[str]:
-    if cell.seconds is None:
-        return [cell.note, "", "", ""]
-    first, third = cell.seconds.quartiles
-    time = f"{cell.seconds.median:.3g} ± {(third - first) / 2:.1g}"
-    slower = f"{cell.seconds.median / base.seconds.median:.1f}" if base and base.seconds else ""
-    memory = "" if cell.memory is None else f"{cell.memory / 2**20:,.0f}"
-    larger = f"{cell.memory / base.memory:.1f}" if cell.memory and base and base.memory else ""
-    return [time, slower, memory, larger]
+def _cells(result: GrowthResult, base: GrowthResult | None) -> list[str]:
+    if result.seconds is None:
+        return [result.note, "", "", ""]
+    first, third = result.seconds.quartiles
+    time = f"{result.seconds.median:.3g} ± {(third - first) / 2:.1g}"
+    time_ratio = f"{result.seconds.median / base.seconds.median:.1f}" if base and base.seconds else ""
+    memory = "" if result.memory is None else f"{result.memory / 2**20:,.0f}"
+    memory_ratio = f"{result.memory / base.memory:.1f}" if result.memory and base and base.memory else ""
+    return [time, time_ratio, memory, memory_ratio]
 
 
 def _machine(environment: Environment) -> str:

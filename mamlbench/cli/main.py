@@ -1,4 +1,4 @@
-"""The entry point: finds the command, and turns every end into an exit code."""
+"""The entry point: finds the command, and converts every result and error to an exit code."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ COMMANDS = {
     "suite": "Run a grid of algorithms, settings and seeds.",
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
-    "compare": "Judge records against earlier ones: the gate of a CI job.",
+    "compare": "Compare records with earlier ones: the gate of a CI job.",
     "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones, samplers, launchers, ...",
     "info": "Show one of them with its options.",
-    "data": "List, prepare and verify data sets, and say where they lie.",
+    "data": "List, prepare and verify data sets, and show where they are.",
     "published": "Show published numbers, with their sources.",
     "plugins": "Show what is installed, and what failed to load.",
-    "new": "Begin a plugin: a file or a package that runs as it stands.",
-    "check": "Hold a plugin to its contract, on a tiny task.",
+    "new": "Generate a plugin: a file or a package to start from.",
+    "check": "Check that a plugin meets its contract, on a tiny task.",
     "schema": "Print the JSON schema of suites, run specs or records.",
     "env": "Describe this machine, its software and the folders in use.",
     "completion": "Print the shell completion script.",
 }
-"""Name to summary, in the order of the help page; each lives in mamlbench/cli/commands/NAME.py."""
+"""Name to summary, in the order of the help page; each command is in mamlbench/cli/commands/NAME.py."""
 
 EPILOG = """\b
 Examples:
   mamlbench run --algo maml                                  on glyphs, no download needed
   mamlbench run --algo maml --dataset omniglot --data-dir DIR
   mamlbench run --algo maml --algo reptile --seeds 3         one table
-  mamlbench suite FILE.toml                                  a grid of runs; again: only what is missing
+  mamlbench suite FILE.toml                                  a grid of runs; skips those already finished
   mamlbench info maml                                        its options
 
 \b
@@ -50,7 +50,7 @@ Exit codes: 0 ok, 1 regression or failed contract, 2 interrupted, 3 internal err
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is used, and asks plugins for more."""
+    """A command group that imports commands on first use and includes those of plugins."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return [*COMMANDS, *sorted(self._from_plugins(context))]
@@ -68,23 +68,25 @@ class Commands(click.Group):
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [(name, command.get_short_help_str()) for name, command in sorted(self._from_plugins(context).items())]
+        from_plugins = [
+            (name, command.get_short_help_str()) for name, command in sorted(self._from_plugins(context).items())
+        ]
         with formatter.section("Commands"):
-            formatter.write_dl([*COMMANDS.items(), *own])
+            formatter.write_dl([*COMMANDS.items(), *from_plugins])
 
     def _from_plugins(self, context: click.Context) -> dict[str, click.Command]:
-        found = click.Group("plugins")
+        group = click.Group("plugins")
         try:
             plugins = session_of(context).plugins_with_errors()
-        except MamlbenchError:  # a broken mamlbench.toml: the command that needs it will say so
+        except MamlbenchError:  # a broken mamlbench.toml: the command that needs it reports the error
             return {}
-        for error in plugins.notify("mamlbench_add_commands", cli=found):
+        for error in plugins.notify("mamlbench_add_commands", cli=group):
             click.echo(f"Warning: {error}", err=True)
-        return {name: command for name, command in found.commands.items() if name not in COMMANDS}
+        return {name: command for name, command in group.commands.items() if name not in COMMANDS}
 
 
 def session_of(context: click.Context) -> Session:
-    """The session that the whole call shares."""
+    """Return the session of the current call."""
     return context.ensure_object(Session)
 
 
@@ -95,17 +97,17 @@ def cli() -> None:
 
 
 def entry() -> None:
-    """Run the command line and exit with its code. A scheduler's SIGTERM is an interrupt as Ctrl-C is."""
+    """Run the command line and exit with its code. A scheduler's SIGTERM interrupts like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command line; every error ends in a sentence on stderr and the exit code it stands for."""
+    """Run the command line. Errors are printed to stderr and converted to exit codes."""
     session = Session()
     try:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
-    except SystemExit:  # click leaves so when completion is done, or the reader of `mamlbench list | head` has gone
+    except SystemExit:  # click exits this way after shell completion, and if a pipe is closed (`mamlbench list | head`)
         return ExitCode.OK
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
@@ -126,5 +128,5 @@ def _explain(error: Exception) -> int:
             click.echo(f"Error: {line}", err=True)
         return error.exit_code
     click.echo(f"Error: {type(error).__name__}: {error}", err=True)
-    click.echo("This is a mistake in mamlbench or in a plugin: run it again with --debug and report it.", err=True)
+    click.echo("This is a bug in mamlbench or in a plugin. Run the command again with --debug and report it.", err=True)
     return ExitCode.INTERNAL

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 LINE_EVERY_SECONDS = 10
-REFRESHES_PER_SECOND = 2  # redrawing costs milliseconds of the processor that is being measured
+REFRESHES_PER_SECOND = 2  # redrawing takes milliseconds of the CPU that is being measured
 
 
 @contextmanager
 def progress(plugins: Plugins, display: ProgressDisplay | None = None) -> Iterator[None]:
-    """Let a display listen to the events of whatever runs inside."""
+    """Show the progress of runs inside the context."""
     display = display or ProgressDisplay()
     plugins.manager.register(display, name="progress display")
     try:
@@ -38,7 +38,7 @@ def progress(plugins: Plugins, display: ProgressDisplay | None = None) -> Iterat
 
 @contextmanager
 def preparation() -> Iterator[Preparation]:
-    """A display of its own for data sets that are prepared inside."""
+    """Show the preparation of data sets inside the context."""
     display = Preparation(console(stderr=True))
     try:
         yield display
@@ -47,9 +47,10 @@ def preparation() -> Iterator[Preparation]:
 
 
 class Preparation:
-    """Told how far the preparation of a data set is (``mamlbench.api.ProgressCallback``), shows it.
+    """Shows the progress of preparing a data set; a ``mamlbench.api.ProgressCallback``.
 
-    On a terminal: a bar, within ``bar`` where there is one already. Elsewhere: a line now and then, and one at the end.
+    On a terminal it shows a bar, inside ``bar`` if there is one. Elsewhere it prints a line every ten seconds, and
+    at the end.
     """
 
     def __init__(self, out: Console, bar: Progress | None = None) -> None:
@@ -57,10 +58,10 @@ class Preparation:
         self.bar = bar
         self.owned: Progress | None = None
         self.tasks: dict[str, TaskID] = {}
-        self.last_line = time.monotonic()  # what is done at once needs no line
+        self.last_line = time.monotonic()  # a short preparation prints no line
 
     def __call__(self, title: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` are done."""
+        """Show that ``done`` of ``total`` images are prepared."""
         if not self.console.is_terminal:
             self._line(title, done, total)
             return
@@ -69,11 +70,11 @@ class Preparation:
             self.bar.start()
         if title not in self.tasks:
             self.tasks[title] = self.bar.add_task(f"Preparing {title}", total=total, loss="", validation="")
-        shown = done < total or self.owned is not None  # a run's own bar is left alone when it begins
+        shown = done < total or self.owned is not None  # within a run's bars, a finished preparation is hidden
         self.bar.update(self.tasks[title], completed=done, total=total, visible=shown)
 
     def close(self) -> None:
-        """Stop the bar, so that what comes next starts on a line of its own."""
+        """Stop the bar, so that the next output starts on a new line."""
         if self.owned is not None:
             self.owned.stop()
 
@@ -86,36 +87,36 @@ class Preparation:
 
 
 @dataclass
-class _Run:
-    """What is shown of one run."""
+class _RunProgress:
+    """The displayed progress of one run."""
 
     preparation: Preparation
     task: TaskID | None = None
     validation: str = ""
-    began: float = 0.0
+    start: float = 0.0
     last_line: float = 0.0
 
 
 class ProgressDisplay:
     """Listens to the events of runs and shows step, loss, validation score and time left of each.
 
-    On a terminal: a bar for each run that goes on. Elsewhere: lines.
+    On a terminal it shows a bar for each run in progress. Elsewhere it prints lines.
     """
 
     def __init__(self) -> None:
         self.console = console(stderr=True)
         self.bar: Progress | None = None
-        self.runs: dict[str, _Run] = {}
-        """by hash of the spec: those that go on"""
+        self.runs: dict[str, _RunProgress] = {}
+        """Runs in progress by the hash of their spec."""
 
     def title(self, spec: RunSpec) -> str:
-        """What the run is called."""
+        """Return the title of a run."""
         return _title(spec)
 
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
-        """Show that data is being prepared; the first such preparation takes a while."""
-        run = _Run(Preparation(self.console))
+        """Show that data is being prepared."""
+        run = _RunProgress(Preparation(self.console))
         if not self.console.is_terminal:
             click.echo(f"{self.title(spec)}: preparing data", err=True)
         else:
@@ -130,30 +131,32 @@ class ProgressDisplay:
 
     @hookimpl
     def mamlbench_preparing(self, spec: RunSpec, title: str, done: int, total: int) -> None:
-        """Show how far the preparation is."""
-        self._of(spec).preparation(title, done, total)
+        """Show the progress of the preparation."""
+        self._progress_of(spec).preparation(title, done, total)
 
     @hookimpl
     def mamlbench_trying_engine(self, spec: RunSpec, engine: str) -> None:
-        """Say which engine is tried; where lines are printed, only of those that take long."""
-        run = self._of(spec)
+        """Show which engine is tried; as a line only if that takes long."""
+        run = self._progress_of(spec)
         if self.bar is not None and run.task is not None:
             self.bar.update(run.task, loss=f"trying {engine}")
         elif "compiled" in engine:
-            self.say(f"{self.title(spec)}: trying engine {engine}; compiling takes a minute or two")
+            self.print_line(
+                f"{self.title(spec)}: trying engine {engine}; compiling takes a minute or two without output"
+            )
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
-        """Move the bar, or print a line when the last one is some time ago."""
-        run, now = self._of(spec), time.monotonic()
-        run.began = run.began or now  # the first block is warm-up and would spoil the estimate of time left
+        """Update the bar, or print a line if the last one is ten seconds old."""
+        run, now = self._progress_of(spec), time.monotonic()
+        run.start = run.start or now  # after the first block: warm-up would distort the estimate of the time left
         loss = f"loss {metrics['loss']:.3f}"
         if self.bar is not None and run.task is not None:
             self.bar.update(run.task, completed=step, loss=loss)
         elif now - run.last_line >= LINE_EVERY_SECONDS:
             run.last_line = now
             validation = run.validation and f", {run.validation}"
-            self._line(spec, step, f"{loss}{validation}{_time_left(run.began, spec, step)}")
+            self._line(spec, step, f"{loss}{validation}{_time_left(run.start, spec, step)}")
 
     @hookimpl
     def mamlbench_evaluated(
@@ -163,7 +166,7 @@ class ProgressDisplay:
         name, score = next(iter(metrics.items()))
         shown = f"{100 * score:.1f} %" if units[name] == "%" else f"{score:.3g}"
         label = "validation" if split == "val" else split
-        run = self._of(spec)
+        run = self._progress_of(spec)
         run.validation = f"{label} {shown}"
         if self.bar is not None and run.task is not None:
             self.bar.update(run.task, validation=run.validation)
@@ -172,17 +175,17 @@ class ProgressDisplay:
 
     @hookimpl
     def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
-        """Leave the full bar behind, unless it stands among those of runs that go on."""
+        """Remove the bar; that of the last run in progress stays on the screen."""
         if spec.hash not in self.runs:
-            self.unheard_of(spec, record)
+            self.show_unannounced(spec, record)
         self.forget(spec)
 
-    def unheard_of(self, spec: RunSpec, record: RunRecord) -> None:
-        """A run has ended of which nothing was heard before: its launcher passes no events on."""
-        self.say(f"{self.title(spec)}: {record.status}")
+    def show_unannounced(self, spec: RunSpec, record: RunRecord) -> None:
+        """Show a finished run that sent no earlier events, because its launcher does not forward them."""
+        self.print_line(f"{self.title(spec)}: {record.status}")
 
     def forget(self, spec: RunSpec) -> None:
-        """A run has ended, with an event or without."""
+        """Remove a run that has ended."""
         run = self.runs.pop(spec.hash, None)
         if self.runs and self.bar is not None and run is not None and run.task is not None:
             self.bar.remove_task(run.task)
@@ -190,31 +193,31 @@ class ProgressDisplay:
             self.close()
 
     def close(self) -> None:
-        """Stop the bar, so that what comes next starts on a line of its own."""
+        """Stop the bar, so that the next output starts on a new line."""
         if self.bar is not None:
             self.bar.stop()
 
-    def say(self, text: str) -> None:
+    def print_line(self, text: str) -> None:
         """Print a line, above the bars if there are any."""
         if self.bar is not None and self.runs:
             self.bar.console.print(text, markup=False, highlight=False)
         else:
             click.echo(text, err=True)
 
-    def _of(self, spec: RunSpec) -> _Run:
-        """What is shown of a run; a launcher need not pass on that it has begun."""
-        return self.runs.setdefault(spec.hash, _Run(Preparation(self.console)))
+    def _progress_of(self, spec: RunSpec) -> _RunProgress:
+        """Return the progress of a run; a launcher may not have forwarded its start."""
+        return self.runs.setdefault(spec.hash, _RunProgress(Preparation(self.console)))
 
     def _line(self, spec: RunSpec, step: int, text: str) -> None:
-        self.say(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}")
+        self.print_line(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}")
 
 
-def _time_left(began: float, spec: RunSpec, step: int) -> str:
-    passed = time.monotonic() - began
+def _time_left(start: float, spec: RunSpec, step: int) -> str:
+    elapsed = time.monotonic() - start
     done = step - 1
-    if done < 1 or passed <= 0:
+    if done < 1 or elapsed <= 0:
         return ""
-    left = passed / done * (spec.training.iterations - step)
+    left = elapsed / done * (spec.training.iterations - step)
     return f", {int(left) // 60}:{int(left) % 60:02d} left"
 
 

@@ -1,6 +1,6 @@
-"""Options of the commands that test a model: what an episode is, and how many there are.
+"""Options of the commands that test a model: the shape and number of episodes.
 
-Each is made with the default that its help shows: ``run`` has defaults of its own, ``evaluate`` keeps what the run had.
+Each function takes the default that the help shows: ``run`` has its own defaults, ``evaluate`` uses those of the run.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ Decorator = Callable[[Any], Any]
 
 
 def modes(default: str = "transductive, inductive") -> Decorator:
-    """How batch norm sees query examples."""
+    """Option --mode: how batch norm treats query examples."""
     return click.option(
         "--mode",
         "modes",
         multiple=True,
         type=click.Choice(MODES),
-        help="How batch norm sees query examples at test time; repeat for several, the first selects a run's "
+        help="How batch norm treats query examples at test time; repeat for several, the first selects a run's "
         f"checkpoint.  [default: {default}]",
     )
 
 
 def metrics(default: str = "accuracy; in regression mean squared error") -> Decorator:
-    """Which metrics are reported."""
+    """Option --metric: the metrics to report."""
     return click.option(
         "--metric",
         "metrics",
@@ -46,12 +46,12 @@ def ways(default: str = "5") -> Decorator:
 
 
 def shots(default: str = "1") -> Decorator:
-    """Support examples per class."""
+    """Option --shots: support examples per class."""
     return _count("--shots", 1, "Support examples per class.", default)
 
 
 def queries(default: str = "1") -> Decorator:
-    """Query examples per class."""
+    """Option --queries: query examples per class."""
     return _count("--queries", 1, "Query examples per class at test.", default)
 
 
@@ -68,14 +68,14 @@ def training(command: Any) -> Any:
 
 
 def test_episodes(default: str = "600") -> Decorator:
-    """How many test episodes."""
+    """Option --test-episodes: the number of test episodes."""
     return _count("--test-episodes", 2, "Test episodes.", default)
 
 
 def episode_seed(default: str = "0") -> Decorator:
-    """Which validation and test episodes."""
+    """Option --episode-seed: the seed of validation and test episodes."""
     return _count("--episode-seed", 0, "Seed of validation and test episodes.", default)
 
 
-def _count(name: str, least: int, meaning: str, default: str) -> Decorator:
-    return click.option(name, type=click.IntRange(min=least), help=f"{meaning}  [default: {default}]")
+def _count(name: str, minimum: int, meaning: str, default: str) -> Decorator:
+    return click.option(name, type=click.IntRange(min=minimum), help=f"{meaning}  [default: {default}]")

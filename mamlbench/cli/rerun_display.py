@@ -1,4 +1,4 @@
-"""``mamlbench compare --rerun-base``: both sides are run again by turns, and those runs are judged."""
+"""``mamlbench compare --rerun-base``: run both sides again in alternation, and compare the new runs."""
 
 from __future__ import annotations
 
@@ -26,40 +26,39 @@ def rerun_sides(
     head: LoadedRecords,
     revision: str,
     plugins: Plugins,
-    places: Folders,
+    locations: Folders,
     *,
     repeats: int,
     folder: Path | None,
 ) -> tuple[LoadedRecords, LoadedRecords]:
-    """Run the cells that both sides have again; return what is to be judged in place of their records.
+    """Run the configurations that both sides have again, and return the records of both sides with the new runs.
 
-    Cells that one side lacks keep their records. Where BASE has none at all, HEAD's specs are run with its code.
+    Configurations that one side lacks keep their records. If BASE has no records, HEAD's specs run with BASE's code.
 
     Args:
         base: records of BASE, or none.
         head: records of HEAD.
-        revision: where BASE's code is.
-        plugins: the present ones.
-        places: where data lies.
-        repeats: runs of each cell on either side, at least.
-        folder: where records are kept, in ``base/`` and ``head/``; None: nowhere.
+        revision: git revision of BASE's code.
+        plugins: the plugins of HEAD.
+        locations: folders of data and results.
+        repeats: minimum number of runs of each configuration per side.
+        folder: where to keep the records, in ``base/`` and ``head/``; None to discard them.
     """
-    given = head.records if not base.records else base.records
-    pairs = [(pair.base, pair.head) for pair in pair_configurations(given, head.records)]
-    cells = [(left, right) for left, right in pairs if left is not None and right is not None]
-    ordered = order_turns([CellSpecs(_specs(left), _specs(right)) for left, right in cells], repeats)
+    pairs = [(pair.base, pair.head) for pair in pair_configurations(base.records or head.records, head.records)]
+    shared = [(left, right) for left, right in pairs if left is not None and right is not None]
+    ordered = order_turns([CellSpecs(_specs(left), _specs(right)) for left, right in shared], repeats)
     if not ordered:
-        raise NothingToDoError("BASE and HEAD have no cell in common: there is nothing to run again.")
-    done = [run for pair in cells for cell in pair for run in cell.row.runs]
-    _announce(ordered, done, revision)
-    with checked_out(revision, plugins) as both, _kept(folder) as kept:
-        where = {side: places.model_copy(update={"results": kept / side.lower()}) for side in SIDES}
-        problems = list(rerun(ordered, dict(zip(SIDES, both, strict=True)), where, _teller(len(ordered))))
-        fresh = [_read_if_any(where[side].results) for side in SIDES]
-    _warn_of_equal_code(*fresh)
-    replaced = set(map(id, done))
+        raise NothingToDoError("BASE and HEAD have no configuration in common, so there is nothing to run again.")
+    old_runs = [run for pair in shared for configuration in pair for run in configuration.row.runs]
+    _announce(ordered, old_runs, revision)
+    with checked_out(revision, plugins) as codes, _results_folder(folder) as results:
+        folders = {side: locations.model_copy(update={"results": results / side.lower()}) for side in SIDES}
+        problems = list(rerun(ordered, dict(zip(SIDES, codes, strict=True)), folders, _progress(len(ordered))))
+        new_records = [_read_if_any(folders[side].results) for side in SIDES]
+    _warn_if_same_code(*new_records)
+    replaced = set(map(id, old_runs))
     sides = []
-    for side, old, new in zip(SIDES, (base, head), fresh, strict=True):
+    for side, old, new in zip(SIDES, (base, head), new_records, strict=True):
         records = [run for run in old.records if id(run) not in replaced] + new.records
         failed = [problem for problem in problems if problem.startswith(side)]
         sides.append(LoadedRecords(records, [*old.problems, *new.problems, *failed], []))
@@ -67,50 +66,49 @@ def rerun_sides(
 
 
 def revision_of(records: Sequence[RunRecord]) -> str:
-    """The revision whose code made all of these records. Raises ConfigError where they do not say one."""
-    found = {record.environment.git_revision for record in records}
-    if len(found) == 1 and not any(each.endswith("-dirty") or not each for each in found):
-        return found.pop()
-    what = (
-        "has no records"
-        if not records
-        else "was made by more than one revision"
-        if len(found) > 1
-        else "was made by code that is no commit"
-    )
-    raise ConfigError(f"BASE {what}: say with --base-revision which revision's code to run it with.")
+    """Return the git revision that made all of these records. Raises ConfigError if there is not exactly one."""
+    revisions = {record.environment.git_revision for record in records}
+    if len(revisions) == 1 and not any(revision.endswith("-dirty") or not revision for revision in revisions):
+        return revisions.pop()
+    if not records:
+        reason = "has no records"
+    elif len(revisions) > 1:
+        reason = "was made by more than one revision"
+    else:
+        reason = "was made by uncommitted code"
+    raise ConfigError(f"BASE {reason}. Name the revision of its code with --base-revision.")
 
 
-def _specs(cell: Configuration) -> list[RunSpec]:
-    """One for each training seed, in order of seed."""
-    found = {run.spec.seed: run.spec for run in cell.row.runs}
-    return [found[seed] for seed in sorted(found)]
+def _specs(configuration: Configuration) -> list[RunSpec]:
+    """Return one spec per training seed, in order of seed."""
+    by_seed = {run.spec.seed: run.spec for run in configuration.row.runs}
+    return [by_seed[seed] for seed in sorted(by_seed)]
 
 
 def _announce(ordered: Sequence[Turn], runs: Sequence[RunRecord], revision: str) -> None:
-    """Say what will be run, and how long that takes where records say it."""
-    took = {run.spec_hash: run.measurement.wall_seconds for run in runs if run.measurement is not None}
-    seconds = [took[turn.spec.hash] + START_SECONDS for turn in ordered if turn.spec.hash in took]
-    about = f", about {duration(sum(seconds) * len(ordered) / len(seconds))}" if seconds else ""
-    click.echo(f"{len(ordered)} runs by turns, BASE with the code of {revision}{about}.", err=True)
+    """Print what will be run, and how long it will take if records allow an estimate."""
+    durations = {run.spec_hash: run.measurement.wall_seconds for run in runs if run.measurement is not None}
+    seconds = [durations[turn.spec.hash] + START_SECONDS for turn in ordered if turn.spec.hash in durations]
+    estimate = f", about {duration(sum(seconds) * len(ordered) / len(seconds))}" if seconds else ""
+    click.echo(f"{len(ordered)} runs in alternation, BASE with the code of {revision}{estimate}.", err=True)
 
 
-def _teller(count: int) -> Callable[[int, Turn], None]:
-    return lambda number, turn: click.echo(f"{number + 1}/{count} {turn}", err=True)
+def _progress(count: int) -> Callable[[int, Turn], None]:
+    return lambda index, turn: click.echo(f"{index + 1}/{count} {turn}", err=True)
 
 
 def _read_if_any(folder: Path) -> LoadedRecords:
     return read_records([folder]) if folder.is_dir() else LoadedRecords([], [], [])
 
 
-def _warn_of_equal_code(base: LoadedRecords, head: LoadedRecords) -> None:
+def _warn_if_same_code(base: LoadedRecords, head: LoadedRecords) -> None:
     codes = [{run.environment.code_hash for run in side.records} for side in (base, head)]
     if codes[0] & codes[1]:
         click.echo("BASE and HEAD were run with the same code.", err=True)
 
 
 @contextmanager
-def _kept(folder: Path | None) -> Iterator[Path]:
+def _results_folder(folder: Path | None) -> Iterator[Path]:
     if folder is not None:
         yield folder
         return

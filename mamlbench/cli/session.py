@@ -1,4 +1,4 @@
-"""What the commands of one call share: the project, the plugins, whether to show tracebacks."""
+"""The session of one call: configuration, plugins, and whether to show tracebacks."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from mamlbench.user_config import UserConfig, find_user_config, plugin_files
 
 @dataclass
 class Session:
-    """One call of the command line; project and plugins are loaded when first asked for."""
+    """One call of the command line; configuration and plugins are loaded on first use."""
 
     debug: bool = False
-    given_plugins: tuple[Path, ...] = ()
+    plugin_files: tuple[Path, ...] = ()
 
     @cached_property
-    def project(self) -> UserConfig:
-        """The nearest ``mamlbench.toml``, or an empty project."""
+    def config(self) -> UserConfig:
+        """The nearest ``mamlbench.toml``, or an empty configuration."""
         return find_user_config(Path.cwd())
 
     @cached_property
     def plugins(self) -> Plugins:
-        """Installed plugins, the project's files and those of ``--plugin``; a broken file raises ConfigError."""
+        """Installed plugins, the configured files and those of ``--plugin``; a broken file raises ConfigError."""
         return load_plugins(self._files)
 
     def plugins_with_errors(self) -> Plugins:
-        """The same for listings: a broken file is a row with its error."""
+        """Load plugins for listings: a broken file is reported with its error instead of raising one."""
         return load_plugins(self._files, strict=False)
 
     @property
     def _files(self) -> tuple[Path, ...]:
-        return plugin_files(self.project, self.given_plugins)
+        return plugin_files(self.config, self.plugin_files)

@@ -21,7 +21,7 @@ LAUNCHER = "launcher."
 
 
 class Registered(click.ParamType[str]):
-    """A registered name, of one kind or any; the shell completes it, planning checks it (all errors come at once)."""
+    """A registered name of one kind or any. The shell completes it; planning validates it, with all other errors."""
 
     def __init__(self, kind: str | None = None) -> None:
         self.kind = kind
@@ -36,14 +36,14 @@ class Registered(click.ParamType[str]):
 
 
 class RecordPath(click.Path):
-    """A record, a model or a folder of them; the shell completes records by name from the results folder too."""
+    """A record, a model or a folder. The shell also completes the names of records in the results folder."""
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            folder = session_of(context).project.results_dir or Path("results")
+            folder = session_of(context).config.results_dir or Path("results")
         except MamlbenchError:
             folder = Path("results")
         records = [str(path) for path in sorted(folder.glob("*.json"))]
@@ -56,7 +56,7 @@ def _set_debug(context: click.Context, param: click.Parameter, value: bool) -> N
 
 
 def _set_plugins(context: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
-    session_of(context).given_plugins += value
+    session_of(context).plugin_files += value
 
 
 debug = click.option(
@@ -82,18 +82,18 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON inste
 data_dir = click.option(
     "--data-dir",
     type=click.Path(exists=True, path_type=Path),
-    help="Folder where data sets lie (else MAMLBENCH_DATA, else data_dir in mamlbench.toml).",
+    help="Folder of data sets.  [default: MAMLBENCH_DATA, or data_dir in mamlbench.toml]",
 )
 results_dir = click.option(
     "--results-dir", type=click.Path(path_type=Path), help="Folder of records.  [default: results]"
 )
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-PRECISION_HELP = "Numbers to compute in; bf16 is autocast to bfloat16, its gain depends on the hardware (see env)."
+PRECISION_HELP = "Precision; bf16 is autocast to bfloat16, and its speedup depends on the hardware (see env)."
 precision = click.option(
     "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True, help=PRECISION_HELP
 )
 precision_as_in_the_run = click.option(
-    "--precision", type=click.Choice(PRECISIONS), help="Numbers to compute in.  [default: as in the run]"
+    "--precision", type=click.Choice(PRECISIONS), help="Precision.  [default: as in the run]"
 )
 plugin_options = click.option(
     "-o",
@@ -101,13 +101,13 @@ plugin_options = click.option(
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of the algorithm, or of another part as dataset.NAME, backbone.NAME, sampler.NAME; "
+    help="An option of the algorithm, or of another component as dataset.NAME, backbone.NAME, sampler.NAME; "
     "'mamlbench info NAME' lists them. May be repeated.",
 )
 launcher = click.option(
     "--launcher",
     type=Registered("launcher"),
-    help="Who runs them, and where; options as -o launcher.NAME=VALUE.  [default: processes]",
+    help="How and where runs are started; options as -o launcher.NAME=VALUE.  [default: processes]",
 )
 launcher_options = click.option(
     "-o",
@@ -129,28 +129,28 @@ steps = click.option("--steps", type=click.IntRange(min=0), help="Adaptation ste
 
 
 def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:
-    """What ``-o`` and ``--steps`` together change."""
+    """Merge the values of ``-o`` and ``--steps``."""
     return {**parse_options(options), **({} if steps is None else {"test_steps": steps})}
 
 
-def parse_options(given: Sequence[str], flag: str = "-o", example: str = "inner_lr=0.4") -> dict[str, str]:
-    """Read NAME=VALUE pairs. Raises click.UsageError, naming every malformed one."""
-    malformed = [text for text in given if not all(text.partition("=")[:2])]
+def parse_options(texts: Sequence[str], flag: str = "-o", example: str = "inner_lr=0.4") -> dict[str, str]:
+    """Parse NAME=VALUE pairs. Raises click.UsageError that names every malformed one."""
+    malformed = [text for text in texts if not all(text.partition("=")[:2])]
     if malformed:
         raise click.UsageError(
             f"{flag} takes NAME=VALUE, as in {flag} {example}, not {', '.join(map(repr, malformed))}."
         )
-    return {name: value for name, _, value in (text.partition("=") for text in given)}
+    return {name: value for name, _, value in (text.partition("=") for text in texts)}
 
 
-def without_launcher(given: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Options of the run, and those of its launcher without their prefix."""
-    run = {name: value for name, value in given.items() if not name.startswith(LAUNCHER)}
-    return run, {name.removeprefix(LAUNCHER): given[name] for name in given.keys() - run.keys()}
+def split_launcher_options(options: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the options of the run, and those of its launcher without their prefix."""
+    run = {name: value for name, value in options.items() if not name.startswith(LAUNCHER)}
+    return run, {name.removeprefix(LAUNCHER): options[name] for name in options.keys() - run.keys()}
 
 
-def chosen_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:
-    """The launcher that was asked for, with its options; None where nothing was said of it."""
+def selected_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:
+    """Make the requested launcher with its options; None if neither a name nor an option is set."""
     if name is None and not options:
         return None
     from mamlbench.runner.launch import DEFAULT, make_launcher

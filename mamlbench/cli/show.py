@@ -1,4 +1,4 @@
-"""What commands print: tables and JSON on stdout, everything else on stderr."""
+"""Printing: tables and JSON on stdout, everything else on stderr."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from mamlbench.record import Evaluation, Interval, RunRecord
 
 PIPE_WIDTH = 120
-"""Columns of a table that goes to a file or a pipe, where there is no terminal to ask."""
+"""Width of tables that are written to a file or a pipe, in characters."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console; into a pipe it writes plain text of a fixed width."""
+    """Make a rich console; into a pipe it writes plain text of a fixed width."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -30,29 +30,29 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def table(*columns: str) -> Table:
-    """An empty table in the house's style."""
+    """Make an empty table in the style of all commands."""
     from rich import box
     from rich.table import Table
 
-    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    new = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for name in columns:
-        made.add_column(name, overflow="fold")
-    return made
+        new.add_column(name, overflow="fold")
+    return new
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show on a terminal that something is being done."""
+def working(activity: str) -> Iterator[None]:
+    """Show on a terminal that the command is working."""
     out = console(stderr=True)
     if not out.is_terminal:
         yield
         return
-    with out.status(f"{what} ..."):
+    with out.status(f"{activity} ..."):
         yield
 
 
 def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, missing: int = 0) -> None:
-    """Print the table of some runs, where their records are, and what went wrong."""
+    """Print the table of runs, the location of their records, and their errors."""
     if as_json:
         click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=1))
     else:
@@ -81,29 +81,29 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
     rows = table("metric", "mode", "score", "untrained", "gain")
     for name, metric in evaluation.metrics.items():
-        for place, (mode, result) in enumerate(metric.modes.items()):
-            cells = (_interval(each, metric.unit == "%") for each in (result.score, result.untrained, result.gain))
-            rows.add_row("" if place else name, mode, *cells)
+        for index, (mode, result) in enumerate(metric.modes.items()):
+            intervals = (result.score, result.untrained, result.gain)
+            rows.add_row("" if index else name, mode, *(_interval(value, metric.unit == "%") for value in intervals))
     out = console()
     out.print(rows)
     out.print(
         f"{protocol.ways}-way {protocol.shots}-shot, {protocol.queries} queries per class, {protocol.test_episodes} "
-        f"test episodes (seed {protocol.episode_seed}){precision}; ± is a 95 % interval over episodes.",
+        f"test episodes (seed {protocol.episode_seed}){precision}; ±: 95 % confidence interval over episodes.",
         highlight=False,
     )
-    share = evaluation.unit == "%"
-    steps = ", ".join(_number(value, share) for value in evaluation.score_after_step[:11])
+    percent = evaluation.unit == "%"
+    steps = ", ".join(_number(value, percent) for value in evaluation.score_after_step[:11])
     more = ", ..." if len(evaluation.score_after_step) > 11 else ""
     after = f"After 0, 1, ... of {evaluation.adaptation_steps} adaptation steps"
     out.print(f"{after}: {evaluation.metric} {steps}{more}", highlight=False)
 
 
-def _interval(value: Interval | None, share: bool) -> str:
+def _interval(value: Interval | None, percent: bool) -> str:
     if value is None:
         return ""
     half = (value.high - value.low) / 2
-    return f"{_number(value.mean, share)} ± {_number(half, share)}"
+    return f"{_number(value.mean, percent)} ± {_number(half, percent)}"
 
 
-def _number(value: float, share: bool) -> str:
-    return f"{100 * value:.1f} %" if share else f"{value:.3g}"
+def _number(value: float, percent: bool) -> str:
+    return f"{100 * value:.1f} %" if percent else f"{value:.3g}"

@@ -1,4 +1,4 @@
-"""What ``mamlbench suite`` shows: the plan before the start, the cells as they go, and what is left to do."""
+"""The output of ``mamlbench suite``: the plan, the progress of cells, and the estimated time left."""
 
 from __future__ import annotations
 
@@ -19,65 +19,65 @@ from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, seconds_left
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
-MOST_ROWS = 40
+MAX_ROWS = 40
+"""Cells of a plan that are printed."""
 
 
 class SuiteDisplay(ProgressDisplay):
-    """A run's progress with the number of its cell before it and, on a terminal, one more bar over the cells."""
+    """Progress of runs, with the number of their cell and, on a terminal, another bar over all cells."""
 
     def __init__(self, planned: SuitePlan) -> None:
         super().__init__()
         self.planned = planned
         self.numbers = {cell.spec.hash: number for number, cell in enumerate(planned.waiting, 1)}
         self.done = 0
-        self.at_once = 1
-        """the most runs that went on at the same time so far"""
+        self.max_parallel = 1
+        """The most runs that were in progress at the same time so far."""
         self.suite_task: Any = None
 
     def title(self, spec: RunSpec) -> str:
-        """The run with its place in the suite."""
+        """Return the title of a run, with its number in the suite."""
         return f"{self.numbers[spec.hash]}/{len(self.numbers)} {super().title(spec)}"
 
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
-        """Begin the bar of the run, and put that of the suite below it."""
+        """Add the bar of the run, and move that of the suite below it."""
         self._remove_suite()
         super().mamlbench_run_started(spec)
-        self.at_once = max(self.at_once, len(self.runs))
+        self.max_parallel = max(self.max_parallel, len(self.runs))
         if self.bar is not None:
             self.suite_task = self.bar.add_task(
                 f"suite {self.planned.name}",
                 total=len(self.numbers),
                 completed=self.done,
                 loss="cells",
-                validation=self._left(),
+                validation=self._time_left(),
             )
 
     def forget(self, spec: RunSpec) -> None:
-        """Leave the last run's bar behind, without the suite's, which goes on below the next one."""
+        """Leave the last run's bar on the screen. The suite's bar is removed and added again below the next run's."""
         if not self.runs.keys() - {spec.hash}:
             self._remove_suite()
         super().forget(spec)
 
-    def unheard_of(self, spec: RunSpec, record: RunRecord) -> None:
-        """``ended`` tells it."""
+    def show_unannounced(self, spec: RunSpec, record: RunRecord) -> None:
+        """Do nothing: ``ended`` shows every cell."""
 
     def ended(self, cell: SuiteCell) -> None:
-        """Say in one line how a cell ended."""
+        """Print in one line how a cell ended."""
         self.forget(cell.spec)
         self.done += 1
         if self.bar is not None and self.suite_task is not None:
             self.bar.update(self.suite_task, completed=self.done)
-        took = (
-            f" in {duration(cell.record.measurement.wall_seconds)}" if cell.record and cell.record.measurement else ""
-        )
-        left = self._left()
-        why = f": {' '.join(cell.reason.splitlines())}" if cell.reason else ""
-        self.say(f"{self.title(cell.spec)}: {cell.state}{took}{why}{left and f'; {left}'}")
+        measurement = cell.record.measurement if cell.record else None
+        elapsed = f" in {duration(measurement.wall_seconds)}" if measurement else ""
+        left = self._time_left()
+        reason = f": {' '.join(cell.reason.splitlines())}" if cell.reason else ""
+        self.print_line(f"{self.title(cell.spec)}: {cell.state}{elapsed}{reason}{left and f'; {left}'}")
 
-    def _left(self) -> str:
-        """How long the rest takes; unknown where runs slow each other down."""
-        seconds = seconds_left(self.planned, self.planned.waiting) if self.at_once == 1 else None
+    def _time_left(self) -> str:
+        """Estimate the time left; empty if runs in parallel slow each other down."""
+        seconds = seconds_left(self.planned, self.planned.waiting) if self.max_parallel == 1 else None
         return f"about {duration(seconds)} left" if seconds else ""
 
     def _remove_suite(self) -> None:
@@ -87,28 +87,27 @@ class SuiteDisplay(ProgressDisplay):
 
 
 def show_plan(planned: SuitePlan, folder: Path) -> None:
-    """Print every cell with its state, and how long what is to be run will take."""
+    """Print every cell with its state, and the estimated time."""
     out = console(stderr=True)
-    everywhere, elsewhere = _differing(planned.cells)
-    columns = [*map(_short, everywhere), *(["settings"] if elsewhere else [])]
-    rows = table("", *columns, "state", "about")
-    for number, cell in enumerate(planned.cells[:MOST_ROWS], 1):
+    in_all, in_some = _differing_settings(planned.cells)
+    columns = [*map(_short, in_all), *(["settings"] if in_some else [])]
+    rows = table("", *columns, "state", "time")
+    for number, cell in enumerate(planned.cells[:MAX_ROWS], 1):
         state = f"{cell.state} ({cell.reason})" if cell.reason else cell.state
-        about = "" if cell.state != "to do" else "unknown" if cell.seconds is None else duration(cell.seconds)
-        values = [_text(cell.settings[name]) for name in everywhere]
-        if elsewhere:
-            values.append(
-                ", ".join(f"{_short(name)}={_text(cell.settings[name])}" for name in elsewhere if name in cell.settings)
-            )
-        rows.add_row(str(number), *values, _escaped(state), about)
+        seconds = "unknown" if cell.seconds is None else f"about {duration(cell.seconds)}"
+        values = [_text(cell.settings[name]) for name in in_all]
+        if in_some:
+            settings = (f"{_short(name)}={_text(cell.settings[name])}" for name in in_some if name in cell.settings)
+            values.append(", ".join(settings))
+        rows.add_row(str(number), *values, _escape(state), seconds if cell.state == "to do" else "")
     out.print(rows)
-    if len(planned.cells) > MOST_ROWS:
-        click.echo(f"... and {len(planned.cells) - MOST_ROWS} more cells.", err=True)
+    if len(planned.cells) > MAX_ROWS:
+        click.echo(f"... and {len(planned.cells) - MAX_ROWS} more cells.", err=True)
     click.echo(_summary(planned, folder), err=True)
 
 
 def plan_as_json(planned: SuitePlan, folder: Path) -> str:
-    """Every cell as plain data: what it is, where it stands, where its record lies."""
+    """Return every cell with its spec, state and record as JSON."""
     cells = [
         {
             "spec": cell.spec.model_dump(mode="json"),
@@ -124,7 +123,7 @@ def plan_as_json(planned: SuitePlan, folder: Path) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration as people say it."""
+    """Format a duration: ``45 s``, ``12 min``, ``3 h 05 min``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -132,31 +131,33 @@ def duration(seconds: float) -> str:
 
 
 def _summary(planned: SuitePlan, folder: Path) -> str:
-    count = Counter(cell.state for cell in planned.cells)
-    states = ", ".join(f"{number} {state}" for state, number in count.items())
+    counts = Counter(cell.state for cell in planned.cells)
+    states = ", ".join(f"{count} {state}" for state, count in counts.items())
     text = f"Suite {planned.name}: {_cells(len(planned.cells))} ({states}); records in {folder}/."
-    known = [cell.seconds for cell in planned.waiting if cell.seconds is not None]
-    unknown = len(planned.waiting) - len(known)
-    if known:
-        text += f" Time: about {duration(sum(known))}"
-        text += f", and {_cells(unknown)} unlike any that was run here before." if unknown else "."
+    estimates = [cell.seconds for cell in planned.waiting if cell.seconds is not None]
+    unknown = len(planned.waiting) - len(estimates)
+    if estimates:
+        text += f" Time: about {duration(sum(estimates))}"
+        text += f", without {_cells(unknown)} that cannot be estimated." if unknown else "."
     elif unknown:
-        text += " Time: unknown; nothing like it was run here before."
-    if count["failed"]:
-        text += " What failed is run again with --retry-failed."
+        text += " Time: unknown, because no similar run was recorded on this machine."
+    if counts["failed"]:
+        text += " Run failed cells again with --retry-failed."
     return text
 
 
-def _cells(number: int) -> str:
-    return "1 cell" if number == 1 else f"{number} cells"
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _differing(cells: Sequence[SuiteCell]) -> tuple[list[str], list[str]]:
-    """The settings that tell the cells apart: those that all cells give, the algorithm among them, and the others."""
+def _differing_settings(cells: Sequence[SuiteCell]) -> tuple[list[str], list[str]]:
+    """Return the settings in which cells differ: those that all cells set (and the algorithm), and the others."""
     names = dict.fromkeys(name for cell in cells for name in cell.settings)
-    differing = [n for n in names if n == "algorithm" or len({repr(cell.settings.get(n)) for cell in cells}) > 1]
-    everywhere = [n for n in differing if all(n in cell.settings for cell in cells)]
-    return everywhere, [n for n in differing if n not in everywhere]
+    differing = [
+        name for name in names if name == "algorithm" or len({repr(cell.settings.get(name)) for cell in cells}) > 1
+    ]
+    in_all = [name for name in differing if all(name in cell.settings for cell in cells)]
+    return in_all, [name for name in differing if name not in in_all]
 
 
 def _short(name: str) -> str:
@@ -164,15 +165,15 @@ def _short(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return _escaped(value if isinstance(value, str) else json.dumps(value))
+    return _escape(value if isinstance(value, str) else json.dumps(value))
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     from rich.markup import escape
 
     return escape(text)
 
 
 def records_of(cells: Sequence[SuiteCell]) -> list[RunRecord]:
-    """The records that a suite's table is made of."""
+    """Return the records of the cells that have one."""
     return [cell.record for cell in cells if cell.record is not None]

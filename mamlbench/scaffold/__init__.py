@@ -1,6 +1,6 @@
 """What ``mamlbench new`` writes: a plugin in one file, or a distribution of its own."""
 
-from mamlbench.scaffold.plugin_names import Names, names_of
-from mamlbench.scaffold.write import KINDS, single_file, whole_package, write
+from mamlbench.scaffold.generate import KINDS, package_files, single_file, write_files
+from mamlbench.scaffold.plugin_names import PluginNames, plugin_names_for
 
-__all__ = ["KINDS", "Names", "names_of", "single_file", "whole_package", "write"]
+__all__ = ["KINDS", "PluginNames", "package_files", "plugin_names_for", "single_file", "write_files"]

@@ -1,6 +1,6 @@
-"""The contract kit: what every plugin is held to, on a task so tiny that it takes seconds.
+"""The contract kit: checks that every plugin must pass, on a tiny task that takes seconds.
 
-``mamlbench check NAME`` prints it as a table. In a plugin's own tests::
+``mamlbench check NAME`` prints the results as a table. In a plugin's own tests::
 
     import pytest
     from mamlbench.testing import CHECKS, AlgorithmSubject
@@ -19,10 +19,10 @@ from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BACKBONE, BackboneSubject
-from mamlbench.testing.common import COMMON, DOCUMENTED, PRESETS
+from mamlbench.testing.checks import Check, CheckResult, ContractError, NotApplicable, ensure, run_checks
+from mamlbench.testing.common import COMMON, DOCSTRING, PRESETS
 from mamlbench.testing.datasets import DATASET, DatasetSubject
 from mamlbench.testing.metrics import METRIC, MetricSubject
-from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, Outcome, demand, run_checks
 from mamlbench.testing.samplers import SAMPLER, SamplerSubject
 from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
 from mamlbench.testing.tiny import TinyNetwork, tiny_splits
@@ -31,7 +31,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *LEARNING),
     "backbone": (*COMMON, *BACKBONE),
     "dataset": (*COMMON, *DATASET),
-    "metric": (DOCUMENTED, *METRIC),
+    "metric": (DOCSTRING, *METRIC),
     "sampler": (*COMMON, *SAMPLER),
 }
 """The checks of each kind of plugin."""
@@ -41,16 +41,16 @@ __all__ = [
     "SUBJECTS",
     "AlgorithmSubject",
     "BackboneSubject",
-    "BrokenPromiseError",
     "Check",
+    "CheckResult",
+    "ContractError",
     "DatasetSubject",
     "MetricSubject",
     "NotApplicable",
-    "Outcome",
     "SamplerSubject",
     "Subject",
     "TinyNetwork",
-    "demand",
+    "ensure",
     "run_checks",
     "subject_of",
     "tiny_splits",

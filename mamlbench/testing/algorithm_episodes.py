@@ -1,11 +1,11 @@
-"""What an algorithm declares of its training episodes, compared with what it does."""
+"""The contract of an algorithm: its declarations about training episodes are correct."""
 
 from __future__ import annotations
 
 from mamlbench.api import Examples
 from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_subject import TASKS, AlgorithmSubject
-from mamlbench.testing.run_checks import Check, NotApplicable, demand
+from mamlbench.testing.checks import Check, NotApplicable, ensure
 from mamlbench.testing.tensor_comparison import changed
 from mamlbench.testing.tiny import QUERIES, WAYS
 
@@ -13,7 +13,7 @@ OTHER_WAYS = WAYS + 2
 
 
 def other_ways_are_possible(subject: AlgorithmSubject) -> None:
-    """With any_ways it trains on episodes of other ways, and a trained model is tested with others yet."""
+    """With any_ways, training, and testing a trained model, works with different numbers of ways."""
     if not subject.plugin.any_ways:
         raise NotApplicable("any_ways is False (the default): training and test have the same ways")
     algorithm = subject.build()
@@ -22,8 +22,8 @@ def other_ways_are_possible(subject: AlgorithmSubject) -> None:
         batch = subject.episodes("train", ways=OTHER_WAYS)
     update = algorithm.compute_update(batch)
     algorithm.apply(update)
-    odd = [name for name, value in algorithm.meta.items() if not value.isfinite().all()]
-    demand(not odd, f"after a step on {OTHER_WAYS}-way episodes these are not finite: {', '.join(odd)}")
+    not_finite = [name for name, value in algorithm.meta.items() if not value.isfinite().all()]
+    ensure(not not_finite, f"after a step on {OTHER_WAYS}-way episodes these are not finite: {', '.join(not_finite)}")
     tested = subject.build(ways=OTHER_WAYS - 1)
     tested.load_state(algorithm.state())
     episodes = subject.episodes(ways=OTHER_WAYS - 1)
@@ -31,28 +31,28 @@ def other_ways_are_possible(subject: AlgorithmSubject) -> None:
     for mode in MODES:
         shape = list(adapted.predict(episodes.query.x, mode).shape)
         expected = [TASKS, (OTHER_WAYS - 1) * QUERIES, OTHER_WAYS - 1]
-        demand(shape == expected, f"predictions of {OTHER_WAYS - 1} ways ({mode}) have shape {shape}, not {expected}")
+        ensure(shape == expected, f"predictions of {OTHER_WAYS - 1} ways ({mode}) have shape {shape}, not {expected}")
 
 
 def queries_are_used_as_declared(subject: AlgorithmSubject) -> None:
-    """Other query images give another update if uses_queries, and the same one if not."""
+    """Other query images change the update if uses_queries is True, and do not change it otherwise."""
     if subject.plugin.trains_on == "examples":
         raise NotApplicable("trains on labeled examples, not on episodes")
     batch = subject.episodes("train")
-    others = batch._replace(query=Examples(batch.query.x.flip(-1), batch.query.y))
-    first, second = (subject.build().compute_update(each).sums for each in (batch, others))
+    changed_batch = batch._replace(query=Examples(batch.query.x.flip(-1), batch.query.y))
+    first, second = (subject.build().compute_update(episodes).sums for episodes in (batch, changed_batch))
     if subject.plugin.uses_queries:
-        demand(bool(changed(first, second)), "the update is the same with other query images")
+        ensure(bool(changed(first, second)), "the update does not depend on the query images")
     else:
         differing = changed(first, second)
-        demand(not differing, f"with other query images these differ: {', '.join(differing)}")
+        ensure(not differing, f"these depend on the query images: {', '.join(differing)}")
 
 
 EPISODES = (
     Check(
         other_ways_are_possible,
-        "Keep nothing of a class in meta; in init find the ways by the support set (context.shots examples of each "
-        "class), in initial_state by objective.outputs; or leave any_ways = False.",
+        "Store nothing per class in meta. Derive the number of ways in init from the support set (context.shots examples "
+        "per class) and in initial_state from objective.outputs; or leave any_ways = False.",
     ),
-    Check(queries_are_used_as_declared, "Say uses_queries = False if training looks at the support sets alone."),
+    Check(queries_are_used_as_declared, "Set uses_queries = False if training uses only the support sets."),
 )

@@ -1,4 +1,4 @@
-"""What an algorithm declares of itself, held against what it does."""
+"""The contract of an algorithm: its declared properties are correct."""
 
 from __future__ import annotations
 
@@ -10,66 +10,66 @@ from mamlbench.engine import STRATEGIES, LoopEngine, make_engine
 from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_contract import TOLERANCE
 from mamlbench.testing.algorithm_subject import AlgorithmSubject, half
-from mamlbench.testing.run_checks import BrokenPromiseError, Check, NotApplicable, demand
+from mamlbench.testing.checks import Check, ContractError, NotApplicable, ensure
 from mamlbench.testing.tensor_comparison import distance
 from mamlbench.testing.tiny import WAYS
 
 STEP = 1e-5
-"""Of central differences: in float64 their error is some 1e-9 of the slope."""
+"""Step of central differences: in float64 their relative error is about 1e-9."""
 
 EXACT = 1e-5
-"""Relative error below which a gradient is the derivative of the loss."""
+"""Relative error below which a gradient counts as the derivative of the loss."""
 
-DIRECTIONS = 4
+RANDOM_DIRECTIONS = 4
 
 
 def declarations(subject: AlgorithmSubject) -> None:
-    """gradient_order is 2, 1 or None, trains_on 'episodes' or 'examples'."""
+    """gradient_order is 2, 1 or None; trains_on is 'episodes' or 'examples'."""
     order, trains_on = subject.plugin.gradient_order, subject.plugin.trains_on
-    demand(order in (None, 1, 2), f"gradient_order is {order!r}")
-    demand(trains_on in ("episodes", "examples"), f"trains_on is {trains_on!r}")
+    ensure(order in (None, 1, 2), f"gradient_order is {order!r}")
+    ensure(trains_on in ("episodes", "examples"), f"trains_on is {trains_on!r}")
 
 
-def order_of_the_gradient_is_true(subject: AlgorithmSubject) -> None:
-    """A gradient declared second-order is the derivative of the outer loss; one declared first-order is not."""
+def gradient_order_is_correct(subject: AlgorithmSubject) -> None:
+    """A meta-gradient declared second-order is the derivative of the outer loss; one declared first-order is not."""
     order = subject.plugin.gradient_order
     if order is None:
         raise NotApplicable("declares no meta-gradient")
     algorithm = subject.trained(subject.build(), 1)
-    error = _error_of_gradient(subject, algorithm)
+    error = _gradient_error(subject, algorithm)
     if order == 1:
         if getattr(algorithm, "train_steps", None) == 0:
-            raise NotApplicable("takes no inner steps in training: the two orders are one")
-        demand(error > EXACT, "gradient_order is 1, and the direction is the exact derivative through the inner loop")
+            raise NotApplicable("takes no inner steps in training, so both orders are equal")
+        ensure(error > EXACT, "gradient_order is 1, but the update is the exact derivative through the inner loop")
         return
-    demand(error < EXACT, f"gradient_order is 2, and the direction differs by {error:.2g} from the loss's derivative")
+    ensure(error < EXACT, f"gradient_order is 2, but the update differs by {error:.2g} from the derivative of the loss")
 
 
-def _error_of_gradient(subject: AlgorithmSubject, algorithm: Algorithm) -> float:
-    """Direction against central differences of its loss, along itself and some random lines: a relative error."""
+def _gradient_error(subject: AlgorithmSubject, algorithm: Algorithm) -> float:
+    """Return the relative error of the update against central differences of the loss, along several directions."""
     batch = subject.training_batch(algorithm)
     sums = algorithm.compute_update(batch).sums
     generator = torch.Generator().manual_seed(7)
-    lines = [sums] + [
+    directions = [sums] + [
         {name: torch.randn(value.shape, generator=generator, dtype=value.dtype) for name, value in sums.items()}
-        for _ in range(DIRECTIONS)
+        for _ in range(RANDOM_DIRECTIONS)
     ]
-    slopes, claims = [], []
-    for line in lines:
-        unit = _scaled(line, 1 / max(_length(line), 1e-300))
-        slopes.append(_slope(algorithm, batch, unit))
-        claims.append(sum(float((sums[name] * unit[name]).sum()) for name in sums))
-    slope, claim = torch.tensor(slopes), torch.tensor(claims)
-    demand(bool(claim.norm() > 0), "the direction is zero everywhere")
-    return float((slope - claim).norm() / claim.norm())
+    measured, computed = [], []
+    for direction in directions:
+        unit = _scale(direction, 1 / max(_norm(direction), 1e-300))
+        measured.append(_central_difference(algorithm, batch, unit))
+        computed.append(sum(float((sums[name] * unit[name]).sum()) for name in sums))
+    difference, gradient = torch.tensor(measured), torch.tensor(computed)
+    ensure(bool(gradient.norm() > 0), "the update is zero everywhere")
+    return float((difference - gradient).norm() / gradient.norm())
 
 
-def _slope(algorithm: Algorithm, batch: object, unit: Parameters) -> float:
+def _central_difference(algorithm: Algorithm, batch: object, unit: Parameters) -> float:
     losses = []
-    for distance_along in (STEP, -STEP):
-        _move(algorithm.meta, unit, distance_along)
+    for step in (STEP, -STEP):
+        _move(algorithm.meta, unit, step)
         losses.append(float(algorithm.compute_update(batch).loss))
-        _move(algorithm.meta, unit, -distance_along)
+        _move(algorithm.meta, unit, -step)
     return (losses[0] - losses[1]) / (2 * STEP)
 
 
@@ -79,82 +79,89 @@ def _move(meta: Parameters, unit: Parameters, amount: float) -> None:
             value.add_(unit[name], alpha=amount)
 
 
-def _length(tensors: Parameters) -> float:
+def _norm(tensors: Parameters) -> float:
     return float(torch.stack([value.square().sum() for value in tensors.values()]).sum().sqrt())
 
 
-def _scaled(tensors: Parameters, factor: float) -> Parameters:
+def _scale(tensors: Parameters, factor: float) -> Parameters:
     return {name: factor * value for name, value in tensors.items()}
 
 
-def every_engine_agrees(subject: AlgorithmSubject) -> None:
-    """Directions and predictions are the same numbers on every engine that the method can take."""
+def engines_agree(subject: AlgorithmSubject) -> None:
+    """Updates and predictions are equal on every engine that supports the method."""
     reference = _numbers(subject, LoopEngine())
     for name in ("vmap[2]", *STRATEGIES):
-        if name == "loop" or name.endswith("+compiled"):  # compiling takes minutes; the run that compiles compares too
+        if name == "loop" or name.endswith(
+            "+compiled"
+        ):  # compiling takes minutes, and a run that compiles checks agreement itself
             continue
         if not subject.plugin.vectorized:
-            raise NotApplicable("declares vectorized = False: there is the loop alone")
+            raise NotApplicable("declares vectorized = False: only the loop engine supports it")
         try:
             numbers = _numbers(subject, make_engine(name))
         except RuntimeError as error:
-            raise BrokenPromiseError(f"{name} cannot run it: {str(error).strip().splitlines()[0]}") from error
-        for what, value in numbers.items():
-            moved = distance(value, reference[what])
-            demand(moved < TOLERANCE, f"{what}: {name} differs from the loop by {moved:.2g}")
+            raise ContractError(f"{name} cannot run it: {str(error).strip().splitlines()[0]}") from error
+        for quantity, value in numbers.items():
+            difference = distance(value, reference[quantity])
+            ensure(difference < TOLERANCE, f"{quantity}: {name} differs from the loop by {difference:.2g}")
 
 
 def _numbers(subject: AlgorithmSubject, engine: Engine) -> dict[str, Tensor]:
     algorithm = subject.trained(subject.build(engine), 1)
-    direction = algorithm.compute_update(subject.training_batch(algorithm))
+    update = algorithm.compute_update(subject.training_batch(algorithm))
     episodes = subject.episodes()
-    numbers = {f"direction of {name}": value for name, value in direction.sums.items()} | {"loss": direction.loss}
-    learner = algorithm.adapt(episodes.support, episodes.keys)
-    return numbers | {f"{mode} prediction": learner.predict(episodes.query.x, mode) for mode in MODES}
+    numbers = {f"update of {name}": value for name, value in update.sums.items()} | {"loss": update.loss}
+    adapted = algorithm.adapt(episodes.support, episodes.keys)
+    return numbers | {f"{mode} prediction": adapted.predict(episodes.query.x, mode) for mode in MODES}
 
 
-def halves_add_up(subject: AlgorithmSubject) -> None:
-    """The directions of two half batches add up to that of the whole batch."""
+def half_batches_add_up(subject: AlgorithmSubject) -> None:
+    """The updates of two half batches add up to that of the whole batch."""
     algorithm = subject.build(norm=subject.plugin.trains_on == "episodes")
     if not algorithm.additive:
         raise NotApplicable("declares additive = False")
     batch = subject.training_batch(algorithm)
     whole = algorithm.compute_update(batch)
-    added: OuterUpdate = algorithm.compute_update(half(batch, 0)) + algorithm.compute_update(half(batch, 1))
-    demand(added.count == whole.count, f"counts: {added.count} in two halves, {whole.count} at once")
+    total: OuterUpdate = algorithm.compute_update(half(batch, 0)) + algorithm.compute_update(half(batch, 1))
+    ensure(total.count == whole.count, f"counts: {total.count} in two halves, {whole.count} at once")
     for name, value in whole.sums.items():
-        moved = distance(added.sums[name], value)
-        demand(moved < TOLERANCE, f"sums of '{name}' differ by {moved:.2g}")
-    demand(distance(added.loss, whole.loss) < TOLERANCE, "losses do not add up")
+        difference = distance(total.sums[name], value)
+        ensure(difference < TOLERANCE, f"sums of '{name}' differ by {difference:.2g}")
+    ensure(distance(total.loss, whole.loss) < TOLERANCE, "losses do not add up")
 
 
 def permuted_classes_permute_outputs(subject: AlgorithmSubject) -> None:
-    """Naming the classes of an episode otherwise permutes its outputs and changes nothing else."""
+    """Renaming the classes of an episode permutes its outputs and changes nothing else."""
     if not subject.plugin.equivariant:
-        raise NotApplicable("equivariant is False (the default): not promised")
+        raise NotApplicable("equivariant is False (the default)")
     algorithm = subject.trained(subject.build(), 1)
     episodes = subject.episodes()
-    renamed = torch.roll(torch.arange(WAYS), 1)  # class c is now called renamed[c]
-    plain = algorithm.adapt(episodes.support, episodes.keys)
-    other = algorithm.adapt(Examples(episodes.support.x, renamed[episodes.support.y]), episodes.keys)
+    renamed = torch.roll(torch.arange(WAYS), 1)  # class c becomes renamed[c]
+    original = algorithm.adapt(episodes.support, episodes.keys)
+    permuted = algorithm.adapt(Examples(episodes.support.x, renamed[episodes.support.y]), episodes.keys)
     for mode in MODES:
-        outputs, permuted = (each.predict(episodes.query.x, mode) for each in (plain, other))
-        moved = distance(permuted[..., renamed], outputs)
-        demand(moved < TOLERANCE, f"{mode}: outputs differ by {moved:.2g} beyond the permutation")
+        outputs = original.predict(episodes.query.x, mode)
+        difference = distance(permuted.predict(episodes.query.x, mode)[..., renamed], outputs)
+        ensure(difference < TOLERANCE, f"{mode}: outputs differ by {difference:.2g} beyond the permutation")
 
 
 PROPERTIES = (
-    Check(declarations, "Say gradient_order = 2, 1 or None, and trains_on = 'episodes' or 'examples'."),
+    Check(declarations, "Set gradient_order to 2, 1 or None, and trains_on to 'episodes' or 'examples'."),
     Check(
-        order_of_the_gradient_is_true,
-        "Declare the order that direction computes. For 2 nothing in init, step or loss may be detached, and "
-        "direction.loss is the loss that is lowered.",
+        gradient_order_is_correct,
+        "Declare the order that compute_update uses. For 2, nothing in init, step or loss may be detached, and "
+        "the update's loss is the loss that is minimized.",
     ),
     Check(
-        every_engine_agrees,
+        engines_agree,
         "Write functions of one task's tensors without branches on their values or in-place changes, "
         "or declare vectorized = False.",
     ),
-    Check(halves_add_up, "Return sums over tasks, not means; where tasks depend on each other, additive = False."),
-    Check(permuted_classes_permute_outputs, "Start every class alike (a head of zeros), or equivariant = False."),
+    Check(
+        half_batches_add_up, "Return sums over tasks, not means. If tasks depend on each other, set additive = False."
+    ),
+    Check(
+        permuted_classes_permute_outputs,
+        "Initialize every class equally (a head of zeros), or set equivariant = False.",
+    ),
 )

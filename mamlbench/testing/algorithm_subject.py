@@ -1,4 +1,4 @@
-"""An algorithm under test: built as the harness builds it, on the tiny task."""
+"""An algorithm under test, built as the harness builds it, on the tiny task."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ ITERATIONS = 10
 
 
 class AlgorithmSubject:
-    """Makes instances and batches, in float64 so that small differences count.
+    """Makes instances and batches of an algorithm, in float64 so that small differences are visible.
 
     Args:
         plugin: the class under test.
-        **given: options that differ from their defaults.
+        **options: options that differ from their defaults.
     """
 
-    def __init__(self, plugin: type[Algorithm], **given: Any) -> None:
+    def __init__(self, plugin: type[Algorithm], **options: Any) -> None:
         self.plugin = plugin
-        self.given = given
+        self.changed_options = options
 
     @property
     def engine(self) -> Engine:
@@ -54,15 +54,15 @@ class AlgorithmSubject:
         quick: bool = False,
         ways: int = WAYS,
     ) -> Algorithm:
-        """A new instance, always from the same initial network.
+        """Build a new instance, always from the same initial network.
 
         Args:
-            engine: the engine; by default a vectorized one, if the class says that it can be vectorized.
+            engine: the engine; by default a vectorized one if the class declares that it can be vectorized.
             norm: whether the network has batch norm.
-            dtype: of the network, and so of everything that the algorithm makes.
-            bf16: whether the network computes in bfloat16, by autocast; it takes a network in float32.
+            dtype: dtype of the network, and so of everything that the algorithm computes.
+            bf16: whether the network computes in bfloat16 by autocast; requires a float32 network.
             iterations: planned meta-iterations.
-            quick: whether the options of the method's 'quick' preset hold where none are given.
+            quick: whether to use the options of the method's 'quick' preset for options without a value.
             ways: classes of a test episode.
         """
         backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
@@ -83,39 +83,39 @@ class AlgorithmSubject:
         return self.plugin(bench, self.options(quick=quick))
 
     def options(self, *, quick: bool = False) -> Options:
-        """The options that are tested."""
+        """Return the options under test."""
         preset = choose_preset(self.plugin.presets, "quick", Setting("tiny", WAYS, SHOTS)) if quick else None
-        return self.plugin.Options.model_validate({**(preset.options if preset else {}), **self.given})
+        return self.plugin.Options.model_validate({**(preset.options if preset else {}), **self.changed_options})
 
     def sampler(self) -> TaskSampler:
-        """Fresh episodes of the tiny task."""
+        """Make a sampler of the tiny task."""
         return TaskSampler(tiny_splits(), WAYS, episode_seed=0, training_seed=0, options=Options())
 
     def episodes(self, split: str = "test", first: int = 0, count: int = TASKS, ways: int = WAYS) -> EpisodeBatch:
-        """``count`` episodes from number ``first``, in float64: support x ``[count, 2 * ways, 1, 8, 8]``."""
+        """Return ``count`` episodes from index ``first``, in float64: support x ``[count, 2 * ways, 1, 8, 8]``."""
         batch = self.sampler().episodes(split, first, count, ways=ways, shots=SHOTS, queries=QUERIES)
         return EpisodeBatch(*as_float64(batch))
 
     def training_batch(self, algorithm: Algorithm, number: int = 0, size: int = TASKS) -> Any:
-        """What the algorithm trains on, in float64: an EpisodeBatch or labeled Examples."""
+        """Return a training batch in float64: an EpisodeBatch or labeled Examples, as the algorithm requires."""
         if algorithm.trains_on == "examples":
             return as_float64(self.sampler().labeled_examples("train", number, WAYS * SHOTS * size))
         return self.episodes("train", number * size, size)
 
     def trained(self, algorithm: Algorithm, steps: int = 3) -> Algorithm:
-        """The algorithm after a few steps of training."""
+        """Train the algorithm for a few steps and return it."""
         for number in range(steps):
             algorithm.apply(algorithm.compute_update(self.training_batch(algorithm, number)))
         return algorithm
 
 
 def as_float64(batch: Any) -> Any:
-    """Every float tensor of a pytree as float64."""
+    """Convert every float tensor of a pytree to float64."""
     return tree_map(lambda leaf: leaf.double() if leaf.is_floating_point() else leaf, batch)
 
 
 def half(batch: Any, which: int) -> Any:
-    """The first (0) or the second (1) half of a batch."""
+    """Return the first (0) or second (1) half of a batch."""
     if isinstance(batch, Examples):
         return tree_map(lambda leaf: leaf.chunk(2)[which], batch)
     return EpisodeBatch(*(tree_map(lambda leaf: leaf.chunk(2)[which], part) for part in batch))

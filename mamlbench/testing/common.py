@@ -1,4 +1,4 @@
-"""What every plugin promises, of whatever kind."""
+"""The contract of all plugins, whatever their kind."""
 
 from __future__ import annotations
 
@@ -7,61 +7,63 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.testing.run_checks import Check, NotApplicable, demand
+from mamlbench.testing.checks import Check, NotApplicable, ensure
 
 
-def documented(subject: Any) -> None:
-    """The class says in a docstring what it is."""
-    own = subject.plugin.__dict__.get("__doc__")
-    demand(bool(own and inspect.cleandoc(own)), f"{subject.plugin.__name__} has no docstring of its own")
+def has_docstring(subject: Any) -> None:
+    """The class has a docstring of its own."""
+    docstring = subject.plugin.__dict__.get("__doc__")
+    ensure(bool(docstring and inspect.cleandoc(docstring)), f"{subject.plugin.__name__} has no docstring of its own")
 
 
 def options_are_described(subject: Any) -> None:
     """Every option has a description."""
     fields = subject.plugin.Options.model_fields
-    bare = [name for name, field in fields.items() if not field.description]
-    demand(not bare, f"no description: {', '.join(bare)}")
+    undescribed = [name for name, field in fields.items() if not field.description]
+    ensure(not undescribed, f"no description: {', '.join(undescribed)}")
 
 
 def defaults_are_valid(subject: Any) -> None:
-    """Every option has a default, and the defaults pass the options' own validation."""
+    """Every option has a default, and the defaults are valid."""
     schema = subject.plugin.Options
     required = [name for name, field in schema.model_fields.items() if field.is_required()]
-    demand(not required, f"no default: {', '.join(required)}")
+    ensure(not required, f"no default: {', '.join(required)}")
     try:
         schema.model_validate(schema().model_dump(mode="json"))
     except ValidationError as error:
         first = error.errors()[0]
-        demand(False, f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}")
+        ensure(False, f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r}")
 
 
-def unknown_options_are_refused(subject: Any) -> None:
-    """A misspelled option is an error, not a silence."""
+def unknown_options_are_errors(subject: Any) -> None:
+    """An unknown or misspelled option raises an error."""
     schema = subject.plugin.Options
-    demand(schema.model_config.get("extra") == "forbid", "unknown options are let through")
+    ensure(schema.model_config.get("extra") == "forbid", "unknown options are accepted")
 
 
 def presets_are_valid(subject: Any) -> None:
-    """Every preset names its source, and its options are options that there are."""
+    """Every preset has a source, and its options exist and are valid."""
     if not subject.plugin.presets:
-        raise NotApplicable("brings no presets")
+        raise NotApplicable("has no presets")
     for preset in subject.plugin.presets:
-        where = f"preset '{preset.name}'" + (f" for {preset.dataset}" if preset.dataset else "")
-        demand(bool(preset.source), f"{where} has no source")
+        title = f"preset '{preset.name}'" + (f" for {preset.dataset}" if preset.dataset else "")
+        ensure(bool(preset.source), f"{title} has no source")
         other_ways = preset.train_ways is not None and not getattr(subject.plugin, "any_ways", True)
-        demand(not other_ways, f"{where} trains with other ways, which takes any_ways = True")
+        ensure(not other_ways, f"{title} trains with different ways, which requires any_ways = True")
         try:
             subject.plugin.Options.model_validate(preset.options)
         except ValidationError as error:
             first = error.errors()[0]
-            demand(False, f"{where}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+            ensure(False, f"{title}: {'.'.join(map(str, first['loc']))}: {first['msg']}")
 
 
-DOCUMENTED = Check(documented, 'Say in a """docstring""" under the class line what it is; `mamlbench info` shows it.')
-COMMON = (
-    DOCUMENTED,
-    Check(options_are_described, 'Give each field Field(..., description="...").'),
-    Check(defaults_are_valid, "Give each option a default that its own type and limits allow."),
-    Check(unknown_options_are_refused, "Derive Options from mamlbench.api.Options and leave extra='forbid' as it is."),
+DOCSTRING = Check(
+    has_docstring, 'Describe the class in a """docstring""" below the class line; `mamlbench info` shows it.'
 )
-PRESETS = Check(presets_are_valid, "Say where a preset's values come from, and spell its options as Options does.")
+COMMON = (
+    DOCSTRING,
+    Check(options_are_described, 'Give each field Field(..., description="...").'),
+    Check(defaults_are_valid, "Give each option a default that is valid for its type and limits."),
+    Check(unknown_options_are_errors, "Derive Options from mamlbench.api.Options and keep extra='forbid'."),
+)
+PRESETS = Check(presets_are_valid, "Set the source of the preset's values, and use the option names of Options.")

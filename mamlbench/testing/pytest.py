@@ -16,47 +16,47 @@ from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 
 @dataclass(frozen=True)
-class Done:
-    """How a command ended: its exit code, what it printed, and what it printed on stderr."""
+class CommandResult:
+    """The exit code, stdout and stderr of a command."""
 
     code: ExitCode
     out: str
     err: str
 
     def json(self) -> Any:
-        """What a command called with --json printed."""
+        """Parse the output of a command called with --json."""
         return json.loads(self.out)
 
 
 class Project:
-    """A folder of its own, in which files are written and the command line is run, in this very process."""
+    """A temporary folder in which tests write files and run the command line, in the same process."""
 
     def __init__(self, path: Path, capture: pytest.CaptureFixture[str]) -> None:
         self.path = path
         self._capture = capture
 
     def write(self, **files: str) -> Path:
-        """Write texts into files whose suffix is .py: ``project.write(mine="...")``; return the last one's path."""
+        """Write ``.py`` files: ``project.write(mine="...")`` writes mine.py. Returns the last one's path."""
         path = self.path
         for name, text in files.items():
             path = self.path / f"{name}.py"
             path.write_text(text, encoding="utf-8")
         return path
 
-    def run(self, *arguments: str, expect: ExitCode = ExitCode.OK) -> Done:
-        """Run ``mamlbench ARGUMENTS``. Raises AssertionError, with what it said, where it ends otherwise than expected.
+    def run(self, *arguments: str, expect: ExitCode = ExitCode.OK) -> CommandResult:
+        """Run ``mamlbench ARGUMENTS``; results go to the folder ``results``.
 
-        Results go to ``results`` in the folder.
+        Raises AssertionError, with the output, if the exit code is not ``expect``.
         """
         self._capture.readouterr()
         code = ExitCode(main(arguments))
-        shown = self._capture.readouterr()
-        told = f"mamlbench {' '.join(arguments)}\n{shown.out}\n{shown.err}"
-        assert code == expect, f"{told}\nended with {code!r}, not {expect!r}"
-        return Done(code, shown.out, shown.err)
+        output = self._capture.readouterr()
+        text = f"mamlbench {' '.join(arguments)}\n{output.out}\n{output.err}"
+        assert code == expect, f"{text}\nexited with {code!r}, not {expect!r}"
+        return CommandResult(code, output.out, output.err)
 
     def records(self) -> list[RunRecord]:
-        """The records of all runs so far, oldest first."""
+        """Read the records of all runs so far, oldest first."""
         paths = sorted((self.path / "results").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
         return [read_record(path) for path in paths]
 
@@ -68,9 +68,9 @@ def project(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Project:
-    """An empty folder as the current one, with a cache of its own, and the command line ready to run in it."""
+    """Make an empty current folder with its own cache, in which the command line can run."""
     monkeypatch.chdir(tmp_path)
-    kernels = kernels_folder()  # compiled once, not for every test
+    kernels = kernels_folder()  # shared, so that kernels are compiled once and not for every test
     if kernels is not None:
         monkeypatch.setenv(KERNELS_VARIABLE, str(kernels))
     monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))

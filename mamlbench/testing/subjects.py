@@ -1,4 +1,4 @@
-"""Which subject a registered plugin becomes."""
+"""Making the subject of checks from a registered plugin."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mamlbench.testing.metrics import MetricSubject
 from mamlbench.testing.samplers import SamplerSubject
 
 Subject = AlgorithmSubject | BackboneSubject | DatasetSubject | MetricSubject | SamplerSubject
-"""A plugin under test, with what its checks need."""
+"""A plugin under test, with the methods that its checks use."""
 
 SUBJECTS: dict[str, type[Subject]] = {
     "algorithm": AlgorithmSubject,
@@ -22,11 +22,11 @@ SUBJECTS: dict[str, type[Subject]] = {
     "metric": MetricSubject,
     "sampler": SamplerSubject,
 }
-"""What is handed to the checks of each kind of plugin."""
+"""The subject class of each kind of plugin."""
 
 
-def subject_of(kind: str, plugin: type[Any], given: Mapping[str, Any], paths: DataPaths | None = None) -> Subject:
-    """A plugin of that kind with these options, ready to be checked; a data set is looked for at ``paths``."""
+def subject_of(kind: str, plugin: type[Any], options: Mapping[str, Any], paths: DataPaths | None = None) -> Subject:
+    """Make the subject for a plugin of this kind with these options; a data set is looked up at ``paths``."""
     if kind == "dataset":
-        return DatasetSubject(plugin, paths, **given)
-    return SUBJECTS[kind](plugin, **given)
+        return DatasetSubject(plugin, paths, **options)
+    return SUBJECTS[kind](plugin, **options)

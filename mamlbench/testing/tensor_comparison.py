@@ -1,4 +1,4 @@
-"""What checks compare: tensors bit for bit or within rounding, under whatever global random state."""
+"""Comparing tensors, exactly or within a tolerance; and a context that sets the global random states."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from mamlbench.api import Parameters
 
 
 def snapshot(tensors: Parameters) -> Parameters:
-    """A copy that nothing changes."""
+    """Return copies of the tensors."""
     return {name: value.detach().clone() for name, value in tensors.items()}
 
 
 def changed(before: Parameters, after: Parameters) -> list[str]:
-    """Names whose tensors are not equal bit for bit, or that only one side has."""
+    """Return the names whose tensors are not equal bit for bit, or that only one side has."""
     return [
         name
         for name in sorted({*before, *after})
@@ -27,23 +27,23 @@ def changed(before: Parameters, after: Parameters) -> list[str]:
     ]
 
 
-def same(one: Tensor, other: Tensor) -> bool:
-    """Whether two tensors are equal bit for bit; NaN equals itself."""
-    if one.shape != other.shape or one.dtype != other.dtype:
+def same(first: Tensor, second: Tensor) -> bool:
+    """Return whether two tensors are equal bit for bit; NaN equals itself."""
+    if first.shape != second.shape or first.dtype != second.dtype:
         return False
-    return bool(((one == other) | (one.isnan() & other.isnan())).all())
+    return bool(((first == second) | (first.isnan() & second.isnan())).all())
 
 
-def distance(one: Tensor, other: Tensor) -> float:
-    """Greatest difference, relative to the greatest value (or 1)."""
-    if one.shape != other.shape:
+def distance(value: Tensor, reference: Tensor) -> float:
+    """Return the largest difference, relative to the largest reference value (at least 1)."""
+    if value.shape != reference.shape:
         return float("inf")
-    return float((one - other).abs().max() / max(1.0, float(other.abs().max())))
+    return float((value - reference).abs().max() / max(1.0, float(reference.abs().max())))
 
 
 @contextmanager
 def global_seed(seed: int) -> Iterator[None]:
-    """Set every global random state, of which no plugin may take notice, and put it back."""
+    """Seed every global random state, which plugins must not use, and restore it afterwards."""
     states = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,7 +1,7 @@
-"""The tiny task: a data set and a network that train in a second, and on which training is worth its while.
+"""The tiny task: a data set and a network that train in a second and on which training clearly helps.
 
-Classes differ in the upper rows of 8x8 images; the lower rows are a stronger noise without meaning. An untrained
-network is misled by the noise, and what training has to learn, for all classes alike, is to look away from it.
+Classes differ in the upper rows of 8x8 images; the lower rows are stronger noise without information. An untrained
+network is misled by the noise. Training has to learn, for all classes alike, to ignore it.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ SHAPE = (1, 8, 8)
 WAYS, SHOTS, QUERIES = 3, 2, 3
 CLASSES = {"train": 24, "val": 8, "test": 12}
 DRAWINGS = 8
+"""Images per class."""
 UPPER = 3
-"""Rows that tell the classes apart."""
+"""Number of rows in which the classes differ."""
 
 SIGNAL, SPREAD, NOISE = 0.13, 0.05, 0.25
-"""Standard deviations: of a class, of its drawings in the upper rows, of the lower rows."""
+"""Standard deviations: between classes, between drawings of a class (upper rows), and of the lower rows."""
 
 WIDTH = 16
 
 
 @cache
 def tiny_splits() -> dict[str, TaskSplit]:
-    """The splits, disjoint by class: uint8 images ``[classes * 8, 1, 8, 8]``, the same on every machine."""
+    """Make the splits, disjoint by class: uint8 images ``[classes * 8, 1, 8, 8]``, the same on every machine."""
     generator = torch.Generator().manual_seed(20)
     return {split: _make_split(split, classes, generator) for split, classes in CLASSES.items()}
 
@@ -45,12 +46,12 @@ def _make_split(split: str, classes: int, generator: torch.Generator) -> ImageSp
     return ImageSplit(
         (255 * images).to(torch.uint8).flatten(0, 1)[:, None],
         np.arange(classes + 1, dtype=np.int64) * DRAWINGS,
-        tuple(f"{split} {number}" for number in range(classes)),
+        tuple(f"{split} {index}" for index in range(classes)),
     )
 
 
 class TinyNetwork(Backbone):
-    """One hidden layer, smooth, so that finite differences mean something; batch norm unless told otherwise."""
+    """A network with one hidden layer and, by default, batch norm. It is smooth, so finite differences are accurate."""
 
     class Options(Options):
         """Options of the tiny network."""

@@ -5,22 +5,24 @@ import json
 import pytest
 
 from mamlbench.bench import backbone_growth
-from mamlbench.bench.backbone_growth import ALGORITHMS, NETWORKS, Cell, Growth, GrowthBench
-from mamlbench.bench.growth_figure import growth_figure, short
-from mamlbench.bench.rounds import Spread
+from mamlbench.bench.backbone_growth import ALGORITHMS, NETWORKS, GrowthBench, GrowthResult, GrowthSetting
+from mamlbench.bench.growth_figure import growth_figure, short_number
+from mamlbench.bench.rounds import RoundStatistics
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
 
 
 def tiny(name, algorithms=("maml",), **network):
-    return Growth(name, algorithms, tasks=2, steps=2, shape=(1, 8, 8), backbone="mlp", network=network)
+    return GrowthSetting(name, algorithms, tasks=2, steps=2, shape=(1, 8, 8), backbone="mlp", network=network)
 
 
 def cell(network, algorithm, seconds=None, memory=None, parameters=1000):
     gone = {"skipped": "memory", "note": "too large"}
-    spread = seconds and Spread(seconds, float("nan"), float("nan"), (seconds, seconds))
-    return Cell(network, algorithm, parameters, spread, memory, 1 if seconds else 0, **({} if seconds else gone))
+    spread = seconds and RoundStatistics(seconds, float("nan"), float("nan"), (seconds, seconds))
+    return GrowthResult(
+        network, algorithm, parameters, spread, memory, 1 if seconds else 0, **({} if seconds else gone)
+    )
 
 
 def test_every_network_can_be_built_and_they_grow():
@@ -40,7 +42,7 @@ def test_the_command_measures_each_cell_and_names_the_one_that_does_not_fit(monk
     assert main(arguments) == ExitCode.OK
     out, err = capsys.readouterr()
     said = json.loads(out)
-    small, huge = said["cells"]
+    small, huge = said["results"]
     # 64 * 16 weights, 16 biases of batch norm, a head of 16 * 5 + 5
     assert (small["network"], small["algorithm"], small["parameters"], small["rounds"]) == ("small", "maml", 1125, 2)
     assert small["seconds"]["median"] > 0 and small["seconds"]["low"] is None and 0 <= small["memory"] < 2**30
@@ -51,19 +53,19 @@ def test_the_command_measures_each_cell_and_names_the_one_that_does_not_fit(monk
 
 def test_what_takes_too_long_is_ended_and_named():
     bench = GrowthBench([tiny("slow")], "loop", rounds=1, limit=0)
-    assert [(each.skipped, each.note) for each in bench.cells()] == [("time", "took longer than 0 s")]
+    assert [(each.skipped, each.note) for each in bench.results()] == [("time", "took longer than 0 s")]
 
 
 def test_a_process_that_dies_is_named(tmp_path):
     plugin = tmp_path / "dies.py"
     plugin.write_text("import os\nos._exit(7)\n")
     bench = GrowthBench([tiny("any")], "loop", rounds=1, limit=300, files=(plugin,))
-    assert [(each.skipped, each.note) for each in bench.cells()] == [("neither", "its process died (exit code 7)")]
+    assert [(each.skipped, each.note) for each in bench.results()] == [("neither", "its process died (exit code 7)")]
 
 
 def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
     found = [cell("a", "maml", 3.0, 300 * 2**20), cell("a", "fomaml", 1.5, 100 * 2**20), cell("b", "maml")]
-    monkeypatch.setattr(GrowthBench, "cells", lambda self: iter(found))
+    monkeypatch.setattr(GrowthBench, "results", lambda self: iter(found))
     assert main(["bench", "--backbones"]) == ExitCode.OK
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["a", "1", "k", "maml", "3", "±", "0", "2.0", "300", "3.0"] in lines
@@ -72,7 +74,7 @@ def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
 
 
 def test_nothing_measured_is_not_success(monkeypatch, capsys):
-    monkeypatch.setattr(GrowthBench, "cells", lambda self: iter([cell("a", "maml")]))
+    monkeypatch.setattr(GrowthBench, "results", lambda self: iter([cell("a", "maml")]))
     assert main(["bench", "--backbones"]) == ExitCode.NOTHING
     assert "No network could be measured" in capsys.readouterr().err
 
@@ -81,23 +83,23 @@ def test_nothing_measured_is_not_success(monkeypatch, capsys):
     "words, said",
     [
         (["--setting", "conv4-46"], "Did you mean 'conv4-64'?"),
-        (["--engine", "loop", "--engine", "vmap"], "give --engine once"),
+        (["--engine", "loop", "--engine", "vmap"], "Use --engine once"),
         (["--engine", "vmp"], "Unknown engine 'vmp'"),
-        (["--peer", "learn2learn"], "times no peers"),
-        (["--output", "growth.gif"], "ending in png, svg, pdf"),
+        (["--peer", "learn2learn"], "cannot be combined with --peer"),
+        (["--output", "growth.gif"], "must end in png, svg, pdf"),
         (["--output", "no/such/folder/growth.png"], "cannot be written"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_a_wrong_word_is_told_before_anything_is_measured(monkeypatch, capsys, words, said):
-    monkeypatch.setattr(GrowthBench, "cells", lambda self: pytest.fail("measured"))
+    monkeypatch.setattr(GrowthBench, "results", lambda self: pytest.fail("measured"))
     assert main(["bench", "--backbones", *words]) == ExitCode.USAGE
     assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_image_goes_with_backbones_only(capsys):
     assert main(["bench", "--output", "x.png"]) == ExitCode.USAGE
-    assert "--output names an image of --backbones" in capsys.readouterr().err
+    assert "--output is for the image of --backbones" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("format_", ["png", "svg", "pdf"])
@@ -114,4 +116,4 @@ def test_the_image_is_the_same_each_time_and_marks_what_was_skipped(format_):
 
 
 def test_numbers_of_parameters_are_short():
-    assert [short(n) for n in (1125, 113_088, 999_600, 8_015_872)] == ["1.12 k", "113 k", "1 M", "8.02 M"]
+    assert [short_number(n) for n in (1125, 113_088, 999_600, 8_015_872)] == ["1.12 k", "113 k", "1 M", "8.02 M"]

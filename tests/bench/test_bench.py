@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mamlbench.api import BatchNorm, OuterOptimizer, Peer
-from mamlbench.bench import SETTINGS, Bench, Setting, about_peers
+from mamlbench.bench import SETTINGS, Bench, BenchSetting, describe_peers
 from mamlbench.bench.memory import peak_above_idle
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
@@ -18,7 +18,7 @@ from mamlbench.plugin import load_plugins
 from mamlbench.plugin.registry import Entry
 from mamlbench.run_spec import Folders
 
-TINY = Setting("tiny", ("maml", "fomaml"), tasks=2, steps=2, shots=2, queries=2, shape=(1, 14, 14))
+TINY = BenchSetting("tiny", ("maml", "fomaml"), tasks=2, steps=2, shots=2, queries=2, shape=(1, 14, 14))
 
 
 class ByHand(Peer):
@@ -78,44 +78,44 @@ def relative(ours, theirs):
 
 def rows(plugins, engines, peers, *, setting=TINY, base="loop"):
     bench = Bench([setting], engines, peers, rounds=2, base=base)
-    return [row for cell in bench.rows(plugins, lambda *told: None) for row in cell]
+    return [row for cell in bench.results(plugins, lambda *progress: None) for row in cell]
 
 
 def test_engines_and_peers_agree_and_a_wrong_one_is_seen(plugins):
     found = rows(plugins, ["vmap", "loop", "vmap+remat"], ["by-hand", "wrong"])
-    assert {(row.algorithm, row.who) for row in found} >= {("maml", "vmap"), ("fomaml", "by-hand")}
+    assert {(row.algorithm, row.competitor) for row in found} >= {("maml", "vmap"), ("fomaml", "by-hand")}
     for row in found:
-        assert row.seconds.median > 0 and row.of_peak > 0
-        assert (row.difference < 1e-3) == (row.who != "wrong"), row
-        assert (row.speed is None) == (row.who == "loop")
+        assert row.seconds.median > 0 and row.peak_fraction > 0
+        assert (row.difference < 1e-3) == (row.competitor != "wrong"), row
+        assert (row.speedup is None) == (row.competitor == "loop")
 
 
 def test_a_peer_that_is_not_installed_is_a_row_that_says_so(plugins):
-    found = [row for row in rows(plugins, ["loop"], ["none"]) if row.who == "none"]
+    found = [row for row in rows(plugins, ["loop"], ["none"]) if row.competitor == "none"]
     assert len(found) == 2 and all("not installed" in row.note and row.seconds is None for row in found)
 
 
 def test_what_a_peer_cannot_do_is_left_out(plugins):
-    setting = Setting("evaluation", ("maml",), tasks=2, ways=2, shape=(1, 14, 14), work="evaluation")
-    assert {row.who for row in rows(plugins, ["loop", "vmap"], ["by-hand"], setting=setting)} == {"loop", "vmap"}
+    setting = BenchSetting("evaluation", ("maml",), tasks=2, ways=2, shape=(1, 14, 14), work="evaluation")
+    assert {row.competitor for row in rows(plugins, ["loop", "vmap"], ["by-hand"], setting=setting)} == {"loop", "vmap"}
 
 
 def test_without_its_base_ratios_are_to_the_loop(plugins):
     found = rows(plugins, ["loop", "vmap"], ["none"], base="none")
-    assert all((row.speed is not None) == (row.who == "vmap") for row in found if row.seconds)
+    assert all((row.speedup is not None) == (row.competitor == "vmap") for row in found if row.seconds)
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
 def test_every_setting_can_be_built(setting):
     work = Work(setting, setting.algorithms[0], load_plugins().registry)
     assert work.batch.support.x.shape == (setting.tasks, setting.ways * setting.shots, *setting.shape)
-    assert callable(work.ours("loop"))
+    assert callable(work.with_engine("loop"))
 
 
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting(
+        BenchSetting(
             "r",
             ("reptile",),
             tasks=3,
@@ -126,19 +126,21 @@ def test_every_setting_can_be_built(setting):
             shape=(1, 14, 14),
             options={"inner_batch_size": 4, "inner_lr": 1e-3},
         ),
-        Setting("e", ("maml",), tasks=3, ways=3, shots=2, queries=2, steps=2, shape=(1, 14, 14), work="evaluation"),
+        BenchSetting(
+            "e", ("maml",), tasks=3, ways=3, shots=2, queries=2, steps=2, shape=(1, 14, 14), work="evaluation"
+        ),
     ],
     ids=["reptile", "evaluation"],
 )
 def test_a_plain_loop_in_torch_computes_the_same(plugins, setting):
-    (row,) = [row for row in rows(plugins, ["vmap", "plain"], [], setting=setting, base="plain") if row.speed]
+    (row,) = [row for row in rows(plugins, ["vmap", "plain"], [], setting=setting, base="plain") if row.speedup]
     work = Work(setting, setting.algorithms[0], plugins.registry)
-    assert row.who == "vmap"
-    assert relative(work.ours("loop")(), work.plain()()) < 1e-3
+    assert row.competitor == "vmap"
+    assert relative(work.with_engine("loop")(), work.with_plain_loop()()) < 1e-3
 
 
 def test_a_plain_loop_of_what_has_none_is_left_out(plugins):
-    assert {row.who for row in rows(plugins, ["loop", "plain"], [])} == {"loop"}
+    assert {row.competitor for row in rows(plugins, ["loop", "plain"], [])} == {"loop"}
 
 
 def test_peers_get_the_network_of_the_papers(plugins):
@@ -152,18 +154,18 @@ def test_peers_get_the_network_of_the_papers(plugins):
             return super().iteration(work)
 
     work = Work(setting, "maml", plugins.registry)
-    theirs = work.peers(Looks())()
+    theirs = work.with_peer(Looks())()
     kinds = [type(module).__name__ for module in seen[0].modules()]
     assert kinds.count("MaxPool2d") == kinds.count("BatchNormReLU") == 4
     norms = [module for module in seen[0].modules() if isinstance(module, BatchNorm)]
     assert len(norms) == 4 and all(module.large == math.inf for module in norms)
-    assert relative(work.ours("loop")(), theirs) < 1e-3
+    assert relative(work.with_engine("loop")(), theirs) < 1e-3
 
 
 class TestWholeTraining:
     """Drawing episodes, the direction and the outer step."""
 
-    SETTING = Setting("t", ("maml",), tasks=2, ways=3, work="training", dataset="toy", engines=("vmap", "loop"))
+    SETTING = BenchSetting("t", ("maml",), tasks=2, ways=3, work="training", dataset="toy", engines=("vmap", "loop"))
 
     @pytest.fixture
     def toys(self, toy_plugin):
@@ -179,16 +181,16 @@ class TestWholeTraining:
 
         toys.registry.add_all(Entry("peer", name, peer, "", "here") for name, peer in (("t", Trains), ("b", ByHand)))
         bench = Bench([self.SETTING], (), ["t", "b"], rounds=2, base="t", folders=Folders(cache=tmp_path))
-        (found,) = bench.rows(toys, lambda *told: None)
-        assert [row.who for row in found] == ["vmap", "loop", "t"]
+        (found,) = bench.results(toys, lambda *progress: None)
+        assert [row.competitor for row in found] == ["vmap", "loop", "t"]
         assert all(row.difference is None and row.memory is None for row in found)
-        assert found[0].speed is not None and trained == [False] * 3
+        assert found[0].speedup is not None and trained == [False] * 3
 
     def test_an_iteration_takes_an_outer_step(self, toys, tmp_path, monkeypatch):
         steps = []
         work = TrainingIterations(self.SETTING, "maml", toys, Folders(cache=tmp_path))
         monkeypatch.setattr(OuterOptimizer, "step", lambda self, gradient: steps.append(sorted(gradient)))
-        iteration = work.ours("loop")
+        iteration = work.with_engine("loop")
         iteration()
         iteration()
         assert len(steps) == 2
@@ -196,24 +198,26 @@ class TestWholeTraining:
     def test_a_data_set_that_is_missing_is_a_row_that_says_so(self, tmp_path):
         setting = replace(self.SETTING, dataset="miniimagenet")
         bench = Bench([setting], (), [], rounds=1, folders=Folders(cache=tmp_path))
-        ((row,),) = bench.rows(load_plugins(), lambda *told: None)
+        ((row,),) = bench.results(load_plugins(), lambda *progress: None)
         assert row.seconds is None and "miniimagenet" in row.note.lower()
 
 
 def test_memory_is_set_against_first_order_maml():
     setting = replace(TINY, memory=True, engines=("loop", "loop+remat"))
     found = [
-        row for cell in Bench([setting], (), [], rounds=1).rows(load_plugins(), lambda *told: None) for row in cell
+        row
+        for cell in Bench([setting], (), [], rounds=1).results(load_plugins(), lambda *progress: None)
+        for row in cell
     ]
-    measured = {(row.algorithm, row.who): row for row in found}
+    measured = {(row.algorithm, row.competitor): row for row in found}
     first, recomputed = measured["fomaml", "loop"], measured["maml", "loop+remat"]
     if first.memory is not None:
-        assert first.of_first_order == 1.0
-        assert recomputed.of_first_order == recomputed.memory / first.memory
+        assert first.memory_ratio == 1.0
+        assert recomputed.memory_ratio == recomputed.memory / first.memory
 
 
 def test_what_is_timed_of_a_peer_is_said(plugins):
-    assert about_peers(["by-hand"], plugins) == {"by-hand": "by-hand: torch.autograd.grad"}
+    assert describe_peers(["by-hand"], plugins) == {"by-hand": "by-hand: torch.autograd.grad"}
 
 
 def test_memory_is_measured_in_a_process_of_its_own():
@@ -230,5 +234,5 @@ def test_the_command_prints_json_and_refuses_unknown_names(capsys):
     assert main(["bench", "--setting", "reptile", "--engine", "vmap", "--rounds", "1", "--json"]) == ExitCode.OK
     out, err = capsys.readouterr()
     (row,) = json.loads(out)["rows"]
-    assert row["who"] == "vmap" and row["seconds"]["median"] > 0
+    assert row["competitor"] == "vmap" and row["seconds"]["median"] > 0
     assert "reptile, reptile: done" in err

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mamlbench.bench.rounds import interleaved, ratios, spread
+from mamlbench.bench.rounds import interleaved, speedup, summarize
 
 
 def test_everybody_is_warmed_up_then_timed_once_per_round_in_changing_order():
@@ -16,7 +16,7 @@ def test_everybody_is_warmed_up_then_timed_once_per_round_in_changing_order():
 
 
 def test_a_median_lies_in_its_interval_which_narrows_with_rounds():
-    few, many = spread([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), spread([1 + 6 * n / 99 for n in range(100)])
+    few, many = summarize([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), summarize([1 + 6 * n / 99 for n in range(100)])
     for each in (few, many):
         assert each.low < each.median < each.high
         assert each.median == pytest.approx(4.0)
@@ -24,9 +24,9 @@ def test_a_median_lies_in_its_interval_which_narrows_with_rounds():
 
 
 def test_too_few_rounds_have_no_interval():
-    assert math.isnan(spread([1.0, 2.0]).low)
+    assert math.isnan(summarize([1.0, 2.0]).low)
 
 
 def test_ratios_are_taken_round_by_round():
     """A machine that slows down for one round slows down both: the ratio stands."""
-    assert ratios([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]).median == 2.0
+    assert speedup([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]).median == 2.0

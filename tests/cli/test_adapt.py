@@ -233,7 +233,7 @@ def test_every_damaged_image_is_named(here, trained, capsys):
             lambda folder: (folder.parent / "taken").write_text(""),
             ["--output", "taken/below"],
             ExitCode.USAGE,
-            "choose another with --output",
+            "Choose another with --output",
         ),
     ],
 )

@@ -230,7 +230,7 @@ def test_report_formats_and_outputs(project, call):
     code, _, err = call("report", "--columns", "seed")
     assert code == ExitCode.USAGE and "Did you mean 'seeds'?" in err
     code, _, err = call("report", "--format", "md", "--output", "no/such/folder.md")
-    assert code == ExitCode.USAGE and "choose another with --output" in err
+    assert code == ExitCode.USAGE and "Choose another with --output" in err
 
 
 def test_report_skips_what_is_no_record(project, call):

@@ -139,7 +139,7 @@ def test_it_is_listed_and_explained(project):
             ["suite", "study.toml", "-o", "launcher.max_parallel=0"],
             "option 'launcher.max_parallel': input should be greater",
         ),
-        (["suite", "study.toml", "-o", "backbone.width=3"], "set what the cells have with --set options.NAME=VALUE"),
+        (["suite", "study.toml", "-o", "backbone.width=3"], "use --set options.NAME=VALUE"),
         (
             ["suite", "study.toml", "-o", "launcher"],
             "takes NAME=VALUE, as in -o launcher.max_parallel=2, not 'launcher'.",

@@ -37,10 +37,10 @@ def test_a_run_becomes_a_page_and_figures(recorded, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--figure", "time"], "--figure makes png, pdf, svg, not 'table'"),
-        (["--format", "png"], "add --figure with one of curves, pareto"),
-        (["--format", "pdf", "--figure", "time"], "name a file with --output"),
-        (["--private"], "it goes with --format html"),
+        (["--figure", "time"], "--figure writes png, pdf, svg, not 'table'"),
+        (["--format", "png"], "Add --figure with one of curves, pareto"),
+        (["--format", "pdf", "--figure", "time"], "Name a file with --output"),
+        (["--private"], "requires --format html"),
         (["--format", "png", "--figure", "nothing"], "'nothing' is not one of"),
     ],
     ids=lambda given: " ".join(given) if isinstance(given, list) else "",

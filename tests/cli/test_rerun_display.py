@@ -90,7 +90,7 @@ def test_the_base_is_run_with_its_own_code(repository, call):
     assert code == ExitCode.NOTHING and "needs 3 runs on each side: 2 more of BASE and 2 more of HEAD" in " ".join(
         out.split()
     )
-    assert "2 runs by turns, BASE with the code of trunk, about" in err
+    assert "2 runs in alternation, BASE with the code of trunk, about" in err
     assert "1/2 BASE: mine on toy, seed 0" in err and "2/2 HEAD: mine on toy, seed 0" in err
     (base,), (head,) = (
         [read_record(path) for path in (repository / "again" / side).glob("*.json")] for side in ("base", "head")
@@ -112,9 +112,13 @@ def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
 @pytest.mark.parametrize(
     ("arguments", "expected", "said"),
     [
-        (["trunk", "results"], ExitCode.NOTHING, "no cell in common"),
+        (["trunk", "results"], ExitCode.NOTHING, "no configuration in common"),
         (["trunk~7", "results"], ExitCode.USAGE, "neither a file, nor a folder, nor a git revision"),
-        (["results", "results"], ExitCode.USAGE, "BASE has no records: say with --base-revision"),
+        (
+            ["results", "results"],
+            ExitCode.USAGE,
+            "BASE has no records. Name the revision of its code with --base-revision",
+        ),
     ],
 )
 def test_what_cannot_be_run_again_is_said(repository, call, arguments, expected, said):
@@ -128,6 +132,6 @@ def test_the_revision_that_records_name():
         return [SimpleNamespace(environment=SimpleNamespace(git_revision=revision)) for revision in revisions]
 
     assert revision_of(records("v1.2-3-gabc", "v1.2-3-gabc")) == "v1.2-3-gabc"
-    for revisions, said in (("ab", "more than one revision"), (["a-dirty"], "no commit"), ([""], "no commit")):
+    for revisions, said in (("ab", "more than one revision"), (["a-dirty"], "uncommitted"), ([""], "uncommitted")):
         with pytest.raises(ConfigError, match=said):
             revision_of(records(*revisions))

@@ -46,7 +46,7 @@ def test_a_suite_is_planned_run_interrupted_and_taken_up_again(project, call):
     assert code == ExitCode.INTERRUPTED
     assert "toy, 3-way 1-shot: accuracy" in out and "fomaml" in out and "diverged" in out and "interrupted" in out
     assert "1/4 fomaml on toy, seed 0: finished in" in err and "2/4 explodes on toy, seed 0: failed" in err
-    assert "1 more run(s) were not started." in err and "the same command goes on from here" in err
+    assert "1 more run(s) were not started." in err and "Run the same command again to resume" in err
     records = {r.spec.algorithm.name: r for r in map(read_record, (project / "results").glob("*.json"))}
     assert set(records) == {"fomaml", "explodes", "interrupts"}
     assert records["fomaml"].status == "finished" and records["fomaml"].measurement.peak_memory_bytes > 0

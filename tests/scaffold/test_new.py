@@ -1,4 +1,4 @@
-"""What ``mamlbench new`` writes runs, passes the kit, lints and type-checks as it stands."""
+"""Plugins written by ``mamlbench new`` run, pass the checks, lint and type-check unchanged."""
 
 import subprocess
 import sys
@@ -53,10 +53,10 @@ def ruff(*arguments, cwd):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_single_file_runs_and_passes_check(project, toy_plugin, kind):
-    told = project.run("new", kind, "mine")
-    assert "Written: mine.py" in told.out and "--plugin mine.py" in told.out
+    written = project.run("new", kind, "mine")
+    assert "Written: mine.py" in written.out and "--plugin mine.py" in written.out
     checked = project.run("check", "mine.py", "--json").json()
-    assert [(each["kind"], each["name"]) for each in checked] == [(kind, "mine")]
+    assert [(report["kind"], report["name"]) for report in checked] == [(kind, "mine")]
     toy = [] if kind == "dataset" else ["--plugin", str(toy_plugin), "--dataset", "toy"]
     project.run("run", *RUN[kind], *toy, *TINY, "--plugin", "mine.py")
     (record,) = project.records()
@@ -64,7 +64,7 @@ def test_a_single_file_runs_and_passes_check(project, toy_plugin, kind):
 
 
 @pytest.mark.parametrize("name", ["mine", LONGEST])
-def test_it_lints_and_is_formatted_as_it_stands(project, name):
+def test_it_passes_the_linter_and_the_formatter(project, name):
     for kind in KINDS:
         project.run("new", kind, name)
         project.run("new", kind, name, "--output", kind, "--package")
@@ -76,7 +76,7 @@ def test_it_lints_and_is_formatted_as_it_stands(project, name):
         ruff("format", "--check", cwd=project.path / kind / name)
 
 
-def test_it_type_checks_as_it_stands(project):
+def test_it_passes_the_type_checker(project):
     files = []
     for kind in KINDS:
         project.run("new", kind, f"my-{kind}")
@@ -114,7 +114,7 @@ def test_a_package_is_found_and_its_own_tests_pass(project, run_forked, kind):
 
 
 def install(folder, project):
-    """What pip would leave of an editable installation: metadata beside the sources."""
+    """Write the metadata that pip writes for an editable installation, next to the sources."""
     metadata = folder / "src" / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     metadata.mkdir()
     about = ["Metadata-Version: 2.1", f"Name: {project['name']}", f"Version: {project['version']}", ""]
@@ -127,13 +127,13 @@ def test_nothing_is_overwritten_without_force(project):
     project.run("new", "sampler", "mine")
     (project.path / "mine.py").write_text("precious")
     refused = project.run("new", "sampler", "mine", expect=ExitCode.USAGE)
-    assert "'mine.py' exists already" in refused.err and "--force" in refused.err
+    assert "'mine.py' already exists" in refused.err and "--force" in refused.err
     assert (project.path / "mine.py").read_text() == "precious"
     project.run("new", "sampler", "mine", "--force")
     assert "class Mine(TaskSampler)" in (project.path / "mine.py").read_text()
 
 
-def test_of_a_package_nothing_is_written_where_one_file_is_in_the_way(project):
+def test_no_file_of_a_package_is_written_if_one_exists(project):
     (project.path / "mine").mkdir()
     (project.path / "mine" / "README.md").write_text("precious")
     project.run("new", "sampler", "mine", "--package", expect=ExitCode.USAGE)
@@ -141,7 +141,7 @@ def test_of_a_package_nothing_is_written_where_one_file_is_in_the_way(project):
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["algorithm", "Mine"], "Did you mean 'mine'?"),
         (["algorithm", "maml"], "algorithm 'maml' is already registered by mamlbench"),
@@ -149,6 +149,6 @@ def test_of_a_package_nothing_is_written_where_one_file_is_in_the_way(project):
         (["algorithm", "mine", "--output", "taken"], "taken"),
     ],
 )
-def test_what_cannot_be_begun_is_said(project, arguments, said):
+def test_usage_errors(project, arguments, message):
     (project.path / "taken").write_text("a file")
-    assert said in project.run("new", *arguments, expect=ExitCode.USAGE).err
+    assert message in project.run("new", *arguments, expect=ExitCode.USAGE).err

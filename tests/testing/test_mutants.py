@@ -1,4 +1,4 @@
-"""The kit catches every mutant by the check meant for it, and passes what is sound."""
+"""Every mutant fails the check that is meant for it, and correct plugins pass."""
 
 import importlib.util
 import sys
@@ -22,17 +22,18 @@ SHIPPED = {
 CHECK = {(kind, check.name): check for kind, checks in CHECKS.items() for check in checks}
 
 
-def outcome(kind, plugin, check):
+def run(kind, plugin, check):
     return CHECK[kind, check](SUBJECTS[kind](plugin))
 
 
 @pytest.mark.parametrize("kind, mutant, check", mutants.MUTANTS, ids=lambda value: getattr(value, "__name__", None))
 def test_a_mutant_is_caught_by_the_check_meant_for_it(kind, mutant, check):
-    found = outcome(kind, mutant, check)
-    assert found.status == "failed", f"{mutant.__name__}: {found}"
-    assert found.found and found.hint
-    # what was found is the mutation, and not an accident of the mutant's own code
-    assert not found.found.startswith(("AttributeError", "TypeError", "NameError", "KeyError")), found.found
+    result = run(kind, mutant, check)
+    assert result.status == "failed", f"{mutant.__name__}: {result}"
+    assert result.message and result.hint
+    # the check detects the mutation, not an error in the mutant's own code
+    errors = ("AttributeError", "TypeError", "NameError", "KeyError")
+    assert not result.message.startswith(errors), result.message
 
 
 def test_every_check_has_a_mutant():
@@ -45,28 +46,28 @@ def test_every_check_has_a_mutant():
 @pytest.mark.parametrize(
     "kind, plugin", [("backbone", mutants.Flat), ("dataset", mutants.Patterns), ("metric", mutants.Right)]
 )
-def test_what_mutants_are_made_of_is_sound(kind, plugin):
-    found = [check(SUBJECTS[kind](plugin)) for check in CHECKS[kind]]
-    assert not [each for each in found if each.status == "failed"]
+def test_the_base_classes_of_mutants_are_correct(kind, plugin):
+    results = [check(SUBJECTS[kind](plugin)) for check in CHECKS[kind]]
+    assert not [result for result in results if result.status == "failed"]
 
 
 @pytest.mark.parametrize("check", CHECKS["algorithm"], ids=str)
 @pytest.mark.parametrize("name", SHIPPED["algorithm"])
-def test_every_builtin_algorithm_keeps_its_promises(name, check):
-    found = check(SUBJECTS["algorithm"](load_plugins().registry.load("algorithm", name)))
-    assert found.status != "failed", found
-    if found.status == "skipped":
-        pytest.skip(found.found)
+def test_every_built_in_algorithm_meets_its_contract(name, check):
+    result = check(SUBJECTS["algorithm"](load_plugins().registry.load("algorithm", name)))
+    assert result.status != "failed", result
+    if result.status == "skipped":
+        pytest.skip(result.message)
 
 
 @pytest.mark.parametrize("name", SHIPPED["metric"])
-def test_every_builtin_metric_keeps_its_promises(name):
-    assert broken("metric", name) == []
+def test_every_built_in_metric_meets_its_contract(name):
+    assert failed("metric", name) == []
 
 
 @pytest.mark.parametrize("name", SHIPPED["sampler"])
-def test_every_builtin_sampler_keeps_its_promises(name):
-    assert broken("sampler", name) == []
+def test_every_built_in_sampler_meets_its_contract(name):
+    assert failed("sampler", name) == []
 
 
 DEEP = ("resnet12", "resnet18", "vgg16")
@@ -76,18 +77,18 @@ DEEP = ("resnet12", "resnet18", "vgg16")
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.acceptance] * (name in DEEP)) for name in SHIPPED["backbone"]]
 )
-def test_every_builtin_backbone_keeps_its_promises(name):
-    assert broken("backbone", name) == []
+def test_every_built_in_backbone_meets_its_contract(name):
+    assert failed("backbone", name) == []
 
 
-def test_the_data_sets_that_need_no_files_keep_their_promises(monkeypatch):
-    read = cache(lambda *fonts: read_alphabet(list(fonts)))  # it takes seconds, and they are drawn twice
+def test_the_data_sets_without_files_meet_their_contract(monkeypatch):
+    read = cache(lambda *fonts: read_alphabet(list(fonts)))  # it takes seconds and is needed twice
     monkeypatch.setattr("mamlbench_plugins.datasets.glyphs.read_alphabet", lambda fonts, progress: read(*fonts))
-    assert broken("dataset", "glyphs", drawings=4) == []
-    assert broken("dataset", "sinusoid") == []
+    assert failed("dataset", "glyphs", drawings=4) == []
+    assert failed("dataset", "sinusoid") == []
 
 
-def broken(kind, name, **given):
-    """Outcomes of the checks that failed."""
-    subject = SUBJECTS[kind](load_plugins().registry.load(kind, name), **given)
-    return [found for found in (check(subject) for check in CHECKS[kind]) if found.status == "failed"]
+def failed(kind, name, **options):
+    """Return the results of the checks that failed."""
+    subject = SUBJECTS[kind](load_plugins().registry.load(kind, name), **options)
+    return [result for result in (check(subject) for check in CHECKS[kind]) if result.status == "failed"]

@@ -1,1 +1,1 @@
-"""One file per command, each with a click command named ``command``, imported when it is used."""
+"""One module per command, with a click command named ``command``; imported on first use."""

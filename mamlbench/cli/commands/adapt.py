@@ -15,7 +15,7 @@ from mamlbench.run_spec import MODES
 if TYPE_CHECKING:
     from mamlbench.record import Adaptation
 
-SHOWN = 20
+MAX_ROWS = 20
 """Labels printed; the CSV has all."""
 
 EPILOG = """\b
@@ -53,7 +53,7 @@ Examples:
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where predictions.csv and contact-sheet.png go.  [default: FOLDER]",
+    help="Folder for predictions.csv and contact-sheet.png.  [default: FOLDER]",
 )
 @shared.algorithm_options
 @shared.device
@@ -73,7 +73,7 @@ def command(
     output: Path | None,
     data_dir: Path | None,
     as_json: bool,
-    **given: Any,
+    **arguments: Any,
 ) -> None:
     """Adapt MODEL to the labeled images of FOLDER, and label those in FOLDER/unlabeled.
 
@@ -89,9 +89,9 @@ def command(
     from mamlbench.runner.adapt.adapt_model import adapt_model
     from mamlbench.user_config import folders
 
-    places = folders(session.project, data_dir=data_dir)
+    locations = folders(session.config, data_dir=data_dir)
     with working(f"Adapting {model}"):
-        adaptation = adapt_model(model, folder, plugins, places, options=changed, **given)
+        adaptation = adapt_model(model, folder, plugins, locations, options=changed, **arguments)
     written = _write(adaptation, output or folder)
     if as_json:
         click.echo(adaptation.model_dump_json(indent=1))
@@ -111,7 +111,7 @@ def _write(adaptation: Adaptation, folder: Path) -> tuple[Path, Path]:
         table.write_text(predictions_csv(adaptation), encoding="utf-8")
         drawn.save(sheet)
     except OSError as error:
-        raise ConfigError(f"'{folder}' cannot be written ({error.strerror}): choose another with --output.") from error
+        raise ConfigError(f"'{folder}' cannot be written ({error.strerror}). Choose another with --output.") from error
     return table, sheet
 
 
@@ -123,11 +123,11 @@ def _show(adaptation: Adaptation) -> None:
 
     rows = table("image", "label", "probability")
     labeled = adaptation.used_as("unlabeled")
-    for image in labeled[:SHOWN]:
+    for image in labeled[:MAX_ROWS]:
         rows.add_row(escape(image.file), escape(str(image.label)), f"{100 * image.probability:.0f} %")
     if labeled:
         console().print(rows)
-    if len(labeled) > SHOWN:
-        click.echo(f"{len(labeled) - SHOWN} more are in predictions.csv.")
+    if len(labeled) > MAX_ROWS:
+        click.echo(f"{len(labeled) - MAX_ROWS} more are in predictions.csv.")
     for line in summary_lines(adaptation):
         click.echo(line)

@@ -1,4 +1,4 @@
-"""``mamlbench bench``: engines and peers, timed in turn on this machine."""
+"""``mamlbench bench``: time engines and peers in alternation on this machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.run_spec import Precision
 
 if TYPE_CHECKING:
-    from mamlbench.bench import Row
+    from mamlbench.bench import BenchResult
 
 EPILOG = """\b
 Examples:
@@ -30,39 +30,41 @@ Examples:
   mamlbench bench --backbones --rounds 3 --output growth.svg       time and memory as the network grows
 
 \b
-Every competitor computes the same work on the same random images, once per round, in turn: compare times within one
-run only. 'plain' is a loop over tasks in torch alone. Peers and plain get the network as the papers draw it.
-± is half the distance between the quartiles; the interval of a ratio is over rounds, at 95 %."""
+Every competitor does the same work on the same random images, once per round, in alternation. Compare times only
+within one run. 'plain' is a loop over tasks in torch alone. Peers and plain use the network of the papers.
+±: half the interquartile range. Ratios have a 95 % confidence interval over rounds."""
 
 
 @click.command(epilog=EPILOG)
-@click.option("--setting", "settings", multiple=True, help="Shapes of work; repeat for several.  [default: all]")
+@click.option("--setting", "settings", multiple=True, help="Setting to time; repeat for several.  [default: all]")
 @click.option(
     "--engine", "engines", multiple=True, help="Engine, or plain; repeat for several.  [default: each setting's]"
 )
 @click.option("--peer", "peers", multiple=True, type=shared.Registered("peer"), help="Other library; may be repeated.")
 @click.option(
-    "--base", default="", help="Whom ratios are relative to: an engine, a peer, plain.  [default: loop or plain]"
+    "--base",
+    default="",
+    help="Engine or peer that ratios are relative to, or plain.  [default: loop or plain]",
 )
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
-@click.option("--memory", is_flag=True, help="Measure peak memory too, each in a process of its own (slow).")
+@click.option("--memory", is_flag=True, help="Also measure peak memory, each in a new process (slow).")
 @click.option(
     "--backbones",
     is_flag=True,
-    help="Instead: time and memory of MAML, FOMAML and Reptile as the network "
-    "grows; --setting then names networks, --engine is one (default: loop).",
+    help="Measure time and memory of MAML, FOMAML and Reptile over networks of increasing size instead; --setting then "
+    "names networks, and --engine one engine (default: loop).",
 )
 @click.option(
     "--cell-limit",
     default=600.0,
     show_default=True,
     type=click.FloatRange(min=1),
-    help="With --backbones: seconds after which one network and algorithm is skipped.",
+    help="With --backbones: time limit in seconds for each network and algorithm.",
 )
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="With --backbones: an image to write, ending in .png, .svg or .pdf.",
+    help="With --backbones: write an image to this file (.png, .svg or .pdf).",
 )
 @shared.precision
 @shared.data_dir
@@ -86,20 +88,20 @@ def command(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Time one meta-iteration of each algorithm by every engine and peer, in turn, and compare their results."""
+    """Time one meta-iteration of each algorithm with every engine and peer, and compare their results."""
     session = session_of(context)
     plugins = session.plugins
     if precision != "float32" and (backbones or peers):
-        raise ConfigError("--precision is that of the engines: leave out --peer and --backbones, which know float32.")
+        raise ConfigError("--precision applies to engines only. It cannot be combined with --peer or --backbones.")
     if backbones:
         if peers:
-            raise ConfigError("--backbones times no peers: leave out --peer or --backbones.")
+            raise ConfigError("--backbones cannot be combined with --peer.")
         growth_display.run(plugins, settings, engines, rounds=rounds, limit=cell_limit, output=output, as_json=as_json)
         return
     if output is not None:
-        raise ConfigError("--output names an image of --backbones; a table goes into a file with '> FILE'.")
+        raise ConfigError("--output is for the image of --backbones. To write a table to a file, use '> FILE'.")
 
-    from mamlbench.bench import PLAIN, SETTINGS, Bench, about_peers
+    from mamlbench.bench import PLAIN, SETTINGS, Bench, describe_peers
     from mamlbench.engine import make_engine
     from mamlbench.record import current_environment
     from mamlbench.user_config import folders
@@ -112,70 +114,74 @@ def command(
             make_engine(name)
     for name in peers:
         plugins.registry.entry("peer", name)
-    chosen = [SETTINGS[name] for name in settings or SETTINGS]
-    places = folders(session.project, data_dir=data_dir)
-    bench = Bench(chosen, engines, peers, rounds, base, memory, places, precision)
-    found: list[Row] = []
-    with _progress() as tell:
-        for rows in bench.rows(plugins, tell):
-            found += rows
+    selected = [SETTINGS[name] for name in settings or SETTINGS]
+    locations = folders(session.config, data_dir=data_dir)
+    bench = Bench(selected, engines, peers, rounds, base, memory, locations, precision)
+    results: list[BenchResult] = []
+    with _progress() as progress:
+        for setting_results in bench.results(plugins, progress):
+            results += setting_results
     import torch
 
     environment = current_environment(threads=torch.get_num_threads())
-    peers_said = about_peers(peers, plugins)
+    peer_versions = describe_peers(peers, plugins)
     if as_json:
-        rows_said = [row.as_dict() for row in found]
-        document = {"environment": environment.model_dump(), "precision": precision, "peers": peers_said}
-        click.echo(json.dumps({**document, "rows": rows_said}, indent=1))
+        rows = [result.as_dict() for result in results]
+        content = {"environment": environment.model_dump(), "precision": precision, "peers": peer_versions}
+        click.echo(json.dumps({**content, "rows": rows}, indent=1))
         return
     software = f"{environment.threads} threads, torch {environment.packages['torch']}"
-    _show(found, f"{environment.cpu}, {software}, {precision}")
-    for said in peers_said.values():
-        click.echo(said)
+    _show(results, f"{environment.cpu}, {software}, {precision}")
+    for line in peer_versions.values():
+        click.echo(line)
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar on a terminal, a line per setting elsewhere."""
+    """Yield a progress callback: a bar on a terminal, one line per setting elsewhere."""
     from mamlbench.cli.show import console
 
     out = console(stderr=True)
     if not out.is_terminal:
-        yield lambda what, done, of: click.echo(f"{what}: done", err=True) if done == of else None
+        yield lambda title, done, total: click.echo(f"{title}: done", err=True) if done == total else None
         return
     from rich.progress import Progress
 
     with Progress(console=out, transient=True) as bar:
         task = bar.add_task("", total=1)
-        yield lambda what, done, of: bar.update(task, description=what, completed=done, total=of)
+        yield lambda title, done, total: bar.update(task, description=title, completed=done, total=total)
 
 
-def _show(rows: list[Row], machine: str) -> None:
+def _show(results: list[BenchResult], machine: str) -> None:
     from mamlbench.bench import SETTINGS
     from mamlbench.cli.show import console, table
 
     out = console()
-    for setting in dict.fromkeys(row.setting for row in rows):
-        shown = table(
-            "algorithm", "engine or peer", "ms", "times as fast", "MiB", "x fomaml", "% of peak", "differs by"
-        )
-        for row in (row for row in rows if row.setting == setting):
-            shown.add_row(row.algorithm, row.who, *_cells(row))
+    columns = ("algorithm", "engine or peer", "ms", "speedup", "MiB", "x fomaml", "% of peak", "difference")
+    for setting in dict.fromkeys(result.setting for result in results):
+        rows = table(*columns)
+        for result in results:
+            if result.setting == setting:
+                rows.add_row(result.algorithm, result.competitor, *_cells(result))
         out.print(SETTINGS[setting].title, style="bold")
-        out.print(shown)
+        out.print(rows)
     out.print(
-        f"{machine}. Times as fast: as the row without such a figure. MiB: peak above an idle process; x fomaml: of "
-        "first-order MAML's. % of peak: of this machine's float32 matrix product."
+        f"{machine}. Speedup: relative to the row without a value. MiB: peak above an idle process. x fomaml: multiple "
+        "of first-order MAML's peak. % of peak: of this machine's float32 matrix product. Difference: from the loop."
     )
 
 
-def _cells(row: Row) -> list[str]:
-    if row.seconds is None:
-        return [row.note, "", "", "", "", ""]
-    first, third = row.seconds.quartiles
-    time = f"{1e3 * row.seconds.median:.1f} ± {1e3 * (third - first) / 2:.1f}"
-    speed = "" if row.speed is None else f"{row.speed.median:.2f} ({row.speed.low:.2f} to {row.speed.high:.2f})"
-    memory = "" if row.memory is None else f"{row.memory / 2**20:,.0f}"
-    more = "" if row.of_first_order is None else f"{row.of_first_order:.2f}"
-    peak = "" if row.of_peak is None else f"{100 * row.of_peak:.0f}"
-    return [time, speed, memory, more, peak, "" if row.difference is None else f"{row.difference:.0e}"]
+def _cells(result: BenchResult) -> list[str]:
+    if result.seconds is None:
+        return [result.note, "", "", "", "", ""]
+    first, third = result.seconds.quartiles
+    time = f"{1e3 * result.seconds.median:.1f} ± {1e3 * (third - first) / 2:.1f}"
+    speedup = (
+        ""
+        if result.speedup is None
+        else f"{result.speedup.median:.2f} ({result.speedup.low:.2f} to {result.speedup.high:.2f})"
+    )
+    memory = "" if result.memory is None else f"{result.memory / 2**20:,.0f}"
+    ratio = "" if result.memory_ratio is None else f"{result.memory_ratio:.2f}"
+    peak = "" if result.peak_fraction is None else f"{100 * result.peak_fraction:.0f}"
+    return [time, speedup, memory, ratio, peak, "" if result.difference is None else f"{result.difference:.0e}"]

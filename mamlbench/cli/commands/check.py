@@ -1,4 +1,4 @@
-"""``mamlbench check``: the contract kit on a tiny task."""
+"""``mamlbench check``: run the contract checks on a tiny task."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
     from mamlbench.cli.session import Session
-    from mamlbench.testing.check_report import Report
+    from mamlbench.testing.check_report import CheckReport
 
 EPILOG = """\b
 Examples:
   mamlbench check maml
-  mamlbench check mine.py                    everything that the file registers
+  mamlbench check mine.py                    all plugins that the file registers
   mamlbench check reptile -o inner_optimizer_state=persistent
   mamlbench check omniglot --data-dir DIR
   mamlbench check --all"""
 
-SHOWN = {"passed": "passed", "failed": "[bold red]FAILED[/]", "skipped": "[dim]skipped[/]"}
+STATUS_TEXT = {"passed": "passed", "failed": "[bold red]FAILED[/]", "skipped": "[dim]skipped[/]"}
 
 
 @click.command(epilog=EPILOG)
 @click.argument("target", required=False, metavar="[NAME|FILE.py]", type=shared.Registered())
-@click.option("--all", "everything", is_flag=True, help="Check all that is registered.")
+@click.option("--all", "everything", is_flag=True, help="Check every registered plugin.")
 @click.option(
     "-o",
     "--option",
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="An option of what is checked; may be repeated.",
+    help="An option of the plugin under test; may be repeated.",
 )
 @shared.data_dir
 @shared.plugin_files
@@ -55,15 +55,15 @@ def command(
     data_dir: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Hold an algorithm, data set, backbone, metric or sampler to its contract, on a task that takes seconds.
+    """Check that an algorithm, data set, backbone, metric or sampler meets its contract, on a tiny task.
 
-    Exits with 1 where a promise is not kept, and with 5 where a data set is not here to be checked.
+    Exits with 1 if a check fails, and with 5 if a data set is missing and cannot be checked.
     """
     if (target is None) != everything:
-        raise click.UsageError("Say what to check: a name, a file, or --all.")
-    wanted = shared.parse_options(options)
-    if everything and wanted:
-        raise click.UsageError("-o goes with one name or file, not with --all.")
+        raise click.UsageError("Name a plugin or a file to check, or use --all.")
+    option_values = shared.parse_options(options)
+    if everything and option_values:
+        raise click.UsageError("-o can be combined with one name or file, not with --all.")
     session = session_of(context)
     entries = _entries(session, target)
 
@@ -74,12 +74,12 @@ def command(
 
     entries = [entry for entry in entries if entry.kind in CHECKS]
     if not entries:
-        raise NothingToDoError(f"There are no checks for what '{target}' is.")
-    where = folders(session.project, data_dir=data_dir)
+        raise NothingToDoError(f"There are no checks for the kind of plugin that '{target}' is.")
+    where = folders(session.config, data_dir=data_dir)
     paths = DataPaths(folders=where.data, cache=where.cache, allow_download=not everything)
     reports = []
     for entry in entries:
-        report = check_entry(entry, CHECKS[entry.kind], _own(wanted, entry.kind), paths)
+        report = check_entry(entry, CHECKS[entry.kind], _own_options(option_values, entry.kind), paths)
         reports.append(report)
         if not as_json:
             _show(report)
@@ -89,12 +89,15 @@ def command(
 
 
 def _entries(session: Session, target: str | None) -> list[Entry]:
-    """What is to be checked. Raises ConfigError for an unknown name, NothingToDoError for a file without plugins."""
+    """Return the plugins to check.
+
+    Raises ConfigError for an unknown name, NothingToDoError for a file without plugins.
+    """
     if target is None:
         return session.plugins.registry.entries()
     path = Path(target)
     if path.suffix == ".py":
-        session.given_plugins += (path,)
+        session.plugin_files += (path,)
         origin = str(path.resolve())
         entries = [entry for entry in session.plugins.registry.entries() if entry.origin == origin]
         if not entries:
@@ -103,41 +106,40 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
     return session.plugins.registry.find_all(target)
 
 
-def _own(wanted: dict[str, str], kind: str) -> dict[str, str]:
-    """Options by their own names: 'dataset.rotations' is 'rotations' where a data set is checked."""
-    return {name.removeprefix(f"{kind}."): value for name, value in wanted.items()}
+def _own_options(values: dict[str, str], kind: str) -> dict[str, str]:
+    """Remove the kind from option names: for a data set, 'dataset.rotations' is 'rotations'."""
+    return {name.removeprefix(f"{kind}."): value for name, value in values.items()}
 
 
-def _exit_code(reports: Sequence[Report], *, everything: bool) -> ExitCode:
-    """A gate that cannot measure must not look like one that passed."""
+def _exit_code(reports: Sequence[CheckReport], *, everything: bool) -> ExitCode:
     if any(report.counts["failed"] for report in reports):
         return ExitCode.REGRESSION
-    if not everything and any(report.data_missing for report in reports):
+    if not everything and any(report.data_missing for report in reports):  # skipped checks are not a pass
         return ExitCode.NOTHING
     return ExitCode.OK
 
 
-def _plain(report: Report) -> dict[str, Any]:
+def _plain(report: CheckReport) -> dict[str, Any]:
     entry = report.entry
-    outcomes = [asdict(outcome) for outcome in report.outcomes]
-    return {"kind": entry.kind, "name": entry.name, "origin": entry.origin, "outcomes": outcomes}
+    results = [asdict(result) for result in report.results]
+    return {"kind": entry.kind, "name": entry.name, "origin": entry.origin, "results": results}
 
 
-def _show(report: Report) -> None:
+def _show(report: CheckReport) -> None:
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
 
-    rows = table("check", "outcome", "what is promised, or what was found")
-    said: set[str] = set()
-    for outcome in report.outcomes:
-        text = outcome.found or outcome.promise
-        rows.add_row(outcome.check, SHOWN[outcome.status], "as above" if text in said else escape(text))
-        said.add(text)
-        if outcome.hint:
-            rows.add_row("", "", f"[dim]Hint:[/] {escape(outcome.hint)}")
+    rows = table("check", "result", "requirement, or why it failed or was skipped")
+    shown: set[str] = set()
+    for result in report.results:
+        text = result.message or result.requirement
+        rows.add_row(result.check, STATUS_TEXT[result.status], "as above" if text in shown else escape(text))
+        shown.add(text)
+        if result.hint:
+            rows.add_row("", "", f"[dim]Hint:[/] {escape(result.hint)}")
     out = console()
     out.print(f"[bold]{report.entry.kind} {escape(report.entry.name)}[/] (from {escape(report.entry.origin)})")
     out.print(rows)
-    told = ", ".join(f"{report.counts[status]} {status}" for status in ("passed", "failed", "skipped"))
-    out.print(f"{escape(report.entry.name)}: {told} in {report.seconds:.1f} s\n", highlight=False)
+    counts = ", ".join(f"{report.counts[status]} {status}" for status in ("passed", "failed", "skipped"))
+    out.print(f"{escape(report.entry.name)}: {counts} in {report.seconds:.1f} s\n", highlight=False)

@@ -1,4 +1,4 @@
-"""``mamlbench compare``: is HEAD worse than BASE? For a CI job, and for a person."""
+"""``mamlbench compare``: is HEAD worse than BASE?"""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ milliseconds, iterations_per_second, peak_memory.
 A change of a metric is in pp if its unit is %, else a plain number; of any in % of the base.
 
 \b
-Exit codes: 0 everything watched is shown to be no worse than its threshold allows; 1 something watched is worse;
-5 nothing can be compared, or something watched could not be decided; 4 usage."""
+Exit codes: 0 every metric with a threshold is shown to be no worse than allowed; 1 one of them is worse;
+5 nothing can be compared, or one of them is undecided; 4 usage."""
 
 
 @click.command(epilog=EPILOG)
@@ -41,31 +41,31 @@ Exit codes: 0 everything watched is shown to be no worse than its threshold allo
     "fail",
     multiple=True,
     metavar="METRIC:CHANGE",
-    help="Fail where a metric is worse by more than this, as accuracy:-1pp or device_seconds:+10%; repeat "
+    help="Fail if a metric is worse by more than this, such as accuracy:-1pp or device_seconds:+10%; repeat "
     "for several.  [default: fail in [compare] of mamlbench.toml]",
 )
 @click.option(
     "--rerun-base",
     is_flag=True,
-    help="Run the cells of both sides again on this machine, by turns, BASE's with the code of its git "
-    "revision, and judge those runs: so times and memory can be compared.",
+    help="Run both sides again on this machine, in alternation, BASE with the code of its git revision, and compare "
+    "these runs. This makes times and memory comparable.",
 )
 @click.option(
     "--base-revision",
     metavar="REVISION",
-    help="Revision of BASE's code.  [default: BASE, where that is one, or the one that its records name]",
+    help="Revision of BASE's code.  [default: BASE if it is a revision, otherwise the one in its records]",
 )
 @click.option(
     "--repeats",
     type=click.IntRange(min=1),
     default=5,
     show_default=True,
-    help="Runs of each cell on either side with --rerun-base, and at least one for each of its seeds.",
+    help="With --rerun-base: runs of each configuration per side, and at least one per seed.",
 )
 @click.option(
     "--rerun-dir",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Keep the records of --rerun-base here, in base/ and head/; what is there counts as well.",
+    help="Keep the records of --rerun-base in this folder, in base/ and head/, and use those already there.",
 )
 @click.option(
     "--format",
@@ -75,7 +75,7 @@ Exit codes: 0 everything watched is shown to be no worse than its threshold allo
     show_default=True,
     help="Output; benchmark is JSON for github-action-benchmark (customSmallerIsBetter).",
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @shared.data_dir
 @shared.plugin_files
 @shared.debug
@@ -95,29 +95,31 @@ def command(
     format_: str,
     output: Path | None,
 ) -> ExitCode:
-    """Judge the records of HEAD against those of BASE: files, folders, or a git revision (its results folder).
+    """Compare the records of HEAD with those of BASE: files, folders, or a git revision (its results folder).
 
-    For every cell (algorithm, data set, protocol, preset) and metric: better, worse, same, inconclusive (with what
-    would decide), not comparable, or missing. Worse needs both: more than the threshold, and more than chance.
+    The verdict on each configuration (algorithm, data set, protocol, preset) and metric is better, worse, same,
+    inconclusive, not comparable or missing. A metric is worse if the change exceeds the threshold and is significant.
 
-    With --rerun-base, BASE may be a revision without records: HEAD's cells are then run with its code.
+    With --rerun-base, BASE may be a revision without records: HEAD's specs are then run with its code.
     """
     from mamlbench.report.gate import compare_records, parse_thresholds
     from mamlbench.report.gate.render import RENDERERS, summary, to_terminal, to_text
     from mamlbench.report.gate.sides import read_side
 
     session = session_of(context)
-    project = session.project
-    thresholds = parse_thresholds(fail or project.compare.fail)
-    results = project.results_dir or Path("results")
+    config = session.config
+    thresholds = parse_thresholds(fail or config.compare.fail)
+    results = config.results_dir or Path("results")
     before, after = read_side(base, results, allow_missing=rerun_base), read_side(head, results)
     if rerun_base:
         from mamlbench.cli.rerun_display import rerun_sides, revision_of
         from mamlbench.user_config import folders
 
         revision = base_revision or (revision_of(before.records) if Path(base).exists() else base)
-        places = folders(project, data_dir=data_dir, results_dir=results)
-        before, after = rerun_sides(before, after, revision, session.plugins, places, repeats=repeats, folder=rerun_dir)
+        locations = folders(config, data_dir=data_dir, results_dir=results)
+        before, after = rerun_sides(
+            before, after, revision, session.plugins, locations, repeats=repeats, folder=rerun_dir
+        )
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
     result = compare_records(before, after, thresholds)
@@ -139,5 +141,5 @@ def _write(text: str, output: Path) -> None:
     try:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"'{output}' cannot be written ({error.strerror}): choose another with --output.") from error
+        raise ConfigError(f"'{output}' cannot be written ({error.strerror}). Choose another with --output.") from error
     click.echo(f"Written: {output}", err=True)

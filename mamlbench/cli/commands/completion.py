@@ -1,4 +1,4 @@
-"""``mamlbench completion``: completion of names by the shell."""
+"""``mamlbench completion``: shell completion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Examples:
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, shell: str) -> None:
-    """Print the completion script of a shell: commands, options, and the names of algorithms, data sets and records."""
+    """Print the completion script of a shell, for commands, options, and names of algorithms, data sets and records."""
     kind = get_completion_class(shell)
     assert kind is not None
     root = context.find_root()

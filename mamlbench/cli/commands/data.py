@@ -39,7 +39,7 @@ options = click.option(
 name_argument = click.argument("name", type=shared.Registered("dataset"))
 
 
-def on_one_set(function: Callable[..., Any]) -> Callable[..., Any]:
+def dataset_command(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the name and the options of a data set, and the shared options, to a command."""
     parts = (name_argument, options, shared.data_dir, shared.plugin_files, shared.as_json, shared.debug)
     for part in reversed((*parts, click.pass_context)):
@@ -77,7 +77,7 @@ def list_(context: click.Context, *, data_dir: Path | None, as_json: bool) -> No
 
 
 @command.command()
-@on_one_set
+@dataset_command
 def prepare(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> None:
@@ -99,7 +99,7 @@ def prepare(
 
 
 @command.command()
-@on_one_set
+@dataset_command
 def verify(
     context: click.Context, *, name: str, options: tuple[str, ...], data_dir: Path | None, as_json: bool
 ) -> ExitCode:
@@ -158,7 +158,7 @@ def _plugins_and_folders(context: click.Context, data_dir: Path | None) -> tuple
     from mamlbench.user_config import folders
 
     session = session_of(context)
-    return session.plugins, folders(session.project, data_dir=data_dir)
+    return session.plugins, folders(session.config, data_dir=data_dir)
 
 
 def _cached_files(cache: Path) -> list[tuple[Path, int]]:

@@ -1,4 +1,4 @@
-"""``mamlbench env``: what a maintainer asks for first."""
+"""``mamlbench env``: the environment, for bug reports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mamlbench.cli.main import session_of
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """Describe this machine, its software, and the folders in use; paste it into a bug report."""
+    """Describe this machine, its software and the folders in use. Include the output in bug reports."""
     session = session_of(context)
 
     from mamlbench.runner.device import bf16_support, resolve_device
@@ -25,26 +25,26 @@ def command(context: click.Context, *, as_json: bool) -> None:
     from mamlbench.user_config import folders
 
     device = resolve_device("auto")
-    places = folders(session.project)
+    locations = folders(session.config)
     environment = run_environment(str(device), session.plugins_with_errors())
-    found: dict[str, Any] = {
+    properties: dict[str, Any] = {
         **environment.model_dump(exclude={"threads", "allocator"}),
         "device": str(device),
         "bf16": bf16_support(device),
-        "data": [f"{path} ({reason})" for reason, path in places.data],
-        "cache": str(places.cache),
-        "results": str(places.results),
+        "data": [f"{path} ({reason})" for reason, path in locations.data],
+        "cache": str(locations.cache),
+        "results": str(locations.results),
     }
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        click.echo(json.dumps(properties, indent=1))
         return
 
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
 
-    rows = table("what", "found")
-    for name, value in found.items():
+    rows = table("property", "value")
+    for name, value in properties.items():
         rows.add_row(name.replace("_", " "), escape(_text(value)) or "-")
     console().print(rows)
 

@@ -1,4 +1,4 @@
-"""``mamlbench evaluate``: another test of a trained model."""
+"""``mamlbench evaluate``: test a trained model again."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Test MODEL (a run's record, its folder, or its model.json) under another protocol; nothing is retrained.
+    """Test MODEL (a run's record, its folder, or its model.json) under another protocol, without training.
 
-    What is not given stays as it was when the model was tested at the end of its run. --ways needs a method without an
-    output for each class, such as protonet or pretrain.
+    By default, the protocol is that of the test at the end of the run. --ways requires a method without one output per
+    class, such as protonet or pretrain.
     """
     changed = shared.with_steps(options, steps)
     session = session_of(context)
@@ -71,7 +71,7 @@ def command(
         evaluation = evaluate_model(
             model,
             plugins,
-            folders(session.project, data_dir=data_dir),
+            folders(session.config, data_dir=data_dir),
             protocol=protocol,
             options=changed,
             device=device,

@@ -1,4 +1,4 @@
-"""``mamlbench info``: one registered name, with its options and presets."""
+"""``mamlbench info``: describe a registered name, with its options and presets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlbench.cli import shared_options as shared
-from mamlbench.cli.commands.published import known_numbers, numbers_table, remarks
+from mamlbench.cli.commands.published import numbers_table, published_numbers, remarks
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.plugin import Entry
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from mamlbench.record import PublishedNumber
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
-"""Keywords of a JSON schema, and how a reader knows them."""
+"""Keywords of a JSON schema, and the signs that are displayed."""
 
 FACTS = "title", "license", "citation", "homepage", "meta_gradient", "trains_on", "unit", "direction", "judges"
-"""What is shown above the options, if the kind of plugin has it."""
+"""Properties shown above the options, if the kind of plugin has them."""
 
 NAMES_SHOWN = 5
-"""Class names of each split, unless all are asked for."""
+"""Class names shown per split without --classes."""
 
 
 @click.command()
@@ -41,9 +41,9 @@ NAMES_SHOWN = 5
     "options",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Of a data set: an option to look for it with, such as path=flowers. May be repeated.",
+    help="For a data set: one of its options, such as path=flowers. May be repeated.",
 )
-@click.option("--classes", "all_classes", is_flag=True, help="Of a data set: name every class, not the first few.")
+@click.option("--classes", "all_classes", is_flag=True, help="For a data set: name all classes, not the first few.")
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
@@ -58,30 +58,30 @@ def command(
     data_dir: Path | None,
     as_json: bool,
 ) -> None:
-    """Show an algorithm, data set, backbone, sampler, metric, launcher or tracker: what it is, its options.
+    """Describe an algorithm, data set, backbone, sampler, metric, launcher or tracker, with its options and presets.
 
-    Of a data set also what lies there: its form, whether it is complete, counts, class names and hashes. Nothing is
-    decoded or downloaded for it.
+    For a data set, also show the local copy: form, completeness, counts, class names and hashes. Nothing is decoded or
+    downloaded.
     """
     session = session_of(context)
     plugins = session.plugins
     entries = plugins.registry.find_all(name)
     if options and not any(entry.kind == "dataset" for entry in entries):
-        raise ConfigError(f"-o is for data sets, and '{name}' is none.")
-    given = shared.parse_options(options)
-    described = [describe(entry) for entry in entries]
-    for each in described:
-        if each["kind"] == "dataset":
-            each["dataset_status"] = _dataset_status(session, name, given, data_dir)
-    numbers = [number for number in known_numbers(plugins) if name in {number.algorithm, number.dataset}]
+        raise ConfigError(f"-o is for data sets, and '{name}' is not one.")
+    dataset_options = shared.parse_options(options)
+    descriptions = [describe(entry) for entry in entries]
+    for description in descriptions:
+        if description["kind"] == "dataset":
+            description["dataset_status"] = _dataset_status(session, name, dataset_options, data_dir)
+    numbers = [number for number in published_numbers(plugins) if name in {number.algorithm, number.dataset}]
     if numbers:
         plain = [number.model_dump(mode="json") for number in numbers]
-        described = [{**each, "published": plain} for each in described]
+        descriptions = [{**description, "published": plain} for description in descriptions]
     if as_json:
-        click.echo(json.dumps(described, indent=1))
+        click.echo(json.dumps(descriptions, indent=1))
         return
-    for each in described:
-        _show(each, all_classes=all_classes)
+    for description in descriptions:
+        _show(description, all_classes=all_classes)
     _show_numbers(numbers)
 
 
@@ -89,13 +89,13 @@ def _dataset_status(session: Session, name: str, options: Mapping[str, str], dat
     from mamlbench.runner.datasets.dataset_status import dataset_status
     from mamlbench.user_config import folders
 
-    return asdict(dataset_status(name, options, session.plugins, folders(session.project, data_dir=data_dir)))
+    return asdict(dataset_status(name, options, session.plugins, folders(session.config, data_dir=data_dir)))
 
 
 def describe(entry: Entry) -> dict[str, Any]:
-    """Everything that the class says of itself, as plain data."""
+    """Describe a registered class as plain data."""
     plugin = entry.load()
-    found = {
+    description = {
         "kind": entry.kind,
         "name": entry.name,
         "summary": entry.summary,
@@ -105,19 +105,24 @@ def describe(entry: Entry) -> dict[str, Any]:
     }
     if entry.kind == "metric":
         direction = "higher is better" if plugin.higher_is_better else "lower is better"
-        found |= {"unit": plugin.unit, "direction": direction, "judges": plugin.kind}
+        description |= {"unit": plugin.unit, "direction": direction, "judges": plugin.kind}
     if entry.kind == "algorithm":
         order = {1: "first", 2: "second", None: "none"}[plugin.gradient_order]
         presets = [preset.model_dump(mode="json", exclude_defaults=True) for preset in plugin.presets]
-        found |= {"meta_gradient": order, "trains_on": plugin.trains_on, "presets": presets}
+        description |= {"meta_gradient": order, "trains_on": plugin.trains_on, "presets": presets}
     if entry.kind == "dataset":
         info = plugin.info
-        found |= {"title": info.title, "license": info.license, "citation": info.citation, "homepage": info.homepage}
-    return found
+        description |= {
+            "title": info.title,
+            "license": info.license,
+            "citation": info.citation,
+            "homepage": info.homepage,
+        }
+    return description
 
 
 def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Name, type, default and description of each option, from the JSON schema that validates it."""
+    """Return name, type, default and description of each option, from the JSON schema."""
     return [
         {
             "name": name,
@@ -131,7 +136,7 @@ def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _type(field: dict[str, Any]) -> str:
     if "anyOf" in field:
-        return " or ".join(_type(each) for each in field["anyOf"])
+        return " or ".join(_type(variant) for variant in field["anyOf"])
     if "enum" in field:
         return " | ".join(map(str, field["enum"]))
     if "const" in field:
@@ -141,33 +146,36 @@ def _type(field: dict[str, Any]) -> str:
     return " ".join([kind, ", ".join(limits)]).strip()
 
 
-def _show(found: dict[str, Any], *, all_classes: bool) -> None:
+def _show(description: dict[str, Any], *, all_classes: bool) -> None:
     from rich.markup import escape
 
     from mamlbench.cli.show import console, table
 
     out = console()
-    out.print(f"[bold]{found['name']}[/] ({found['kind']}, from {found['origin']}): {escape(found['summary'])}")
-    out.print(f"\n{escape(found['description'])}\n", highlight=False)
+    out.print(
+        f"[bold]{description['name']}[/] ({description['kind']}, from {description['origin']}): "
+        f"{escape(description['summary'])}"
+    )
+    out.print(f"\n{escape(description['description'])}\n", highlight=False)
     for key in FACTS:
-        if found.get(key):
-            out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(found[key]))}", highlight=False)
-    if "dataset_status" in found:
-        _show_dataset_status(out, found["dataset_status"], all_classes=all_classes)
-    prefix = "" if found["kind"] == "algorithm" else f"{found['kind']}."
-    if found["options"]:
-        rows = table("option", "default", "type", "what it does")
-        for option in found["options"]:
+        if description.get(key):
+            out.print(f"[bold]{key.replace('_', '-')}[/]: {escape(str(description[key]))}", highlight=False)
+    if "dataset_status" in description:
+        _show_dataset_status(out, description["dataset_status"], all_classes=all_classes)
+    prefix = "" if description["kind"] == "algorithm" else f"{description['kind']}."
+    if description["options"]:
+        rows = table("option", "default", "type", "description")
+        for option in description["options"]:
             cells = (f"{prefix}{option['name']}", _value(option["default"]), option["type"], option["description"])
             rows.add_row(*map(escape, cells))
         out.print(rows)
-    if found.get("presets"):
+    if description.get("presets"):
         rows = table("preset", "for", "settings", "source")
-        for preset in found["presets"]:
-            where = " ".join(str(preset[key]) for key in ("dataset", "ways", "shots") if key in preset)
+        for preset in description["presets"]:
+            scope = " ".join(str(preset[key]) for key in ("dataset", "ways", "shots") if key in preset)
             settings = {k: v for k, v in preset.items() if k not in {"name", "source", "dataset", "ways", "shots"}}
             shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
-            rows.add_row(preset["name"], where or "any", escape(shown), escape(preset.get("source", "")))
+            rows.add_row(preset["name"], scope or "any", escape(shown), escape(preset.get("source", "")))
         out.print(rows)
 
 
@@ -207,12 +215,12 @@ def _show_numbers(numbers: list[PublishedNumber]) -> None:
 
     if numbers:
         out = console()
-        out.print("[bold]Published[/]: to be compared under the same conditions only")
+        out.print("[bold]Published[/]: comparable only under the same conditions")
         out.print(numbers_table(numbers))
         for line in remarks(numbers):
             out.print(line, markup=False, highlight=False)
 
 
 def _value(value: Any) -> str:
-    """As it would be written behind ``-o NAME=``."""
+    """Format a value as it is written after ``-o NAME=``."""
     return "none" if value is None else value if isinstance(value, str) else json.dumps(value)

@@ -1,4 +1,4 @@
-"""``mamlbench list``: every registered name."""
+"""``mamlbench list``: list registered names."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
     """List what is registered: algorithms, data sets, metrics and all other kinds of plugins, and suites."""
     kinds = (*KINDS, SUITE)
     if kind is not None and kind.removesuffix("s") not in kinds:
-        raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{each}s' for each in kinds])}")
+        raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{name}s' for name in kinds])}")
     plugins = session_of(context).plugins_with_errors()
-    wanted = kinds if kind is None else (kind.removesuffix("s"),)
-    entries = [entry for each in wanted for entry in plugins.registry.entries(each)]
+    listed_kinds = kinds if kind is None else (kind.removesuffix("s"),)
+    entries = [entry for name in listed_kinds for entry in plugins.registry.entries(name)]
     if as_json:
         shown = [{**asdict(entry), "target": str(entry.target)} for entry in entries]
         click.echo(json.dumps(shown, indent=1))
@@ -41,10 +41,10 @@ def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
 
     from mamlbench.cli.show import console, table
 
-    rows = table("kind", "name", "what it is", "from")
-    for kind_shown in dict.fromkeys(entry.kind for entry in entries):
-        for number, entry in enumerate(each for each in entries if each.kind == kind_shown):
-            rows.add_row("" if number else kind_shown, entry.name, entry.summary, entry.origin)
+    rows = table("kind", "name", "summary", "from")
+    for kind_name in dict.fromkeys(entry.kind for entry in entries):
+        for index, entry in enumerate(entry for entry in entries if entry.kind == kind_name):
+            rows.add_row("" if index else kind_name, entry.name, entry.summary, entry.origin)
         rows.add_section()
     console().print(rows)
     broken = sum(bool(report.error) for report in plugins.reports)

@@ -1,4 +1,4 @@
-"""``mamlbench new``: the beginning of a plugin."""
+"""``mamlbench new``: generate a plugin to start from."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError
-from mamlbench.scaffold import KINDS, names_of, single_file, whole_package, write
+from mamlbench.scaffold import KINDS, package_files, plugin_names_for, single_file, write_files
 
 EPILOG = """\b
 Examples:
@@ -21,7 +21,9 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("kind", type=click.Choice(list(KINDS)))
 @click.argument("name")
-@click.option("--package", is_flag=True, help="A distribution with pyproject.toml, entry point, tests and a CI file.")
+@click.option(
+    "--package", is_flag=True, help="Write a distribution with pyproject.toml, entry point, tests and a CI file."
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
@@ -29,18 +31,20 @@ Examples:
     metavar="DIR",
     help="Folder to write into.  [default: the current one]",
 )
-@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 @shared.plugin_files
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, kind: str, name: str, package: bool, output: Path, force: bool) -> None:
-    """Write a plugin that runs as it stands, to be changed into yours."""
-    names = names_of(name)
-    taken = [entry for entry in session_of(context).plugins_with_errors().registry.entries(kind) if entry.name == name]
-    if taken and not force:
-        raise ConfigError(f"{kind} '{name}' is already registered by {taken[0].origin}: choose another name.")
-    texts = whole_package(kind, names) if package else single_file(kind, names)
-    paths = write(texts, output, force=force)
+    """Write a complete plugin, to be changed into yours."""
+    names = plugin_names_for(name)
+    registered = [
+        entry for entry in session_of(context).plugins_with_errors().registry.entries(kind) if entry.name == name
+    ]
+    if registered and not force:
+        raise ConfigError(f"{kind} '{name}' is already registered by {registered[0].origin}. Choose another name.")
+    texts = package_files(kind, names) if package else single_file(kind, names)
+    paths = write_files(texts, output, force=force)
     for path in paths:
         click.echo(f"Written: {path}")
     if package:

@@ -1,4 +1,4 @@
-"""``mamlbench plugins``: where everything comes from."""
+"""``mamlbench plugins``: list plugins and their errors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mamlbench.cli.main import session_of
 @shared.debug
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
-    """Show installed and local plugins: origin, version, what each provides, and the error of one that is broken."""
+    """Show installed and local plugins: origin, version, what they provide, and errors of broken ones."""
     reports = session_of(context).plugins_with_errors().reports
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=1))

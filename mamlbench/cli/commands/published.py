@@ -1,4 +1,4 @@
-"""``mamlbench published``: what others report, and where."""
+"""``mamlbench published``: published numbers with their sources."""
 
 from __future__ import annotations
 
@@ -35,43 +35,42 @@ Examples:
 def command(context: click.Context, *, words: tuple[str, ...], as_json: bool) -> None:
     """Show published numbers with their conditions and sources: of an algorithm, a data set, a source, or all.
 
-    A number is to be compared only with one measured under the same conditions. Those marked 'second hand' were read in
-    a quotation, not in the source.
+    Numbers are comparable only under the same conditions. Those marked 'second hand' were quoted by another paper.
     """
-    known = known_numbers(session_of(context).plugins_with_errors())
-    found = [number for number in known if all(word in names_of(number) for word in words)]
-    if not found:
-        every = sorted({name for number in known for name in names_of(number)})
-        unknown = next((word for word in words if word not in every), None)
-        reason = f" '{unknown}' is not known.{did_you_mean(unknown, every)}" if unknown else ""
-        raise NothingToDoError(f"No published number fits.{reason}")
+    numbers = published_numbers(session_of(context).plugins_with_errors())
+    matching = [number for number in numbers if all(word in search_words(number) for word in words)]
+    if not matching:
+        valid = sorted({name for number in numbers for name in search_words(number)})
+        unknown = next((word for word in words if word not in valid), None)
+        reason = f" '{unknown}' is unknown.{did_you_mean(unknown, valid)}" if unknown else ""
+        raise NothingToDoError(f"No published number matches.{reason}")
     if as_json:
-        click.echo(json.dumps([number.model_dump(mode="json") for number in found], indent=1))
+        click.echo(json.dumps([number.model_dump(mode="json") for number in matching], indent=1))
         return
 
     from mamlbench.cli.show import console
 
     out = console()
-    out.print(numbers_table(found))
-    for line in remarks(found):
+    out.print(numbers_table(matching))
+    for line in remarks(matching):
         out.print(line, markup=False, highlight=False)
 
 
-def known_numbers(plugins: Plugins) -> list[PublishedNumber]:
-    """Every number that can be read; a file that cannot is named on stderr."""
+def published_numbers(plugins: Plugins) -> list[PublishedNumber]:
+    """Read all published numbers; a file that cannot be read is reported on stderr."""
     numbers, problems = read_published(plugins.registry.published)
     for problem in problems:
         click.echo(f"Warning: {problem}", err=True)
     return numbers
 
 
-def names_of(number: PublishedNumber) -> set[str]:
-    """What a user may ask for it by."""
+def search_words(number: PublishedNumber) -> set[str]:
+    """Return the words that select a number."""
     return {number.id, number.id.partition("/")[0], number.algorithm, number.dataset, number.metric}
 
 
 def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
-    """One row for each number; the last column leads to ``remarks``."""
+    """Make a table with one row per number; the last column refers to ``remarks``."""
     from rich.markup import escape
 
     from mamlbench.cli.show import table
@@ -86,9 +85,9 @@ def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
             number.algorithm,
             _score(number),
             number.mode or "",
-            _said(number.queries),
-            _said(number.test_episodes),
-            _said(number.steps),
+            _count(number.queries),
+            _count(number.test_episodes),
+            _count(number.steps),
             marks,
         )
         rows.add_row(*map(escape, cells))
@@ -96,15 +95,15 @@ def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
 
 
 def remarks(numbers: Iterable[PublishedNumber]) -> list[str]:
-    """The sources and notes that the table's last column leads to."""
+    """Return the sources and notes that the table's last column refers to."""
     return [
-        *(f"{place}  {note}" for place, note in enumerate(_notes(numbers), 1)),
-        "Queries are per class at test time; an empty cell: not known here.",
+        *(f"{index}  {note}" for index, note in enumerate(_notes(numbers), 1)),
+        "Queries are per class at test time. An empty cell means unknown.",
     ]
 
 
 def _notes(numbers: Iterable[PublishedNumber]) -> list[str]:
-    """Every source, whether second hand, and its notes, each once, in the order in which they are first met."""
+    """Return each distinct source with its notes, in order of first appearance."""
     return list(
         dict.fromkeys(
             f"{number.source}{' (second hand)' if number.second_hand else ''}; {number.metric}"
@@ -120,5 +119,5 @@ def _score(number: PublishedNumber) -> str:
     return f"{' ± '.join(f'{value:.{digits}f}' for value in values)} {number.unit}".strip()
 
 
-def _said(value: int | None) -> str:
+def _count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"

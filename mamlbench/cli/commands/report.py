@@ -1,4 +1,4 @@
-"""``mamlbench report``: recorded runs as comparison tables."""
+"""``mamlbench report``: show recorded runs as tables, figures or a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
 FIGURES = ("curves", "pareto", "steps", "distribution", "seeds", "time")
-OF_FIGURES = ("png", "pdf", "svg")
+FIGURE_FORMATS = ("png", "pdf", "svg")
 
 EPILOG = """\b
 Examples:
@@ -37,18 +37,18 @@ Examples:
 @click.command(epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file instead.")
-@click.option("--figure", type=click.Choice(FIGURES), help="One figure, as png, pdf or svg, in place of the tables.")
-@click.option("--private", is_flag=True, help="Show images in the page that the data set's license forbids to publish.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
+@click.option("--figure", type=click.Choice(FIGURES), help="Draw one figure (png, pdf or svg) instead of tables.")
+@click.option("--private", is_flag=True, help="Show images on the page even if their license forbids publishing.")
 @click.option(
     "--columns",
     multiple=True,
-    help="A column to show, 'default' for those shown without this, or 'all'; repeat or separate by commas.",
+    help="A column to show, 'default' for the default ones, or 'all'; repeat or separate by commas.",
 )
 @click.option(
     "--metric",
     type=shared.Registered("metric"),
-    help="The metric of tables and figures, if the runs report several.  [default: the first, which selected]",
+    help="Metric of tables and figures, if runs report several.  [default: the first, which selects checkpoints]",
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @shared.plugin_files
@@ -67,44 +67,44 @@ def command(
     metric: str | None,
     sort: str | None,
 ) -> ExitCode:
-    """Show recorded runs (files, folders; the results folder where none are named) as comparison tables.
+    """Show recorded runs (files or folders; by default the results folder) as comparison tables.
 
-    Runs are grouped by what must be equal before their scores may be compared; a row is an algorithm, its seeds
-    taken together. A file that is no record is named and skipped. The format html makes one self-contained page with
-    the tables, figures, sample episodes and every run's settings.
+    Each table contains runs with comparable scores. A row combines the seeds of an algorithm. Files that are not
+    records are reported and skipped. The format html makes a self-contained page with tables, figures,
+    sample episodes and the settings of every run.
     """
     _check(format_, figure, output, private=private)
     from mamlbench.report import build_tables, read_records
 
-    folder = session_of(context).project.results_dir or Path("results")
-    reading = read_records(paths or ([folder] if folder.exists() else []))
-    gc.freeze()  # the records stay to the end: to search them for garbage at every step takes longer than the tables
-    for problem in reading.problems:
+    folder = session_of(context).config.results_dir or Path("results")
+    loaded = read_records(paths or ([folder] if folder.exists() else []))
+    gc.freeze()  # the records are needed to the end, and scanning them for garbage takes longer than the tables
+    for problem in loaded.problems:
         click.echo(f"Skipped: {problem}", err=True)
-    if not reading.records:
-        raise NothingToDoError("There is no record to report: 'mamlbench run' makes one.")
+    if not loaded.records:
+        raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
     if figure is not None:
-        _write(_figure(figure, reading.records, format_, metric), output)
+        _write(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
-    names, plugin_columns = _columns(session_of(context), columns, sort, reading.records)
+    names, plugin_columns = _columns(session_of(context), columns, sort, loaded.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
         _write(
             render_page(
-                reading.records,
-                reading.files,
+                loaded.records,
+                loaded.files,
                 columns=names,
                 sort=sort,
                 private=private,
-                problems=reading.problems,
+                problems=loaded.problems,
                 plugin_columns=plugin_columns,
                 metric=metric,
             ),
             output,
         )
         return ExitCode.OK
-    tables = build_tables(reading.records, names, sort, plugin_columns, metric)
+    tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
@@ -114,53 +114,55 @@ def command(
     from mamlbench.report.render import RENDERERS
 
     _write(RENDERERS["md" if format_ == "table" else format_](tables), output)
-    if format_ == "csv":  # which has no place for notes
+    if format_ == "csv":  # CSV has no place for notes
         for problem in dict.fromkeys(problem for table in tables for problem in table.problems):
             click.echo(problem, err=True)
     return ExitCode.OK
 
 
 def _columns(
-    session: Session, given: Sequence[str], sort: str | None, records: Sequence[RunRecord]
+    session: Session, texts: Sequence[str], sort: str | None, records: Sequence[RunRecord]
 ) -> tuple[list[str], dict[str, ReportColumn]]:
-    """Names of the columns to show, and what plugins bring of them.
+    """Return the names of the columns to show, and the plugins' columns.
 
-    Plugins are loaded only where they may be meant: some import torch, which no table needs. The columns of a file
-    that was named with ``--plugin`` are shown unasked.
+    Plugins are loaded only if needed: some import torch, which tables do not need. The columns of a file named with
+    ``--plugin`` are shown by default.
     """
     from mamlbench.report.table.choose_columns import built_in_names, metric_columns
 
-    names = [name.strip() for each in given for name in each.split(",") if name.strip()]
+    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
     metrics = {metric for record in records if record.test is not None for metric in record.test.metrics}
-    known = built_in_names() | metric_columns(metrics) | metrics
-    asked = {*names, *([sort] if sort else [])}
-    if not session.given_plugins and "all" not in asked and asked <= known:
+    built_in = built_in_names() | metric_columns(metrics) | metrics
+    requested = {*names, *([sort] if sort else [])}
+    if not session.plugin_files and "all" not in requested and requested <= built_in:
         return names, {}
-    plugins = session.plugins if session.given_plugins else session.plugins_with_errors()
+    plugins = session.plugins if session.plugin_files else session.plugins_with_errors()
     broken = sum(bool(report.error) for report in plugins.reports)
     if broken:
         click.echo(f"{broken} plugin(s) failed to load: see 'mamlbench plugins'.", err=True)
-    for name in plugins.report_columns.keys() & known:
-        click.echo(
-            f"Column '{name}' of {plugins.report_columns[name].origin} is not shown: a built-in column has the name.",
-            err=True,
-        )
-    plugin_columns = {name: column for name, column in plugins.report_columns.items() if name not in known}
-    files = {str(path.resolve()) for path in session.given_plugins}
-    unasked = [name for name, column in plugin_columns.items() if column.origin in files]
-    return names or (["default", *unasked] if unasked else []), plugin_columns
+    for name in plugins.report_columns.keys() & built_in:
+        origin = plugins.report_columns[name].origin
+        click.echo(f"Column '{name}' of {origin} is not shown: a built-in column has the same name.", err=True)
+    plugin_columns = {name: column for name, column in plugins.report_columns.items() if name not in built_in}
+    files = {str(path.resolve()) for path in session.plugin_files}
+    by_default = [name for name, column in plugin_columns.items() if column.origin in files]
+    return names or (["default", *by_default] if by_default else []), plugin_columns
 
 
 def _check(format_: str, figure: str | None, output: Path | None, *, private: bool) -> None:
-    """Refuse options that do not go together."""
-    if figure is not None and format_ not in OF_FIGURES:
-        raise ConfigError(f"--figure makes {', '.join(OF_FIGURES)}, not '{format_}': give one of them with --format.")
+    """Raise ConfigError for options that cannot be combined."""
+    if figure is not None and format_ not in FIGURE_FORMATS:
+        raise ConfigError(
+            f"--figure writes {', '.join(FIGURE_FORMATS)}, not '{format_}'. Choose one of them with --format."
+        )
     if figure is None and format_ in ("png", "pdf"):
-        raise ConfigError(f"The format '{format_}' is for one figure: add --figure with one of {', '.join(FIGURES)}.")
+        raise ConfigError(
+            f"The format '{format_}' is for single figures. Add --figure with one of {', '.join(FIGURES)}."
+        )
     if format_ in ("png", "pdf") and output is None:
-        raise ConfigError(f"The format '{format_}' is no text: name a file with --output.")
+        raise ConfigError(f"The format '{format_}' is binary. Name a file with --output.")
     if private and format_ != "html":
-        raise ConfigError("--private is about the images in a page: it goes with --format html.")
+        raise ConfigError("--private is for the images of a page, and requires --format html.")
 
 
 def _figure(name: str, records: Sequence[RunRecord], format_: str, metric: str | None) -> bytes:
@@ -178,5 +180,5 @@ def _write(content: str | bytes, output: Path | None) -> None:
     try:
         output.write_bytes(data)
     except OSError as error:
-        raise ConfigError(f"'{output}' cannot be written ({error.strerror}): choose another with --output.") from error
+        raise ConfigError(f"'{output}' cannot be written ({error.strerror}). Choose another with --output.") from error
     click.echo(f"Written: {output}", err=True)

@@ -1,4 +1,4 @@
-"""``mamlbench run``: the main job."""
+"""``mamlbench run``: train, test and record."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Examples:
     "--preset",
     default="quick",
     show_default=True,
-    help="Settings by name: quick (a laptop's few minutes), paper (as published).",
+    help="Settings by name: quick (a few minutes on a laptop), paper (as published).",
 )
 @click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
@@ -57,14 +57,14 @@ Examples:
 @protocol_options.modes()
 @protocol_options.metrics()
 @click.option(
-    "--keep-predictions", is_flag=True, help="Keep the outputs for every test query, beside the record (episodes.npz)."
+    "--keep-predictions", is_flag=True, help="Keep the outputs for every test query, next to the record (episodes.npz)."
 )
 @shared.plugin_options
 @click.option(
     "--target",
     "target_score",
     type=float,
-    help="Time how long it takes until validation reaches this score (0.9 for 90 %).",
+    help="Measure the time until validation reaches this score (0.9 for 90 %).",
 )
 @click.option(
     "--validate-every",
@@ -79,7 +79,7 @@ Examples:
     "trackers",
     multiple=True,
     type=shared.Registered("tracker"),
-    help="Send curves to tensorboard or mlflow as well (an extra each); repeat for several.",
+    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
 )
 @shared.launcher
 @shared.device
@@ -87,7 +87,7 @@ Examples:
     "--engine",
     default="auto",
     show_default=True,
-    help="How tasks are computed: auto (checked, and timed where that pays), loop, vmap, vmap[8], "
+    help="How tasks are computed: auto (the fastest of those that agree with the loop), loop, vmap, vmap[8], "
     "vmap+remat, vmap+compiled, ...",
 )
 @shared.precision
@@ -95,7 +95,7 @@ Examples:
 @shared.results_dir
 @shared.plugin_files
 @shared.as_json
-@click.option("-q", "--quiet", is_flag=True, help="No progress display.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @shared.debug
 @click.pass_context
 def command(
@@ -109,37 +109,37 @@ def command(
     launcher: str | None,
     as_json: bool,
     quiet: bool,
-    **given: Any,
+    **settings: Any,
 ) -> ExitCode:
     """Meta-train, select on validation episodes, meta-test, record, and print a table.
 
-    Several algorithms and seeds run one after the other, each in a process of its own, unless --launcher or its options
-    say otherwise (-o launcher.max_parallel=2), and end in one table.
+    Several algorithms and seeds run one after the other, each in a new process, unless --launcher or its options change
+    this (-o launcher.max_parallel=2). The results are printed in one table.
     """
-    wanted, of_launcher = shared.without_launcher(shared.parse_options(options))
+    run_options, launcher_options = shared.split_launcher_options(shared.parse_options(options))
     session = session_of(context)
     plugins = session.plugins
-    for kind, name in (*(("algorithm", each) for each in given["algorithms"]), ("dataset", given["dataset"])):
-        plugins.registry.entry(kind, name)  # a slip is told before torch is imported, which takes seconds
+    for kind, name in (*(("algorithm", name) for name in settings["algorithms"]), ("dataset", settings["dataset"])):
+        plugins.registry.entry(kind, name)  # report a typo before importing torch, which takes seconds
 
     from mamlbench.cli.progress import progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import plan, request
     from mamlbench.user_config import folders
 
-    given |= {name: given[name] or None for name in ("modes", "metrics")}
-    chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
-    specs = plan(request(options=wanted, **given), plugins)
-    places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
-    plugins.track((*session.project.trackers, *trackers), places.results)
+    settings |= {name: settings[name] or None for name in ("modes", "metrics")}
+    selected = shared.selected_launcher(launcher, launcher_options, plugins)
+    specs = plan(request(options=run_options, **settings), plugins)
+    locations = folders(session.config, data_dir=data_dir, results_dir=results_dir)
+    plugins.track((*session.config.trackers, *trackers), locations.results)
     if launcher and not quiet:
         click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
     with progress(plugins) if not quiet else nullcontext():
-        records = launch(specs, plugins, places, launcher=chosen)
+        records = launch(specs, plugins, locations, launcher=selected)
 
     from mamlbench.cli.show import show_records
 
-    show_records(records, places.results, as_json=as_json, missing=len(specs) - len(records))
+    show_records(records, locations.results, as_json=as_json, missing=len(specs) - len(records))
     return _exit_code({record.status for record in records})
 
 

@@ -1,4 +1,4 @@
-"""``mamlbench schema``: JSON schemas for editors and for programs that write or read our files."""
+"""``mamlbench schema``: JSON schemas for editors and for programs that read or write mamlbench's files."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("what", type=click.Choice(["suite", "run", "record"]), default="suite")
+@click.argument("document", type=click.Choice(["suite", "run", "record"]), default="suite")
 @shared.plugin_files
 @shared.debug
 @click.pass_context
-def command(context: click.Context, *, what: str) -> None:
+def command(context: click.Context, *, document: str) -> None:
     """Print the JSON schema of suite files (the default), of run specs, or of run records.
 
-    Suites and specs have the names and options of every plugin that is installed, so that an editor completes them.
+    The schemas of suites and specs contain the names and options of every installed plugin, for completion in editors.
     """
     plugins = session_of(context).plugins_with_errors()
 
     from mamlbench.runner.json_schemas import record_schema, run_schema, suite_schema
 
     problems: list[str] = []
-    if what == "record":
+    if document == "record":
         schema = record_schema()
     else:
-        schema = (suite_schema if what == "suite" else run_schema)(plugins.registry, problems)
+        schema = (suite_schema if document == "suite" else run_schema)(plugins.registry, problems)
     for problem in problems:
-        click.echo(f"Left out: {problem}", err=True)
+        click.echo(f"Omitted: {problem}", err=True)
     click.echo(json.dumps(schema, indent=1, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""``mamlbench suite``: a grid of runs, taken up again where it was left."""
+"""``mamlbench suite``: run a grid, or resume it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  mamlbench suite study.toml --dry-run               what would be run, and how long it takes
+  mamlbench suite study.toml --dry-run               show what would run, and how long it takes
   mamlbench suite study.toml                         run what is missing
   mamlbench suite study.toml --set iterations=10 --set seeds=1 --results-dir /tmp/try
 
@@ -38,14 +38,14 @@ A suite file (lists multiply; docs/suites.md):
 
 
 class _SuiteName(click.Path):
-    """A file, or the name of a registered suite."""
+    """A suite file, or the name of a registered suite."""
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
             entries = session_of(context).plugins_with_errors().registry.entries("suite")
         except MamlbenchError:
             entries = []
-        names = [CompletionItem(each.name, help=each.summary) for each in entries if each.name.startswith(incomplete)]
+        names = [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]
         return [*names, *super().shell_complete(context, param, incomplete)]
 
 
@@ -53,13 +53,13 @@ class _SuiteName(click.Path):
 @click.argument("suite", type=_SuiteName(), metavar="FILE.toml|NAME")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
-@click.option("--fresh", is_flag=True, help="Run finished cells again, too.")
+@click.option("--fresh", is_flag=True, help="Also run finished cells again.")
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting for every cell in place of the file's, as a suite file has it: iterations=10, "
+    help="A setting that replaces the file's in every cell, in the same notation: iterations=10, "
     "shots=[1,5], options.backbone.width=8. May be repeated.",
 )
 @click.option(
@@ -67,7 +67,7 @@ class _SuiteName(click.Path):
     "trackers",
     multiple=True,
     type=shared.Registered("tracker"),
-    help="Send the curves of every cell to tensorboard or mlflow as well; repeat for several.",
+    help="Also send the curves of every cell to tensorboard or mlflow; repeat for several.",
 )
 @shared.launcher
 @shared.launcher_options
@@ -75,7 +75,7 @@ class _SuiteName(click.Path):
 @shared.results_dir
 @shared.plugin_files
 @shared.as_json
-@click.option("-q", "--quiet", is_flag=True, help="No plan and no progress display.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no plan and no progress.")
 @shared.debug
 @click.pass_context
 def command(
@@ -95,37 +95,38 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> ExitCode:
-    """Run every cell of a suite, each in a process of its own, and print the table of its records.
+    """Run every cell of a suite, each in a new process, and print the table of its records.
 
-    They run one after the other unless --launcher or its options say otherwise (-o launcher.max_parallel=2).
+    Cells run one after the other unless --launcher or its options change this (-o launcher.max_parallel=2).
 
-    A cell is finished when there is a record of the same settings, code and environment; it is not run again. One
-    that failed is run again with --retry-failed. After an interrupt the same command goes on where it was.
+    A cell is finished if there is a record of the same settings, code and environment; it is not run again. Failed
+    cells run again with --retry-failed. After an interrupt, the same command resumes the suite.
     """
     session = session_of(context)
-    given = shared.parse_options(changes, "--set", "iterations=10")
-    of_launcher = _of_launcher(options)
-    read, plugins = _find(suite, session)
+    settings = shared.parse_options(changes, "--set", "iterations=10")
+    launcher_options = _launcher_options(options)
+    suite_file, plugins = _find(suite, session)
 
     from mamlbench.cli.suite_display import plan_as_json, show_plan
     from mamlbench.runner.suites.run_suite import plan_suite
     from mamlbench.suite import read_changes
     from mamlbench.user_config import folders
 
-    chosen = shared.chosen_launcher(launcher, of_launcher, plugins)
-    places = folders(session.project, data_dir=data_dir, results_dir=results_dir)
-    planned = plan_suite(read, plugins, places, changes=read_changes(given), retry_failed=retry_failed, fresh=fresh)
+    selected = shared.selected_launcher(launcher, launcher_options, plugins)
+    locations = folders(session.config, data_dir=data_dir, results_dir=results_dir)
+    file_changes = read_changes(settings)
+    planned = plan_suite(suite_file, plugins, locations, changes=file_changes, retry_failed=retry_failed, fresh=fresh)
     for problem in planned.history.problems:
         click.echo(f"Skipped: {problem}", err=True)
     if not quiet:
-        show_plan(planned, places.results)
+        show_plan(planned, locations.results)
     if dry_run:
         if as_json:
-            click.echo(plan_as_json(planned, places.results))
+            click.echo(plan_as_json(planned, locations.results))
         return ExitCode.OK
-    plugins.track((*session.project.trackers, *trackers), places.results)
-    interrupted = _run(planned, plugins, places, chosen, quiet)
-    return _finish(planned, places.results, as_json, interrupted)
+    plugins.track((*session.config.trackers, *trackers), locations.results)
+    interrupted = _run(planned, plugins, locations, selected, quiet)
+    return _finish(planned, locations.results, as_json, interrupted)
 
 
 def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
@@ -136,43 +137,45 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
     if not path.is_file() and path.suffix != ".toml":
         registry = session.plugins.registry
         if name not in registry.names("suite"):
-            known = did_you_mean(name, registry.names("suite"))
-            raise ConfigError(f"'{name}' is neither a file nor a registered suite.{known}")
+            hint = did_you_mean(name, registry.names("suite"))
+            raise ConfigError(f"'{name}' is neither a file nor a registered suite.{hint}")
         path = Path(str(registry.entry("suite", name).target))
-    read = read_suite(path)
-    if not read.plugins:
-        return read, session.plugins
+    suite = read_suite(path)
+    if not suite.plugins:
+        return suite, session.plugins
 
     from mamlbench.plugin import load_plugins
     from mamlbench.user_config import plugin_files
 
-    return read, load_plugins(plugin_files(session.project, (*session.given_plugins, *read.plugins)))
+    return suite, load_plugins(plugin_files(session.config, (*session.plugin_files, *suite.plugins)))
 
 
-def _of_launcher(options: tuple[str, ...]) -> dict[str, str]:
-    """Options of the launcher. Raises ConfigError for others: those of the cells are the suite's."""
-    others, found = shared.without_launcher(shared.parse_options(options, example="launcher.max_parallel=2"))
+def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:
+    """Return the options of the launcher. Raises ConfigError for others: the options of cells belong in the suite."""
+    others, launcher_options = shared.split_launcher_options(
+        shared.parse_options(options, example="launcher.max_parallel=2")
+    )
     if others:
         raise ConfigError(
-            f"-o is for options of the launcher, and {', '.join(map(repr, others))} is none: set what the cells have "
-            "with --set options.NAME=VALUE."
+            f"-o sets options of the launcher, but {', '.join(map(repr, others))} is not one. To set options of all "
+            "cells, use --set options.NAME=VALUE."
         )
-    return found
+    return launcher_options
 
 
-def _run(planned: SuitePlan, plugins: Plugins, places: Folders, launcher: Launcher | None, quiet: bool) -> bool:
-    """Run what is waiting; True where that was interrupted."""
+def _run(planned: SuitePlan, plugins: Plugins, locations: Folders, launcher: Launcher | None, quiet: bool) -> bool:
+    """Run the waiting cells, and return whether they were interrupted."""
     from mamlbench.cli.progress import progress
     from mamlbench.cli.suite_display import SuiteDisplay
     from mamlbench.runner.suites.run_suite import run_suite
 
     if quiet:
-        cells = list(run_suite(planned, plugins, places, launcher))
+        cells = list(run_suite(planned, plugins, locations, launcher))
         return any(cell.state == "interrupted" for cell in cells)
     display = SuiteDisplay(planned)
     interrupted = False
     with progress(plugins, display):
-        for cell in run_suite(planned, plugins, places, launcher):
+        for cell in run_suite(planned, plugins, locations, launcher):
             display.ended(cell)
             interrupted |= cell.state == "interrupted"
     return interrupted
@@ -189,18 +192,18 @@ def _finish(planned: SuitePlan, folder: Path, as_json: bool, interrupted: bool) 
     for reason, names in _not_started(planned).items():
         click.echo(f"{', '.join(names)}: not started: {reason}", err=True)
     if interrupted:
-        click.echo("Interrupted; the same command goes on from here.", err=True)
+        click.echo("Interrupted. Run the same command again to resume.", err=True)
         return ExitCode.INTERRUPTED
     done = all(cell.state == "finished" for cell in planned.cells)
     return ExitCode.OK if done else ExitCode.RUN_FAILED
 
 
 def _not_started(planned: SuitePlan) -> dict[str, list[str]]:
-    """Which algorithms on which data sets were not started, by reason: often one holds for many cells."""
-    found: dict[str, list[str]] = {}
+    """Return which algorithms on which data sets were not started, by reason: often many cells share one."""
+    by_reason: dict[str, list[str]] = {}
     for cell in planned.cells:
         if cell.state == "not started":
             name = f"{cell.spec.algorithm.name} on {cell.spec.dataset.name}"
-            names = found.setdefault(cell.reason, [])
+            names = by_reason.setdefault(cell.reason, [])
             names += [] if name in names else [name]
-    return found
+    return by_reason

@@ -145,4 +145,4 @@ def test_the_formats_of_benchmark_trackers(base, folder, runs, capsys):
 
 def test_an_output_that_cannot_be_written_is_a_usage_error(base, capsys):
     code, _, err = call(capsys, base, base, "--format", "json", "--output", "no/where.json")
-    assert code == ExitCode.USAGE and "choose another with --output" in err
+    assert code == ExitCode.USAGE and "Choose another with --output" in err

@@ -64,7 +64,7 @@ class IgnoresBf16(FOMAML):
         self._model = Model(self.model.network)
 
 
-@caught_by("direction changes nothing")
+@caught_by("compute update changes nothing")
 class AppliesAtOnce(FOMAML):
     def compute_update(self, batch):
         direction = super().compute_update(batch)
@@ -72,7 +72,7 @@ class AppliesAtOnce(FOMAML):
         return direction
 
 
-@caught_by("direction changes nothing")
+@caught_by("compute update changes nothing")
 class CountsCalls(FOMAML):
     calls = 0
 
@@ -82,7 +82,7 @@ class CountsCalls(FOMAML):
         return direction._replace(sums={n: v / self.calls for n, v in direction.sums.items()})
 
 
-@caught_by("adapt leaves the shared parameters alone")
+@caught_by("adaptation changes no shared parameters")
 class AdaptsTheShared(FOMAML):
     def adaptation(self, support, keys):
         for learner in super().adaptation(support, keys):
@@ -92,7 +92,7 @@ class AdaptsTheShared(FOMAML):
             yield learner
 
 
-@caught_by("adapt leaves the shared parameters alone")
+@caught_by("adaptation changes no shared parameters")
 class RemembersEpisodes(FOMAML):
     memory = 0.0
 
@@ -104,20 +104,20 @@ class RemembersEpisodes(FOMAML):
         return super().predict(state, support_x, x, mode) + self.memory
 
 
-@caught_by("inductive queries do not mix")
+@caught_by("inductive queries are independent")
 class AlwaysTransductive(FOMAML):
     def predict(self, state, support_x, x, mode):
         return super().predict(state, support_x, x, "transductive")
 
 
-@caught_by("inductive queries do not mix")
+@caught_by("inductive queries are independent")
 class IgnoresTheQuery(FOMAML):
     def predict(self, state, support_x, x, mode):
         outputs = super().predict(state, support_x, x, mode)
         return 0 * outputs + torch.linspace(0, 1, outputs.shape[-1], dtype=outputs.dtype)
 
 
-@caught_by("tasks do not mix")
+@caught_by("tasks are independent")
 class MixesTasks(FOMAML):
     def prepare_support(self, support):
         return Examples(support.x - support.x.mean(0, keepdim=True), support.y)
@@ -165,14 +165,14 @@ class IgnoresQueries(Reptile):
     uses_queries = True
 
 
-@caught_by("order of the gradient is true")
+@caught_by("gradient order is correct")
 class SaysSecondIsFirst(MAML):
     def step(self, state, support):
         slope = grad(lambda state: self.loss(state, support))(state)
         return {name: state[name] - self.options.inner_lr * slope[name].detach() for name in state}
 
 
-@caught_by("order of the gradient is true")
+@caught_by("gradient order is correct")
 class SaysFirstIsSecond(FOMAML):
     def compute_update(self, batch):
         twin = MAML(self.context, self.options)
@@ -180,35 +180,35 @@ class SaysFirstIsSecond(FOMAML):
         return twin.compute_update(batch)
 
 
-@caught_by("order of the gradient is true")
+@caught_by("gradient order is correct")
 class LosesAFactor(MAML):
     def compute_update(self, batch):
         direction = super().compute_update(batch)
         return direction._replace(sums={name: 0.5 * value for name, value in direction.sums.items()})
 
 
-@caught_by("every engine agrees")
+@caught_by("engines agree")
 class BranchesOnValues(FOMAML):
     def loss(self, state, query):
         loss = super().loss(state, query)
         return loss if float(loss.detach()) > -1 else -loss
 
 
-@caught_by("every engine agrees")
+@caught_by("engines agree")
 class HangsOnTheEngine(FOMAML):
     def step(self, state, support):
         moved = super().step(state, support)
         return moved if self.engine.name != "loop" else state
 
 
-@caught_by("halves add up")
+@caught_by("half batches add up")
 class AveragesTasks(FOMAML):
     def compute_update(self, batch):
         direction = super().compute_update(batch)
         return direction._replace(sums={name: value / batch.tasks for name, value in direction.sums.items()})
 
 
-@caught_by("halves add up")
+@caught_by("half batches add up")
 class HidesItsOrder(Reptile):
     """Tasks one after the other, undeclared."""
 
@@ -227,13 +227,13 @@ class SaysEquivariant(FOMAML):
     equivariant = True
 
 
-@caught_by("training beats the untrained")
+@caught_by("training improves the score")
 class ClimbsTheLoss(FOMAML):
     def apply(self, direction):
         super().apply(direction._replace(sums={name: -value for name, value in direction.sums.items()}))
 
 
-@caught_by("training beats the untrained")
+@caught_by("training improves the score")
 class NeverLearns(FOMAML):
     def apply(self, direction):
         pass
@@ -263,7 +263,7 @@ class NoDefault(FOMAML):
         strength: float = Field(description="how much")
 
 
-@caught_by("unknown options are refused")
+@caught_by("unknown options are errors")
 class TakesAnything(FOMAML):
     class Options(FOMAML.Options, extra="ignore"):
         """Options."""
@@ -279,7 +279,7 @@ class PresetWithoutSource(FOMAML):
     presets = (Preset(name="quick", iterations=10, meta_batch_size=4),)
 
 
-@caught_by("documented")
+@caught_by("has docstring")
 class Undocumented(FOMAML):
     pass
 

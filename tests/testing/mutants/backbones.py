@@ -49,13 +49,13 @@ class CastsToFloat32(Flat):
         return nn.Sequential(super().head(features, outputs), module(lambda x: x.float()))
 
 
-@caught_by("other shapes are refused in a sentence", "backbone")
+@caught_by("unsupported shapes raise config error", "backbone")
 class CrashesOnColor(Flat):
     def features(self, input_shape):
         return nn.Sequential(nn.Flatten(), nn.Linear(28 * 28, 6), nn.Tanh()), 6
 
 
-@caught_by("seed decides the parameters", "backbone")
+@caught_by("seed determines the parameters", "backbone")
 class OwnRandomState(Flat):
     def features(self, input_shape):
         made, width = super().features(input_shape)
@@ -65,7 +65,7 @@ class OwnRandomState(Flat):
         return made, width
 
 
-@caught_by("a pass leaves no trace", "backbone")
+@caught_by("forward pass changes nothing", "backbone")
 class RunningMean(Flat):
     def more(self):
         class Center(nn.Module):
@@ -80,7 +80,7 @@ class RunningMean(Flat):
         return [Center()]
 
 
-@caught_by("inductive examples do not mix", "backbone")
+@caught_by("inductive examples are independent", "backbone")
 class CentresTheBatch(Flat):
     def more(self):
         return [module(lambda x: x - x.mean(0))]
@@ -104,7 +104,7 @@ class ShufflesItsLayers(Flat):
         return [Either()]
 
 
-@caught_by("every parameter matters", "backbone")
+@caught_by("every parameter is used", "backbone")
 class DeadLayer(Flat):
     def more(self):
         class Dead(nn.Module):
@@ -124,7 +124,7 @@ class Drops(Flat):
         return [nn.Tanh(), nn.Dropout(0.5)]
 
 
-@caught_by("noise hangs on its key", "backbone")
+@caught_by("noise depends only on its key", "backbone")
 class DrawsItsNoise(Flat):
     def more(self):
         class Draws(StochasticLayer):
@@ -134,7 +134,7 @@ class DrawsItsNoise(Flat):
         return [nn.Tanh(), Draws()]
 
 
-@caught_by("it can be differentiated twice", "backbone")
+@caught_by("second derivatives are correct", "backbone")
 class FirstOrderOnly(Flat):
     def more(self):
         return [module(lambda x: x.detach() * x)]

@@ -71,25 +71,25 @@ class NoValidation(Patterns):
     sizes: ClassVar = {"train": 8, "test": 6}
 
 
-@caught_by("no test class is seen in training", "dataset")
+@caught_by("splits share no classes", "dataset")
 class SharedClass(Patterns):
     def names(self, split):
         return ("everywhere", *super().names(split)[1:])
 
 
-@caught_by("no test class is seen in training", "dataset")
+@caught_by("splits share no classes", "dataset")
 class SharedImages(Patterns):
     def images(self, split):
         return super().images("train")[: self.sizes[split] * 5]
 
 
-@caught_by("hash is of the content alone", "dataset")
+@caught_by("hash depends only on the content", "dataset")
 class SplitsAtRandom(Patterns):
     def images(self, split):
         return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6)).to(torch.uint8)
 
 
-@caught_by("hash is of the content alone", "dataset")
+@caught_by("hash depends only on the content", "dataset")
 class TrustsListings(Patterns):
     def names(self, split):
         folder = self.paths.cache.parent / "listed"
@@ -110,12 +110,12 @@ class LabelsOfTheSplit(OddPatterns):
     split_class = odd(lambda batch, keys, queries: batch._replace(query=Examples(batch.query.x, batch.query.y + 1)))
 
 
-@caught_by("queries are other examples than the support", "dataset")
+@caught_by("queries are not in the support set", "dataset")
 class TestsOnTheSupport(OddPatterns):
     split_class = odd(lambda batch, keys, queries: batch._replace(query=batch.support) if queries == 1 else batch)
 
 
-@caught_by("episodes hang on their keys alone", "dataset")
+@caught_by("episodes depend only on their keys", "dataset")
 class CentresTheEpisodes(OddPatterns):
     split_class = odd(
         lambda batch, keys, queries: batch._replace(
@@ -124,7 +124,7 @@ class CentresTheEpisodes(OddPatterns):
     )
 
 
-@caught_by("more queries keep the support", "dataset")
+@caught_by("more queries keep the support set", "dataset")
 class QueriesFirst(OddPatterns):
     split_class = odd(lambda batch, keys, queries: batch._replace(support=_flipped(batch.support, queries)))
 
@@ -149,6 +149,6 @@ class _Generous(ImageSplit):
         return super().episodes(keys, min(ways, self.size), shots, queries)
 
 
-@caught_by("too much is refused in a sentence", "dataset")
+@caught_by("too many ways raise config error", "dataset")
 class GrantsTooMuch(OddPatterns):
     split_class = _Generous

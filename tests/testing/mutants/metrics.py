@@ -8,7 +8,7 @@ from .registry import caught_by
 
 
 class Right(Metric):
-    """Share of the queries that are right: what the mutants are made of."""
+    """Accuracy: the base class of the mutants."""
 
     name = "right"
     unit = "%"
@@ -18,7 +18,7 @@ class Right(Metric):
         return (outputs.argmax(-1) == y).float().mean(-1)
 
 
-@caught_by("documented", "metric")
+@caught_by("has docstring", "metric")
 class Undocumented(Right):
     pass
 
@@ -57,27 +57,27 @@ class DividesByNothing(Right):
         return (predicted & (y == 0)).sum(-1) / predicted.sum(-1)
 
 
-@caught_by("shares lie between 0 and 1", "metric")
+@caught_by("fractions are between 0 and 1", "metric")
 class Percent(Right):
     def compute(self, outputs, y):
         return 100 * super().compute(outputs, y)
 
 
-@caught_by("order of the examples does not matter", "metric")
+@caught_by("query order does not matter", "metric")
 class FirstHalfOnly(Right):
     def compute(self, outputs, y):
         half = y.shape[1] // 2 or 1
         return super().compute(outputs[:, :half], y[:, :half])
 
 
-@caught_by("episodes do not mix", "metric")
+@caught_by("episodes are independent", "metric")
 class ByTheBest(Right):
     def compute(self, outputs, y):
         scores = super().compute(outputs, y)
         return scores / scores.max().clamp_min(1e-6)
 
 
-@caught_by("episodes do not mix", "metric")
+@caught_by("episodes are independent", "metric")
 class Remembers(Right):
     """Averages over all episodes that it has met in one call."""
 
@@ -86,12 +86,12 @@ class Remembers(Right):
         return scores.cumsum(0) / torch.arange(1, len(scores) + 1)
 
 
-@caught_by("perfect predictions are no worse than random ones", "metric")
+@caught_by("perfect predictions are not worse than random", "metric")
 class WrongDirection(Right):
     higher_is_better = False
 
 
-@caught_by("outputs and targets stay as they are", "metric")
+@caught_by("outputs and targets are not changed", "metric")
 class InPlace(Right):
     def compute(self, outputs, y):
         return (outputs.sub_(outputs.max()).argmax(-1) == y).float().mean(-1)

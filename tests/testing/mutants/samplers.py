@@ -19,13 +19,13 @@ class OneShort(TaskSampler):
         return super().episodes(split, first, count - 1, **shape)
 
 
-@caught_by("training episodes have the ways asked for", "sampler")
+@caught_by("training episodes have the requested ways", "sampler")
 class IgnoresWays(TaskSampler):
     def episodes(self, split, first, count, *, shots, queries, ways=None):
         return super().episodes(split, first, count, shots=shots, queries=queries)
 
 
-@caught_by("an episode hangs on its number alone", "sampler")
+@caught_by("episodes depend only on their index", "sampler")
 class Counts(TaskSampler):
     drawn = 0
 
@@ -34,19 +34,19 @@ class Counts(TaskSampler):
         return index * 0 + self.drawn + np.arange(len(index))
 
 
-@caught_by("an episode hangs on its number alone", "sampler")
+@caught_by("episodes depend only on their index", "sampler")
 class DrawsFromNumpy(TaskSampler):
     def key_index(self, split, index):
         return np.random.randint(0, 1000, len(index))
 
 
-@caught_by("more queries keep the support", "sampler")
+@caught_by("more queries keep the support set", "sampler")
 class QueriesInTheKey(TaskSampler):
     def episodes(self, split, first, count, *, queries, **shape):
         return super().episodes(split, first + 1000 * queries, count, queries=queries, **shape)
 
 
-@caught_by("more queries keep the support", "sampler")
+@caught_by("more queries keep the support set", "sampler")
 class DeniesItAndTestsOtherwise(QueriesInTheKey):
     keeps_support = False
 
@@ -71,14 +71,14 @@ class AlwaysTheSameTraining(TaskSampler):
         return super().keys(split, first, count)
 
 
-@caught_by("no test class is seen in training", "sampler")
+@caught_by("episodes come from their split", "sampler")
 class TrainsOnTest(TaskSampler):
     def episodes(self, split, first, count, *, shots, queries, ways=None):
         task_split = self.splits["test" if split == "train" else split]
         return task_split.episodes(self.keys(split, first, count), ways or self.ways, shots, queries)
 
 
-@caught_by("labeled minibatches hang on their number alone", "sampler")
+@caught_by("labeled minibatches depend only on their index", "sampler")
 class RandomMinibatches(TaskSampler):
     def labeled_examples(self, split, index, count):
         return super().labeled_examples(split, index + random.randint(0, 1000), count)
