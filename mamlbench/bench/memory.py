@@ -7,7 +7,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from mamlbench.bench.bench_settings import BenchSetting
 from mamlbench.bench.training import TrainingIterations
@@ -17,8 +17,8 @@ from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Precision
 from mamlbench.runner.meter import peak_resident_bytes
 
-START_METHOD = "spawn"
-"""How processes begin: with nothing of this one, whose memory would count as theirs."""
+START_METHOD: Final = "spawn"
+"""Start method of the processes: a forked one would inherit this process's memory, which would be counted."""
 PLAIN = "plain"
 """Name of the competitor that is a plain loop over tasks with torch alone."""
 

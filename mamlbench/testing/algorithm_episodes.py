@@ -51,8 +51,8 @@ def queries_are_used_as_declared(subject: AlgorithmSubject) -> None:
 EPISODES = (
     Check(
         other_ways_are_possible,
-        "Store nothing per class in meta. Derive the number of ways in init from the support set (context.shots examples "
-        "per class) and in initial_state from objective.outputs; or leave any_ways = False.",
+        "Store nothing per class in meta. Derive the number of ways in init from the support set (context.shots per "
+        "class) and in initial_state from objective.outputs; or leave any_ways = False.",
     ),
     Check(queries_are_used_as_declared, "Set uses_queries = False if training uses only the support sets."),
 )
