@@ -82,6 +82,10 @@ def test_an_episode_is_what_it_says(name, seed, shape):
     assert len(labels_of) == ways, "two classes of an episode are one"
     if name[1] != "classes":
         assert len({base for base, _ in labels_of}) == ways, "a class occurs twice, turned"
+    assert batch.classes.shape == (1, ways) and batch.classes.dtype == torch.int64
+    for (base, turn), (label,) in labels_of.items():
+        turns, index = divmod(int(batch.classes[0, label]), len(pool.class_names))
+        assert index == base and (turns == turn if name[1] == "classes" else turns == 0)
     if name[1] == "none":
         assert {turn for _, turn in labels_of} == {0}
 
@@ -98,6 +102,7 @@ def test_an_episode_depends_on_its_key_alone(name, keys, shape, random):
         assert torch.equal(alone.support.x[0], together.support.x[place])
         assert torch.equal(alone.query.x[0], together.query.x[place])
         assert alone.keys[0] == together.keys[place]
+        assert torch.equal(alone.classes[0], together.classes[place])
 
 
 @given(pools, seeds, st.integers(1, 3), st.integers(1, 2))

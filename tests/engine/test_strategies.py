@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mamlbench.api import EpisodeBatch, tree_map
 from mamlbench.engine import LoopEngine, VmapEngine
 
 MODES = ["transductive", "inductive", "support+query"]
@@ -57,3 +58,19 @@ def test_directions_agree_with_the_loop(make_algorithm, make_batch, name):
     for key, value in ours.sums.items():
         torch.testing.assert_close(value, reference.sums[key], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(chunked.sums[key], value, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine(), VmapEngine(chunk=2)], ids=lambda engine: engine.name)
+@pytest.mark.parametrize("classes", [None, torch.arange(9).view(3, 3)], ids=["without classes", "with classes"])
+def test_a_whole_batch_can_be_mapped_over_whether_it_names_its_classes_or_not(make_batch, engine, classes):
+    batch = make_batch(tasks=3)._replace(classes=classes)
+    sums = engine.map(lambda task: task.support.x.sum() + (0 if task.classes is None else task.classes.sum()), batch)
+    expected = batch.support.x.flatten(1).sum(1) + (0 if classes is None else classes.sum(1))
+    torch.testing.assert_close(sums, expected)
+
+
+def test_a_batch_made_by_position_has_no_classes(make_batch):
+    batch = make_batch(tasks=3)
+    assert EpisodeBatch(batch.support, batch.query, batch.keys).classes is None
+    halves = tree_map(lambda leaf: leaf[:1], batch)
+    assert halves.tasks == 1 and halves.classes is None
