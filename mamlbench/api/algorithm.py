@@ -53,7 +53,7 @@ class MethodContext:
 
     Args:
         build: makes the backbone's network with that many outputs, initialized from the run's seed.
-        objective: loss and metrics of one task.
+        objective: loss of one task, and the names of its metrics.
         pooled_objective: the same of all training classes (or all training functions) at once, for pretraining.
         engine: runs per-task functions over tasks.
         iterations: planned meta-iterations, for schedules.
