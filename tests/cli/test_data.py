@@ -194,7 +194,7 @@ def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
     _, status = info_json(capsys, "folder", "-o", "path=flowers")
     assert status["local_copy"]["location"] == str(project / "data" / "flowers")
     assert main(["info", "maml", "-o", "path=flowers"]) == ExitCode.USAGE
-    assert "-o is for data sets, and 'maml' is none" in capsys.readouterr().err
+    assert "-o is for data sets, and 'maml' is not one" in capsys.readouterr().err
 
 
 def test_info_of_what_is_computed_or_not_looked_for(capsys):

@@ -47,9 +47,9 @@ def test_words_narrow_it(project):
 
 
 def test_a_word_that_is_not_known_is_explained(project):
-    assert "'mml' is not known. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
+    assert "'mml' is unknown. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
     assert project.run("published", "maml", "finn2018", expect=ExitCode.NOTHING).err.count("finn2017") == 1
-    assert "No published number fits." in project.run("published", "anil", "sinusoid", expect=ExitCode.NOTHING).err
+    assert "No published number matches." in project.run("published", "anil", "sinusoid", expect=ExitCode.NOTHING).err
 
 
 def test_the_metric_is_shown(project):

@@ -50,18 +50,18 @@ def test_lists_multiply_with_seeds_running_fastest(write):
 
 
 def test_precisions_multiply_and_are_known_by_name(write, problems):
-    found = cells(write('algorithm = "maml"\nprecision = ["float32", "bf16"]'))
-    assert [cell["precision"] for cell in found] == ["float32", "bf16"]
+    grid = cells(write('algorithm = "maml"\nprecision = ["float32", "bf16"]'))
+    assert [cell["precision"] for cell in grid] == ["float32", "bf16"]
     (problem,) = problems('algorithm = "maml"\nprecision = "half"')
     assert "precision" in problem and "'bf16'" in problem
 
 
 def test_the_training_protocol_multiplies_and_the_validation_interval_does_not(write):
-    found = cells(
+    grid = cells(
         write('algorithm = "protonet"\ntrain_ways = [5, 20]\ntrain_shots = 2\ntrain_queries = 0\nvalidate_every = 9')
     )
-    assert [cell["train_ways"] for cell in found] == [5, 20]
-    assert {(cell["train_shots"], cell["train_queries"], cell["validate_every"]) for cell in found} == {(2, 0, 9)}
+    assert [cell["train_ways"] for cell in grid] == [5, 20]
+    assert {(cell["train_shots"], cell["train_queries"], cell["validate_every"]) for cell in grid} == {(2, 0, 9)}
 
 
 def test_seeds_may_be_named(write):
