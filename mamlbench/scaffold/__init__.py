@@ -1,4 +1,4 @@
-"""What ``mamlbench new`` writes: a plugin in one file, or a distribution of its own."""
+"""Generating plugins for ``mamlbench new``: one file, or a whole distribution."""
 
 from mamlbench.scaffold.generate import KINDS, package_files, single_file, write_files
 from mamlbench.scaffold.plugin_names import PluginNames, plugin_names_for

@@ -56,7 +56,7 @@ class CellConditions(BaseModel):
     iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
     meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
     train_ways: Axis[Positive] | None = Field(
-        None, description="classes per training episode; where not given, the preset's, or the ways"
+        None, description="classes per training episode; by default, the preset's, or the ways"
     )
     train_shots: Axis[Positive] | None = Field(None, description="support examples per class in training")
     train_queries: Axis[Natural] | None = Field(None, description="query examples per class in training")

@@ -75,8 +75,8 @@ def command(
     entries = [entry for entry in entries if entry.kind in CHECKS]
     if not entries:
         raise NothingToDoError(f"There are no checks for the kind of plugin that '{target}' is.")
-    where = folders(session.config, data_dir=data_dir)
-    paths = DataPaths(folders=where.data, cache=where.cache, allow_download=not everything)
+    locations = folders(session.config, data_dir=data_dir)
+    paths = DataPaths(folders=locations.data, cache=locations.cache, allow_download=not everything)
     reports = []
     for entry in entries:
         report = check_entry(entry, CHECKS[entry.kind], _own_options(option_values, entry.kind), paths)

@@ -21,7 +21,7 @@ Examples:
   mamlbench compare main results --rerun-base --fail device_seconds:+10%
 
 \b
-Metrics: any that the records report, in every mode: accuracy, "macro F1", ...; score stands for the first of them,
+Metrics: any that the records report, in every mode: accuracy, "macro F1", ...; score is the first of them,
 transductive, inductive, support+query for the first in that mode. Time and memory: device_seconds, wall_seconds,
 milliseconds, iterations_per_second, peak_memory.
 

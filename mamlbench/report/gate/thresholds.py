@@ -43,7 +43,7 @@ class Threshold:
     def applies_to(self, metric: str, mode: str, *, is_first: bool) -> bool:
         """Return whether it applies to a time or memory, or to the score of a metric in a mode.
 
-        ``is_first`` says whether the metric is the first of the runs, which 'score' and the modes' names stand for.
+        ``is_first`` is whether the metric is the first of the runs, to which 'score' and the modes' names refer.
         """
         if self.metric in FIRST_METRIC:
             return is_first and self.metric in ("score", mode)

@@ -104,7 +104,7 @@ class Group:
     conditions: ScoreConditions
     rows: list[RowRuns]
     metric: str = ""
-    """The metric that tables and figures show: the first, unless another is asked for. Empty if nothing was tested."""
+    """The metric that tables and figures show, by default the first. Empty if nothing was tested."""
 
     @property
     def records(self) -> list[RunRecord]:
@@ -113,13 +113,13 @@ class Group:
 
     @cached_property
     def metrics(self) -> dict[str, MetricResult]:
-        """Every metric that any row reports, the shown one first, with a result that says its unit and direction."""
+        """Every metric that any row reports, the shown one first, with a result that has its unit and direction."""
         results = {name: result for row in self.rows for test in row.tests for name, result in test.metrics.items()}
         return dict(sorted(results.items(), key=lambda item: item[0] != self.metric))
 
     @property
     def reference(self) -> MetricResult | None:
-        """A result that says unit and direction of the shown metric."""
+        """A result with the unit and direction of the shown metric."""
         return self.metrics.get(self.metric)
 
     @cached_property
@@ -239,7 +239,7 @@ def _label_rows(rows: Sequence[RowRuns]) -> None:
 
 
 def _equal_validations(trainings: Iterable[Training]) -> bool:
-    """Return whether one number of validations explains all intervals, so that the iterations say everything.
+    """Return whether one number of validations explains all intervals, so that the iterations are sufficient.
 
     n validations in I iterations give an interval v = ceil(I / n); so I / v <= n, and n < I / (v - 1).
     """
@@ -259,7 +259,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
         component = getattr(spec, kind)
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
-    shape = ("ways", "shots", "queries")  # of training episodes: the protocol has names of its own
+    shape = ("ways", "shots", "queries")  # of training episodes; those of test episodes are in the protocol
     training = spec.training.model_dump()
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}

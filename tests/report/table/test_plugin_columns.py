@@ -169,11 +169,11 @@ def test_it_is_shown_and_escaped_on_the_page(make_run):
 
 def test_unknown_names_are_errors_and_default_stands_for_the_default_columns(make_record):
     (table,) = build_tables([make_record()], ["default", "own"], plugin_columns=column(seed))
-    names = [number.name for number in table.columns]
-    assert names == [number.name for number in build_tables([make_record()])[0].columns] + ["own"]
+    names = [shown.name for shown in table.columns]
+    assert names == [shown.name for shown in build_tables([make_record()])[0].columns] + ["own"]
     (table,) = build_tables([make_record()], ["all"], plugin_columns=column(seed))
     assert table.columns[-1].name == "own"
-    assert {number.name for number in table.columns} - {"own"} <= built_in_names()
+    assert {shown.name for shown in table.columns} - {"own"} <= built_in_names()
     with pytest.raises(ConfigError, match=r"no column 'owm'\. Did you mean 'own'"):
         build_tables([make_record()], ["owm"], plugin_columns=column(seed))
 
