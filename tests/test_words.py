@@ -90,7 +90,6 @@ OPEN_WORDS: tuple[str, ...] = (
     "tests/record",
     "tests/run_spec",
     "tests/runner",
-    "tests/testing/mutants",
 )
 OPEN_NAMES: tuple[str, ...] = (
     "mamlbench/engine",
@@ -119,10 +118,8 @@ OPEN_NAMES: tuple[str, ...] = (
     "tests/plugins/samplers",
     "tests/plugins/trackers",
     "tests/record",
-    "tests/report/table",
     "tests/run_spec",
     "tests/runner",
-    "tests/suite",
 )
 """Folders that are not done yet; nothing is added here."""
 

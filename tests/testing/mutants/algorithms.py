@@ -195,7 +195,7 @@ class BranchesOnValues(FOMAML):
 
 
 @caught_by("engines agree")
-class HangsOnTheEngine(FOMAML):
+class DependsOnTheEngine(FOMAML):
     def step(self, state, support):
         moved = super().step(state, support)
         return moved if self.engine.name != "loop" else state

@@ -81,7 +81,7 @@ class RunningMean(Flat):
 
 
 @caught_by("inductive examples are independent", "backbone")
-class CentresTheBatch(Flat):
+class CentersTheBatch(Flat):
     def more(self):
         return [module(lambda x: x - x.mean(0))]
 

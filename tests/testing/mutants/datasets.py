@@ -116,7 +116,7 @@ class TestsOnTheSupport(OddPatterns):
 
 
 @caught_by("episodes depend only on their keys", "dataset")
-class CentresTheEpisodes(OddPatterns):
+class CentersTheEpisodes(OddPatterns):
     split_class = odd(
         lambda batch, keys, queries: batch._replace(
             support=Examples(batch.support.x - batch.support.x.mean(), batch.support.y)
