@@ -106,9 +106,7 @@ def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: b
     if sum(seeds) < MIN_SEEDS_IN_TOTAL and not same_seeds:
         # With so few seeds only checkpoints can be compared, and those of different seeds differ anyway.
         more = MIN_SEEDS_IN_TOTAL - sum(seeds)
-        detail = (
-            f"the sides have different training seeds: {more} more are needed to separate their effect from the code's"
-        )
+        detail = f"the sides have different training seeds; needs {more} more to separate their effect from the code's"
         return PendingVerdict(replace(verdict, detail=detail))
     sign = 1.0 if verdict.lower_is_better else -1.0
     comparison = compare(sign * head, sign * base, equal_variance=True)

@@ -135,7 +135,7 @@ def test_one_seed_makes_a_claim_about_the_checkpoint(runs, side):
 def test_a_single_different_seed_says_nothing_about_the_code(runs, side):
     result = compare(side(runs(seeds=[0])), side(runs(seeds=[1], skill=0.6)), ("accuracy:-2pp",))
     verdict = verdict_on(result)
-    assert verdict.kind == "inconclusive" and "4 more are needed" in verdict.detail
+    assert verdict.kind == "inconclusive" and "needs 4 more" in verdict.detail
     assert result.exit_code == ExitCode.NOTHING
 
 
