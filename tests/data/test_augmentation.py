@@ -43,15 +43,15 @@ def test_each_image_depends_on_its_own_key_alone():
 @pytest.mark.parametrize("crop", [1, 0.9999999])
 def test_half_the_images_are_mirrored(crop):
     x = images()
-    found = Augmentation(crop=crop, flip=True)(x, KEYS)
-    mirrored = torch.isclose(found, x.flip(-1), atol=1e-3).flatten(1).all(1)
-    kept = torch.isclose(found, x, atol=1e-3).flatten(1).all(1)
-    assert (mirrored ^ kept).all()
+    augmented = Augmentation(crop=crop, flip=True)(x, KEYS)
+    mirrored = torch.isclose(augmented, x.flip(-1), atol=1e-3).flatten(1).all(1)
+    unchanged = torch.isclose(augmented, x, atol=1e-3).flatten(1).all(1)
+    assert (mirrored ^ unchanged).all()
     assert 70 < mirrored.sum() < 130
 
 
 def test_a_crop_shows_a_piece_of_the_image_at_full_size():
-    """On an image whose value is its own place, the crop's place and size can be read off."""
+    """If the value of a pixel is its position, the result shows position and size of the crop."""
     side = 64
     ramp = (torch.arange(side) + 0.5) / side
     x = torch.stack([ramp.expand(side, side), ramp[:, None].expand(side, side)]).expand(N, 2, side, side)
@@ -62,21 +62,21 @@ def test_a_crop_shows_a_piece_of_the_image_at_full_size():
     area = widths * heights
     assert 0.23 < area.min() < 0.35 and 0.9 < area.max() < 1.01
     assert across[:, 0, 0].min() >= ramp[0] and across[:, 0, -1].max() <= ramp[-1] + 1e-6
-    assert across[:, 0, 0].max() > 0.2, "crops lie in different places"
+    assert across[:, 0, 0].max() > 0.2, "crops have different positions"
 
 
 def test_color_changes_are_those_of_torchvision():
     x = images()
     chance = uniform(KEYS[:, None], np.arange(7))[:, 4:]
     factors = 1 + 0.4 * (2 * chance - 1)
-    found = Augmentation(jitter=0.4)(x, KEYS)
-    for each, image, (brightness, contrast, saturation) in zip(found, x, factors.tolist(), strict=True):
+    augmented = Augmentation(jitter=0.4)(x, KEYS)
+    for result, image, (brightness, contrast, saturation) in zip(augmented, x, factors.tolist(), strict=True):
         expected = reference.adjust_brightness(image, brightness)
         expected = reference.adjust_contrast(expected, contrast)
         expected = reference.adjust_saturation(expected, saturation)
-        torch.testing.assert_close(each, expected, rtol=0, atol=2e-3)
+        torch.testing.assert_close(result, expected, rtol=0, atol=2e-3)
 
 
-def test_grey_images_have_no_saturation():
+def test_gray_images_have_no_saturation():
     x = Augmentation(jitter=0.5)(images(1), KEYS)
     assert x.std() > 0.1

@@ -13,7 +13,7 @@ def keys_of(*values):
     return np.array(values, np.uint64)
 
 
-def test_mix_is_splitmix64():
+def test_hash64_is_splitmix64():
     # the first outputs of the published reference generator with seed 1234567 (state advances by the golden gamma)
     expected = [
         6457827717110365317,
@@ -26,7 +26,7 @@ def test_mix_is_splitmix64():
 
 
 @given(U64, st.lists(st.integers(0, 2**32), min_size=1, max_size=8))
-def test_mix_is_elementwise(key, counters):
+def test_hash64_is_elementwise(key, counters):
     together = hash64(np.uint64(key), np.array(counters))
     assert together.dtype == np.uint64
     assert together.tolist() == [int(hash64(np.uint64(key), counter)) for counter in counters]
@@ -48,7 +48,7 @@ def test_seed_key_depends_on_every_part_and_on_their_order():
 
 
 def test_seed_key_never_changes():
-    # every published accuracy hangs on these: a new value here means new episodes everywhere
+    # every published accuracy depends on these: a new value here means new episodes everywhere
     assert int(seed_key("episodes", "val", 0)) == 12292914153678692168
 
 
@@ -60,7 +60,7 @@ def test_uniform_is_uniform_in_the_half_open_interval():
 
 
 @given(U64, st.integers(1, 60), st.data())
-def test_draw_takes_distinct_members_and_a_longer_draw_begins_with_a_shorter(key, population, data):
+def test_a_sample_has_distinct_members_and_a_larger_one_begins_with_a_smaller(key, population, data):
     count = data.draw(st.integers(1, population))
     whole = sample_without_replacement(keys_of(key), population, population)[0].tolist()
     assert sorted(whole) == list(range(population))
@@ -68,7 +68,7 @@ def test_draw_takes_distinct_members_and_a_longer_draw_begins_with_a_shorter(key
 
 
 @pytest.mark.parametrize("count", [1, 5, 20, 1000])
-def test_a_draw_from_many_is_nested_too(count):
+def test_a_sample_of_a_large_population_is_nested_too(count):
     # numpy sorts a small array whole where it should only partition it: the order must hold for a large one as well
     keys = hash64(seed_key("many"), np.arange(20))
     assert np.array_equal(
@@ -77,23 +77,23 @@ def test_a_draw_from_many_is_nested_too(count):
 
 
 @given(st.lists(U64, min_size=1, max_size=6), st.integers(1, 40), st.data())
-def test_draw_of_one_key_does_not_depend_on_the_others(keys, population, data):
+def test_the_sample_of_one_key_does_not_depend_on_the_others(keys, population, data):
     count = data.draw(st.integers(1, population))
     together = sample_without_replacement(keys_of(*keys), population, count)
     assert together.shape == (len(keys), count)
-    for place, key in enumerate(keys):
-        assert together[place].tolist() == sample_without_replacement(keys_of(key), population, count)[0].tolist()
+    for index, key in enumerate(keys):
+        assert together[index].tolist() == sample_without_replacement(keys_of(key), population, count)[0].tolist()
 
 
 @pytest.mark.parametrize(("population", "count"), [(40, 5), (12, 5), (5, 5)])
-def test_draw_is_uniform(population, count):
+def test_samples_are_uniform(population, count):
     episodes = 8_000
     drawn = sample_without_replacement(
         hash64(seed_key("sample_without_replacement", population), np.arange(episodes)), population, count
     )
-    for place in range(count):  # each place on its own: the draws inside one episode exclude each other
-        observed = np.bincount(drawn[:, place], minlength=population)
-        assert stats.chisquare(observed).pvalue > 1e-3, f"place {place}: {observed}"
+    for position in range(count):  # one at a time, because members of one sample exclude each other
+        observed = np.bincount(drawn[:, position], minlength=population)
+        assert stats.chisquare(observed).pvalue > 1e-3, f"position {position}: {observed}"
     pairs = np.bincount(drawn[:, 0] * population + drawn[:, 1], minlength=population**2)
     off_diagonal = pairs.reshape(population, population)[~np.eye(population, dtype=bool)]
     assert off_diagonal.sum() == episodes

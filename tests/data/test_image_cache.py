@@ -29,17 +29,17 @@ def refuse() -> CachedImages:
     pytest.fail("built again")
 
 
-def assert_same(found: CachedImages, expected: CachedImages) -> None:
-    assert torch.equal(found.images, expected.images)
-    assert found.offsets.tolist() == expected.offsets.tolist()
-    assert (found.class_names, found.metadata) == (expected.class_names, expected.metadata)
+def assert_same(actual: CachedImages, expected: CachedImages) -> None:
+    assert torch.equal(actual.images, expected.images)
+    assert actual.offsets.tolist() == expected.offsets.tolist()
+    assert (actual.class_names, actual.metadata) == (expected.class_names, expected.metadata)
 
 
 def test_built_once_then_read(tmp_path: Path) -> None:
     path = tmp_path / "new" / "set.safetensors"
     assert_same(cached_images(path, some_images), some_images())
     assert_same(cached_images(path, refuse), some_images())
-    assert [each.name for each in path.parent.iterdir()] == ["set.safetensors"], "nothing temporary is left"
+    assert [file.name for file in path.parent.iterdir()] == ["set.safetensors"], "no temporary file is left"
 
 
 @pytest.mark.parametrize("content", [b"", b"not safetensors", None], ids=["empty", "foreign", "cut short"])
@@ -66,19 +66,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         cached_images(tmp_path / "file" / "set.safetensors", some_images)
 
 
-def test_select_takes_classes_in_the_given_order_and_copies_nothing() -> None:
+def test_select_keeps_the_order_of_classes_and_copies_nothing() -> None:
     cached = some_images()
-    chosen = cached.select([2, 0])
-    assert chosen.class_names == ("ç/1", "a")
-    assert chosen.offsets.tolist() == [0, 2, 4]
-    assert chosen.images is cached.images
-    assert chosen.starts is not None and chosen.starts.tolist() == [3, 0]
-    again = chosen.select([1])
+    selected = cached.select([2, 0])
+    assert selected.class_names == ("ç/1", "a")
+    assert selected.offsets.tolist() == [0, 2, 4]
+    assert selected.images is cached.images
+    assert selected.starts is not None and selected.starts.tolist() == [3, 0]
+    again = selected.select([1])
     assert again.class_names == ("a",) and again.starts is not None and again.starts.tolist() == [0]
-    assert chosen.metadata == cached.metadata
+    assert selected.metadata == cached.metadata
 
 
-def test_a_selection_is_not_kept(tmp_path: Path) -> None:
+def test_a_selection_cannot_be_cached(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="cache the whole set"):
         cached_images(tmp_path / "set.safetensors", lambda: some_images().select([0]))
 
@@ -93,20 +93,20 @@ def stream(order: Iterable[int] = range(5), **changed: Any) -> ImageStream:
 
 
 @pytest.mark.parametrize("order", [range(5), [4, 0, 3, 1, 2]])
-def test_a_stream_is_kept_in_whatever_order_it_comes(tmp_path: Path, order: list[int]) -> None:
-    found = cached_images(tmp_path / "set.safetensors", lambda: stream(order))
-    assert_same(found, some_images())
-    assert found.hashes is not None and (found.hashes == image_hashes(some_images().images.numpy())).all()
+def test_a_stream_may_yield_its_rows_in_any_order(tmp_path: Path, order: list[int]) -> None:
+    cached = cached_images(tmp_path / "set.safetensors", lambda: stream(order))
+    assert_same(cached, some_images())
+    assert cached.hashes is not None and (cached.hashes == image_hashes(some_images().images.numpy())).all()
 
 
-def test_hashes_tell_equal_images_and_no_others() -> None:
+def test_only_equal_images_have_equal_hashes() -> None:
     images = some_images().images.numpy()
     hashes = image_hashes([*images, images[3]])
     assert hashes.shape == (6, 16) and hashes.dtype == np.uint8
-    assert len({each.tobytes() for each in hashes}) == 5
+    assert len({image_hash.tobytes() for image_hash in hashes}) == 5
     assert (hashes[3] == hashes[5]).all()
     turned = np.ascontiguousarray(images[3].transpose(0, 2, 1)).transpose(0, 2, 1)
-    assert (image_hashes([turned])[0] == hashes[3]).all(), "a view is hashed as what it shows"
+    assert (image_hashes([turned])[0] == hashes[3]).all(), "the hash does not depend on the memory layout"
 
 
 def test_a_stream_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_stream_that_fails_midway_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
+def test_an_incomplete_stream_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 of 5 images are missing"):
         cached_images(tmp_path / "set.safetensors", lambda: stream([0, 2, 4]))
     assert not list(tmp_path.iterdir())
@@ -129,7 +129,7 @@ def test_an_incomplete_stream_is_a_mistake(tmp_path: Path) -> None:
 
 
 def resident_bytes(path: Path) -> int:
-    """How much of a mapped file counts as this process's memory."""
+    """Bytes of a mapped file that count as memory of this process."""
     lines = iter(Path("/proc/self/smaps").read_text().splitlines())
     return sum(
         1024 * int(next(line for line in lines if line.startswith("Rss:")).split()[1])
@@ -138,27 +138,29 @@ def resident_bytes(path: Path) -> int:
     )
 
 
-@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not tell")
-def test_a_long_training_does_not_have_the_whole_set_resident(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system has no /proc/self/smaps")
+def test_resident_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "set.safetensors"
     images = torch.randint(0, 256, (4000, 3, 40, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr("mamlbench.data.image_cache.RESIDENT_BYTES", 1 << 19)
-    pool = ImageSplit.from_cached_images(
+    split = ImageSplit.from_cached_images(
         cached_images(path, lambda: CachedImages(images, np.array([0, 2000, 4000]), ("a", "b"), {}))
     )
-    assert torch.equal(pool.images, images) and resident_bytes(path) >= images.nbytes, "all of it was read"
+    assert torch.equal(split.images, images) and resident_bytes(path) >= images.nbytes, "all of it was read"
     for number in range(30):
         key = np.array([number], np.uint64)
-        batch = pool.episodes(key, 2, 5, 15)
-        again = replace(pool, images=images, mapped_file=None).episodes(key, 2, 5, 15)
+        batch = split.episodes(key, 2, 5, 15)
+        again = replace(split, images=images, mapped_file=None).episodes(key, 2, 5, 15)
         assert torch.equal(batch.query.x, again.query.x)
     assert resident_bytes(path) < images.nbytes / 2
 
 
-# ------------------------------------------------------------------------------- interruption, company, a full disk
+# ------------------------------------------------------------------------------- interruption, concurrency, a full disk
 
 
-def test_what_a_killed_preparation_left_is_removed_and_built_again(tmp_path: Path, run_forked: RunForked) -> None:
+def test_the_file_of_a_killed_preparation_is_removed_and_the_set_prepared_again(
+    tmp_path: Path, run_forked: RunForked
+) -> None:
     path = tmp_path / "set.safetensors"
     code = f"""
 import os, signal, sys
@@ -170,20 +172,20 @@ def images():
     os.kill(os.getpid(), signal.SIGKILL)
 test_image_cache.cached_images(Path({str(path)!r}), lambda: test_image_cache.stream(images=images()))
 """
-    done = run_forked(code)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    (left,) = tmp_path.iterdir()
-    assert left.suffix == ".tmp", "nothing bears the name of the set"
+    process = run_forked(code)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    (temporary,) = tmp_path.iterdir()
+    assert temporary.suffix == ".tmp", "no file has the final name"
     assert_same(cached_images(path, stream), some_images())
-    assert left.exists(), "it might be at work"
+    assert temporary.exists(), "its process may be running"
     path.unlink()
-    os.utime(left, (0, 0))
+    os.utime(temporary, (0, 0))
     assert_same(cached_images(path, stream), some_images())
-    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+    assert [file.name for file in tmp_path.iterdir()] == ["set.safetensors"]
 
 
-def test_two_that_prepare_at_once_do_no_harm(tmp_path: Path, run_forked: RunForked) -> None:
-    """The second begins and ends while the first is in the middle of its images."""
+def test_two_processes_may_prepare_at_once(tmp_path: Path, run_forked: RunForked) -> None:
+    """The second starts and finishes while the first is writing."""
     path = tmp_path / "set.safetensors"
     code = f"""
 import sys
@@ -202,12 +204,10 @@ test_image_cache.cached_images(Path({str(path)!r}), test_image_cache.stream)
 
     assert_same(cached_images(path, lambda: stream(images=images())), some_images())
     assert_same(cached_images(path, refuse), some_images())
-    assert [each.name for each in tmp_path.iterdir()] == ["set.safetensors"]
+    assert [file.name for file in tmp_path.iterdir()] == ["set.safetensors"]
 
 
-def test_a_disk_without_room_is_told_before_anything_is_decoded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_reported_before_decoding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def images() -> Iterator[tuple[int, Any]]:
         pytest.fail("decoded")
         yield
@@ -220,7 +220,7 @@ def test_a_disk_without_room_is_told_before_anything_is_decoded(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
 def test_a_disk_that_fills_up_is_a_clear_error(tmp_path: Path, run_forked: RunForked) -> None:
-    """The system itself refuses to write on: a limit on the size of files stands for the full disk."""
+    """A limit on the size of files stands for the full disk."""
     code = f"""
 import resource, sys
 import numpy as np
@@ -229,17 +229,14 @@ from mamlbench.api import ImageStream, cached_images
 from mamlbench.errors import DataError
 image = np.ones((3, 84, 84), np.uint8)
 images = ((row, image) for row in range(50))
-made = ImageStream((3, 84, 84), np.array([0, 25, 50]), ("a", "b"), {{}}, images)
+images_stream = ImageStream((3, 84, 84), np.array([0, 25, 50]), ("a", "b"), {{}}, images)
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:
-    cached_images(Path({str(tmp_path / "set.safetensors")!r}), lambda: made)
+    cached_images(Path({str(tmp_path / "set.safetensors")!r}), lambda: images_stream)
 except DataError as error:
     print(error)
 """
-    done = run_forked(code)
-    assert (
-        done.returncode == 0
-        and "cannot be written to" in done.stdout
-        and "free some space or set MAMLBENCH_CACHE" in done.stdout
-    ), done
+    process = run_forked(code)
+    assert process.returncode == 0, process
+    assert "cannot be written to" in process.stdout and "set MAMLBENCH_CACHE" in process.stdout, process
     assert not list(tmp_path.iterdir())

@@ -31,10 +31,10 @@ def test_epochs_and_tasks_are_shuffled_apart():
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.integers(0, 5))
-def test_the_order_depends_on_the_key_and_the_step_alone(places, step):
+def test_the_order_depends_on_the_key_and_the_step_alone(rows, step):
     keys = task_keys(4)
     whole = minibatch_order(keys, 7, 3, step)
-    assert torch.equal(minibatch_order(keys[places], 7, 3, step), whole[places])
+    assert torch.equal(minibatch_order(keys[rows], 7, 3, step), whole[rows])
 
 
 def test_the_division_into_minibatches_does_not_change_the_order():
@@ -43,12 +43,12 @@ def test_the_division_into_minibatches_does_not_change_the_order():
 
 
 @pytest.mark.parametrize("target", ["labels", "values"])
-def test_take_gathers_inputs_with_their_targets(target):
+def test_gather_returns_inputs_with_their_targets(target):
     x = torch.arange(2 * 5 * 3.0).view(2, 5, 3)
     y = torch.arange(10).view(2, 5) if target == "labels" else torch.arange(20.0).view(2, 5, 2)
     order = torch.tensor([[4, 0], [1, 1]])
     taken = gather(Examples(x, y), order)
     for task in range(2):
-        for place in range(2):
-            assert torch.equal(taken.x[task, place], x[task, order[task, place]])
-            assert torch.equal(taken.y[task, place], y[task, order[task, place]])
+        for position in range(2):
+            assert torch.equal(taken.x[task, position], x[task, order[task, position]])
+            assert torch.equal(taken.y[task, position], y[task, order[task, position]])

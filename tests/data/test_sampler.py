@@ -13,9 +13,9 @@ class Drawn(TaskSampler):
 
 def make_sampler(episode_seed=0, training_seed=0):
     images = torch.arange(60, dtype=torch.uint8).view(60, 1, 1, 1)
-    pool = ImageSplit(images, np.arange(0, 61, 6), tuple("abcdefghij"))
-    pools = {"train": pool, "val": pool, "test": pool}
-    return Drawn(pools, 3, episode_seed=episode_seed, training_seed=training_seed, options=Options())
+    split = ImageSplit(images, np.arange(0, 61, 6), tuple("abcdefghij"))
+    splits = {"train": split, "val": split, "test": split}
+    return Drawn(splits, 3, episode_seed=episode_seed, training_seed=training_seed, options=Options())
 
 
 def pixels(sampler, split, first, count):
@@ -45,7 +45,7 @@ def test_other_ways_are_drawn_from_the_same_keys_and_the_usual_ones_stay_bit_for
     assert torch.equal(other.support.x, expected.support.x)
 
 
-def test_test_episodes_hang_on_the_episode_seed_and_training_episodes_on_the_training_seed():
+def test_test_episodes_depend_on_the_episode_seed_and_training_episodes_on_the_training_seed():
     base, reseeded, retrained = make_sampler(), make_sampler(episode_seed=1), make_sampler(training_seed=1)
     for split in ("val", "test"):
         assert torch.equal(pixels(base, split, 0, 5), pixels(retrained, split, 0, 5))

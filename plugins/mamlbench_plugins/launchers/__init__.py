@@ -7,4 +7,4 @@ from mamlbench.api import Register, hookimpl
 def mamlbench_register_launchers(register: Register) -> None:
     """Register the built-in launchers."""
     here = "mamlbench_plugins.launchers"
-    register("processes", f"{here}.processes:Processes", summary="a process for each run, on this machine (default)")
+    register("processes", f"{here}.processes:Processes", summary="one process per run, on this machine (default)")

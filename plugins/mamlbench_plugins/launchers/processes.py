@@ -1,4 +1,4 @@
-"""Runs on this machine, each in a process of its own, so that their memory can be told apart."""
+"""Launcher that gives every run its own process on this machine, so that its memory can be measured."""
 
 from __future__ import annotations
 
@@ -17,33 +17,32 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field
 
 from mamlbench import perform
-from mamlbench.api import Emit, Job, Launcher, Options
-from mamlbench.errors import MamlbenchError, RunFailedError
+from mamlbench.api import Emit, Job, Launcher, MamlbenchError, Options, RunFailedError
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
-    Outcome = RunRecord | BaseException
+    RunResult = RunRecord | BaseException
 
 _START_METHOD = "spawn"
-"""How processes begin: with nothing of this one, since a forked torch would share its thread pools."""
+"""Start method of the processes; forked processes would share the thread pools of torch."""
 _TERMINAL_SECONDS = 1
-"""A terminal's Ctrl-C reaches every process; so long they may take before they get an interrupt of their own."""
+"""Time to react to Ctrl-C, which a terminal sends to every process, before workers are interrupted again."""
 _GRACE_SECONDS = 30
-"""So long an interrupted run may take to write its record."""
+"""Time for an interrupted run to write its record."""
 
 
 class Processes(Launcher):
-    """A fresh process for each run, one after the other or several at a time."""
+    """Starts a new process for every run, one after the other or several at a time."""
 
     class Options(Options):
-        """Options of the processes."""
+        """Number of processes."""
 
         max_parallel: int = Field(
-            1, ge=1, description="runs at a time; more than one share the machine, and their records say so"
+            1, ge=1, description="runs at a time; runs that share the machine are marked in their records"
         )
 
-    def launch(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, Outcome]]:
+    def launch(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, RunResult]]:
         max_parallel = min(self.options.max_parallel, len(jobs))
         waiting, running = deque(jobs), dict[Connection, _Worker]()
         try:
@@ -51,14 +50,14 @@ class Processes(Launcher):
                 while waiting and len(running) < max_parallel:
                     worker = _Worker.start(waiting.popleft(), max_parallel)
                     running[worker.connection] = worker
-                for job, outcome in _listen(running, emit):
-                    yield job, outcome
-                    if isinstance(outcome, KeyboardInterrupt) or getattr(outcome, "status", "") == "interrupted":
+                for job, result in _receive_messages(running, emit):
+                    yield job, result
+                    if isinstance(result, KeyboardInterrupt) or getattr(result, "status", "") == "interrupted":
                         raise KeyboardInterrupt
         except KeyboardInterrupt:
             yield from _interrupt(running, emit)
-        except GeneratorExit:  # nobody waits for the rest
-            for _ in _interrupt(running, _silence):
+        except GeneratorExit:  # the caller does not want the other results
+            for _ in _interrupt(running, _ignore_event):
                 pass
             raise
         finally:
@@ -70,7 +69,7 @@ class Processes(Launcher):
 
 @dataclass(frozen=True)
 class _Worker:
-    """A process at work."""
+    """A process that runs one job."""
 
     job: Job
     process: BaseProcess
@@ -79,77 +78,79 @@ class _Worker:
     @classmethod
     def start(cls, job: Job, max_parallel: int) -> _Worker:
         context = multiprocessing.get_context(_START_METHOD)
-        ours, theirs = context.Pipe(duplex=False)
+        receiver, sender = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
-        process = context.Process(target=_work, args=(job, max_parallel, theirs), name=name)
+        process = context.Process(target=_work, args=(job, max_parallel, sender), name=name)
         process.start()
-        theirs.close()
-        return cls(job, process, ours)
+        sender.close()
+        return cls(job, process, receiver)
 
-    def receive(self, emit: Emit) -> Outcome | None:
-        """Take one message: an event is passed on, an outcome returned; the end without one is an outcome, too."""
+    def receive(self, emit: Emit) -> RunResult | None:
+        """Receive one message: emit an event, or return a result; a process that ends without one is a result too."""
         try:
             kind, content = self.connection.recv()
         except EOFError:
             self.process.join()
-            return _lost(self.process.exitcode)
+            return _ended_without_result(self.process.exitcode)
         if kind == "event":
             hook, arguments = content
             emit(hook, **arguments)
             return None
         self.process.join()
-        outcome: Outcome = content
-        return outcome
+        result: RunResult = content
+        return result
 
     def interrupt(self) -> None:
+        """Send an interrupt, as Ctrl-C does."""
         if self.process.pid is not None and self.process.is_alive():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.process.pid, signal.SIGINT)
 
 
-def _listen(
+def _receive_messages(
     running: dict[Connection, _Worker], emit: Emit, seconds: float | None = None
-) -> Iterator[tuple[Job, Outcome]]:
-    """Wait until some worker says something, no longer than ``seconds``; yield the jobs that have ended by that."""
+) -> Iterator[tuple[Job, RunResult]]:
+    """Wait for messages of any worker, at most ``seconds``; yield the jobs that ended, with their results."""
     for ready in wait(list(running), seconds):
         connection = cast(Connection, ready)
         worker = running[connection]
-        outcome = worker.receive(emit)
-        if outcome is not None:
+        result = worker.receive(emit)
+        if result is not None:
             del running[connection]
             connection.close()
-            yield worker.job, outcome
+            yield worker.job, result
 
 
-def _listen_until_all_ended(
+def _receive_until_all_ended(
     running: dict[Connection, _Worker], emit: Emit, seconds: float
-) -> Iterator[tuple[Job, Outcome]]:
+) -> Iterator[tuple[Job, RunResult]]:
     end = time.monotonic() + seconds
     while running and (left := end - time.monotonic()) > 0:
-        yield from _listen(running, emit, left)
+        yield from _receive_messages(running, emit, left)
 
 
-def _interrupt(running: dict[Connection, _Worker], emit: Emit) -> Iterator[tuple[Job, Outcome]]:
-    """Give the workers time to write their records. A terminal's Ctrl-C reached them too; another signal may not have.
+def _interrupt(running: dict[Connection, _Worker], emit: Emit) -> Iterator[tuple[Job, RunResult]]:
+    """Interrupt the workers, and give them time to write their records.
 
-    Who writes none in that time is killed, as is everybody by a second interrupt.
+    A terminal's Ctrl-C has reached them already, another signal perhaps not. A worker that takes too long is killed; a
+    second interrupt kills all of them.
     """
-    yield from _listen_until_all_ended(running, emit, _TERMINAL_SECONDS)
+    yield from _receive_until_all_ended(running, emit, _TERMINAL_SECONDS)
     for worker in running.values():
         worker.interrupt()
-    yield from _listen_until_all_ended(running, emit, _GRACE_SECONDS)
+    yield from _receive_until_all_ended(running, emit, _GRACE_SECONDS)
     for worker in running.values():
         worker.process.kill()
         yield worker.job, KeyboardInterrupt()
 
 
 def _work(job: Job, max_parallel: int, connection: Connection) -> None:
-    """Do one job in this fresh process; only plain data crosses the border."""
+    """Run one job in this new process; only plain data are sent back."""
 
     def emit(hook: str, **arguments: Any) -> None:
         connection.send(("event", (hook, arguments)))
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the record has been sent
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a SIGTERM after the run still sends the record
     try:
         connection.send(("record", perform(job, emit, own_process=True, runs_at_once=max_parallel)))
     except (MamlbenchError, KeyboardInterrupt) as error:
@@ -158,12 +159,12 @@ def _work(job: Job, max_parallel: int, connection: Connection) -> None:
         connection.close()
 
 
-def _lost(exit_code: int | None) -> RunFailedError:
-    """What a worker's end without a word means."""
+def _ended_without_result(exit_code: int | None) -> RunFailedError:
+    """Make the error for a process that ended without sending a result."""
     killed = exit_code is not None and exit_code < 0
     how = f"killed by signal {-exit_code}" if killed and exit_code else f"exit code {exit_code}"
     return RunFailedError(f"the run's process ended without a result ({how}); too little memory is the usual cause")
 
 
-def _silence(hook: str, **arguments: Any) -> None:
-    """Tell nobody."""
+def _ignore_event(hook: str, **arguments: Any) -> None:
+    """Ignore an event."""

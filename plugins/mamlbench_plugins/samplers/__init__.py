@@ -8,6 +8,4 @@ def mamlbench_register_samplers(register: Register) -> None:
     """Register the built-in samplers."""
     here = "mamlbench_plugins.samplers"
     register("fresh", f"{here}.fresh:Fresh", summary="a new task each time (default)")
-    register(
-        "fixed-pool", f"{here}.fixed_pool:FixedPool", summary="a fixed number of training tasks, drawn once and reused"
-    )
+    register("fixed-pool", f"{here}.fixed_pool:FixedPool", summary="a fixed number of training tasks, used repeatedly")

@@ -1,4 +1,4 @@
-"""A fixed pool of training tasks, as the first MAML tutorials have it."""
+"""Sampler of a fixed pool of training tasks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from mamlbench.api import Options, TaskSampler, sample_without_replacement, seed
 
 
 class FixedPool(TaskSampler):
-    """Training goes round a fixed set of tasks, in a new order each time; validation and test are untouched."""
+    """Training repeats a fixed set of tasks, in a new order each round; validation and test tasks are fresh."""
 
     class Options(Options):
-        """Options of the fixed pool."""
+        """Size of the pool."""
 
-        tasks: int = Field(1000, ge=1, description="training tasks in the pool")
+        tasks: int = Field(1000, ge=1, description="number of training tasks in the pool")
 
     def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Place in the endless training sequence to task number; each round visits every task once."""
+        """Return the task number at each position of the training sequence; a round visits every task once."""
         if split != "train":
             return index
         tasks = self.options.tasks
         orders = {
-            int(r): sample_without_replacement(np.asarray(seed_key("round", r)), tasks, tasks)
-            for r in np.unique(index // tasks)
+            int(number): sample_without_replacement(np.asarray(seed_key("round", number)), tasks, tasks)
+            for number in np.unique(index // tasks)
         }
-        return np.array([orders[int(i // tasks)][i % tasks] for i in index])
+        return np.array([orders[int(position // tasks)][position % tasks] for position in index])

@@ -1,7 +1,7 @@
-"""Fresh tasks: what the papers do."""
+"""Sampler of fresh tasks, as in the papers."""
 
 from mamlbench.api import TaskSampler
 
 
 class Fresh(TaskSampler):
-    """A new task each time."""
+    """Every training task is a new one."""

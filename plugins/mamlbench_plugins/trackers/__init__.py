@@ -1,4 +1,4 @@
-"""Built-in trackers; each needs the extra of its name."""
+"""Built-in trackers; each needs the optional dependency of its name."""
 
 from mamlbench.api import Register, hookimpl
 
@@ -8,4 +8,4 @@ def mamlbench_register_trackers(register: Register) -> None:
     """Register the built-in trackers."""
     here = "mamlbench_plugins.trackers"
     register("tensorboard", f"{here}.tensorboard:TensorBoard", summary="event files in results/tensorboard")
-    register("mlflow", f"{here}.mlflow:MLflow", summary="runs in results/mlflow, or where MLFLOW_TRACKING_URI says")
+    register("mlflow", f"{here}.mlflow:MLflow", summary="runs in results/mlflow, or at MLFLOW_TRACKING_URI")

@@ -1,4 +1,7 @@
-"""TensorBoard: one folder of event files per run. Look at them with ``tensorboard --logdir results/tensorboard``."""
+"""Tracker for TensorBoard: one folder of event files per run.
+
+``tensorboard --logdir results/tensorboard`` shows them.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +10,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mamlbench.api import Tracker
-from mamlbench_plugins.trackers.packages import require
+from mamlbench_plugins.trackers.packages import require_package
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
 class TensorBoard(Tracker):
-    """Writes every number as a scalar and the settings as a text."""
+    """Writes every number as a scalar, and the settings as a text."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        require("tensorboard")
+        require_package("tensorboard")
         self._writer: SummaryWriter | None = None
 
     def begin(self, name: str, settings: Mapping[str, str]) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(self.folder / name))
-        lines = [f"    {key} = {value}" for key, value in settings.items()]  # indented: Markdown leaves it as it is
+        lines = [
+            f"    {key} = {value}" for key, value in settings.items()
+        ]  # indented, so that Markdown does not reformat it
         self._writer.add_text("settings", "\n".join(lines), 0)
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:

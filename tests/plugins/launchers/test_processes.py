@@ -1,4 +1,4 @@
-"""The built-in launcher keeps its contract: every ending of a process is an outcome, and nothing is left running."""
+"""The built-in launcher returns a result for every way in which a process can end, and leaves none running."""
 
 import multiprocessing
 import os
@@ -32,14 +32,14 @@ def jobs(tmp_path, toy_plugin):
     plugins = load_plugins([toy_plugin])
     folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
 
-    def jobs(*wanted):
+    def jobs(*runs):
         """One job for each (algorithm, iterations)."""
         made = []
-        for number, (name, iterations) in enumerate(wanted):
-            asked = RunRequest(
+        for number, (name, iterations) in enumerate(runs):
+            request = RunRequest(
                 algorithms=(name,), options={"backbone.width": 4}, iterations=iterations, seed=number, **TINY
             )
-            made += [Job(spec=spec, folders=folders, plugins=(toy_plugin,)) for spec in plan(asked, plugins)]
+            made += [Job(spec=spec, folders=folders, plugins=(toy_plugin,)) for spec in plan(request, plugins)]
         return made
 
     yield jobs
@@ -50,11 +50,11 @@ def launched(jobs, emit=lambda hook, **arguments: None, **options):
     return Processes(Processes.Options(**options)).launch(jobs, emit)
 
 
-def test_one_after_the_other_with_every_kind_of_end(jobs):
-    asked = jobs(("fomaml", 2), ("dies", 2), ("explodes", 20))
+def test_one_after_the_other_with_every_kind_of_result(jobs):
+    submitted = jobs(("fomaml", 2), ("dies", 2), ("explodes", 20))
     events = []
-    ended = list(launched(asked, lambda hook, *, spec, **arguments: events.append((spec.seed, hook))))
-    assert [job for job, _ in ended] == asked
+    ended = list(launched(submitted, lambda hook, *, spec, **arguments: events.append((spec.seed, hook))))
+    assert [job for job, _ in ended] == submitted
     (_, fine), (_, dead), (_, diverged) = ended
     assert fine.status == "finished" and diverged.status == "diverged"
     assert fine.measurement.runs_at_once == 1 and fine.measurement.peak_memory_bytes > 10_000_000
@@ -71,7 +71,7 @@ def test_a_process_as_users_have_it(jobs):
     assert same == job and record.status == "finished" and record.measurement.peak_memory_bytes > 10_000_000
 
 
-def test_what_cannot_be_started_costs_the_others_nothing(jobs):
+def test_a_job_that_cannot_be_started_does_not_affect_the_others(jobs):
     (job,) = jobs(("fomaml", 2))
     impossible = job.spec.model_copy(update={"protocol": job.spec.protocol.model_copy(update={"ways": 99})})
     ended = dict(zip("ab", launched([job.model_copy(update={"spec": impossible}), job]), strict=True))
@@ -80,13 +80,13 @@ def test_what_cannot_be_started_costs_the_others_nothing(jobs):
     assert record.status == "finished"
 
 
-def test_several_at_once_and_their_records_say_so(jobs):
-    asked = jobs(("fomaml", 1), ("fomaml", 1))
+def test_runs_at_the_same_time_are_marked_in_their_records(jobs):
+    submitted = jobs(("fomaml", 1), ("fomaml", 1))
     alive = []
     ended = list(
-        launched(asked, lambda hook, **arguments: alive.append(multiprocessing.active_children()), max_parallel=3)
+        launched(submitted, lambda hook, **arguments: alive.append(multiprocessing.active_children()), max_parallel=3)
     )
-    assert len(alive[0]) == 2, "the second was started before the first had anything to say"
+    assert len(alive[0]) == 2, "the second started before the first message of the first"
     assert sorted(job.spec.seed for job, _ in ended) == [0, 1]
     for job, record in ended:
         assert record.spec == job.spec and record.status == "finished"
@@ -96,7 +96,7 @@ def test_several_at_once_and_their_records_say_so(jobs):
 
 def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
-    asked = jobs(("fomaml", FOREVER), ("fomaml", FOREVER), ("fomaml", FOREVER))
+    submitted = jobs(("fomaml", FOREVER), ("fomaml", FOREVER), ("fomaml", FOREVER))
     training = set()
 
     def emit(hook, *, spec, **arguments):
@@ -108,7 +108,7 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypat
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        ended = list(launched(asked, emit, max_parallel=2))
+        ended = list(launched(submitted, emit, max_parallel=2))
     finally:
         signal.signal(signal.SIGINT, before)
     assert {job.spec.seed for job, _ in ended} == {0, 1}
@@ -122,7 +122,7 @@ def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs, monkeypat
     assert {getattr(outcome, "status", "interrupted") for _, outcome in ended} == {"interrupted"}
 
 
-def test_a_worker_that_does_not_listen_is_killed(jobs, monkeypatch):
+def test_a_worker_that_ignores_interrupts_is_killed(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0)
     monkeypatch.setattr(processes, "_GRACE_SECONDS", 0)
 
@@ -134,7 +134,7 @@ def test_a_worker_that_does_not_listen_is_killed(jobs, monkeypatch):
     assert same == job and isinstance(outcome, KeyboardInterrupt)
 
 
-def test_where_nobody_waits_nothing_goes_on(jobs, monkeypatch):
+def test_closing_the_iterator_ends_all_workers(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
     (quick, slow) = jobs(("fomaml", 1), ("fomaml", FOREVER))
     outcomes = launched([quick, slow], max_parallel=2)

@@ -1,4 +1,4 @@
-"""The published numbers that ship: well formed, and of things that there are."""
+"""Built-in published numbers are well formed, and their algorithms and data sets exist."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_every_built_in_algorithm_has_published_numbers():
 
 
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=lambda number: number.id)
-def test_an_id_says_the_task_and_names_are_known(number):
+def test_an_id_has_the_task_and_names_exist(number):
     _, _, experiment = number.id.partition("/")
     task = f"{number.dataset}-{f'{number.ways}w' if number.ways else ''}{number.shots}s-"
     assert experiment.startswith(task)
@@ -34,7 +34,7 @@ def test_an_id_says_the_task_and_names_are_known(number):
     assert number.unit == metric.unit and metric.kind == REGISTRY.load("dataset", number.dataset).kind
 
 
-def test_what_was_read_in_a_quotation_is_marked():
+def test_second_hand_numbers_are_marked():
     first_hand = {number.id.partition("/")[0] for number in NUMBERS.values() if not number.second_hand}
     assert first_hand == {"finn2017", "chen2019", "learn2learn", "dragen1860"}
 
@@ -48,6 +48,6 @@ def test_what_was_read_in_a_quotation_is_marked():
         ("finn2017/sinusoid-5s-maml-10steps", 0.35, None, None),
     ],
 )
-def test_some_numbers_are_those_of_their_source(name, score, interval, mode):
-    found = NUMBERS[name]
-    assert (found.score, found.interval, found.mode) == (score, interval, mode)
+def test_some_numbers_equal_those_of_the_papers(name, score, interval, mode):
+    number = NUMBERS[name]
+    assert (number.score, number.interval, number.mode) == (score, interval, mode)

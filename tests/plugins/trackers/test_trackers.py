@@ -41,8 +41,8 @@ def run(tmp_path, toy_plugin):
         folders = Folders(results=tmp_path, cache=tmp_path / "cache")
         records = []
         for name in algorithms:
-            asked = RunRequest(algorithms=(name,), options={"backbone.width": 8}, iterations=24, **TINY)
-            records += launch(plan(asked, plugins), plugins, folders, own_process=False)
+            request = RunRequest(algorithms=(name,), options={"backbone.width": 8}, iterations=24, **TINY)
+            records += launch(plan(request, plugins), plugins, folders, own_process=False)
         assert all(record.listener_errors == [] for record in records)
         return records
 
@@ -59,7 +59,9 @@ def read_tensorboard(folder):
             name: events.Tensors(f"{name}/text_summary")[0].tensor_proto.string_val[0].decode()
             for name in ("settings", "status")
         }
-        curves = {name: [(each.step, each.value) for each in events.Scalars(name)] for name in events.Tags()["scalars"]}
+        curves = {
+            name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]
+        }
         yield curves, texts["settings"], texts["status"]
 
 
@@ -68,28 +70,28 @@ def read_mlflow(folder):
 
     client = MlflowClient(tracking_uri=folder.as_uri())
     experiment = client.get_experiment_by_name("mamlbench")
-    for found in sorted(client.search_runs([experiment.experiment_id]), key=lambda found: found.info.start_time):
-        histories = {name: client.get_metric_history(found.info.run_id, name) for name in found.data.metrics}
-        curves = {name: [(each.step, each.value) for each in history] for name, history in histories.items()}
-        settings = "\n".join(f"{key} = {value}" for key, value in found.data.params.items())
-        assert found.info.status == {"finished": "FINISHED", "diverged": "FAILED"}[found.data.tags["status"]]
-        yield curves, settings, found.data.tags["status"]
+    for run in sorted(client.search_runs([experiment.experiment_id]), key=lambda run: run.info.start_time):
+        histories = {name: client.get_metric_history(run.info.run_id, name) for name in run.data.metrics}
+        curves = {name: [(metric.step, metric.value) for metric in history] for name, history in histories.items()}
+        settings = "\n".join(f"{key} = {value}" for key, value in run.data.params.items())
+        assert run.info.status == {"finished": "FINISHED", "diverged": "FAILED"}[run.data.tags["status"]]
+        yield curves, settings, run.data.tags["status"]
 
 
 def close_to(pairs):
-    """Steps and values; TensorBoard keeps the latter in 32 bits."""
+    """Steps and values, which TensorBoard stores in 32 bits."""
     return [(step, pytest.approx(value, rel=1e-6)) for step, value in pairs]
 
 
 @pytest.fixture
 def own_environment(monkeypatch):
-    """What a tracker sets for its own process ends with the test."""
+    """Restore the environment variables that a tracker sets."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # as the tracker does: put back when the test ends
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # as the tracker does; restored when the test ends
 
 
 @pytest.mark.usefixtures("own_environment")
-def test_what_is_sent_is_what_is_recorded(run, tracker, tmp_path):
+def test_trackers_receive_what_is_recorded(run, tracker, tmp_path):
     records = run(tracker, "fomaml", "explodes")
     read = {"tensorboard": read_tensorboard, "mlflow": read_mlflow}[tracker]
     tracked = list(read(tmp_path / tracker))
@@ -105,7 +107,7 @@ def test_what_is_sent_is_what_is_recorded(run, tracker, tmp_path):
         assert curves[f"test/{mode}/accuracy/score"] == close_to([(24, result.score.mean)])
 
 
-def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkeypatch, capsys):
+def test_a_tracker_that_fails_does_not_affect_the_run(tmp_path, toy_plugin, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.py").write_text(BROKEN)
     (tmp_path / "mamlbench.toml").write_text(f'plugins = ["{toy_plugin}", "broken.py"]\ntrackers = ["broken"]\n')
@@ -120,23 +122,23 @@ def test_a_tracker_that_fails_costs_the_run_nothing(tmp_path, toy_plugin, monkey
         for event in ("progress", "evaluated", "run_finished")
     }
     assert "begun toy-3w1s-fomaml-seed0" in shown.out and "fomaml 3" in shown.out and "a listener failed" in shown.err
-    assert record.measurement.peak_memory_bytes > 0  # the run had a process of its own, without the tracker
+    assert record.measurement.peak_memory_bytes > 0  # the run had its own process, without the tracker
 
 
-def test_a_tracker_that_cannot_begin_tries_again_under_the_same_name(tmp_path, toy_plugin):
-    tried = []
+def test_a_tracker_that_cannot_begin_tries_again_with_the_same_name(tmp_path, toy_plugin):
+    calls = []
 
     class Late(Tracker):
         def begin(self, name, settings):
-            tried.append(name)
-            if len(tried) < 3:
+            calls.append(name)
+            if len(calls) < 3:
                 raise ConnectionError
 
         def log(self, metrics, step):
-            tried.append(step)
+            calls.append(step)
 
         def end(self, status):
-            tried.append(status)
+            calls.append(status)
 
     (spec,) = plan(RunRequest(algorithms=("fomaml",), **TINY), load_plugins([toy_plugin]))
     listener = TrackerListener(Late, tmp_path)
@@ -145,17 +147,17 @@ def test_a_tracker_that_cannot_begin_tries_again_under_the_same_name(tmp_path, t
             listener.mamlbench_progress(spec=spec, step=step, metrics={"loss": 0.5})
     listener.mamlbench_progress(spec=spec, step=3, metrics={"loss": 0.5})
     listener.mamlbench_run_finished(spec=spec, record=SimpleNamespace(status="finished", measurement=None, test=None))
-    assert tried == [tried[0]] * 3 + [3, "finished"]
+    assert calls == [calls[0]] * 3 + [3, "finished"]
 
 
-def test_runs_at_the_same_time_have_a_tracker_each(tmp_path, toy_plugin):
-    made = []
+def test_runs_at_the_same_time_have_one_tracker_each(tmp_path, toy_plugin):
+    logs = []
 
     class Lines(Tracker):
         def __init__(self, folder):
             super().__init__(folder)
             self.lines = []
-            made.append(self.lines)
+            logs.append(self.lines)
 
         def begin(self, name, settings):
             self.lines.append(f"begin {settings['seed']}")
@@ -175,10 +177,10 @@ def test_runs_at_the_same_time_have_a_tracker_each(tmp_path, toy_plugin):
     listener.mamlbench_progress(spec=third, step=1, metrics={"loss": 0.5})
     for spec in (second, third):
         listener.mamlbench_run_finished(spec=spec, record=finished)
-    assert made == [["begin 0", 1, 2, "finished", "begin 2", 1, "finished"], ["begin 1", 1, 2, "finished"]]
+    assert logs == [["begin 0", 1, 2, "finished", "begin 2", 1, "finished"], ["begin 1", 1, 2, "finished"]]
 
 
-def test_a_missing_package_is_told_before_anything_is_run(tmp_path, monkeypatch, capsys):
+def test_a_missing_package_is_reported_before_any_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("mamlbench_plugins.trackers.packages.find_spec", lambda name: None)
     assert main(["run", "--algo", "maml", "--track", "tensorboard"]) == ExitCode.USAGE
