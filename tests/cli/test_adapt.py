@@ -1,4 +1,4 @@
-"""``mamlbench adapt`` through the real command line, on drawings that a few steps can tell apart."""
+"""``mamlbench adapt`` through the real command line, on drawings that a few steps can distinguish."""
 
 import csv
 import json

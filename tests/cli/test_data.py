@@ -62,10 +62,10 @@ def folders(project):
 # --------------------------------------------------------------------------------------------------- list, where
 
 
-def test_list_says_what_is_found_how_much_of_it_and_under_which_license(project, capsys):
+def test_list_shows_the_local_copy_its_amount_and_license(project, capsys):
     code, listed = call_json(capsys, "list")
     statuses = {status["name"]: status for status in listed}
-    assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared for it"
+    assert code == ExitCode.OK and not (project / "cache").exists(), "nothing is prepared"
     mini = statuses["miniimagenet"]["local_copy"]
     assert mini["form"] == "class folders" and mini["location"] == str(folders(project))
     assert mini["amount"] == "27 images of 9 classes" and not mini["prepared"]
@@ -84,7 +84,7 @@ def test_list_says_what_is_found_how_much_of_it_and_under_which_license(project,
     assert again == {**mini, "prepared": True}
 
 
-def test_a_damaged_archive_is_a_row_and_hides_nothing(project, capsys):
+def test_a_damaged_archive_is_a_row_and_does_not_hide_others(project, capsys):
     shutil.rmtree(folders(project))
     folders(project).mkdir()
     (folders(project) / "train.tar").write_bytes(b"no archive")
@@ -113,7 +113,7 @@ def test_where_names_folders_in_order_and_the_cache(project, capsys, monkeypatch
     assert code == ExitCode.OK and "data_dir in mamlbench.toml" in out and "1 files, 0.6 MB" in out
 
 
-def test_where_without_any_folder_says_how_to_name_one(project, capsys):
+def test_where_without_folders_explains_how_to_name_one(project, capsys):
     (project / "mamlbench.toml").write_text("")
     code, out, _ = call(capsys, "where")
     assert code == ExitCode.OK and "name one with --data-dir" in out
@@ -130,26 +130,26 @@ def info(capsys, *arguments):
 
 
 def info_json(capsys, *arguments):
-    (found,) = json.loads(info(capsys, *arguments, "--json"))
-    return found, found["dataset_status"]
+    (entry,) = json.loads(info(capsys, *arguments, "--json"))
+    return entry, entry["dataset_status"]
 
 
-def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
-    found, status = info_json(capsys, "miniimagenet")
+def test_info_shows_the_local_copy_without_decoding_it(project, capsys):
+    entry, status = info_json(capsys, "miniimagenet")
     assert status["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in status["detail"]
     assert status["local_copy"]["amount"] == "27 images of 9 classes" and status["splits"] == {}
     assert not (project / "cache").exists()
 
     _, prepared = call_json(capsys, "prepare", "miniimagenet")
-    found, status = info_json(capsys, "miniimagenet")
+    entry, status = info_json(capsys, "miniimagenet")
     assert status["state"] == "ready" and status["content_hash"] == prepared["content_hash"]
     assert status["input_shape"] == [3, 84, 84] and "train 9 of 38,400" in status["local_copy"]["subset"]
     assert {name: split["images"] for name, split in status["splits"].items()} == {"train": 9, "val": 9, "test": 9}
     assert all(tuple(status["splits"][split]["classes"]) == CLASSES[split][:3] for split in CLASSES)
-    assert "ImageNet's terms" in found["license"] and "Vinyals" in found["citation"]
+    assert "ImageNet's terms" in entry["license"] and "Vinyals" in entry["citation"]
 
     out = info(capsys, "miniimagenet")
-    for said in (
+    for text in (
         "ready",
         "class folders",
         "no, a subset",
@@ -159,10 +159,10 @@ def test_info_says_what_lies_there_and_decodes_nothing_for_it(project, capsys):
         "Vinyals",
         CLASSES["test"][2],
     ):
-        assert said in out
+        assert text in out
 
 
-def test_info_elides_class_names_unless_all_are_asked_for(project, capsys):
+def test_info_elides_class_names_unless_all_are_requested(project, capsys):
     for name in CLASSES["train"][3:8]:
         write_image(folders(project) / "train" / name / "1.png", ("train", 9, 9))
     call(capsys, "prepare", "miniimagenet")
@@ -173,7 +173,7 @@ def test_info_elides_class_names_unless_all_are_asked_for(project, capsys):
     assert last in info_json(capsys, "miniimagenet")[1]["splits"]["train"]["classes"]
 
 
-def test_info_of_what_is_not_there_or_broken_says_so_and_how_to_get_it(project, capsys):
+def test_info_of_a_missing_or_broken_data_set_explains_how_to_get_it(project, capsys):
     shutil.rmtree(folders(project))
     _, status = info_json(capsys, "miniimagenet")
     assert status["state"] == "not found" and "Name the folder" in status["detail"]
@@ -188,7 +188,7 @@ def test_info_of_what_is_not_there_or_broken_says_so_and_how_to_get_it(project, 
     assert status["state"] == "broken" and "train.tar' cannot be read" in status["detail"]
 
 
-def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
+def test_info_takes_options_that_name_a_folder(project, capsys):
     shutil.copytree(folders(project), project / "data" / "flowers")
     assert info_json(capsys, "folder")[1]["state"] == "not found"
     _, status = info_json(capsys, "folder", "-o", "path=flowers")
@@ -197,7 +197,7 @@ def test_info_takes_the_options_that_say_where_a_set_lies(project, capsys):
     assert "-o is for data sets, and 'maml' is not one" in capsys.readouterr().err
 
 
-def test_info_of_what_is_computed_or_not_looked_for(capsys):
+def test_info_of_computed_data_and_of_data_that_is_not_looked_for(capsys):
     _, status = info_json(capsys, "sinusoid")
     assert status["state"] == "ready" and len(status["content_hash"]) == 64 and status["input_shape"] == [1]
     _, status = info_json(capsys, "toy")
@@ -207,7 +207,7 @@ def test_info_of_what_is_computed_or_not_looked_for(capsys):
 # ------------------------------------------------------------------------------------------------------- prepare
 
 
-def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
+def test_prepare_shows_its_progress_and_the_result(project, capsys):
     code, out, err = call(capsys, "prepare", "miniimagenet", "-o", "dataset.normalize=channels")
     assert code == ExitCode.OK and "Preparing miniImageNet: 27 of 27" in err
     assert (
@@ -223,7 +223,7 @@ def test_prepare_tells_its_progress_and_what_came_out(project, capsys):
     }
 
 
-def test_a_run_tells_the_progress_of_the_preparation_too(capsys):
+def test_a_run_shows_the_progress_of_the_preparation_too(capsys):
     arguments = [
         "run",
         "--algo",
@@ -259,31 +259,31 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
 
 @pytest.mark.parametrize("command", ["prepare", "verify"])
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["miniimagnet"], "Unknown dataset 'miniimagnet'. Did you mean 'miniimagenet'?"),
         (["miniimagenet", "-o", "normalizes=channels"], "no option 'normalizes'. Did you mean 'normalize'?"),
         (["miniimagenet", "-o", "jitter"], "-o takes NAME=VALUE"),
     ],
 )
-def test_what_cannot_be_understood(capsys, command, arguments, said):
+def test_invalid_arguments_are_explained(capsys, command, arguments, message):
     code, out, err = call(capsys, command, *arguments)
-    assert code == ExitCode.USAGE and said in err and out == ""
+    assert code == ExitCode.USAGE and message in err and out == ""
 
 
 # -------------------------------------------------------------------------------------------------------- verify
 
 
 def test_a_sound_set_passes_and_is_prepared(project, capsys):
-    code, found, checks = verify(capsys)
-    assert code == ExitCode.OK and not found["broken"] and found["origin"] == "class folders"
+    code, verification, checks = verify(capsys)
+    assert code == ExitCode.OK and not verification["broken"] and verification["origin"] == "class folders"
     assert (
         checks["class-disjoint splits"]["ok"] and "train 3, val 3, test 3" in checks["class-disjoint splits"]["result"]
     )
     assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["result"]
     assert checks["images in two splits"]["result"] == "0" and checks["copies within a split"]["result"] == "0"
-    (kept,) = (project / "cache").iterdir()
-    assert kept.suffix == ".safetensors" and checks["cache"]["ok"] is None
+    (cached,) = (project / "cache").iterdir()
+    assert cached.suffix == ".safetensors" and checks["cache"]["ok"] is None
     code, _, checks = verify(capsys)
     assert code == ExitCode.OK and checks["cache"]["ok"]
     code, out, _ = call(capsys, "verify", "miniimagenet")
@@ -295,9 +295,9 @@ def test_every_damaged_image_is_named(project, capsys):
     call(capsys, "prepare", "miniimagenet")
     for path in damaged:
         path.write_bytes(path.read_bytes()[:100])
-    code, found, _ = verify(capsys)
-    assert code == ExitCode.REGRESSION and found["broken"] and len(found["damaged"]) == 15
-    assert all(any(str(path) in named for named in found["damaged"]) for path in damaged)
+    code, verification, _ = verify(capsys)
+    assert code == ExitCode.REGRESSION and verification["broken"] and len(verification["damaged"]) == 15
+    assert all(any(str(path) in name for name in verification["damaged"]) for path in damaged)
     code, out, _ = call(capsys, "verify", "miniimagenet")
     assert code == ExitCode.REGRESSION and out.count("Damaged: ") == 15
 
@@ -332,17 +332,17 @@ def test_a_class_in_two_splits_is_broken(project, capsys):
     assert code == ExitCode.REGRESSION and f"both train and val: {name}" in checks["loading"]["result"]
 
 
-def test_a_prepared_copy_that_has_rotted_is_found_and_replaced(project, capsys):
+def test_a_damaged_cache_file_is_replaced(project, capsys):
     verify(capsys)
-    (kept,) = (project / "cache").iterdir()
-    sound = kept.read_bytes()
-    kept.write_bytes(sound[:-5000] + bytes(1000) + sound[-4000:])
+    (cached,) = (project / "cache").iterdir()
+    sound = cached.read_bytes()
+    cached.write_bytes(sound[:-5000] + bytes(1000) + sound[-4000:])
     code, _, checks = verify(capsys)
     assert code == ExitCode.REGRESSION and "is replaced" in checks["cache"]["result"]
-    assert kept.read_bytes() == sound
+    assert cached.read_bytes() == sound
 
 
-def test_what_is_not_there_is_no_verdict(project, capsys, monkeypatch):
+def test_missing_data_cannot_be_verified(project, capsys, monkeypatch):
     shutil.rmtree(folders(project))
     code, out, err = call(capsys, "verify", "miniimagenet")
     assert code == ExitCode.USAGE and "was not found" in err and out == ""

@@ -104,7 +104,7 @@ def test_drawn_once_then_read(dataset: Glyphs, cache: Path, monkeypatch: pytest.
     assert make(cache, rotations="classes").content_hash != dataset.content_hash
 
 
-def test_progress_is_told(tmp_path: Path, alphabet: Alphabet) -> None:
+def test_progress_is_reported(tmp_path: Path, alphabet: Alphabet) -> None:
     reports: list[tuple[str, int, int]] = []
     options = Glyphs.Options(drawings=3)
     few = Alphabet(dict(list(alphabet.classes.items())[:300]), alphabet.outlines)
