@@ -73,11 +73,7 @@ def command(
     output: Path | None,
     data_dir: Path | None,
     as_json: bool,
-<<<<<<< HEAD
     **arguments: Any,
-=======
-    **settings: Any,
->>>>>>> ac0cb2a (Words and class names: data, plugins, data sets are done)
 ) -> None:
     """Adapt MODEL to the labeled images of FOLDER, and label those in FOLDER/unlabeled.
 
@@ -93,15 +89,9 @@ def command(
     from mamlbench.runner.adapt.adapt_model import adapt_model
     from mamlbench.user_config import folders
 
-<<<<<<< HEAD
     locations = folders(session.config, data_dir=data_dir)
     with working(f"Adapting {model}"):
         adaptation = adapt_model(model, folder, plugins, locations, options=changed, **arguments)
-=======
-    all_folders = folders(session.project, data_dir=data_dir)
-    with working(f"Adapting {model}"):
-        adaptation = adapt_model(model, folder, plugins, all_folders, options=changed, **settings)
->>>>>>> ac0cb2a (Words and class names: data, plugins, data sets are done)
     written = _write(adaptation, output or folder)
     if as_json:
         click.echo(adaptation.model_dump_json(indent=1))
