@@ -23,7 +23,7 @@ from numpy.random import Generator
 
 from mamlbench.report.statistics.comparison import compare
 from mamlbench.report.statistics.multiple_comparisons import may_be_best
-from mamlbench.report.statistics.student import LEVEL, Array
+from mamlbench.student_t import LEVEL, Array
 
 MOST_SCORES = 4_000_000
 """Scores that are held at a time."""

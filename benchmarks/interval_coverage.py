@@ -21,8 +21,8 @@ from numpy.random import Generator
 from scipy import stats
 
 from mamlbench.report.statistics.cochran_cox import least_significant_difference
-from mamlbench.report.statistics.student import LEVEL, Array
 from mamlbench.report.statistics.variance import VarianceComponents, variance_of_difference
+from mamlbench.student_t import LEVEL, Array
 
 NOISE = 0.22
 COUNTS = ((3, 3), (4, 4), (6, 6), (10, 10), (1, 5), (1, 10), (3, 6))

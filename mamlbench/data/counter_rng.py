@@ -11,9 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Keys = NDArray[np.uint64]
 """64-bit keys of any shape; every random choice is a pure function of one."""
+
+_GAMMA, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+"""Increment and multipliers of SplitMix64."""
 
 
 def seed_key(*parts: object) -> np.uint64:
@@ -28,12 +32,30 @@ def hash64(key: Keys | np.uint64, counter: NDArray[Any] | int) -> Keys:
     The finalizer of SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
     """
     with np.errstate(over="ignore"):
-        z: Keys = np.asarray(key, np.uint64) + (np.asarray(counter).astype(np.uint64) + np.uint64(1)) * np.uint64(
-            0x9E3779B97F4A7C15
-        )
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        steps = np.asarray(counter).astype(np.uint64) + np.uint64(1)
+        z: Keys = np.asarray(key, np.uint64) + steps * np.uint64(_GAMMA)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(_FIRST)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(_SECOND)
         return z ^ (z >> np.uint64(31))
+
+
+def hash64_on_device(key: int, counters: Tensor) -> Tensor:
+    """Compute ``hash64`` on the device of ``counters``, int64 ``[...]``: the same 64 bits, as int64 of that shape."""
+    # torch has no arithmetic of uint64; products of int64 wrap around to the same bits
+    z = counters * _signed(_GAMMA) + _signed(key + _GAMMA)
+    z = (z ^ shift_right(z, 30)) * _signed(_FIRST)
+    z = (z ^ shift_right(z, 27)) * _signed(_SECOND)
+    return z ^ shift_right(z, 31)
+
+
+def shift_right(z: Tensor, bits: int) -> Tensor:
+    """Shift int64 ``[...]`` to the right as if they were uint64: zeros come in, not copies of the sign."""
+    return (z >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    """Return the int64 with the same 64 bits."""
+    return (value + 2**63) % 2**64 - 2**63
 
 
 def uniform(key: Keys, counter: NDArray[Any] | int) -> NDArray[np.float64]:

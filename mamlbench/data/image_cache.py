@@ -6,7 +6,6 @@ import hashlib
 import json
 import logging
 import mmap
-import os
 import shutil
 import struct
 import time
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from mamlbench.atomic_write import replaced_when_complete, temporary_path
 from mamlbench.errors import CacheError
 
 HASH_BYTES = 16
@@ -151,25 +151,18 @@ def cached_images(path: Path, build: Callable[[], CachedImages | ImageStream]) -
         return cached
     built = build()
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(path)
         _refuse_full_disk(path.parent, len(stream.class_names), int(stream.offsets[-1]) * stream.image_bytes)
-        with temporary.open("wb") as file:
+        with replaced_when_complete(path) as temporary, temporary.open("wb") as file:
             _write(file, stream)
-            file.flush()
-            os.fsync(file.fileno())  # a file with the final name must be complete even after a power failure
-        temporary.replace(path)
         return _read(path)
     except (OSError, SafetensorError) as error:
         raise CacheError(
             f"The prepared data cannot be written to '{path.parent}' ({error}): "
             "free some space or set MAMLBENCH_CACHE to a writable folder."
         ) from error
-    finally:
-        with suppress(OSError):  # if even that is impossible, the CacheError says why
-            temporary.unlink(missing_ok=True)
 
 
 def load_cached_images(path: Path) -> CachedImages | None:
@@ -197,7 +190,7 @@ def _as_stream(cached: CachedImages) -> ImageStream:
 
 def _remove_abandoned(path: Path) -> None:
     """Remove temporary files that killed preparations left behind; a running one has written to its file recently."""
-    for temporary in path.parent.glob(f".{path.name}.*.tmp"):
+    for temporary in path.parent.glob(temporary_path(path, "*").name):
         with suppress(FileNotFoundError):  # another process removed it first
             if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
                 logging.getLogger("mamlbench").info("Removing '%s', left by an interrupted preparation.", temporary)

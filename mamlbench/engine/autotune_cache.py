@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from mamlbench.atomic_write import write_atomically
 
 
 class AutotuneCache:
@@ -34,11 +35,6 @@ class AutotuneCache:
     def keep(self, engine: str) -> None:
         """Write the choice down; a folder that cannot be written costs the next run its trials, and nothing else."""
         text = json.dumps({"engine": engine, "facts": self.facts}, indent=2)
-        part = self.path.with_suffix(f".{os.getpid()}.part")
-        try:
+        with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            part.write_text(text)
-            part.replace(self.path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink()
+            write_atomically(self.path, text.encode())

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamlbench.data.counter_rng import seed_key
+from mamlbench.data.counter_rng import hash64_on_device, seed_key, shift_right
 
 _training: ContextVar[int | None] = ContextVar("_training", default=None)
 
@@ -126,26 +126,4 @@ def bernoulli_mask(key: int, shape: Sequence[int], rate: float, device: torch.de
     Computed on the device, which is not waited for.
     """
     positions = torch.arange(math.prod(shape), device=device).view(*shape)
-    return _shifted(hash64_on_device(key, positions), 11) < round(rate * 2**53)
-
-
-def hash64_on_device(key: int, counters: Tensor) -> Tensor:
-    """``hashing.mix`` on a device: int64 counters ``[...]`` to the same 64 bits, as int64 of that shape."""
-    z = counters * _signed(0x9E3779B97F4A7C15) + _signed(key + 0x9E3779B97F4A7C15)  # products wrap, as they should
-    z = (z ^ _shifted(z, 30)) * _signed(0xBF58476D1CE4E5B9)
-    z = (z ^ _shifted(z, 27)) * _signed(0x94D049BB133111EB)
-    return z ^ _shifted(z, 31)
-
-
-def _shifted(z: Tensor, bits: int) -> Tensor:
-    """Shift to the right as if there were no sign."""
-    return (z >> bits) & _ones(64 - bits)
-
-
-def _ones(bits: int) -> int:
-    return (1 << bits) - 1
-
-
-def _signed(value: int) -> int:
-    """The int64 of the same 64 bits."""
-    return (value + 2**63) % 2**64 - 2**63
+    return shift_right(hash64_on_device(key, positions), 11) < round(rate * 2**53)

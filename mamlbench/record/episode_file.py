@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
-from mamlbench.record.result_store import write_atomically
 from mamlbench.record.run_record import EpisodeFile, RunRecord
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
@@ -118,19 +119,6 @@ def _no_record(path: Path, error: ValidationError) -> UnreadableRecordError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or "the document"
     return UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.")
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary name in the same folder, flush to disk, then rename over ``path``."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _readable_name(spec: RunSpec) -> str:

@@ -12,10 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load, load_file, save
 from torch import Tensor
 
+from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
-from mamlbench.record.result_store import write_atomically
 from mamlbench.run_spec import RunSpec
 
 MODEL, CHECKPOINT = "model", "checkpoint"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import ValidationError
-from scipy import special
 
 from mamlbench.api import Algorithm, Metric
 from mamlbench.errors import ConfigError
@@ -22,6 +20,7 @@ from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.scoring import Scores, score_episodes
+from mamlbench.student_t import confidence_interval
 
 
 def make_evaluation(
@@ -44,9 +43,9 @@ def _metric_result(metric: Metric, trained: Scores, untrained: Scores | None) ->
     for mode, scores in trained.final[metric.name].items():
         base = untrained.final[metric.name][mode] if untrained is not None else None
         modes[str(mode)] = ModeResult(
-            score=interval(scores),
-            untrained=interval(base) if base is not None else None,
-            gain=interval(sign * (scores - base)) if base is not None else None,
+            score=episode_interval(scores),
+            untrained=episode_interval(base) if base is not None else None,
+            gain=episode_interval(sign * (scores - base)) if base is not None else None,
             episode_scores=_rounded(scores),
             untrained_episode_scores=_rounded(base) if base is not None else [],
         )
@@ -58,17 +57,10 @@ def _metric_result(metric: Metric, trained: Scores, untrained: Scores | None) ->
     )
 
 
-def interval(values: torch.Tensor) -> Interval:
-    """Mean and 95 % interval of the mean over episodes (Student's t)."""
-    mean = float(values.double().mean())
-    if bool(values.min() == values.max()):  # every episode scored the same: t has nothing to divide by
-        return Interval(mean=mean, low=mean, high=mean)
-    scores = values.double().numpy()
-    count = len(scores)
-    variance = np.mean((scores - scores.mean()) ** 2) * (count / (count - 1))
-    # scipy.stats.ttest_1samp gives the same interval, but importing scipy.stats takes every run a second
-    half = special.stdtrit(count - 1, 0.975) * np.sqrt(variance / count)
-    return Interval(mean=mean, low=float(scores.mean() - half), high=float(scores.mean() + half))
+def episode_interval(scores: torch.Tensor) -> Interval:
+    """The mean of the scores of episodes ``[episodes]``, and its 95 % confidence interval (Student's t)."""
+    values = scores.double()
+    return confidence_interval(float(values.mean()), values.numpy())
 
 
 def evaluate_model(

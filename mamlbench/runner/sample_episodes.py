@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from mamlbench.api import Algorithm, Classification, EpisodeBatch
-from mamlbench.record.result_store import write_atomically
+from mamlbench.atomic_write import write_atomically
 from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
 from mamlbench.runner.build import Experiment
 

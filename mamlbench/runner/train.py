@@ -13,7 +13,7 @@ from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
 from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_state
-from mamlbench.runner.evaluate import interval, make_evaluation
+from mamlbench.runner.evaluate import episode_interval, make_evaluation
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.sample_episodes import save_samples
 from mamlbench.runner.scoring import Scores, score_episodes
@@ -125,7 +125,7 @@ class Loop:
         with self.meter.segment("evaluate"):
             protocol = self.spec.protocol.model_copy(update={"modes": self.spec.protocol.modes[:1]})
             scores = score_episodes(self.experiment, self.algorithm, "val", protocol, self.meter, every_step=False)
-            means = {name: interval(modes[protocol.modes[0]]).mean for name, modes in scores.final.items()}
+            means = {name: episode_interval(modes[protocol.modes[0]]).mean for name, modes in scores.final.items()}
         selecting = self.experiment.metrics[0]
         score, better = means[selecting.name], selecting.better
         self._check_parameters(score)

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
 from mamlbench.api import hash64, sample_without_replacement, seed_key, uniform
+from mamlbench.data.counter_rng import hash64_on_device
 
 U64 = st.integers(0, 2**64 - 1)
 
@@ -30,6 +32,13 @@ def test_hash64_is_elementwise(key, counters):
     together = hash64(np.uint64(key), np.array(counters))
     assert together.dtype == np.uint64
     assert together.tolist() == [int(hash64(np.uint64(key), counter)) for counter in counters]
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**62))
+def test_hashes_on_a_device_are_those_of_numpy(key, first):
+    counters = np.arange(first, first + 5)
+    ours = hash64_on_device(key, torch.from_numpy(counters)).numpy().view(np.uint64)
+    np.testing.assert_array_equal(ours, hash64(np.uint64(key), counters))
 
 
 def test_seed_key_depends_on_every_part_and_on_their_order():

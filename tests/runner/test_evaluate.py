@@ -9,21 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mamlbench.runner.evaluate import interval
+from mamlbench.runner.evaluate import episode_interval
 
 scores = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=50).filter(lambda values: len(set(values)) > 1)
 
 
 @given(scores)
 def test_the_interval_is_that_of_a_t_test(values):
-    computed = interval(torch.tensor(values))
+    computed = episode_interval(torch.tensor(values))
     low, high = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
     assert (computed.low, computed.high) == (low, high)
     assert computed.mean == pytest.approx(sum(values) / len(values))
 
 
 def test_the_interval_of_equal_scores_is_a_point():
-    computed = interval(torch.full((3,), 0.25))
+    computed = episode_interval(torch.full((3,), 0.25))
     assert (computed.low, computed.mean, computed.high) == (0.25, 0.25, 0.25)
 
 

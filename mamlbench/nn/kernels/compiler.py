@@ -9,13 +9,13 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mamlbench.atomic_write import replaced_when_complete
 from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 _FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")
@@ -80,14 +80,12 @@ def _keep(kept: Path, command: list[str]) -> None:
     Raises OSError where the folder cannot be written, NoKernelsError where the compiler fails.
     """
     kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        made = Path(folder) / kept.name
+    with replaced_when_complete(kept) as temporary:
         for threads in (["-fopenmp"], []):  # without: one thread
-            done = _run([*command, *threads, "-o", str(made), "-lm"])
+            done = _run([*command, *threads, "-o", str(temporary), "-lm"])
             if done.returncode == 0:
-                made.replace(kept)
                 return
-    raise NoKernelsError(f"{Path(command[0]).name} failed: {(done.stderr.strip() or 'no message').splitlines()[0]}")
+        raise NoKernelsError(f"{Path(command[0]).name} failed: {(done.stderr.strip() or 'no message').splitlines()[0]}")
 
 
 @lru_cache

@@ -19,7 +19,7 @@ from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdict import PendingVerdict, Verdict, VerdictKind
 from mamlbench.report.statistics.comparison import Comparison
 from mamlbench.report.statistics.multiple_comparisons import holm
-from mamlbench.report.statistics.student import LEVEL, t_quantile
+from mamlbench.student_t import LEVEL, t_quantile
 
 MAX_FACTOR = 1000
 """If deciding would take more than this multiple of the present runs or episodes, no number is suggested."""

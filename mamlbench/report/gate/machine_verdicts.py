@@ -15,7 +15,7 @@ from mamlbench.report.gate.verdict import PendingVerdict, Verdict
 from mamlbench.report.statistics.comparison import compare
 from mamlbench.report.statistics.estimates import interval_over_seeds
 from mamlbench.report.statistics.significance import MIN_RUNS
-from mamlbench.report.statistics.student import Array
+from mamlbench.student_t import Array
 
 
 def machine_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> list[PendingVerdict]:

@@ -16,7 +16,7 @@ from mamlbench.report.gate.verdict import PendingVerdict, Verdict
 from mamlbench.report.statistics.comparison import MIN_SEEDS_IN_TOTAL, compare
 from mamlbench.report.statistics.episode_scores import episode_scores
 from mamlbench.report.statistics.estimates import estimate
-from mamlbench.report.statistics.student import Array
+from mamlbench.student_t import Array
 
 
 def score_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> list[PendingVerdict]:

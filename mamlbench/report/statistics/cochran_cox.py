@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mamlbench.report.statistics.student import Array
+from mamlbench.student_t import Array
 
 SMALLEST_P_VALUE = 1e-30
 """Smaller p-values are reported as 0: stdtrit is not defined so far out in the tail."""

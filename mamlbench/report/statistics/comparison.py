@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mamlbench.report.statistics.cochran_cox import cochran_cox, least_significant_difference
-from mamlbench.report.statistics.student import LEVEL, Array, standard_deviation, t_quantile
 from mamlbench.report.statistics.variance import VarianceComponents, variance_of_difference
+from mamlbench.student_t import LEVEL, Array, standard_deviation, t_quantile
 
 POWER = 0.8
 """Probability of detecting a difference as large as the minimum detectable effect."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mamlbench.record import MetricResult, ModeResult
-from mamlbench.report.statistics.student import Array
 from mamlbench.report.table.groups import RowRuns
+from mamlbench.student_t import Array
 
 
 def episode_scores(row: RowRuns, metric: str, mode: str, quantity: str = "score") -> Array | None:

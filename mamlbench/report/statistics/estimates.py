@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple
+
+import numpy as np
 
 from mamlbench.record import Interval
 from mamlbench.report.statistics.comparison import MIN_SEEDS_PER_SIDE
 from mamlbench.report.statistics.episode_scores import episode_scores
-from mamlbench.report.statistics.student import half_width, t_quantile
 from mamlbench.report.table.groups import RowRuns
+from mamlbench.student_t import confidence_interval, half_width
 
 
 class Estimate(NamedTuple):
@@ -53,18 +53,7 @@ def estimate(row: RowRuns, metric: str, mode: str, quantity: str) -> Estimate | 
 
 def interval_over_seeds(seed_means: Sequence[float]) -> Interval:
     """Compute the mean of two or more seeds' means and its 95 % confidence interval (Student's t)."""
-    mean = mean_of(seed_means)
-    count = len(seed_means)
-    if not math.isfinite(mean) or max(seed_means) - min(seed_means) <= 1e-12 * abs(mean):
-        return Interval(mean=mean, low=mean, high=mean)  # rounding errors are not a spread
-    deviation = math.dist(seed_means, [mean] * count) / math.sqrt(count - 1)
-    half = _critical_t(count - 1) * deviation / math.sqrt(count)
-    return Interval(mean=mean, low=mean - half, high=mean + half)
-
-
-@lru_cache
-def _critical_t(degrees_of_freedom: int) -> float:
-    return float(t_quantile(0.975, degrees_of_freedom))
+    return confidence_interval(mean_of(seed_means), np.array(seed_means, np.float64))
 
 
 def mean_if_any(values: Sequence[float | None]) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mamlbench.report.statistics.comparison import compare
-from mamlbench.report.statistics.student import LEVEL, Array
+from mamlbench.student_t import LEVEL, Array
 
 
 def holm(p_values: ArrayLike, family_size: int | None = None) -> Array:

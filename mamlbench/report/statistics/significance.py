@@ -16,9 +16,9 @@ from mamlbench.report.formatting import percent_or_number
 from mamlbench.report.statistics.comparison import MIN_SEEDS_PER_SIDE, POWER
 from mamlbench.report.statistics.episode_scores import shared_scores
 from mamlbench.report.statistics.multiple_comparisons import BestComparison, compare_with_best
-from mamlbench.report.statistics.student import Array
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import RowRuns
+from mamlbench.student_t import Array
 
 MIN_RUNS = 3
 """Measured runs of a row below which its time and memory are not ranked."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mamlbench.report.statistics.student import Array, standard_deviation
+from mamlbench.student_t import Array, standard_deviation
 
 MIN_EPISODE_SHARE = 0.5
 """Lower limit of the variance of a difference, as a share of its between-episodes part."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from mamlbench.report.statistics.cochran_cox import cochran_cox, least_significant_difference
-from mamlbench.report.statistics.student import LEVEL
+from mamlbench.student_t import LEVEL
 
 
 def p_value(difference, variances, degrees_of_freedom):

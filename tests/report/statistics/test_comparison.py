@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from mamlbench.report.statistics.comparison import compare
-from mamlbench.report.statistics.student import LEVEL
+from mamlbench.student_t import LEVEL
 
 TRIALS, EPISODES = 2000, 150  # the defaults of ``simulate``
 SLACK = 2 * np.sqrt(LEVEL * (1 - LEVEL) / TRIALS)

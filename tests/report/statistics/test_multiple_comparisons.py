@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mamlbench.report.statistics.multiple_comparisons import holm, may_be_best
-from mamlbench.report.statistics.student import LEVEL
+from mamlbench.student_t import LEVEL
 
 
 def test_holm_by_hand():
