@@ -159,6 +159,8 @@ def _signature(function: Any) -> str:
     if inspect.isclass(function) and issubclass(function, BaseException):
         own = function.__init__
         return _signature(own) if inspect.isfunction(own) else ""
+    if inspect.isclass(function) and issubclass(function, dict):  # built in C: it has no signature
+        return ""
     signature = inspect.signature(function)
     parameters = [
         parameter.replace(annotation=_Words(_words(parameter.annotation)))

@@ -182,7 +182,7 @@ def make_algorithm():
     from mamlbench_plugins.backbones.conv4 import StridedConv4
 
     def make(
-        name, engine=None, *, backbone=None, shape=(1, 14, 14), objective=None, pooled=None, iterations=10, **given
+        name, engine=None, *, backbone=None, shape=(1, 14, 14), objective=None, pooled=None, iterations=10, **options
     ):
         import torch
 
@@ -194,7 +194,7 @@ def make_algorithm():
                 torch.manual_seed(0)
                 return Model(built.build(shape, outputs).double())
 
-        bench = MethodContext(
+        context = MethodContext(
             build=build,
             objective=objective or Classification(3),
             pooled_objective=pooled or Classification(7),
@@ -202,7 +202,7 @@ def make_algorithm():
             iterations=iterations,
             shots=2,
         )
-        return plugin(bench, plugin.Options(**given))
+        return plugin(context, plugin.Options(**options))
 
     return make
 
@@ -217,9 +217,9 @@ def make_batch():
     def make(tasks=4, ways=3, shots=2, queries=2, shape=(1, 14, 14)):
         generator = torch.Generator().manual_seed(1)
 
-        def examples(each):
-            x = torch.rand(tasks, ways * each, *shape, generator=generator, dtype=torch.float64)
-            return Examples(x, torch.arange(ways).repeat_interleave(each).expand(tasks, -1))
+        def examples(per_class):
+            x = torch.rand(tasks, ways * per_class, *shape, generator=generator, dtype=torch.float64)
+            return Examples(x, torch.arange(ways).repeat_interleave(per_class).expand(tasks, -1))
 
         return EpisodeBatch(examples(shots), examples(queries), torch.arange(tasks) + 12345)
 

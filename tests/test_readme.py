@@ -44,13 +44,13 @@ def test_the_python_example_runs(tmp_path):
 
 
 def test_the_plugin_runs(tmp_path, toy_plugin):
-    (code,) = [block for block in blocks("python") if block.startswith("# sign.py")]
-    (tmp_path / "sign.py").write_text(code)
-    (command,) = [line for block in blocks("sh") for line in block.splitlines() if "--plugin sign.py" in line]
+    (code,) = [block for block in blocks("python") if block.startswith("# decay.py")]
+    (tmp_path / "decay.py").write_text(code)
+    (command,) = [line for block in blocks("sh") for line in block.splitlines() if "--plugin decay.py" in line]
     tiny = "--dataset toy --ways 3 --test-episodes 20 --validation-episodes 10 --iterations 5 --meta-batch-size 4"
     arguments = [*command.split()[1:], "--plugin", str(toy_plugin), *tiny.split(), "-o", "backbone.width=8"]
     out = run(tmp_path, sys.executable, "-P", "-m", "mamlbench.cli", *arguments)
-    assert "sign-maml" in out and "3-way 1-shot" in out
+    assert "decay-maml" in out and "3-way 1-shot" in out
 
 
 def test_every_command_shown_exists():

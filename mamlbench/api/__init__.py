@@ -54,10 +54,11 @@ if TYPE_CHECKING:
     from mamlbench.nn.conv_block import BatchNormReLU, ConvBlocks
     from mamlbench.nn.dropout import DropBlock, Dropout, StochasticLayer, bernoulli_mask, noise_key_scope
     from mamlbench.nn.gradients import grad, grad_and_value, vjp
-    from mamlbench.nn.inner_gradient import inner_gradient
-    from mamlbench.nn.model import Model, Parameters
+    from mamlbench.nn.inner_optimizers import AdamState, InnerAdam, InnerSGD, SGDState
+    from mamlbench.nn.model import Model
     from mamlbench.nn.network import Network
     from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions, Schedule, scheduled
+    from mamlbench.nn.parameters import Parameters
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
     from mamlbench.nn.vmap_context import vmap_context
     from mamlbench.objectives import Classification, Metric, Objective, Regression
@@ -98,10 +99,11 @@ _HOMES = {
     "mamlbench.nn.conv_block": "BatchNormReLU ConvBlocks",
     "mamlbench.nn.dropout": "DropBlock Dropout StochasticLayer bernoulli_mask noise_key_scope",
     "mamlbench.nn.gradients": "grad grad_and_value vjp",
-    "mamlbench.nn.inner_gradient": "inner_gradient",
-    "mamlbench.nn.model": "Model Parameters",
+    "mamlbench.nn.inner_optimizers": "AdamState InnerAdam InnerSGD SGDState",
+    "mamlbench.nn.model": "Model",
     "mamlbench.nn.network": "Network",
     "mamlbench.nn.optimizers": "OuterOptimizer OuterOptions Schedule scheduled",
+    "mamlbench.nn.parameters": "Parameters",
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
     "mamlbench.nn.vmap_context": "vmap_context",
     "mamlbench.objectives": "Classification Metric Objective Regression",
@@ -116,6 +118,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 
 __all__ = [
     "SPLITS",
+    "AdamState",
     "AdaptedTasks",
     "Algorithm",
     "Augmentation",
@@ -146,8 +149,10 @@ __all__ = [
     "ImageFormat",
     "ImageSplit",
     "ImageStream",
+    "InnerAdam",
     "InnerLoop",
     "InnerLoopMethod",
+    "InnerSGD",
     "Job",
     "Keys",
     "Launcher",
@@ -181,6 +186,7 @@ __all__ = [
     "Regression",
     "Rotations",
     "RunFailedError",
+    "SGDState",
     "Schedule",
     "Setting",
     "StochasticLayer",
@@ -197,7 +203,6 @@ __all__ = [
     "hash64",
     "hookimpl",
     "image_hashes",
-    "inner_gradient",
     "is_image",
     "load_cached_images",
     "minibatch_order",

@@ -1,55 +1,67 @@
-"""Algorithms: what a method must say of itself, and the two bases that most methods start from."""
+"""Algorithms: the contract of a method, and the bases that most methods start from."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Generic, Literal, NamedTuple
 
 from torch import Tensor
+from typing_extensions import TypeVar
 
-from mamlbench.api.engine import Engine
+from mamlbench.api.engine import Engine, StateT
 from mamlbench.data.episodes import EpisodeBatch, Examples
-from mamlbench.nn.model import Model, Parameters
+from mamlbench.nn.model import Model
 from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions
+from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.pytree import copy_into, prefixed, unprefixed
 from mamlbench.objectives import Objective
 from mamlbench.run_spec import Mode, Preset
 from mamlbench.run_spec.options import Options
 
+OptionsT = TypeVar("OptionsT", bound=Options, default=Any)
+"""Options of a method."""
+OuterOptionsT = TypeVar("OuterOptionsT", bound=OuterOptions, default=Any)
+"""Options of a method with an outer optimizer."""
+
 
 class OuterUpdate(NamedTuple):
-    """What a batch says about the next update, as sums, so that chunks of tasks and ranks can be added up.
+    """What a batch contributes to the next outer step, as sums over its tasks.
+
+    Sums, not means, so that parts of a batch can be computed apart and added with ``+``: chunks of tasks on
+    one machine, or the shares of several ranks. An all-reduce over ranks adds ``sums``, ``loss`` and ``count`` between
+    ``compute_update`` and ``apply``; every rank then applies the same update.
 
     Attributes:
         sums: one tensor per meta-parameter, by name and of its shape, summed over tasks.
         loss: the training loss summed over tasks, a scalar ``[]``.
         count: number of tasks (or of labeled examples).
-        carry: what a sequential method hands from one batch to the next.
+        carry: what a sequential method passes from one batch to the next.
     """
 
-    sums: Parameters  # one tensor per meta-parameter, summed over tasks
+    sums: Mapping[str, Tensor]  # one tensor per meta-parameter, summed over tasks
     loss: Tensor  # [] training loss, summed over tasks
     count: int  # type: ignore[assignment]  # number of tasks (or labeled examples)
-    carry: Any = None  # what a sequential method hands from one batch to the next
+    carry: Any = None  # what a sequential method passes from one batch to the next
 
     def __add__(self, other: object) -> OuterUpdate:
-        """Take two parts of a batch together; ``carry`` is the later part's."""
+        """Add two parts of a batch; ``carry`` is the later part's."""
         if not isinstance(other, OuterUpdate):
             return NotImplemented
-        sums = {name: value + other.sums[name] for name, value in self.sums.items()}
+        sums = Parameters(self.sums) + Parameters(other.sums)
         return OuterUpdate(sums, self.loss + other.loss, self.count + other.count, other.carry)
 
     @property
     def mean(self) -> Parameters:
         """The sums divided by the count: one tensor per meta-parameter, by name and of its shape."""
-        return {name: value / self.count for name, value in self.sums.items()}
+        return Parameters(self.sums) / self.count
 
 
 @dataclass(frozen=True)
 class MethodContext:
-    """What the harness hands to an algorithm.
+    """What the harness passes to an algorithm.
 
     Args:
         build: makes the backbone's network with that many outputs, initialized from the run's seed.
@@ -68,24 +80,27 @@ class MethodContext:
     shots: int
 
 
-class Algorithm(ABC):
-    """A meta-learning method. All its state goes out through ``state`` and comes in through ``load_state``.
+class Algorithm(ABC, Generic[StateT, OptionsT]):
+    """A meta-learning method: ``class Mine(Algorithm[MyState, MyOptions])``.
+
+    All that training changes goes out through ``state`` and comes in through ``load_state``.
 
     Attributes:
         Options: the method's options; each field has a default and a description.
         presets: settings by name, data set and protocol, each with its source.
-        gradient_order: 2 where the meta-gradient runs through the inner loop, 1 where it does not, None without one.
+        gradient_order: 2 if the meta-gradient runs through the inner loop, 1 if it does not, None without one.
         trains_on: 'episodes', or 'examples' of all training classes with their labels.
-        vectorized: whether the functions of one task can be run for many at once; where False, only the loop is right.
-        additive: whether the direction of a batch is the sum of those of its parts, so that parts may be computed
-            apart. An instance may say otherwise where that hangs on its options. Of a method that feeds on labeled
-            examples it is asked without batch norm, which ties a minibatch together in any case.
+        vectorized: whether the functions of one task can be run for many at once; if False, only the loop is right.
+        additive: whether the update of a batch is the sum of those of its parts, so that parts may be computed apart.
+            An instance may set another value than its class. Of a method that trains on labeled examples it is asked
+            without batch norm, which ties a minibatch together in any case.
         any_ways: whether it can train with other ways than it is tested with, since its network needs no output for
             each class. In training ``init`` then takes the ways from the support set, ``context.shots`` examples of
             each class.
         uses_queries: whether training looks at the query sets of its episodes; if not, they are empty.
         equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
-        meta: what training learns and a model artifact keeps.
+        neutral_options: options that change no number, only time or memory: name and what it changes.
+        meta: what training learns and a model artifact keeps, by name.
 
     ``mamlbench check`` holds a method to each of these.
     """
@@ -99,9 +114,10 @@ class Algorithm(ABC):
     any_ways: ClassVar[bool] = False
     uses_queries: ClassVar[bool] = True
     equivariant: ClassVar[bool] = False
+    neutral_options: ClassVar[Mapping[str, str]] = {}
     meta: Parameters
 
-    def __init__(self, context: MethodContext, options: Any) -> None:
+    def __init__(self, context: MethodContext, options: OptionsT) -> None:
         self.context = context
         self.engine = context.engine
         self.objective = context.objective
@@ -109,20 +125,23 @@ class Algorithm(ABC):
 
     @abstractmethod
     def compute_update(self, batch: Any) -> OuterUpdate:
-        """Compute what to do next; nothing is changed.
+        """Compute the next outer update; nothing is changed.
 
         Args:
-            batch: an EpisodeBatch of T tasks, support and query x ``[T, n, *input_shape]``; or, where the method feeds
+            batch: an EpisodeBatch of T tasks, support and query x ``[T, n, *input_shape]``; or, if the method trains
                 on them, labeled Examples, x ``[n, *input_shape]``.
         """
 
     @abstractmethod
     def apply(self, update: OuterUpdate) -> None:
-        """Take the outer step: change ``meta``, the optimizer, and whatever else training changes."""
+        """Take the outer step: change ``meta``, the optimizer, and whatever else training changes.
+
+        The update covers the whole batch: whoever splits one, over chunks or ranks, adds the parts up before.
+        """
 
     @abstractmethod
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
-        """Yield the learners of T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is.
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks[StateT]]:
+        """Yield T tasks after 0, 1, ... adaptation steps. ``meta`` stays as it is.
 
         Args:
             support: x ``[T, n, *input_shape]``, y ``[T, n]`` (or ``[T, n, outputs]``).
@@ -130,11 +149,14 @@ class Algorithm(ABC):
         """
 
     @abstractmethod
-    def initial_state(self, support: Examples) -> Any:
-        """The state of ONE task, with support x ``[n, *input_shape]``, before the first adaptation step."""
+    def initial_state(self, support: Examples) -> StateT:
+        """The state of ONE task, with support x ``[n, *input_shape]``, before its first step at test time.
+
+        No gradient with respect to ``meta`` is taken through it.
+        """
 
     @abstractmethod
-    def predict(self, state: Any, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+    def predict(self, state: StateT, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
         """Outputs of ONE adapted task for query examples: ``[n, *input_shape]`` to ``[n, outputs]``."""
 
     @abstractmethod
@@ -145,29 +167,28 @@ class Algorithm(ABC):
     def load_state(self, state: dict[str, Tensor]) -> None:
         """Restore what ``state`` returned, by name and bit for bit."""
 
-    def adapt(self, support: Examples, keys: Tensor) -> AdaptedTasks:
-        """Adapt to T support sets (x ``[T, n, *input_shape]``, keys int64 ``[T]``) and return their learner.
+    def adapt(self, support: Examples, keys: Tensor) -> AdaptedTasks[StateT]:
+        """Adapt to T support sets (x ``[T, n, *input_shape]``, keys int64 ``[T]``), taking all test-time steps.
 
-        Raises RuntimeError where ``adaptation`` yields none.
+        Raises RuntimeError if ``adaptation`` yields nothing.
         """
-        learner = None
-        for learner in self.adaptation(support, keys):  # noqa: B007 (the last one is wanted)
-            pass
-        if learner is None:
-            raise RuntimeError(f"{type(self).__name__}.adaptation yielded no learner")
-        return learner
+        last = deque(self.adaptation(support, keys), maxlen=1)
+        if not last:
+            raise RuntimeError(f"{type(self).__name__}.adaptation yielded nothing")
+        return last[0]
 
 
-class AdaptedTasks:
+class AdaptedTasks(Generic[StateT]):
     """T adapted tasks.
 
     Args:
         algorithm: the method; its ``initial_state`` and ``predict`` are used.
-        states: pytree with a leading dimension T; None before the first step: every task starts from the shared state.
+        states: the method's state with a leading dimension T on every tensor; None before the first step: every task
+            starts from the shared state.
         support: what they were adapted to: x ``[T, n, *input_shape]``.
     """
 
-    def __init__(self, algorithm: Algorithm, states: Any, support: Examples) -> None:
+    def __init__(self, algorithm: Algorithm[StateT, Any], states: StateT | None, support: Examples) -> None:
         self.algorithm = algorithm
         self.states = states
         self.support = support
@@ -186,26 +207,26 @@ class AdaptedTasks:
         )
 
 
-class InnerLoop(Algorithm):
-    """A method that adapts in steps: write ``init`` and ``step`` for ONE task, and say how many at test time."""
+class InnerLoop(Algorithm[StateT, OptionsT]):
+    """A method that adapts in steps: write ``init`` and ``step`` for ONE task, and set ``test_steps``."""
 
     test_steps: int
 
     @abstractmethod
-    def init(self, meta: Parameters, support: Examples) -> Any:
+    def init(self, meta: Parameters, support: Examples) -> StateT:
         """The state before the first step: any pytree of tensors.
 
         Args:
-            meta: what training learns, by name.
+            meta: what training learns, by name; in training the engine differentiates with respect to it.
             support: ONE task's examples: x ``[n, *input_shape]``, y ``[n]``.
         """
 
     @abstractmethod
-    def step(self, state: Any, support: Examples) -> Any:
+    def step(self, state: StateT, support: Examples) -> StateT:
         """The state after one more step on ONE task's examples: x ``[n, *input_shape]``, y ``[n]``."""
 
     @abstractmethod
-    def parameters(self, state: Any) -> Parameters:
+    def parameters(self, state: StateT) -> Mapping[str, Tensor]:
         """The network's parameters in a state, by name."""
 
     @property
@@ -213,7 +234,12 @@ class InnerLoop(Algorithm):
     def model(self) -> Model:
         """The network that tasks are solved with."""
 
-    def initial_state(self, support: Examples) -> Any:
+    def initial_state(self, support: Examples) -> StateT:
+        """``init`` at ``meta``; override it to leave out what only a gradient with respect to ``meta`` needs.
+
+        Args:
+            support: ONE task's examples: x ``[n, *input_shape]``, y ``[n]``.
+        """
         return self.init(self.meta, support)
 
     def prepare_support(self, support: Examples) -> Examples:
@@ -224,13 +250,13 @@ class InnerLoop(Algorithm):
         """The support examples ``[T, n, ...]`` that step number ``step`` sees (0: the first); all unless overridden."""
         return support
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks[StateT]]:
         yield AdaptedTasks(self, None, support)
         seen = self.prepare_support(support)
         yield from (AdaptedTasks(self, states, support) for states in self.inner_loop(seen, keys, self.test_steps))
 
-    def inner_loop(self, support: Examples, keys: Tensor, steps: int, *, training: bool = False) -> Iterator[Any]:
-        """Yield the states of T tasks after 1, 2, ... steps: the pytree of ``step``, with a leading dimension T.
+    def inner_loop(self, support: Examples, keys: Tensor, steps: int, *, training: bool = False) -> Iterator[StateT]:
+        """Yield the states of T tasks after 1, 2, ... steps: the state of ``step``, with a leading dimension T.
 
         Args:
             support: x ``[T, n, *input_shape]``, y ``[T, n]``.
@@ -243,20 +269,20 @@ class InnerLoop(Algorithm):
             seen = self.minibatch(support, keys, number, training=training)
             if states is None:  # the shared initial state is not copied: the first pass is one plain convolution
                 states = self.engine.map(
-                    lambda support, seen: self.step(self.init(self.meta, support), seen), support, seen
+                    lambda support, seen: self.step(self.initial_state(support), seen), support, seen
                 )
             else:
                 states = self.engine.map(self.step, states, seen)
             yield states
 
-    def predict(self, state: Any, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
+    def predict(self, state: StateT, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
         return self.model.predict(self.parameters(state), support_x, x, mode)
 
 
-class MetaOptimized(InnerLoop):
-    """A method whose meta-parameters an outer optimizer moves along the mean direction.
+class MetaOptimized(InnerLoop[StateT, OptionsT]):
+    """A method whose meta-parameters an outer optimizer moves against the mean update.
 
-    Set ``meta`` and ``outer`` in ``__init__``, and write ``direction``.
+    Set ``meta`` and ``outer`` in ``__init__``, and write ``compute_update``.
     """
 
     outer: OuterOptimizer
@@ -272,37 +298,49 @@ class MetaOptimized(InnerLoop):
         self.outer.load_state(unprefixed("outer", state))
 
 
-class GradientBased(MetaOptimized):
+class GradientBased(MetaOptimized[StateT, OuterOptionsT]):
     """A method whose outer loss is differentiated by the engine: write ``init``, ``step`` and ``loss`` for ONE task.
 
-    ``direction`` and ``apply`` are given: the mean meta-gradient goes to the outer optimizer. A method that learns
-    more than the network's parameters says so in ``initial_meta``.
+    ``compute_update`` and ``apply`` are written: the mean meta-gradient goes to the outer optimizer. A method that
+    learns more than the network's parameters names it in ``initial_meta``. How many inner steps are taken in training
+    and at test time the options ``train_steps`` and ``test_steps`` say, if there are such; otherwise none.
     """
 
     Options: ClassVar[type[Options]] = OuterOptions
     gradient_order: ClassVar[int] = 2
     train_steps: int
 
-    def __init__(self, context: MethodContext, options: Any) -> None:
+    def __init__(self, context: MethodContext, options: OuterOptionsT) -> None:
         super().__init__(context, options)
         self._model = context.build(context.objective.outputs)
-        self.meta = self.initial_meta()
+        self.meta = Parameters(self.initial_meta())
         self.outer = OuterOptimizer(self.meta, options, context.iterations)
+        self.train_steps, self.test_steps = (getattr(options, name, 0) for name in ("train_steps", "test_steps"))
 
-    def initial_meta(self) -> Parameters:
+    def initial_meta(self) -> Mapping[str, Tensor]:
         """What training learns, by name, as it is before training: the network's parameters unless overridden."""
         return self.model.initial_parameters()
 
     @abstractmethod
-    def loss(self, state: Any, query: Examples) -> Tensor:
-        """The outer loss, a scalar ``[]``, of ONE adapted task on its query set x ``[n, *input_shape]``, y ``[n]``."""
+    def loss(self, state: StateT, query: Examples) -> Tensor:
+        """The outer loss, a scalar ``[]``, of ONE adapted task on its query set x ``[n, *input_shape]``, y ``[n]``.
+
+        The engine differentiates it with respect to ``meta``.
+        """
+
+    def inner_loss(self, state: StateT, support: Examples) -> Tensor:
+        """The inner loss, a scalar ``[]``, of ONE task on its support set x ``[n, *input_shape]``, y ``[n]``.
+
+        ``step`` descends it. The same function as the outer ``loss`` unless overridden.
+        """
+        return self.loss(state, support)
 
     @property
     def model(self) -> Model:
         return self._model
 
-    def parameters(self, state: Any) -> Parameters:
-        return state  # type: ignore[no-any-return]
+    def parameters(self, state: StateT) -> Mapping[str, Tensor]:
+        return state  # type: ignore[return-value]
 
     def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         sums, loss = self.engine.meta_gradient(self, self.meta, batch, self.train_steps)

@@ -1,4 +1,4 @@
-"""What an algorithm may ask of the engine: functions of one task go in, results for T tasks come out."""
+"""Engines: they run functions of one task over the T tasks of a batch."""
 
 from __future__ import annotations
 
@@ -7,25 +7,29 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from mamlbench.data.episodes import EpisodeBatch, Examples
-from mamlbench.nn.model import Parameters
+from mamlbench.nn.parameters import Parameters
+
+StateT = TypeVar("StateT", default=Any)
+"""State of one task inside a method: any pytree of tensors."""
 
 
-class InnerLoopMethod(Protocol):
+class InnerLoopMethod(Protocol[StateT]):
     """A method whose outer loss is differentiated through its inner loop; every function is for ONE task."""
 
     @property
     def gradient_order(self) -> int:
         """2 to differentiate through the inner steps, 1 not to."""
 
-    def init(self, meta: Parameters, support: Examples) -> Any:
+    def init(self, meta: Parameters, support: Examples) -> StateT:
         """The state before the first step, a pytree; ``meta`` by name, ``support`` x ``[n, *input_shape]``."""
 
-    def step(self, state: Any, support: Examples) -> Any:
+    def step(self, state: StateT, support: Examples) -> StateT:
         """The state after one more inner step on ``support``, x ``[n, *input_shape]``."""
 
-    def loss(self, state: Any, query: Examples) -> Tensor:
+    def loss(self, state: StateT, query: Examples) -> Tensor:
         """The outer loss of the adapted state on ``query``, x ``[n, *input_shape]``: a scalar ``[]``."""
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from torch import Tensor
 
 from mamlbench.api.algorithm import AdaptedTasks, InnerLoop
+from mamlbench.api.engine import StateT
 from mamlbench.data.episodes import Examples
 from mamlbench.run_spec import Mode
 
@@ -16,63 +16,66 @@ class FixedFeatures:
     """Features of T tasks' query sets under the shared parameters ``meta``, computed once for each set and mode.
 
     Args:
-        method: the method that adapts heads without batch norm, and nothing else.
+        method: the method, which adapts heads without batch norm and nothing else.
         support: x ``[T, k, *input_shape]``.
     """
 
     def __init__(self, method: InnerLoop, support: Examples) -> None:
         self.method, self.support = method, support
-        self._seen: tuple[Tensor, int] | None = None  # the query set, and how often it had been changed in place
-        self._known: dict[Mode, Tensor] = {}
+        self._query: tuple[Tensor, int] | None = None  # the last query set, and its count of in-place changes
+        self._features: dict[Mode, Tensor] = {}
 
     def of(self, x: Tensor, mode: Mode) -> Tensor:
         """Query examples ``[T, n, *input_shape]`` to features ``[T, n, d]``."""
-        if self._seen is None or self._seen[0] is not x or self._seen[1] != x._version:
-            self._seen, self._known = (x, x._version), {}
-        if mode not in self._known:
+        if self._query is None or self._query[0] is not x or self._query[1] != x._version:
+            self._query, self._features = (x, x._version), {}
+        if mode not in self._features:
             model, meta = self.method.model, self.method.meta
-            self._known[mode] = self.method.engine.map(
+            self._features[mode] = self.method.engine.map(
                 lambda support_x, x: model.query_features(meta, support_x, x, mode), self.support.x, x
             )
-        return self._known[mode]
+        return self._features[mode]
 
 
-class HeadLearner(AdaptedTasks):
+class AdaptedHeads(AdaptedTasks[StateT]):
     """T tasks whose heads were adapted.
 
     Args:
-        learner: the tasks after some step.
-        features: of their query sets; shared by the learners of all steps.
+        method: the method.
+        adapted: the tasks after some step.
+        features: of their query sets; shared by the tasks of all steps.
     """
 
-    def __init__(self, learner: AdaptedTasks, features: FixedFeatures) -> None:
-        super().__init__(learner.algorithm, learner.states, learner.support)
-        self.features = features
+    def __init__(self, method: InnerLoop[StateT], adapted: AdaptedTasks[StateT], features: FixedFeatures) -> None:
+        super().__init__(method, adapted.states, adapted.support)
+        self.method, self.features = method, features
 
     def predict(self, x: Tensor, mode: Mode) -> Tensor:
         """Query examples ``[T, n, *input_shape]`` to outputs ``[T, n, outputs]``."""
-        method, features = self.features.method, self.features.of(x, mode)
+        method, features = self.method, self.features.of(x, mode)
         if self.states is None:
             return method.engine.map(  # type: ignore[no-any-return]
                 lambda support, features: self._outputs(method.initial_state(support), features), self.support, features
             )
         return method.engine.map(self._outputs, self.states, features)  # type: ignore[no-any-return]
 
-    def _outputs(self, state: Any, features: Tensor) -> Tensor:
-        return self.features.method.model.head(self.features.method.parameters(state), features)
+    def _outputs(self, state: StateT, features: Tensor) -> Tensor:
+        return self.method.model.head(self.method.parameters(state), features)
 
 
 def share_query_features(
-    method: InnerLoop, learners: Iterator[AdaptedTasks], support: Examples
-) -> Iterator[AdaptedTasks]:
-    """Let the learners of one adaptation share the features of their query sets; batch norm in a head forbids it.
+    method: InnerLoop[StateT], adaptation: Iterator[AdaptedTasks[StateT]], support: Examples
+) -> Iterator[AdaptedTasks[StateT]]:
+    """Let the tasks after all steps of one adaptation share the features of their query sets.
+
+    Batch norm in a head forbids it: then they are returned as they are.
 
     Args:
         method: a method that leaves everything but the head as it is in ``meta``.
-        learners: what ``adaptation`` yields.
+        adaptation: what ``method.adaptation`` yields.
         support: x ``[T, k, *input_shape]``.
     """
     if any(name.startswith("head.") for name in method.model.norm_names):
-        return learners
+        return adaptation
     features = FixedFeatures(method, support)
-    return (HeadLearner(learner, features) for learner in learners)
+    return (AdaptedHeads(method, adapted, features) for adapted in adaptation)

@@ -67,7 +67,6 @@ def first_order_gradient(
 
     No graph of the inner loop exists at any time.
     """
-    meta = dict(meta)  # not the method's own: one that sees its own may leave out what no gradient is wanted for
     states = each(lambda support: _adapted(method, meta, support, steps))(support)
     slope, loss = grad_and_value(lambda states: each(method.loss)(states, query).sum())(states)
     return vjp(lambda meta: each(lambda support: method.init(meta, support))(support), meta, slope), loss
@@ -83,7 +82,6 @@ def remat_gradient(
     second-order gradient takes little more than the memory of a first-order one. For the idea see "Scalable
     Meta-Learning via Mixed-Mode Differentiation", ICML 2025 (arXiv 2505.00793).
     """
-    meta = dict(meta)  # as above
 
     def begun(meta: Parameters) -> Any:
         return each(lambda support: _adapted(method, meta, support, min(steps, 1)))(support)

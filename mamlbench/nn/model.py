@@ -11,11 +11,9 @@ from torch.func import functional_call, vmap
 from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.network import Network
+from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
-
-Parameters = dict[str, Tensor]
-"""Tensors by name, as ``nn.Module.named_parameters`` names them: ``{"head.weight": [outputs, d], ...}``."""
 
 
 class Model:
@@ -45,7 +43,7 @@ class Model:
 
     def initial_parameters(self) -> Parameters:
         """A copy of the parameters the network was built with, by name."""
-        return {name: value.detach().clone() for name, value in self.network.named_parameters()}
+        return Parameters({name: value.detach().clone() for name, value in self.network.named_parameters()})
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this very batch."""
@@ -107,7 +105,7 @@ class Model:
         own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
         return self._run(part, own, x)
 
-    def _run(self, module: nn.Module, parameters: Parameters, x: Tensor) -> Tensor:
+    def _run(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         if not self.bf16:
             return functional_call(module, parameters, (x,))  # type: ignore[no-any-return]
         with bf16_autocast(x.device):

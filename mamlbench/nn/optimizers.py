@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.nn.model import Parameters
 from mamlbench.run_spec.options import Options
 
 Schedule = Literal["constant", "linear", "cosine"]
@@ -44,7 +44,7 @@ class OuterOptimizer:
         iterations: planned meta-iterations, for the schedule.
     """
 
-    def __init__(self, parameters: Parameters, options: OuterOptions, iterations: int) -> None:
+    def __init__(self, parameters: Mapping[str, Tensor], options: OuterOptions, iterations: int) -> None:
         self.parameters = parameters
         self.options = options
         self.iterations = iterations
@@ -52,8 +52,8 @@ class OuterOptimizer:
         kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
         self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
 
-    def step(self, gradient: Parameters) -> None:
-        """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped where asked for."""
+    def step(self, gradient: Mapping[str, Tensor]) -> None:
+        """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped if ``clip`` is set."""
         for name, value in self.parameters.items():
             clip = self.options.clip
             value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)

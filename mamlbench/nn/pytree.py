@@ -1,30 +1,31 @@
-"""Arithmetic and bookkeeping on named tensors and pytrees."""
+"""Saving, restoring and mapping of named tensors and pytrees."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from mamlbench.nn.model import Parameters
+from mamlbench.nn.parameters import Parameters
 
 
-def prefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Put ``prefix/`` before every name; tensors of any shape."""
     return {f"{prefix}/{name}": value for name, value in tensors.items()}
 
 
-def unprefixed(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def unprefixed(prefix: str, tensors: Mapping[str, Tensor]) -> Parameters:
     """Take the tensors, of any shape, whose names begin with ``prefix/``, and name them without it."""
-    return {name.removeprefix(f"{prefix}/"): value for name, value in tensors.items() if name.startswith(f"{prefix}/")}
+    start = f"{prefix}/"
+    return Parameters({name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)})
 
 
-def copy_into(target: Parameters, source: Parameters) -> None:
+def copy_into(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> None:
     """Overwrite the values of ``target`` in place by those of the same name and shape.
 
-    Raises KeyError where a name is missing in ``source``.
+    Raises KeyError if a name is missing in ``source``.
     """
     for name, value in target.items():
         value.copy_(source[name])

@@ -90,10 +90,11 @@ class Loop:
             for number in range(self.progress.iteration, self.progress.iteration + iterations):
                 with self.meter.segment("data"):
                     batch = self.experiment.draw(number)
-                direction = self.experiment.compute_update(number, batch)
-                self.algorithm.apply(direction)
-                total_loss = total_loss + direction.loss
-                count += direction.count
+                update = self.experiment.compute_update(number, batch)
+                # sums over this process's tasks: an all-reduce over ranks would add them up here
+                self.algorithm.apply(update)
+                total_loss = total_loss + update.loss
+                count += update.count
                 self.progress.examples += _examples(batch)
             self.meter.synchronize()
             loss = float(total_loss) / count

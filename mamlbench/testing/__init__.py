@@ -16,6 +16,7 @@
 from mamlbench.testing.algorithm_contract import CONTRACT
 from mamlbench.testing.algorithm_episodes import EPISODES
 from mamlbench.testing.algorithm_learning import LEARNING
+from mamlbench.testing.algorithm_options import OPTIONS
 from mamlbench.testing.algorithm_properties import PROPERTIES
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.backbones import BACKBONE, BackboneSubject
@@ -28,7 +29,7 @@ from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
 from mamlbench.testing.tiny import TinyNetwork, tiny_splits
 
 CHECKS: dict[str, tuple[Check, ...]] = {
-    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *LEARNING),
+    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *OPTIONS, *LEARNING),
     "backbone": (*COMMON, *BACKBONE),
     "dataset": (*COMMON, *DATASET),
     "metric": (DOCSTRING, *METRIC),

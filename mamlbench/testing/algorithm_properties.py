@@ -48,20 +48,20 @@ def gradient_order_is_correct(subject: AlgorithmSubject) -> None:
 def _gradient_error(subject: AlgorithmSubject, algorithm: Algorithm) -> float:
     """Return the relative error of the update against central differences of the loss, along several directions."""
     batch = subject.training_batch(algorithm)
-    sums = algorithm.compute_update(batch).sums
+    sums = Parameters(algorithm.compute_update(batch).sums)
     generator = torch.Generator().manual_seed(7)
-    directions = [sums] + [
-        {name: torch.randn(value.shape, generator=generator, dtype=value.dtype) for name, value in sums.items()}
-        for _ in range(RANDOM_DIRECTIONS)
-    ]
     measured, computed = [], []
-    for direction in directions:
-        unit = _scale(direction, 1 / max(_norm(direction), 1e-300))
+    for direction in (sums, *(_random_like(sums, generator) for _ in range(RANDOM_DIRECTIONS))):
+        unit = direction / direction.dot(direction).sqrt().clamp_min(1e-300)
         measured.append(_central_difference(algorithm, batch, unit))
-        computed.append(sum(float((sums[name] * unit[name]).sum()) for name in sums))
+        computed.append(float(sums.dot(unit)))
     difference, gradient = torch.tensor(measured), torch.tensor(computed)
     ensure(bool(gradient.norm() > 0), "the update is zero everywhere")
     return float((difference - gradient).norm() / gradient.norm())
+
+
+def _random_like(tensors: Parameters, generator: torch.Generator) -> Parameters:
+    return tensors.map(lambda value: torch.randn(value.shape, generator=generator, dtype=value.dtype))
 
 
 def _central_difference(algorithm: Algorithm, batch: object, unit: Parameters) -> float:
@@ -77,14 +77,6 @@ def _move(meta: Parameters, unit: Parameters, amount: float) -> None:
     with torch.no_grad():
         for name, value in meta.items():
             value.add_(unit[name], alpha=amount)
-
-
-def _norm(tensors: Parameters) -> float:
-    return float(torch.stack([value.square().sum() for value in tensors.values()]).sum().sqrt())
-
-
-def _scale(tensors: Parameters, factor: float) -> Parameters:
-    return {name: factor * value for name, value in tensors.items()}
 
 
 def engines_agree(subject: AlgorithmSubject) -> None:

@@ -207,25 +207,16 @@ def _second_order_error(network: Network, x: Tensor, seed: int) -> float:
     """Return the relative error of a Hessian-vector product, with a random unit vector, against central differences."""
     parameters = snapshot(dict(network.named_parameters()))
     generator = torch.Generator().manual_seed(seed)
-    random = {n: torch.randn(v.shape, generator=generator, dtype=v.dtype) for n, v in parameters.items()}
-    norm = _flat(random).norm()
-    direction = {name: value / norm for name, value in random.items()}
+    random = parameters.map(lambda value: torch.randn(value.shape, generator=generator, dtype=value.dtype))
+    direction = random / random.dot(random).sqrt()
     gradient = grad(lambda p: _loss(network, p, x))
 
     def directional_derivative(p: Parameters) -> Tensor:
-        return torch.stack([(value * direction[name]).sum() for name, value in gradient(p).items()]).sum()
+        return direction.dot(gradient(p))
 
-    ahead, behind = (
-        _flat(gradient({name: value + step * direction[name] for name, value in parameters.items()}))
-        for step in (STEP, -STEP)
-    )
-    expected = (ahead - behind) / (2 * STEP)
-    product = _flat(grad(directional_derivative)(parameters))
-    return float((product - expected).norm() / expected.norm().clamp_min(1e-300))
-
-
-def _flat(tensors: Parameters) -> Tensor:
-    return torch.cat([tensors[name].flatten() for name in sorted(tensors)])
+    expected = (gradient(parameters + STEP * direction) - gradient(parameters - STEP * direction)) / (2 * STEP)
+    error = grad(directional_derivative)(parameters) - expected
+    return float((error.dot(error) / expected.dot(expected).clamp_min(1e-300)).sqrt())
 
 
 def _loss(network: Network, parameters: Parameters, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,12 +13,12 @@ from torch import Tensor
 from mamlbench.api import Parameters
 
 
-def snapshot(tensors: Parameters) -> Parameters:
-    """Return copies of the tensors."""
-    return {name: value.detach().clone() for name, value in tensors.items()}
+def snapshot(tensors: Mapping[str, Tensor]) -> Parameters:
+    """Return copies of the tensors, by name."""
+    return Parameters({name: value.detach().clone() for name, value in tensors.items()})
 
 
-def changed(before: Parameters, after: Parameters) -> list[str]:
+def changed(before: Mapping[str, Tensor], after: Mapping[str, Tensor]) -> list[str]:
     """Return the names whose tensors are not equal bit for bit, or that only one side has."""
     return [
         name

@@ -2,10 +2,9 @@
 
 import torch
 from pydantic import Field
-from torch.func import grad
 
 import mamlbench
-from mamlbench.api import GradientBased, OuterOptions
+from mamlbench.api import GradientBased, OuterOptions, Parameters, grad
 
 
 class LearnedRates(GradientBased):
@@ -20,33 +19,29 @@ class LearnedRates(GradientBased):
         train_steps: int = Field(1, ge=0, description="inner steps in training")
         test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
 
-    def __init__(self, bench, options):
-        super().__init__(bench, options)
-        self.train_steps, self.test_steps = options.train_steps, options.test_steps
-
     def initial_meta(self):
         """θ, and log α: the outer step may take it anywhere and α stays positive."""
         theta = self.model.initial_parameters()
         first = torch.full((len(theta),), self.options.first_rate).to(next(iter(theta.values())))
-        return {**theta, "log_rates": first.log()}
+        return theta | {"log_rates": first.log()}
 
     def init(self, meta, support):
-        """A task starts at θ, with the rates in its luggage."""
-        return {name: meta[name] for name in meta if name != "log_rates"}, meta["log_rates"]
+        """A task starts at θ; its state is θ' and α."""
+        rates = zip(self.model.names, meta["log_rates"].exp(), strict=True)
+        return meta.select(self.model.names), Parameters(rates)
 
     def step(self, state, support):
-        """θ' = θ − α ∇L(θ), tensor by tensor."""
-        theta, log_rates = state
-        slope = grad(lambda theta: self.loss((theta, log_rates), support))(theta)
-        rates = dict(zip(theta, log_rates.exp(), strict=True))
-        return {name: theta[name] - rates[name] * slope[name] for name in theta}, log_rates
+        """θ' = θ − α ∇L(θ), with a rate for each tensor."""
+        theta, rates = state
+        gradient = grad(lambda theta: self.inner_loss((theta, rates), support))(theta)
+        return theta - rates * gradient, rates
 
     def loss(self, state, query):
-        """The loss of a set of examples; on the query set it is what the outer step lowers."""
+        """The loss of the query set, which training lowers; the inner loss is the same of the support set."""
         return self.objective.loss(self.model(self.parameters(state), query.x), query.y)
 
     def parameters(self, state):
-        """The part of a state that the network takes."""
+        """The network's parameters in a state."""
         return state[0]
 
 

@@ -16,7 +16,7 @@ from mamlbench import record, run_spec
 
 MODULES = (mamlbench, mamlbench.api, mamlbench.testing)
 TENSORS = re.compile(r"\b(Tensor|Examples|EpisodeBatch|NDArray|Keys|Hashes|Pixels)\b")
-BY_NAME = re.compile(r"\bParameters\b|dict\[str, Tensor\]")
+BY_NAME = re.compile(r"\bParameters\b|(?:dict|Mapping)\[str, Tensor\]")
 SHAPE = re.compile(r"``\[|\bscalar\b|``uint8|\b(shape|shapes)\b")
 SPECIAL = {"__call__", "__add__", "__post_init__", "__init__"}
 

@@ -34,8 +34,8 @@ class Toy(Dataset):
 class Explodes(FOMAML):
     """Returns NaN after a few iterations."""
 
-    def apply(self, direction):
-        super().apply(direction)
+    def apply(self, update):
+        super().apply(update)
         if self.outer.done >= 12:
             next(iter(self.meta.values())).fill_(float("nan"))
 
@@ -43,8 +43,8 @@ class Explodes(FOMAML):
 class Raises(FOMAML):
     """Raises after a few iterations."""
 
-    def apply(self, direction):
-        super().apply(direction)
+    def apply(self, update):
+        super().apply(update)
         if self.outer.done >= 12:
             raise ValueError("the plugin's own mistake")
 
@@ -52,8 +52,8 @@ class Raises(FOMAML):
 class Interrupts(FOMAML):
     """Presses Ctrl-C after a few iterations."""
 
-    def apply(self, direction):
-        super().apply(direction)
+    def apply(self, update):
+        super().apply(update)
         if self.outer.done >= 12:
             raise KeyboardInterrupt
 
@@ -61,7 +61,7 @@ class Interrupts(FOMAML):
 class Dies(FOMAML):
     """Its process is killed, as a system that is short of memory does it."""
 
-    def apply(self, direction):
+    def apply(self, update):
         os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -1,4 +1,4 @@
-"""What every learn2learn method shares under mamlbench: one task after the other, on modules with autograd."""
+"""Base of learn2learn's methods under mamlbench: one task after the other, on modules with autograd."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from mamlbench.api import (
 )
 
 
-class Learn2Learn(Algorithm):
-    """Runs learn2learn's code where the mathematics of a method is, and mamlbench's where a result is judged.
+class Learn2LearnAlgorithm(Algorithm[Parameters]):
+    """Runs learn2learn's code for the mathematics of a method, and mamlbench's to evaluate the result.
 
     Training and adaptation take one task after the other, as learn2learn does; the engine only runs the predictions
-    of the adapted tasks, in the mode that the protocol says.
+    of the adapted tasks, in the mode that the protocol sets.
 
     Attributes:
         network: the module that learn2learn works on; its parameters are leaves with gradients.
@@ -42,27 +42,27 @@ class Learn2Learn(Algorithm):
             raise ConfigError("learn2learn runs the network by itself, without autocast: use --precision float32.")
         self.network: nn.Module = copy.deepcopy(self.model.network).requires_grad_(True)
         self.leaves = {**dict(self.network.named_parameters()), **self.extra_leaves()}
-        self.meta: Parameters = {name: leaf.detach() for name, leaf in self.leaves.items()}
+        self.meta = Parameters({name: leaf.detach() for name, leaf in self.leaves.items()})
 
     def extra_leaves(self) -> dict[str, nn.Parameter]:
         """What is learned besides the network."""
         return {}
 
     @abstractmethod
-    def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
+    def adapted(self, support: Examples, key: Tensor) -> Iterator[dict[str, Tensor]]:
         """Yield the network's parameters of ONE task after 1, 2, ... test-time steps; gradients are enabled."""
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks[Parameters]]:
         yield AdaptedTasks(self, None, support)
         tasks = [self.adapted(Examples(x, y), key) for x, y, key in zip(*support, keys, strict=True)]
         for _ in range(self.options.test_steps):
             with torch.enable_grad():
-                each = [next(task) for task in tasks]
-            states = {name: torch.stack([one[name].detach() for one in each]) for name in each[0]}
+                after = [next(task) for task in tasks]
+            states = Parameters({name: torch.stack([one[name].detach() for one in after]) for name in after[0]})
             yield AdaptedTasks(self, states, support)
 
     def initial_state(self, support: Examples) -> Parameters:
-        return {name: self.meta[name] for name, _ in self.network.named_parameters()}
+        return self.meta.select(name for name, _ in self.network.named_parameters())
 
     def predict(self, state: Parameters, support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
         return self.model.predict(state, support_x, x, mode)

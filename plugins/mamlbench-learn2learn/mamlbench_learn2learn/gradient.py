@@ -17,12 +17,11 @@ from mamlbench.api import (
     OuterOptimizer,
     OuterOptions,
     OuterUpdate,
-    Parameters,
     Preset,
     prefixed,
     unprefixed,
 )
-from mamlbench_learn2learn.base import Learn2Learn
+from mamlbench_learn2learn.base import Learn2LearnAlgorithm
 from mamlbench_learn2learn.library import learn2learn
 
 SOURCE = "the quick preset of mamlbench's own method, so that the two can be compared"
@@ -33,7 +32,7 @@ def _quick(iterations: int) -> tuple[Preset, ...]:
     return (Preset(name="quick", source=SOURCE, iterations=iterations, meta_batch_size=32, options=options),)
 
 
-class GradientOptions(OuterOptions):
+class Learn2LearnOptions(OuterOptions):
     """Options of all methods here."""
 
     inner_lr: float = Field(0.4, gt=0, description="rate of learn2learn's adapt; for Meta-SGD the first rates")
@@ -41,17 +40,17 @@ class GradientOptions(OuterOptions):
     test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
 
 
-class MAML(Learn2Learn):
+class Learn2LearnMAML(Learn2LearnAlgorithm):
     """learn2learn.algorithms.MAML around the whole network.
 
     It adapts every parameter, those of batch norm included: mamlbench's own method does so with adapt_norm=true.
     """
 
-    Options = GradientOptions
+    Options = Learn2LearnOptions
     presets: ClassVar[tuple[Preset, ...]] = _quick(700)
     gradient_order: ClassVar[int | None] = 2
 
-    def __init__(self, context: MethodContext, options: GradientOptions) -> None:
+    def __init__(self, context: MethodContext, options: Learn2LearnOptions) -> None:
         super().__init__(context, options)
         self.outer = OuterOptimizer(self.meta, options, context.iterations)
 
@@ -63,7 +62,7 @@ class MAML(Learn2Learn):
         """What the learn2learn object takes, from the examples of a set."""
         return x
 
-    def parameters(self, learner: Any) -> Parameters:
+    def parameters(self, learner: Any) -> dict[str, Tensor]:
         """The network's parameters in a clone."""
         return dict(learner.module.named_parameters())
 
@@ -92,7 +91,7 @@ class MAML(Learn2Learn):
     def apply(self, update: OuterUpdate) -> None:
         self.outer.step(update.mean)
 
-    def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
+    def adapted(self, support: Examples, key: Tensor) -> Iterator[dict[str, Tensor]]:
         learner, seen = self.wrapped().clone(), self.inputs(support.x)
         while True:
             _adapt(learner, self.objective.loss(learner(seen), support.y), first_order=True)
@@ -105,14 +104,14 @@ class MAML(Learn2Learn):
         self.outer.load_state(unprefixed("outer", state))
 
 
-class FOMAML(MAML):
+class Learn2LearnFOMAML(Learn2LearnMAML):
     """learn2learn.algorithms.MAML with first_order=True."""
 
     presets = _quick(1000)
     gradient_order = 1
 
 
-class MetaSGD(MAML):
+class Learn2LearnMetaSGD(Learn2LearnMAML):
     """learn2learn.algorithms.MetaSGD: MAML with a learned rate for every weight, those of batch norm included."""
 
     def extra_leaves(self) -> dict[str, nn.Parameter]:
@@ -125,7 +124,7 @@ class MetaSGD(MAML):
         return learn2learn.algorithms.MetaSGD(self.network, lrs=rates)
 
 
-class ANIL(MAML):
+class Learn2LearnANIL(Learn2LearnMAML):
     """ANIL as in learn2learn's example: learn2learn.algorithms.MAML around the head, on the features of the body.
 
     The example takes support and query features in one pass, so that batch norm sees both. Here each set is
@@ -138,13 +137,13 @@ class ANIL(MAML):
     def inputs(self, x: Tensor) -> Tensor:
         return self.network.features(x)  # type: ignore[no-any-return, operator]
 
-    def parameters(self, learner: Any) -> Parameters:
+    def parameters(self, learner: Any) -> dict[str, Tensor]:
         head = {f"head.{name}": value for name, value in learner.module.named_parameters()}
         return {**dict(self.network.named_parameters()), **head}
 
 
-def _adapt(learner: Any, loss: Tensor, **given: Any) -> None:
+def _adapt(learner: Any, loss: Tensor, **settings: Any) -> None:
     """One inner step. MetaSGD keeps gradients on tensors that are no leaves, which torch warns of."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
-        learner.adapt(loss, **given)
+        learner.adapt(loss, **settings)

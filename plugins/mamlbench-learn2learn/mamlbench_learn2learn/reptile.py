@@ -15,17 +15,16 @@ from mamlbench.api import (
     MethodContext,
     Options,
     OuterUpdate,
-    Parameters,
     Preset,
     Schedule,
     minibatch_order,
     scheduled,
 )
-from mamlbench_learn2learn.base import Learn2Learn
+from mamlbench_learn2learn.base import Learn2LearnAlgorithm
 from mamlbench_learn2learn.library import learn2learn
 
 
-class ReptileOptions(Options):
+class Learn2LearnReptileOptions(Options):
     """Options of Reptile."""
 
     inner_lr: float = Field(1e-3, gt=0, description="rate of the inner Adam (whose beta1 is 0)")
@@ -37,10 +36,10 @@ class ReptileOptions(Options):
     outer_schedule: Schedule = Field("linear", description="how the interpolation falls to 0 over the run")
 
 
-class Reptile(Learn2Learn):
+class Learn2LearnReptile(Learn2LearnAlgorithm):
     """Clones the network, trains the clone with torch's Adam (fresh for each task), and moves towards it."""
 
-    Options = ReptileOptions
+    Options = Learn2LearnReptileOptions
     uses_queries = False
     presets = (
         Preset(
@@ -54,7 +53,7 @@ class Reptile(Learn2Learn):
         ),
     )
 
-    def __init__(self, context: MethodContext, options: ReptileOptions) -> None:
+    def __init__(self, context: MethodContext, options: Learn2LearnReptileOptions) -> None:
         super().__init__(context, options)
         self.done = 0
 
@@ -77,7 +76,7 @@ class Reptile(Learn2Learn):
             step += 1
             yield learner, loss.detach()
 
-    def adapted(self, support: Examples, key: Tensor) -> Iterator[Parameters]:
+    def adapted(self, support: Examples, key: Tensor) -> Iterator[dict[str, Tensor]]:
         for learner, _ in self.training(support, key, self.options.test_batch_size):
             # a copy: the optimizer goes on in place
             yield {name: value.detach().clone() for name, value in learner.named_parameters()}

@@ -14,7 +14,7 @@ from mamlbench.plugin import load_plugins
 
 @pytest.fixture(scope="session")
 def needs_learn2learn():
-    """Skip where learn2learn could not be installed; fail where everything is required and Python is the one tried."""
+    """Skip if learn2learn could not be installed; fail if everything is required and Python is the one tried."""
     try:
         import mamlbench_learn2learn.library  # noqa: F401
     except (ModuleNotFoundError, MissingDependencyError) as error:
@@ -28,7 +28,7 @@ def needs_learn2learn():
 def make_algorithm():
     """``make_algorithm("l2l-maml", inner_lr=0.1)`` builds any registered algorithm on the same first parameters."""
 
-    def make(name, dtype=torch.float64, iterations=50, **given):
+    def make(name, dtype=torch.float64, iterations=50, **options):
         registry = load_plugins().registry
         plugin, conv4 = registry.load("algorithm", name), registry.load("backbone", "conv4-strided")
 
@@ -37,7 +37,7 @@ def make_algorithm():
                 torch.manual_seed(0)
                 return Model(conv4(conv4.Options(width=4, scale=True)).build((1, 14, 14), outputs).to(dtype))
 
-        bench = MethodContext(
+        context = MethodContext(
             build=build,
             objective=Classification(3),
             pooled_objective=Classification(7),
@@ -45,7 +45,7 @@ def make_algorithm():
             iterations=iterations,
             shots=2,
         )
-        return plugin(bench, plugin.Options(**given))
+        return plugin(context, plugin.Options(**options))
 
     return make
 

@@ -16,13 +16,13 @@ def test_the_entry_point_registers_all_of_them():
     assert set(NAMES) <= set(load_plugins().registry.names("algorithm"))
 
 
-def test_mamlbench_knows_of_every_name_where_the_package_is_missing():
+def test_mamlbench_knows_of_every_name_if_the_package_is_missing():
     ours = {entry.name for entry in load_plugins().registry.entries() if entry.origin == "mamlbench-learn2learn"}
     assert ours == set(LEARN2LEARN)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_direction_and_adaptation_change_nothing(make_algorithm, make_batch, name):
+def test_computing_an_update_and_adapting_change_nothing(make_algorithm, make_batch, name):
     algorithm, batch = make_algorithm(name), make_batch()
     before = {key: value.clone() for key, value in algorithm.state().items()}
     algorithm.compute_update(batch)

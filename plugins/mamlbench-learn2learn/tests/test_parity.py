@@ -17,15 +17,17 @@ def ours_name(name):
     return name.replace("lrs.", "alpha.")
 
 
-def pair(make_algorithm, key, **given):
+def pair(make_algorithm, key, **options):
     theirs, ours, both, only_ours = PAIRS[key]
-    return make_algorithm(theirs, **both, **given), make_algorithm(ours, **both, **only_ours, **given)
+    return make_algorithm(theirs, **both, **options), make_algorithm(ours, **both, **only_ours, **options)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("key", PAIRS)
 def test_the_meta_gradient_is_the_same(make_algorithm, make_batch, key, steps):
-    theirs, ours = (each.compute_update(make_batch()) for each in pair(make_algorithm, key, train_steps=steps))
+    theirs, ours = (
+        algorithm.compute_update(make_batch()) for algorithm in pair(make_algorithm, key, train_steps=steps)
+    )
     assert float(theirs.loss) == pytest.approx(float(ours.loss), rel=1e-9)
     assert {ours_name(name) for name in theirs.sums} == set(ours.sums) and theirs.count == ours.count
     for name, value in theirs.sums.items():
@@ -34,8 +36,8 @@ def test_the_meta_gradient_is_the_same(make_algorithm, make_batch, key, steps):
 
 
 def test_reptile_moves_to_the_same_place(make_algorithm, make_batch):
-    given = {"train_steps": 4, "inner_batch_size": 4, "inner_lr": 0.01}
-    theirs, ours = (make_algorithm(name, **given).compute_update(make_batch()) for name in ("l2l-reptile", "reptile"))
+    options = {"train_steps": 4, "inner_batch_size": 4, "inner_lr": 0.01}
+    theirs, ours = (make_algorithm(name, **options).compute_update(make_batch()) for name in ("l2l-reptile", "reptile"))
     assert float(theirs.loss) == pytest.approx(float(ours.loss), rel=1e-9)
     for name, value in theirs.sums.items():
         torch.testing.assert_close(value, ours.sums[name], rtol=1e-8, atol=1e-10)
@@ -64,11 +66,11 @@ def test_fifty_training_steps_end_at_the_same_parameters(make_algorithm, make_ba
 def test_adaptation_and_prediction_are_the_same(make_algorithm, make_batch, key, mode):
     batch = make_batch(tasks=2)
     if key == "reptile":
-        given = {"test_steps": 3, "test_batch_size": 4, "inner_lr": 0.01}
-        learners = [make_algorithm(name, **given) for name in ("l2l-reptile", "reptile")]
+        options = {"test_steps": 3, "test_batch_size": 4, "inner_lr": 0.01}
+        algorithms = [make_algorithm(name, **options) for name in ("l2l-reptile", "reptile")]
     else:
-        learners = pair(make_algorithm, key, test_steps=3)
-    theirs, ours = (list(each.adaptation(batch.support, batch.keys)) for each in learners)
+        algorithms = pair(make_algorithm, key, test_steps=3)
+    theirs, ours = (list(algorithm.adaptation(batch.support, batch.keys)) for algorithm in algorithms)
     assert len(theirs) == len(ours) == 4
     for one, other in zip(theirs, ours, strict=True):
         expected = other.predict(batch.query.x, mode)

@@ -5,55 +5,78 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import AdaptedTasks, Examples, Parameters, grad, share_query_features
-from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
+from mamlbench.api import (
+    AdaptedTasks,
+    Examples,
+    GradientBased,
+    OuterOptions,
+    Parameters,
+    grad,
+    share_query_features,
+)
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
 from mamlbench_plugins.algorithms.presets import ANIL_PRESETS
 
 
-class State(NamedTuple):
-    """A task on its way."""
+class ANILOptions(OuterOptions):
+    """Options of ANIL."""
 
-    head: Parameters  # what the inner loop changes
-    body: Parameters  # what it leaves alone; empty where that is the shared body as it stands
+    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α of the head")
+    train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
+    test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
+    loss_reduction: LossReduction = "mean"
+
+
+class ANILState(NamedTuple):
+    """One task: the head that its inner loop changes, and what stays."""
+
+    head: Parameters  # θ_head
+    body: Parameters  # θ_body; empty at test time, where it is the shared one
     features: Tensor  # [n, d] of the support set: the body stays, so they are computed once
 
 
-class ANIL(MAML):
+class ANIL(GradientBased[ANILState, ANILOptions]):
     """MAML with Almost No Inner Loop: only the head is adapted, the body is learned in the outer loop alone.
 
     θ = (θ_body, θ_head):
-      inner loop:  θ_head ← θ_head − α ∇θ_head L(support), θ_body as it is    ``step``
+      inner loop:  θ_head ← θ_head − α ∇θ_head L(support), θ_body as it is    ``step``, of ``inner_loss``
       outer loop:  θ ← θ − β ∇θ Σ L(query), body and head                     ``loss``, differentiated by the engine
 
     The same at training and at test time (the paper's "ANIL" row; its "NIL" has no inner loop at test time either).
     """
 
-    Options = InnerOptions
+    Options = ANILOptions
     presets = ANIL_PRESETS
+    gradient_order = 2
 
-    @property
-    def adapted(self) -> list[str]:
-        """The head's parameters."""
-        return [name for name in self.model.names if name.startswith("head.")]
-
-    def init(self, meta: Parameters, support: Examples) -> State:
+    def init(self, meta: Parameters, support: Examples) -> ANILState:
         """The shared body's features of the support set, under the shared head."""
-        head = {name: meta[name] for name in self.adapted}
-        # at test time no task needs a copy of the body; in training it carries the gradient
-        body = {} if meta is self.meta else {name: meta[name] for name in meta if name not in head}
-        return State(head, body, self.model.features(meta, support.x))
+        head = meta.select(name for name in meta if name.startswith("head."))
+        body = meta.select(name for name in meta if name not in head)
+        return ANILState(head, body, self.model.features(meta, support.x))
 
-    def step(self, state: State, support: Examples) -> State:
+    def initial_state(self, support: Examples) -> ANILState:
+        """The same without the body: no gradient is taken, and no task needs a copy."""
+        return self.init(self.meta, support)._replace(body=Parameters())
+
+    def step(self, state: ANILState, support: Examples) -> ANILState:
         """θ_head ← θ_head − α ∇θ_head L(support)."""
-        gradient = grad(lambda head: self.reduced(self.model.head(head, state.features), support.y))(state.head)
-        return state._replace(
-            head={name: value - self.options.inner_lr * gradient[name] for name, value in state.head.items()}
-        )
+        gradient: Parameters = grad(lambda head: self.inner_loss(state._replace(head=head), support))(state.head)
+        return state._replace(head=state.head - self.options.inner_lr * gradient)
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
+    def inner_loss(self, state: ANILState, support: Examples) -> Tensor:
+        """L(support), by the features that the state has of it: a scalar."""
+        return set_loss(self, self.model.head(state.head, state.features), support.y)
+
+    def loss(self, state: ANILState, query: Examples) -> Tensor:
+        """L(query): a scalar."""
+        return set_loss(self, self.model(self.parameters(state), query.x), query.y)
+
+    def parameters(self, state: ANILState) -> Parameters:
+        return self.meta | state.body | state.head
+
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks[ANILState]]:
         return share_query_features(self, super().adaptation(support, keys), support)
-
-    def parameters(self, state: State) -> Parameters:
-        return {**self.meta, **state.body, **state.head}

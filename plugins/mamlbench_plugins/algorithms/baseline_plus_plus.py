@@ -53,9 +53,9 @@ class BaselinePlusPlus(Pretrain):
 
     def __init__(self, context: MethodContext, options: BaselinePlusPlusOptions) -> None:
         if not isinstance(context.objective, Classification):
-            raise ConfigError("baseline++ tells classes apart: it cannot be run on regression; try pretrain.")
+            raise ConfigError("baseline++ is a method of classification: it cannot be run on regression; try pretrain.")
         super().__init__(replace(context, build=lambda outputs: with_cosines(context.build(outputs), options)), options)
-        self.new_head = {"head.weight": self.task_model.initial_parameters()["head.weight"]}
+        self.new_head = self.task_model.initial_parameters().select(["head.weight"])
 
 
 def with_cosines(model: Model, options: BaselinePlusPlusOptions) -> Model:

@@ -35,7 +35,7 @@ class IMAMLOptions(OuterOptions):
     cg_steps: int = Field(5, ge=1, description="conjugate-gradient iterations for the meta-gradient, a fixed number")
 
 
-class IMAML(MetaOptimized):
+class IMAML(MetaOptimized[Parameters, IMAMLOptions]):
     """Solves each task near the initialization θ, and differentiates the solution, not the way there.
 
     Algorithm 1:
@@ -44,8 +44,8 @@ class IMAML(MetaOptimized):
     4:   for each task: g_i = Implicit-Meta-Gradient(task, θ, λ)  ``task_update``, mapped by the engine
     6:   θ ← θ − η (mean of g_i)                                 the outer optimizer
     Algorithm 2, Implicit-Meta-Gradient:
-    2:   φ ≈ argmin L̂(φ) + λ/2 ‖φ − θ‖²  (L̂: support set)        ``step``, a fixed number of times
-    3:   v = ∇L(φ)                       (L: query set)
+    2:   φ ≈ argmin L̂(φ) + λ/2 ‖φ − θ‖²  (L̂: ``inner_loss``)      ``step``, a fixed number of times
+    3:   v = ∇L(φ)                       (L: ``loss``)
     4:   g ≈ (I + 1/λ ∇²L̂(φ))⁻¹ v, by conjugate gradients         ``conjugate_gradient``
 
     All parameters are adapted, those of batch norm included. The meta-gradient needs the memory of one step, however
@@ -73,15 +73,19 @@ class IMAML(MetaOptimized):
         """φ starts at θ."""
         return meta
 
-    def step(self, state: Parameters, support: Examples) -> Parameters:
+    def step(self, phi: Parameters, support: Examples) -> Parameters:
         """Line 2 of Algorithm 2: one step down L̂(φ) + λ/2 ‖φ − θ‖²."""
-        slope = grad(self.loss)(state, support)
-        pull = {name: self.options.prox_strength * (state[name] - self.meta[name]) for name in state}
-        return {name: state[name] - self.options.inner_lr * (slope[name] + pull[name]) for name in state}
+        gradient: Parameters = grad(self.inner_loss)(phi, support)
+        pull = self.options.prox_strength * (phi - self.meta)
+        return phi - self.options.inner_lr * (gradient + pull)
 
-    def loss(self, phi: Parameters, examples: Examples) -> Tensor:
-        """Mean loss of a set under φ: a scalar."""
-        return self.objective.loss(self.model(phi, examples.x), examples.y)
+    def inner_loss(self, phi: Parameters, support: Examples) -> Tensor:
+        """L̂(φ), on the support set: a scalar."""
+        return self.objective.loss(self.model(phi, support.x), support.y)
+
+    def loss(self, phi: Parameters, query: Examples) -> Tensor:
+        """L(φ), on the query set: a scalar."""
+        return self.objective.loss(self.model(phi, query.x), query.y)
 
     def task_update(self, support: Examples, query: Examples) -> tuple[Parameters, Tensor]:
         """Algorithm 2 for ONE task: g, and the query loss at φ."""
@@ -89,39 +93,46 @@ class IMAML(MetaOptimized):
         for _ in range(self.options.train_steps):
             phi = self.step(phi, support)
         v, loss = grad_and_value(self.loss)(phi, query)
-        _, hessian, *_ = vjp(lambda phi: grad(self.loss)(phi, support), phi)  # symmetric: pulls back as it pushes
+        # the Hessian is symmetric, so that the vector-Jacobian product of the gradient is its product with a vector
+        _, hessian, *_ = vjp(lambda phi: grad(self.inner_loss)(phi, support), phi)
 
         def matrix(p: Parameters) -> Parameters:
-            curved = hessian(p)[0]
-            return {name: p[name] + curved[name] / self.options.prox_strength for name in p}
+            """(I + 1/λ ∇²L̂(φ)) p."""
+            product: Parameters = hessian(p)[0]
+            return p + product / self.options.prox_strength
 
         return conjugate_gradient(matrix, v, self.options.cg_steps), loss
 
     def compute_update(self, batch: EpisodeBatch) -> OuterUpdate:
         """Line 4 of Algorithm 1: g_i, summed over the tasks."""
         gradients, losses = self.engine.map(self.task_update, batch.support, batch.query)  # each [T, ...]
-        return OuterUpdate({name: g.sum(0) for name, g in gradients.items()}, losses.sum(), batch.tasks)
+        return OuterUpdate(gradients.map(lambda g: g.sum(0)), losses.sum(), batch.tasks)
 
 
-def conjugate_gradient(matrix: Callable[[Parameters], Parameters], b: Parameters, steps: int) -> Parameters:
-    """Approximate x with ``matrix(x)`` = b, from x = 0 (Nocedal & Wright 2006, Algorithm 5.2)."""
-    x = {name: torch.zeros_like(value) for name, value in b.items()}
-    residual = direction = b
-    size = _dot(residual, residual)
+def conjugate_gradient(A: Callable[[Parameters], Parameters], b: Parameters, steps: int) -> Parameters:
+    """Approximate the solution x of ``A(x)`` = b, from x = 0: Nocedal & Wright 2006, Algorithm 5.2.
+
+    The residual r is b − A(x) here and A(x) − b in the book.
+
+    Args:
+        A: a symmetric, positive definite linear map.
+        b: the right-hand side.
+        steps: iterations, a fixed number.
+    """
+    x = b.map(torch.zeros_like)
+    r = p = b
+    rr = r.dot(r)
     for _ in range(steps):
-        image = matrix(direction)
-        length = _ratio(size, _dot(direction, image))
-        x = {name: x[name] + length * direction[name] for name in x}
-        residual = {name: residual[name] - length * image[name] for name in x}
-        size, before = _dot(residual, residual), size
-        direction = {name: residual[name] + _ratio(size, before) * direction[name] for name in x}
+        Ap = A(p)
+        alpha = _ratio(rr, p.dot(Ap))
+        x = x + alpha * p
+        r = r - alpha * Ap
+        rr, previous = r.dot(r), rr
+        beta = _ratio(rr, previous)
+        p = r + beta * p
     return x
 
 
-def _dot(a: Parameters, b: Parameters) -> Tensor:
-    return torch.stack([(a[name] * b[name]).sum() for name in a]).sum()
-
-
 def _ratio(a: Tensor, b: Tensor) -> Tensor:
-    """a / b, or 0 where nothing is left to divide: the solution is exact and stays so."""
+    """a / b, or 0 if b is 0: the solution is exact and stays so."""
     return torch.where(b == 0, torch.zeros_like(a), a / torch.where(b == 0, torch.ones_like(b), b))

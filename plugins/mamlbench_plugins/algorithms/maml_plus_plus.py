@@ -9,17 +9,28 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import EpisodeBatch, Examples, OuterUpdate, Parameters, Schedule, grad, tree_map
-from mamlbench_plugins.algorithms.maml import MAML, InnerOptions
+from mamlbench.api import (
+    EpisodeBatch,
+    Examples,
+    GradientBased,
+    OuterOptions,
+    OuterUpdate,
+    Parameters,
+    Schedule,
+    grad,
+    tree_map,
+)
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
 from mamlbench_plugins.algorithms.presets import MAML_PLUS_PLUS_PRESETS
 
 
-class MAMLPlusPlusOptions(InnerOptions):
+class MAMLPlusPlusOptions(OuterOptions):
     """Options of MAML++; without all of its five extras it is MAML."""
 
     inner_lr: float = Field(0.1, gt=0, description="inner rate α of every tensor and step before training")
     train_steps: int = Field(5, ge=1, description="inner steps in training")
     test_steps: int = Field(5, ge=0, description="inner steps in validation and test; the last rates serve for more")
+    loss_reduction: LossReduction = "mean"
     learned_rates: bool = Field(True, description="LSLR: learn the inner rate of each tensor and step")
     per_step_norm: bool = Field(True, description="BNWB: batch-norm parameters of their own for each inner step")
     multi_step_fraction: float = Field(
@@ -29,16 +40,16 @@ class MAMLPlusPlusOptions(InnerOptions):
     outer_schedule: Schedule = Field("cosine", description="CA: how the outer rate falls to 0 over the run")
 
 
-class State(NamedTuple):
-    """A task on its way, with what is learned for each step in its luggage."""
+class MAMLPlusPlusState(NamedTuple):
+    """One task: its parameters, and what is learned for each step."""
 
     theta: Parameters
     rates: Parameters  # [steps] for each adapted tensor
-    norm: Parameters  # [steps, features] for each batch-norm parameter; empty where all steps share them
+    norm: Parameters  # [steps, features] for each batch-norm parameter; empty if all steps share them
     number: Tensor  # [] int64, inner steps taken
 
 
-class MAMLPlusPlus(MAML):
+class MAMLPlusPlus(GradientBased[MAMLPlusPlusState, MAMLPlusPlusOptions]):
     """MAML made stable by the paper's improvements, each an option of its own.
 
     MSL   the outer loss is Σ_i v_i L(query) after step i; the weights v move to the last    ``Episode``, ``weights``
@@ -54,43 +65,53 @@ class MAMLPlusPlus(MAML):
 
     Options = MAMLPlusPlusOptions
     presets = MAML_PLUS_PLUS_PRESETS
+    gradient_order = 2
 
     @property
     def adapted(self) -> list[str]:
         """All but batch norm, as in the published settings."""
         return [name for name in self.model.names if name not in self.model.norm_names]
 
+    @property
+    def per_step(self) -> list[str]:
+        """Parameters that each inner step has of its own."""
+        return [name for name in self.model.names if name in self.model.norm_names and self.options.per_step_norm]
+
     def initial_meta(self) -> Parameters:
         """θ, the rates, and the batch-norm parameters once for each inner step."""
         theta, steps = self.model.initial_parameters(), self.options.train_steps
-        per_step = self.model.norm_names if self.options.per_step_norm else frozenset()
-        meta = {n: v.expand(steps, *v.shape).clone() if n in per_step else v for n, v in theta.items()}
+        meta = theta | {n: theta[n].expand(steps, *theta[n].shape).clone() for n in self.per_step}
         rates = {f"rate.{n}": theta[n].new_full((steps,), self.options.inner_lr) for n in self.adapted}
-        return {**meta, **(rates if self.options.learned_rates else {})}
+        return meta | (rates if self.options.learned_rates else {})
 
-    def init(self, meta: Parameters, support: Examples) -> State:
+    def init(self, meta: Parameters, support: Examples) -> MAMLPlusPlusState:
         """Every task starts at θ."""
-        names = self.model.norm_names if self.options.per_step_norm else frozenset()
-        theta = {name: v for name, v in meta.items() if name not in names and not name.startswith("rate.")}
+        theta = meta.select(name for name in self.model.names if name not in self.per_step)
         fixed = support.x.new_full((self.options.train_steps,), self.options.inner_lr)
-        rates = {name: meta.get(f"rate.{name}", fixed) for name in self.adapted}
+        rates = Parameters({name: meta.get(f"rate.{name}", fixed) for name in self.adapted})
         number = torch.zeros((), dtype=torch.int64, device=support.x.device)
-        return State(theta, rates, {name: meta[name] for name in names}, number)
+        return MAMLPlusPlusState(theta, rates, meta.select(self.per_step), number)
 
-    def step(self, state: State, support: Examples, *, first_order: bool = False) -> State:
+    def step(self, state: MAMLPlusPlusState, support: Examples, *, first_order: bool = False) -> MAMLPlusPlusState:
         """LSLR: θ_i = θ_{i−1} − α_i ∇L(support), each tensor at its own rate."""
-        # first order: the slope counts as a constant, the rates before it do not
-        here = tree_map(Tensor.detach, state) if first_order else state
-        weights = self._network(here, here.number)
+        # first order: this gradient counts as a constant, the rates and the steps before it do not
+        start = tree_map(Tensor.detach, state) if first_order else state
+        gradient = grad(lambda theta: self.inner_loss(start._replace(theta=start.theta | theta), support))(
+            start.theta.select(self.adapted)
+        )
+        rates = state.rates.map(lambda rates: self._at(rates, state.number))  # [] for each adapted tensor
+        theta = state.theta | (state.theta.select(self.adapted) - rates * gradient)
+        return state._replace(theta=theta, number=state.number + 1)
 
-        def loss(moving: Parameters) -> Tensor:
-            return self.reduced(self.model({**weights, **moving}, support.x), support.y)
+    def inner_loss(self, state: MAMLPlusPlusState, support: Examples) -> Tensor:
+        """L(support), under the batch norm of the step about to be taken: a scalar."""
+        return set_loss(self, self.model(self._network(state, state.number), support.x), support.y)
 
-        slope = grad(loss)({name: here.theta[name] for name in self.adapted})
-        moved = {n: state.theta[n] - self._at(state.rates[n], state.number) * slope[n] for n in self.adapted}
-        return state._replace(theta={**state.theta, **moved}, number=state.number + 1)
+    def loss(self, state: MAMLPlusPlusState, query: Examples) -> Tensor:
+        """L(query) after a step: a scalar."""
+        return set_loss(self, self.model(self.parameters(state), query.x), query.y)
 
-    def parameters(self, state: State) -> Parameters:
+    def parameters(self, state: MAMLPlusPlusState) -> Parameters:
         """BNWB: queries meet the batch norm of the step just taken."""
         return self._network(state, state.number - 1)
 
@@ -102,8 +123,8 @@ class MAMLPlusPlus(MAML):
         sums, loss = self.engine.meta_gradient(episode, self.meta, batch, self.train_steps)
         return OuterUpdate(sums, loss, batch.tasks)
 
-    def _network(self, state: State, number: Tensor) -> Parameters:
-        return {**state.theta, **{name: self._at(value, number) for name, value in state.norm.items()}}
+    def _network(self, state: MAMLPlusPlusState, number: Tensor) -> Parameters:
+        return state.theta | state.norm.map(lambda values: self._at(values, number))
 
     def _at(self, values: Tensor, number: Tensor) -> Tensor:
         """``values[number]``, or the nearest there is; an index that may differ from task to task."""
@@ -117,17 +138,17 @@ class Episode:
     method: MAMLPlusPlus
     weights: list[float]
     first_order: bool
-    gradient_order: int = 2  # through the whole path; where first order is due, ``step`` holds the slopes constant
+    gradient_order: int = 2  # through the whole path; in first order ``step`` holds the gradients constant
 
-    def init(self, meta: Parameters, support: Examples) -> list[State]:
+    def init(self, meta: Parameters, support: Examples) -> list[MAMLPlusPlusState]:
         """The path begins at θ."""
         return [self.method.init(meta, support)]
 
-    def step(self, path: list[State], support: Examples) -> list[State]:
+    def step(self, path: list[MAMLPlusPlusState], support: Examples) -> list[MAMLPlusPlusState]:
         """One step further."""
         return [*path, self.method.step(path[-1], support, first_order=self.first_order)]
 
-    def loss(self, path: list[State], query: Examples) -> Tensor:
+    def loss(self, path: list[MAMLPlusPlusState], query: Examples) -> Tensor:
         """MSL: Σ_i v_i L(query) after step i."""
         losses = [v * self.method.loss(state, query) for v, state in zip(self.weights, path[1:], strict=True) if v]
         return torch.stack(losses).sum()
@@ -137,7 +158,6 @@ def weights(steps: int, done: float, multi_step_fraction: float) -> list[float]:
     """v_i after a part ``done`` of the run: equal at first, all on the last step from ``multi_step_fraction`` on."""
     if done >= multi_step_fraction:
         return [0.0] * (steps - 1) + [1.0]
-    early = (
-        max(1 - done / multi_step_fraction, 0.03) / steps
-    )  # the published code leaves the earlier steps 3 % of their weight
+    # the published code leaves the earlier steps 3 % of their weight
+    early = max(1 - done / multi_step_fraction, 0.03) / steps
     return [early] * (steps - 1) + [1 - (steps - 1) * early]

@@ -6,34 +6,38 @@ from typing import NamedTuple
 
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from mamlbench.api import Examples, Parameters, grad
-from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
+from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
 from mamlbench_plugins.algorithms.presets import META_SGD_PRESETS
 
 
-class MetaSGDOptions(MAMLOptions):
+class MetaSGDOptions(OuterOptions):
     """Options of Meta-SGD."""
 
     inner_lr: float = Field(0.4, gt=0, description="inner rate α of every single weight before training")
+    train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
     test_steps: int = Field(1, ge=0, description="inner steps in validation and test")
+    loss_reduction: LossReduction = "mean"
+    adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 
 
-class State(NamedTuple):
-    """A task on its way, with the rates in its luggage."""
+class MetaSGDState(NamedTuple):
+    """One task: its parameters and the rates it is adapted with."""
 
     theta: Parameters
     alpha: Parameters  # one rate for each adapted weight, of its shape
 
 
-class MetaSGD(MAML):
+class MetaSGD(GradientBased[MetaSGDState, MetaSGDOptions]):
     """Learns where the inner step starts, θ, and its direction and length for each single weight, α.
 
     1: initialize θ, α                                           ``initial_meta``
     2: while not done do
     3:   sample a batch of tasks                                 (the task sampler)
     4:   for all tasks do                                        (the engine)
-    5:     L_train(θ) ← loss on the support set                   ``step``
+    5:     L_train(θ) ← loss on the support set                   ``inner_loss``
     6:     θ' ← θ − α ∘ ∇L_train(θ)                               ``step``
     7:     L_test(θ') ← loss on the query set                     ``loss``
     9:   (θ, α) ← (θ, α) − β ∇(θ, α) Σ L_test(θ')                 by the engine and the outer optimizer
@@ -45,23 +49,39 @@ class MetaSGD(MAML):
 
     Options = MetaSGDOptions
     presets = META_SGD_PRESETS
+    gradient_order = 2
+
+    @property
+    def adapted(self) -> list[str]:
+        """What the inner loop changes."""
+        frozen = frozenset() if self.options.adapt_norm else self.model.norm_names
+        return [name for name in self.model.names if name not in frozen]
 
     def initial_meta(self) -> Parameters:
         """Line 1: θ as built, and α."""
         theta = self.model.initial_parameters()
-        return {**theta, **{f"alpha.{n}": torch.full_like(theta[n], self.options.inner_lr) for n in self.adapted}}
+        return theta | {f"alpha.{n}": torch.full_like(theta[n], self.options.inner_lr) for n in self.adapted}
 
-    def init(self, meta: Parameters, support: Examples) -> State:
+    def init(self, meta: Parameters, support: Examples) -> MetaSGDState:
         """Every task starts at θ."""
-        alpha = {name: meta[f"alpha.{name}"] for name in self.adapted}
-        return State({name: value for name, value in meta.items() if not name.startswith("alpha.")}, alpha)
+        alpha = Parameters({name: meta[f"alpha.{name}"] for name in self.adapted})
+        return MetaSGDState(meta.select(self.model.names), alpha)
 
-    def step(self, state: State, support: Examples) -> State:
-        """Lines 5 and 6."""
-        theta, alpha = state
-        moving = {name: theta[name] for name in alpha}
-        slope = grad(lambda moving: self.loss(State({**theta, **moving}, alpha), support))(moving)
-        return State({**theta, **{name: moving[name] - alpha[name] * slope[name] for name in moving}}, alpha)
+    def step(self, state: MetaSGDState, support: Examples) -> MetaSGDState:
+        """Lines 5 and 6: θ' ← θ − α ∘ ∇L_train(θ)."""
+        theta = state.theta.select(self.adapted)
+        gradient: Parameters = grad(lambda theta: self.inner_loss(state._replace(theta=state.theta | theta), support))(
+            theta
+        )
+        return state._replace(theta=state.theta | (theta - state.alpha * gradient))
 
-    def parameters(self, state: State) -> Parameters:
+    def inner_loss(self, state: MetaSGDState, support: Examples) -> Tensor:
+        """L_train of line 5, on the support set: a scalar."""
+        return set_loss(self, self.model(state.theta, support.x), support.y)
+
+    def loss(self, state: MetaSGDState, query: Examples) -> Tensor:
+        """L_test of line 7, on the query set: a scalar."""
+        return set_loss(self, self.model(state.theta, query.x), query.y)
+
+    def parameters(self, state: MetaSGDState) -> Parameters:
         return state.theta

@@ -13,15 +13,16 @@ from mamlbench.api import (
     AdaptedTasks,
     Classification,
     Examples,
+    InnerSGD,
     MetaOptimized,
     MethodContext,
     Model,
-    Options,
     OuterOptimizer,
     OuterOptions,
     OuterUpdate,
     Parameters,
     Preset,
+    SGDState,
     gather,
     grad,
     grad_and_value,
@@ -43,15 +44,14 @@ class PretrainOptions(OuterOptions):
     weight_decay: float = Field(1e-3, ge=0, description="weight decay of fine-tuning")
 
 
-class State(NamedTuple):
-    """A task being fine-tuned."""
+class PretrainState(NamedTuple):
+    """One task that is fine-tuned."""
 
     tuned: Parameters  # the parameters that change: those of the head, or all
-    velocity: Parameters
-    steps: Tensor  # [] float32
+    optimizer: SGDState
 
 
-class Pretrain(MetaOptimized):
+class Pretrain(MetaOptimized[PretrainState, PretrainOptions]):
     """Supervised training on all training classes at once; at test a new head on the support set.
 
     Training stage:     minimize the loss of one network on minibatches of all training classes.
@@ -61,7 +61,7 @@ class Pretrain(MetaOptimized):
     For regression the pooled network is kept whole, head included, and all of it is fine-tuned.
     """
 
-    Options: ClassVar[type[Options]] = PretrainOptions
+    Options = PretrainOptions
     presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
     trains_on = "examples"
     any_ways = True
@@ -74,11 +74,11 @@ class Pretrain(MetaOptimized):
         self.outer = OuterOptimizer(self.meta, options, context.iterations)
         self.test_steps = options.test_steps
         self.tunes_head_only = options.finetune == "head" and isinstance(context.objective, Classification)
-        self.new_head = {  # what a task's head starts from; none for regression, which keeps the pooled one
-            name: torch.zeros_like(value)
-            for name, value in self.task_model.initial_parameters().items()
-            if name.startswith("head.") and isinstance(context.objective, Classification)
-        }
+        self.optimizer = InnerSGD(options.finetune_lr, options.momentum, options.dampening, options.weight_decay)
+        self.new_head = Parameters()  # what a task's head starts from; none for regression, which keeps the pooled one
+        if isinstance(context.objective, Classification):
+            theta = self.task_model.initial_parameters()
+            self.new_head = theta.select(name for name in theta if name.startswith("head.")).map(torch.zeros_like)
 
     @property
     def model(self) -> Model:
@@ -87,44 +87,37 @@ class Pretrain(MetaOptimized):
     def compute_update(self, batch: Examples) -> OuterUpdate:
         """Training stage: gradient of the pooled loss, summed over the minibatch."""
 
-        def total(meta: Parameters) -> Tensor:
+        def pooled_loss(meta: Parameters) -> Tensor:
             return self.context.pooled_objective.losses(self.pooled_model(meta, batch.x), batch.y).sum()
 
         with torch.no_grad():  # nothing differentiates the gradient
-            gradient, loss = grad_and_value(total)(self.meta)
+            gradient, loss = grad_and_value(pooled_loss)(self.meta)
         return OuterUpdate(gradient, loss, batch.x.shape[0])
 
-    def init(self, meta: Parameters, support: Examples) -> State:
+    def init(self, meta: Parameters, support: Examples) -> PretrainState:
         """Fine-tuning stage: the pretrained features under a new head."""
-        tuned = self.new_head if self.tunes_head_only else {**meta, **self.new_head}
-        first = next(iter(tuned.values()))
-        return State(tuned, {name: torch.zeros_like(value) for name, value in tuned.items()}, first.new_zeros(()))
+        tuned = self.new_head if self.tunes_head_only else meta | self.new_head
+        return PretrainState(tuned, self.optimizer.init(tuned))
 
-    def parameters(self, state: State) -> Parameters:
-        return {**self.meta, **state.tuned}
+    def parameters(self, state: PretrainState) -> Parameters:
+        return self.meta | state.tuned
 
-    def step(self, state: State, support: Examples) -> State:
-        """One step of SGD with momentum, dampening and weight decay, as torch.optim.SGD takes it."""
-        tuned, velocity, steps = state
-        gradient = grad(lambda tuned: self._loss({**self.meta, **tuned}, support))(tuned)
-        moved, kept = {}, {}
-        for name, value in tuned.items():
-            slope = gradient[name] + self.options.weight_decay * value
-            running = self.options.momentum * velocity[name] + (1 - self.options.dampening) * slope
-            kept[name] = torch.where(steps == 0, slope, running)  # the first step is not dampened
-            moved[name] = value - self.options.finetune_lr * kept[name]
-        return State(moved, kept, steps + 1)
+    def step(self, state: PretrainState, support: Examples) -> PretrainState:
+        """One step of SGD on the support set, or on a minibatch of it."""
+        gradient = grad(self.inner_loss)(state.tuned, support)
+        return PretrainState(*self.optimizer.step(state.tuned, gradient, state.optimizer))
 
-    def _loss(self, parameters: Parameters, support: Examples) -> Tensor:
+    def inner_loss(self, tuned: Parameters, support: Examples) -> Tensor:
+        """The loss of fine-tuning, a scalar; of features ``[n, d]`` in place of x if only the head is tuned."""
         run = self.model.head if self.tunes_head_only else self.model
-        return self.objective.loss(run(parameters, support.x), support.y)
+        return self.objective.loss(run(self.meta | tuned, support.x), support.y)
 
-    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks]:
-        learners = super().adaptation(support, keys)
-        return share_query_features(self, learners, support) if self.tunes_head_only else learners
+    def adaptation(self, support: Examples, keys: Tensor) -> Iterator[AdaptedTasks[PretrainState]]:
+        adaptation = super().adaptation(support, keys)
+        return share_query_features(self, adaptation, support) if self.tunes_head_only else adaptation
 
     def prepare_support(self, support: Examples) -> Examples:
-        """Where only the head is tuned its inputs do not change: compute the support features once."""
+        """Compute the support features once if only the head is tuned: its inputs do not change."""
         if not self.tunes_head_only:
             return support
         return Examples(self.engine.map(lambda x: self.model.features(self.meta, x), support.x), support.y)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import PROTONET_PRESETS
 
 
-class ProtoNet(GradientBased):
+class ProtoNet(GradientBased[Parameters, OuterOptions]):
     """Learns features in which a class is the mean of its support examples: nothing is adapted by steps.
 
     With fφ the features (Algorithm 1 of arXiv 1703.05175):
@@ -21,7 +21,7 @@ class ProtoNet(GradientBased):
       update φ by the gradient of −log p over the query set                   by the engine and the outer optimizer
 
     By section 2.4 the squared distance is a linear head with weights 2 c_k and biases −‖c_k‖², but for ‖fφ(x)‖², which
-    all classes share; so the prototypes become the network's head, and every mode of evaluation works as ever.
+    all classes share. So the prototypes become the network's head, and every mode of evaluation works.
     """
 
     Options = OuterOptions
@@ -29,18 +29,18 @@ class ProtoNet(GradientBased):
     any_ways = True
     # no inner loop that the meta-gradient could run through; the engine then differentiates without approximation
     gradient_order: ClassVar[int | None] = None  # type: ignore[assignment]
-    train_steps = test_steps = 0
 
     def __init__(self, context: MethodContext, options: OuterOptions) -> None:
         if not isinstance(context.objective, Classification):
-            raise ConfigError("protonet tells classes apart: it cannot be run on regression; try maml.")
+            raise ConfigError("protonet is a method of classification: it cannot be run on regression; try maml.")
         super().__init__(context, options)
         if type(self.model.network.head) is not nn.Linear:
             raise ConfigError("protonet needs a backbone whose head is one linear layer: it puts the prototypes there.")
 
     def initial_meta(self) -> Parameters:
         """φ: all but the head."""
-        return {name: v for name, v in self.model.initial_parameters().items() if not name.startswith("head.")}
+        theta = self.model.initial_parameters()
+        return theta.select(name for name in theta if not name.startswith("head."))
 
     def init(self, meta: Parameters, support: Examples) -> Parameters:
         """(1) in training, where an episode has ways of its own: section 3.1 trains with more classes than it tests."""
@@ -56,9 +56,9 @@ class ProtoNet(GradientBased):
         classes = torch.arange(ways, device=support.y.device)
         members = (classes[:, None] == support.y).to(features)  # [N, N*K]
         prototypes = members @ features / members.sum(1, keepdim=True)  # [N, d]
-        return {**meta, "head.weight": 2 * prototypes, "head.bias": -prototypes.square().sum(1)}
+        return meta | {"head.weight": 2 * prototypes, "head.bias": -prototypes.square().sum(1)}
 
-    def step(self, state: Any, support: Examples) -> Any:
+    def step(self, state: Parameters, support: Examples) -> Parameters:
         """There are none."""
         return state
 

@@ -27,9 +27,9 @@ def headed(algorithm):
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 @pytest.mark.parametrize("steps", [0, 1, 3])
 def test_the_meta_gradient_is_mamls_with_the_body_rates_zero(make_algorithm, make_batch, engine, steps):
-    given = {"inner_lr": 0.5, "train_steps": steps, "loss_reduction": "per-shot"}
-    ours = make_algorithm("anil", engine, **given).compute_update(make_batch())
-    reference = headed(make_algorithm("maml", **given)).compute_update(make_batch())
+    options = {"inner_lr": 0.5, "train_steps": steps, "loss_reduction": "per-shot"}
+    ours = make_algorithm("anil", engine, **options).compute_update(make_batch())
+    reference = headed(make_algorithm("maml", **options)).compute_update(make_batch())
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-10)
     for name, value in reference.sums.items():
         assert float(value.abs().max()) > 0, "the body learns too"
@@ -58,6 +58,6 @@ def test_the_support_loss_falls_along_the_head(make_algorithm, make_batch):
     algorithm, batch = make_algorithm("anil", inner_lr=0.01), make_batch(tasks=1)
     support = type(batch.support)(batch.support.x[0], batch.support.y[0])
     state = algorithm.init(algorithm.meta, support)
-    slope = grad(lambda head: algorithm.loss(state._replace(head=head), support))(state.head)
+    gradient = grad(lambda head: algorithm.loss(state._replace(head=head), support))(state.head)
     for name, value in algorithm.step(state, support).head.items():
-        torch.testing.assert_close(value, state.head[name] - 0.01 * slope[name], rtol=1e-10, atol=1e-12)
+        torch.testing.assert_close(value, state.head[name] - 0.01 * gradient[name], rtol=1e-10, atol=1e-12)

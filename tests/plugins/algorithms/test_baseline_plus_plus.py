@@ -24,7 +24,7 @@ def test_scores_are_cosines(make_algorithm):
     torch.testing.assert_close(algorithm.pooled_model(longer, x), scores, rtol=1e-9, atol=1e-12)
 
 
-def test_direction_is_the_gradient_of_the_pooled_loss(make_algorithm):
+def test_the_update_is_the_gradient_of_the_pooled_loss(make_algorithm):
     algorithm, batch = make_algorithm("baseline++"), labeled()
     weights = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
     loss = nn.functional.cross_entropy(algorithm.pooled_model(weights, batch.x), batch.y)

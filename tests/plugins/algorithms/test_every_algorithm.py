@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import Field, ValidationError
 
 from mamlbench.api import Examples
 from mamlbench.cli.main import main
+from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
+from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 
 EPISODIC = ["maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet"]
 NAMES = [*EPISODIC, "pretrain", "baseline++"]
@@ -22,7 +25,7 @@ def training_batch(algorithm, make_batch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_direction_and_adaptation_change_nothing(make_algorithm, make_batch, name):
+def test_computing_an_update_and_adapting_change_nothing(make_algorithm, make_batch, name):
     algorithm, batch = make_algorithm(name), make_batch()
     before = {key: value.clone() for key, value in algorithm.state().items()}
     algorithm.compute_update(training_batch(algorithm, make_batch))
@@ -54,14 +57,14 @@ def test_training_lowers_the_loss_on_one_batch(make_algorithm, make_batch, name)
     batch = training_batch(algorithm, make_batch)
     losses = []
     for _ in range(30):
-        direction = algorithm.compute_update(batch)
-        losses.append(float(direction.loss) / direction.count)
-        algorithm.apply(direction)
+        update = algorithm.compute_update(batch)
+        losses.append(float(update.loss) / update.count)
+        algorithm.apply(update)
     assert losses[-1] < 0.8 * losses[0]
 
 
 @pytest.mark.parametrize("name", EPISODIC)  # batch norm ties a pretraining minibatch together
-def test_directions_of_halves_add_up(make_algorithm, make_batch, name):
+def test_updates_of_halves_add_up(make_algorithm, make_batch, name):
     algorithm = make_algorithm(name)
     batch = training_batch(algorithm, make_batch)
     whole = algorithm.compute_update(batch)
@@ -73,6 +76,47 @@ def test_directions_of_halves_add_up(make_algorithm, make_batch, name):
     assert added.count == whole.count
     for key, value in whole.sums.items():
         torch.testing.assert_close(added.sums[key], value, rtol=1e-9, atol=1e-12)
+
+
+INNER = {"inner_lr", "train_steps", "test_steps"}
+OUTER = {"outer_optimizer", "outer_lr", "outer_schedule", "clip"}
+FINETUNING = {"finetune", "test_steps", "finetune_lr", "finetune_batch", "momentum", "dampening", "weight_decay"}
+OPTIONS = {
+    "maml": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "fomaml": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "anil": INNER | OUTER | {"loss_reduction"},
+    "meta-sgd": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "maml++": INNER
+    | OUTER
+    | {"loss_reduction", "learned_rates", "per_step_norm", "multi_step_fraction", "first_order_fraction"},
+    "imaml": INNER | OUTER | {"prox_strength", "cg_steps"},
+    "reptile": INNER | {"inner_batch_size", "test_batch_size", "outer_lr", "outer_schedule", "inner_optimizer_state"},
+    "protonet": OUTER,
+    "pretrain": OUTER | FINETUNING,
+    "baseline++": OUTER | FINETUNING | {"temperature"},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_takes_exactly_the_options_that_it_uses(name, make_algorithm):
+    """That each of them changes a number, the contract kit shows (tests/testing/test_mutants.py)."""
+    assert set(type(make_algorithm(name)).Options.model_fields) == OPTIONS[name]
+
+
+@pytest.mark.parametrize("name", ["fomaml", "anil", "meta-sgd", "maml++"])
+def test_an_option_of_mamls_step_is_refused_by_a_method_with_a_step_of_its_own(name, make_algorithm, monkeypatch):
+    class WithDecay(MAMLOptions):
+        inner_decay: float = Field(0.0, description="an option that somebody adds to MAML")
+
+    monkeypatch.setattr(MAML, "Options", WithDecay)
+    options = {"inner_decay": 0.1}
+    assert WithDecay(**options).inner_decay == 0.1
+    plugin = load_plugins().registry.load("algorithm", name)
+    if plugin.step is MAML.step:
+        assert plugin.Options(**options).inner_decay == 0.1, "it takes MAML's step, so it takes its options"
+    else:
+        with pytest.raises(ValidationError, match="inner_decay"):
+            plugin.Options(**options)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -90,10 +134,12 @@ def test_every_preset_names_its_source_and_is_valid(name, make_algorithm):
         plugin.Options(**preset.options)
 
 
-@pytest.mark.parametrize("name", ["anil", "meta_sgd", "maml_plus_plus", "protonet", "baseline_plus_plus", "imaml"])
+@pytest.mark.parametrize(
+    "name", ["anil", "meta_sgd", "maml_plus_plus", "protonet", "baseline_plus_plus", "imaml", "maml", "reptile"]
+)
 def test_it_can_be_read_beside_its_paper(name):
     file = find_spec(f"mamlbench_plugins.algorithms.{name}").origin
-    assert len(Path(file).read_text(encoding="utf-8").splitlines()) < 150
+    assert len(Path(file).read_text(encoding="utf-8").splitlines()) < 165
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from mamlbench.api import Backbone, Examples, Options, Regression
+from mamlbench.api import Backbone, EpisodeBatch, Examples, Options, Parameters, Regression
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench_plugins.algorithms.imaml import conjugate_gradient
 
@@ -24,14 +24,12 @@ def quadratic_batch():
         x, y = (torch.randn(TASKS, EXAMPLES, n, generator=generator, dtype=torch.float64) for n in (WIDTH, 1))
         return Examples(x, y)
 
-    from mamlbench.api import EpisodeBatch
-
     return EpisodeBatch(examples(), examples(), torch.arange(TASKS))
 
 
-def make_quadratic(make_algorithm, engine=None, **given):
+def make_quadratic(make_algorithm, engine=None, **options):
     small = {"backbone": Linear(Options()), "shape": (WIDTH,), "objective": Regression(), "pooled": Regression()}
-    return make_algorithm("imaml", engine, prox_strength=STRENGTH, **small, **given)
+    return make_algorithm("imaml", engine, prox_strength=STRENGTH, **small, **options)
 
 
 def exact(theta, support, query):
@@ -63,9 +61,9 @@ def test_the_implicit_gradient_is_exact_on_a_quadratic(make_algorithm, engine):
         _, gradient, loss = exact(flat(algorithm.meta), *parts)
         expected += gradient
         losses += float(loss)
-    direction = algorithm.compute_update(batch)
-    torch.testing.assert_close(flat(direction.sums), expected, rtol=1e-8, atol=1e-10)
-    assert float(direction.loss) == pytest.approx(losses, rel=1e-9)
+    update = algorithm.compute_update(batch)
+    torch.testing.assert_close(flat(update.sums), expected, rtol=1e-8, atol=1e-10)
+    assert float(update.loss) == pytest.approx(losses, rel=1e-9)
 
 
 def test_more_conjugate_gradient_iterations_come_nearer(make_algorithm):
@@ -93,15 +91,15 @@ def test_adaptation_goes_to_the_solution_near_the_initialization(make_algorithm)
 
 
 def test_the_engines_agree_on_a_network(make_algorithm, make_batch):
-    directions = [
+    updates = [
         make_algorithm("imaml", engine, train_steps=3).compute_update(make_batch())
         for engine in (LoopEngine(), VmapEngine())
     ]
-    for name, value in directions[0].sums.items():
-        torch.testing.assert_close(directions[1].sums[name], value, rtol=1e-9, atol=1e-11)
+    for name, value in updates[0].sums.items():
+        torch.testing.assert_close(updates[1].sums[name], value, rtol=1e-9, atol=1e-11)
 
 
 def test_conjugate_gradients_stay_at_an_exact_solution():
-    b = {"x": torch.tensor([1.0, 2.0], dtype=torch.float64)}
-    solution = conjugate_gradient(lambda p: {"x": 4 * p["x"]}, b, 5)
+    b = Parameters(x=torch.tensor([1.0, 2.0], dtype=torch.float64))
+    solution = conjugate_gradient(lambda p: 4 * p, b, 5)
     torch.testing.assert_close(solution["x"], b["x"] / 4)

@@ -1,4 +1,4 @@
-"""MAML++: without its extras it is MAML; each extra does what it says."""
+"""MAML++: without its extras it is MAML; each extra does what it is described to do."""
 
 import pytest
 import torch
@@ -28,8 +28,8 @@ def assert_same(ours, reference, names):
 @pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("reference", ["maml", "fomaml"])
 def test_without_extras_it_is_maml(make_algorithm, make_batch, engine, steps, reference):
-    given = {**PLAIN, "train_steps": steps, "first_order_fraction": float(reference == "fomaml")}
-    ours = make_algorithm("maml++", engine, **given).compute_update(make_batch())
+    options = {**PLAIN, "train_steps": steps, "first_order_fraction": float(reference == "fomaml")}
+    ours = make_algorithm("maml++", engine, **options).compute_update(make_batch())
     other = make_algorithm(reference, engine, train_steps=steps, inner_lr=0.3).compute_update(make_batch())
     assert float(ours.loss) == pytest.approx(float(other.loss), rel=1e-10)
     assert ours.sums.keys() == other.sums.keys()
@@ -38,8 +38,8 @@ def test_without_extras_it_is_maml(make_algorithm, make_batch, engine, steps, re
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 def test_with_one_step_the_per_step_parameters_are_mamls(make_algorithm, make_batch, engine):
-    given = {**PLAIN, "train_steps": 1, "per_step_norm": True, "learned_rates": True, "multi_step_fraction": 0.5}
-    ours = make_algorithm("maml++", engine, **given).compute_update(make_batch())
+    options = {**PLAIN, "train_steps": 1, "per_step_norm": True, "learned_rates": True, "multi_step_fraction": 0.5}
+    ours = make_algorithm("maml++", engine, **options).compute_update(make_batch())
     other = make_algorithm("maml", engine, train_steps=1, inner_lr=0.3).compute_update(make_batch())
     sums = {name: value.reshape(other.sums[name].shape) for name, value in ours.sums.items() if name in other.sums}
     assert_same(sums, other.sums, other.sums)
@@ -59,22 +59,22 @@ def test_equal_rates_and_norms_of_each_step_share_out_mamls_gradient(make_algori
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 @pytest.mark.parametrize("first_order_fraction", [0.0, 1.0])
 def test_the_gradient_by_the_rates(make_algorithm, make_batch, engine, first_order_fraction):
-    """Second order: central differences. First order, one step: −⟨support slope, query slope⟩ for each tensor."""
-    given = {
+    """Second order: central differences. First order, one step: −⟨support, query gradient⟩ for each tensor."""
+    options = {
         **PLAIN,
         "learned_rates": True,
         "first_order_fraction": first_order_fraction,
         "train_steps": 1 if first_order_fraction else 2,
     }
-    algorithm, batch = make_algorithm("maml++", engine, **given), make_batch(tasks=1)
+    algorithm, batch = make_algorithm("maml++", engine, **options), make_batch(tasks=1)
     sums = algorithm.compute_update(batch).sums
     if first_order_fraction:
         support, query = (Examples(part.x[0], part.y[0]) for part in (batch.support, batch.query))
         plain = make_algorithm("maml", inner_lr=0.3)
-        slope = torch.func.grad(plain.loss)(plain.meta, support)
+        gradient = torch.func.grad(plain.loss)(plain.meta, support)
         after = torch.func.grad(plain.loss)(plain.step(plain.meta, support), query)
         for name in algorithm.adapted:
-            expected = -(slope[name] * after[name]).sum()
+            expected = -(gradient[name] * after[name]).sum()
             torch.testing.assert_close(sums[f"rate.{name}"], expected[None], rtol=1e-9, atol=1e-12)
     else:
         h = 1e-6
@@ -101,27 +101,27 @@ def test_multi_step_loss_is_the_weighted_sum_after_each_step(make_algorithm, mak
 
 @pytest.mark.parametrize("done", [0.0, 0.05, 0.099, 0.1, 1.0])
 def test_weights_of_the_steps_add_up_and_move_to_the_last(done):
-    found = weights(5, done, 0.1)
-    assert sum(found) == pytest.approx(1)
-    assert min(found) >= 0 and max(found) == pytest.approx(found[-1])
+    five = weights(5, done, 0.1)
+    assert sum(five) == pytest.approx(1)
+    assert min(five) >= 0 and max(five) == pytest.approx(five[-1])
     assert weights(5, 0.0, 0.1) == pytest.approx([0.2] * 5)
     assert weights(5, 0.1, 0.1) == weights(5, 0.0, 0.0) == [0, 0, 0, 0, 1]
     assert weights(1, done, 0.1) == [1]
 
 
 def test_phases_follow_the_iterations(make_algorithm, make_batch):
-    """Of ten iterations three of first order: the fourth direction is of second order, as its state says."""
-    given = {**PLAIN, "train_steps": 2, "outer_lr": 1e-9}
-    algorithm = make_algorithm("maml++", iterations=10, **{**given, "first_order_fraction": 0.25})
+    """Of ten iterations three of first order: the fourth update is of second order."""
+    options = {**PLAIN, "train_steps": 2, "outer_lr": 1e-9}
+    algorithm = make_algorithm("maml++", iterations=10, **{**options, "first_order_fraction": 0.25})
     first, second = (
         make_algorithm(name, train_steps=2, inner_lr=0.3).compute_update(make_batch()) for name in ("fomaml", "maml")
     )
     for iteration in range(5):
-        direction = algorithm.compute_update(make_batch())
+        update = algorithm.compute_update(make_batch())
         expected = first if iteration < 3 else second
         for name, value in expected.sums.items():
-            torch.testing.assert_close(direction.sums[name], value, rtol=1e-5, atol=1e-6)
-        algorithm.apply(direction)
+            torch.testing.assert_close(update.sums[name], value, rtol=1e-5, atol=1e-6)
+        algorithm.apply(update)
 
 
 def test_batch_norm_parameters_are_learned_for_each_step_but_not_adapted(make_algorithm, make_batch):

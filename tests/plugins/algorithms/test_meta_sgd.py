@@ -20,9 +20,9 @@ class Smooth(Backbone):
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 @pytest.mark.parametrize("adapt_norm", [False, True])
 def test_equal_rates_give_mamls_meta_gradient(make_algorithm, make_batch, engine, adapt_norm):
-    given = {"inner_lr": 0.3, "train_steps": 2, "adapt_norm": adapt_norm}
-    ours = make_algorithm("meta-sgd", engine, **given).compute_update(make_batch())
-    reference = make_algorithm("maml", engine, **given).compute_update(make_batch())
+    options = {"inner_lr": 0.3, "train_steps": 2, "adapt_norm": adapt_norm}
+    ours = make_algorithm("meta-sgd", engine, **options).compute_update(make_batch())
+    reference = make_algorithm("maml", engine, **options).compute_update(make_batch())
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-10)
     for name, value in reference.sums.items():
         torch.testing.assert_close(ours.sums[name], value, rtol=1e-10, atol=1e-12)
@@ -36,11 +36,11 @@ def test_the_gradient_by_the_rates_equals_central_differences(make_algorithm, ma
     for name in ("alpha.features.1.weight", "alpha.head.weight", "alpha.head.bias"):
         rates, ours = algorithm.meta[name].view(-1), sums[name].view(-1)
         for place in range(0, rates.numel(), 5):
-            kept, losses = rates[place].item(), []
+            rate, losses = rates[place].item(), []
             for sign in (1, -1):
-                rates[place] = kept + sign * h
+                rates[place] = rate + sign * h
                 losses.append(float(algorithm.compute_update(batch).loss))
-            rates[place] = kept
+            rates[place] = rate
             assert float(ours[place]) == pytest.approx((losses[0] - losses[1]) / (2 * h), rel=1e-5, abs=1e-8)
 
 

@@ -16,14 +16,14 @@ def labeled(count=10, classes=7):
     return Examples(x, torch.arange(count) % classes)
 
 
-def test_direction_is_the_gradient_of_the_pooled_loss(make_algorithm):
+def test_the_update_is_the_gradient_of_the_pooled_loss(make_algorithm):
     algorithm, batch = make_algorithm("pretrain"), labeled()
     weights = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
     loss = nn.functional.cross_entropy(functional_call(algorithm.pooled_model.network, weights, (batch.x,)), batch.y)
     reference = torch.autograd.grad(loss, list(weights.values()))
-    direction = algorithm.compute_update(batch)
-    assert float(direction.loss) / direction.count == pytest.approx(float(loss.detach()))
-    for gradient, expected in zip(direction.mean.values(), reference, strict=True):
+    update = algorithm.compute_update(batch)
+    assert float(update.loss) / update.count == pytest.approx(float(loss.detach()))
+    for gradient, expected in zip(update.mean.values(), reference, strict=True):
         torch.testing.assert_close(gradient, expected)
 
 
@@ -79,8 +79,8 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
     x = torch.linspace(-1, 1, 5, dtype=torch.float64).view(1, 5, 1)
     support = Examples(x, 2 * x)
     losses = [
-        float(algorithm.objective.loss(learner.predict(x, "transductive"), support.y))
-        for learner in algorithm.adaptation(support, torch.zeros(1, dtype=torch.int64))
+        float(algorithm.objective.loss(adapted.predict(x, "transductive"), support.y))
+        for adapted in algorithm.adaptation(support, torch.zeros(1, dtype=torch.int64))
     ]
     states = algorithm.adapt(support, torch.zeros(1, dtype=torch.int64)).states
     assert set(states.tuned) == set(algorithm.meta)
@@ -92,10 +92,10 @@ def test_regression_keeps_the_pooled_head_and_tunes_everything(make_algorithm):
 @pytest.mark.parametrize("mode", ["transductive", "inductive", "support+query"])
 def test_shared_query_features_change_no_answer(make_algorithm, make_batch, name, engine, mode):
     algorithm, batch = make_algorithm(name, engine(), test_steps=2), make_batch(tasks=2)
-    for learner in algorithm.adaptation(batch.support, batch.keys):
+    for adapted in algorithm.adaptation(batch.support, batch.keys):
         torch.testing.assert_close(
-            learner.predict(batch.query.x, mode),
-            AdaptedTasks(algorithm, learner.states, batch.support).predict(batch.query.x, mode),
+            adapted.predict(batch.query.x, mode),
+            AdaptedTasks(algorithm, adapted.states, batch.support).predict(batch.query.x, mode),
             rtol=1e-9,
             atol=1e-11,
         )
@@ -105,19 +105,19 @@ def test_query_features_are_computed_once_for_all_steps(make_algorithm, make_bat
     algorithm, batch = make_algorithm("pretrain", LoopEngine(), test_steps=3), make_batch(tasks=2)
     computed = []
     plain = algorithm.model.query_features
-    monkeypatch.setattr(algorithm.model, "query_features", lambda *given: computed.append(given[-1]) or plain(*given))
+    monkeypatch.setattr(algorithm.model, "query_features", lambda *x: computed.append(x[-1]) or plain(*x))
     first, second = batch.query.x, batch.query.x.flip(1)
-    for learner in algorithm.adaptation(batch.support, batch.keys):
+    for adapted in algorithm.adaptation(batch.support, batch.keys):
         for mode in ("transductive", "inductive"):
-            learner.predict(first, mode)
+            adapted.predict(first, mode)
     assert computed == ["transductive"] * 2 + ["inductive"] * 2  # once for each task
-    before = learner.predict(first, "inductive")
-    assert not torch.equal(before, learner.predict(second, "inductive"))
+    before = adapted.predict(first, "inductive")
+    assert not torch.equal(before, adapted.predict(second, "inductive"))
     first[:, 0] += 1.0
-    assert not torch.equal(before[:, 0], learner.predict(first, "inductive")[:, 0]), "a query set changed in place"
+    assert not torch.equal(before[:, 0], adapted.predict(first, "inductive")[:, 0]), "a query set changed in place"
 
 
-def test_batch_norm_in_a_head_keeps_the_plain_way(make_algorithm, make_batch):
+def test_with_batch_norm_in_a_head_no_features_are_shared(make_algorithm, make_batch):
     algorithm, batch = make_algorithm("pretrain", test_steps=1), make_batch(tasks=2)
     algorithm.model.norm_names = frozenset({"head.bias"})
-    assert {type(learner) for learner in algorithm.adaptation(batch.support, batch.keys)} == {AdaptedTasks}
+    assert {type(adapted) for adapted in algorithm.adaptation(batch.support, batch.keys)} == {AdaptedTasks}

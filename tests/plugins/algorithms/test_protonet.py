@@ -39,10 +39,10 @@ def test_the_loss_is_the_softmax_of_negative_squared_distances(make_algorithm, m
         loss = loss - log_p[torch.arange(6), batch.query.y[task]].mean()
     gradients = torch.autograd.grad(loss, [algorithm.meta[name] for name in names])
     algorithm.meta = {name: value.detach() for name, value in algorithm.meta.items()}
-    direction = algorithm.compute_update(batch)
-    assert float(direction.loss) == pytest.approx(float(loss.detach()), rel=1e-10)
+    update = algorithm.compute_update(batch)
+    assert float(update.loss) == pytest.approx(float(loss.detach()), rel=1e-10)
     for name, gradient in zip(names, gradients, strict=True):
-        torch.testing.assert_close(direction.sums[name], gradient, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(update.sums[name], gradient, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine()], ids=lambda engine: engine.name)

@@ -6,6 +6,8 @@ from torch import nn
 from torch.func import functional_call
 
 from mamlbench.api import minibatch_order
+from mamlbench_plugins.algorithms.persistent_reptile import PersistentReptile
+from mamlbench_plugins.algorithms.reptile import Reptile
 
 STEPS, SIZE, RATE = 4, 4, 0.01
 
@@ -14,7 +16,7 @@ def reference_run(algorithm, batch, *, persistent):
     """The original code's structure: one network and one Adam; before each task the weights are put back."""
     network, meta = algorithm.model.network, algorithm.meta
     weights = {name: value.clone().requires_grad_() for name, value in meta.items()}
-    moved = {name: torch.zeros_like(value) for name, value in meta.items()}
+    sums = {name: torch.zeros_like(value) for name, value in meta.items()}
     optimizer = None
     for task in range(batch.tasks):
         with torch.no_grad():
@@ -29,25 +31,25 @@ def reference_run(algorithm, batch, *, persistent):
             nn.functional.cross_entropy(outputs, batch.support.y[task, order]).backward()
             optimizer.step()
         for name, value in weights.items():
-            moved[name] += value.detach() - meta[name]
-    return moved
+            sums[name] += value.detach() - meta[name]
+    return sums
 
 
 @pytest.mark.parametrize("moments", ["fresh", "persistent"])
-def test_direction_equals_torch_adam(make_algorithm, make_batch, moments):
+def test_the_update_equals_torch_adam(make_algorithm, make_batch, moments):
     options = {"train_steps": STEPS, "inner_batch_size": SIZE, "inner_lr": RATE, "inner_optimizer_state": moments}
     algorithm, batch = make_algorithm("reptile", **options), make_batch(tasks=3)
     reference = reference_run(algorithm, batch, persistent=moments == "persistent")
-    direction = algorithm.compute_update(batch)
-    for name, value in direction.sums.items():
+    update = algorithm.compute_update(batch)
+    for name, value in update.sums.items():
         torch.testing.assert_close(value, reference[name], rtol=1e-8, atol=1e-10)
 
 
 def test_persistent_moments_run_on_and_do_not_change_before_apply(make_algorithm, make_batch):
     algorithm = make_algorithm("reptile", train_steps=2, inner_optimizer_state="persistent")
-    direction = algorithm.compute_update(make_batch(tasks=3))
+    update = algorithm.compute_update(make_batch(tasks=3))
     assert float(algorithm.moments.steps) == 0
-    algorithm.apply(direction)
+    algorithm.apply(update)
     assert float(algorithm.moments.steps) == 6
     before = {name: value.clone() for name, value in algorithm.moments.second.items()}
     batch = make_batch(tasks=2)
@@ -60,7 +62,25 @@ def test_apply_interpolates_with_a_falling_step(make_algorithm, make_batch):
     algorithm = make_algorithm("reptile", iterations=4, outer_lr=0.8, train_steps=2)
     for expected in (0.8, 0.6, 0.4, 0.2):
         before = {name: value.clone() for name, value in algorithm.meta.items()}
-        direction = algorithm.compute_update(make_batch())
-        algorithm.apply(direction)
+        update = algorithm.compute_update(make_batch())
+        algorithm.apply(update)
         for name, value in algorithm.meta.items():
-            torch.testing.assert_close(value, before[name] + expected * direction.mean[name])
+            torch.testing.assert_close(value, before[name] + expected * update.mean[name])
+
+
+@pytest.mark.parametrize(("moments", "kind"), [("fresh", Reptile), ("persistent", PersistentReptile)])
+def test_the_option_decides_which_class_is_built(make_algorithm, moments, kind):
+    algorithm = make_algorithm("reptile", inner_optimizer_state=moments)
+    assert type(algorithm) is kind
+    assert algorithm.additive == (moments == "fresh")
+
+
+def test_a_run_with_persistent_moments_can_be_resumed(make_algorithm, make_batch):
+    options = {"train_steps": 2, "inner_optimizer_state": "persistent"}
+    first, second = make_algorithm("reptile", **options), make_algorithm("reptile", **options)
+    first.apply(first.compute_update(make_batch(tasks=2)))
+    second.load_state(first.state())
+    ours, reference = (algorithm.compute_update(make_batch(tasks=2)) for algorithm in (second, first))
+    assert all(torch.equal(ours.sums[name], value) for name, value in reference.sums.items())
+    second.moments.second["head.bias"].add_(1)
+    assert not torch.equal(first.moments.second["head.bias"], second.moments.second["head.bias"]), "a copy was loaded"

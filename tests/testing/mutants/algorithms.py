@@ -12,8 +12,10 @@ from mamlbench.api import (
     Preset,
     prefixed,
 )
+from mamlbench_plugins.algorithms.anil import ANIL
 from mamlbench_plugins.algorithms.fomaml import FOMAML
 from mamlbench_plugins.algorithms.maml import MAML
+from mamlbench_plugins.algorithms.persistent_reptile import PersistentReptile
 from mamlbench_plugins.algorithms.reptile import Reptile
 
 from .registry import caught_by
@@ -46,14 +48,14 @@ class CountsExamples(FOMAML):
 @caught_by("same seed same numbers")
 class RandomInsideTasks(FOMAML):
     def compute_update(self, batch):
-        direction = super().compute_update(batch)
-        return direction._replace(sums={n: v + 1e-3 * torch.randn_like(v) for n, v in direction.sums.items()})
+        update = super().compute_update(batch)
+        return update._replace(sums={n: v + 1e-3 * torch.randn_like(v) for n, v in update.sums.items()})
 
 
 @caught_by("same seed same numbers")
 class RandomFromPython(FOMAML):
-    def __init__(self, bench, options):
-        super().__init__(bench, options)
+    def __init__(self, context, options):
+        super().__init__(context, options)
         next(iter(self.meta.values())).mul_(1 + 0.1 * random.random())
 
 
@@ -67,9 +69,9 @@ class IgnoresBf16(FOMAML):
 @caught_by("compute update changes nothing")
 class AppliesAtOnce(FOMAML):
     def compute_update(self, batch):
-        direction = super().compute_update(batch)
+        update = super().compute_update(batch)
         next(iter(self.meta.values())).mul_(0.999)
-        return direction
+        return update
 
 
 @caught_by("compute update changes nothing")
@@ -78,18 +80,18 @@ class CountsCalls(FOMAML):
 
     def compute_update(self, batch):
         self.calls += 1
-        direction = super().compute_update(batch)
-        return direction._replace(sums={n: v / self.calls for n, v in direction.sums.items()})
+        update = super().compute_update(batch)
+        return update._replace(sums={n: v / self.calls for n, v in update.sums.items()})
 
 
 @caught_by("adaptation changes no shared parameters")
 class AdaptsTheShared(FOMAML):
     def adaptation(self, support, keys):
-        for learner in super().adaptation(support, keys):
-            if learner.states is not None:
+        for adapted in super().adaptation(support, keys):
+            if adapted.states is not None:
                 for name, value in self.meta.items():
-                    value.lerp_(learner.states[name].mean(0), 0.1)
-            yield learner
+                    value.lerp_(adapted.states[name].mean(0), 0.1)
+            yield adapted
 
 
 @caught_by("adaptation changes no shared parameters")
@@ -168,23 +170,23 @@ class IgnoresQueries(Reptile):
 @caught_by("gradient order is correct")
 class SaysSecondIsFirst(MAML):
     def step(self, state, support):
-        slope = grad(lambda state: self.loss(state, support))(state)
-        return {name: state[name] - self.options.inner_lr * slope[name].detach() for name in state}
+        gradient = grad(self.inner_loss)(state, support)
+        return state - self.options.inner_lr * gradient.map(torch.Tensor.detach)
 
 
 @caught_by("gradient order is correct")
 class SaysFirstIsSecond(FOMAML):
     def compute_update(self, batch):
-        twin = MAML(self.context, self.options)
-        twin.meta = self.meta
-        return twin.compute_update(batch)
+        second_order = MAML(self.context, self.options)
+        second_order.meta = self.meta
+        return second_order.compute_update(batch)
 
 
 @caught_by("gradient order is correct")
 class LosesAFactor(MAML):
     def compute_update(self, batch):
-        direction = super().compute_update(batch)
-        return direction._replace(sums={name: 0.5 * value for name, value in direction.sums.items()})
+        update = super().compute_update(batch)
+        return update._replace(sums={name: 0.5 * value for name, value in update.sums.items()})
 
 
 @caught_by("engines agree")
@@ -197,29 +199,39 @@ class BranchesOnValues(FOMAML):
 @caught_by("engines agree")
 class DependsOnTheEngine(FOMAML):
     def step(self, state, support):
-        moved = super().step(state, support)
-        return moved if self.engine.name != "loop" else state
+        return super().step(state, support) if self.engine.name != "loop" else state
 
 
 @caught_by("half batches add up")
 class AveragesTasks(FOMAML):
     def compute_update(self, batch):
-        direction = super().compute_update(batch)
-        return direction._replace(sums={name: value / batch.tasks for name, value in direction.sums.items()})
+        update = super().compute_update(batch)
+        return update._replace(sums={name: value / batch.tasks for name, value in update.sums.items()})
 
 
 @caught_by("half batches add up")
-class HidesItsOrder(Reptile):
+class HidesItsOrder(PersistentReptile):
     """Tasks one after the other, undeclared."""
 
-    class Options(Reptile.Options):
-        """Persistent moments."""
+    additive = True
 
-        inner_optimizer_state: str = Field("persistent", description="moments run on")
 
-    def __init__(self, bench, options):
-        super().__init__(bench, options)
-        self.additive = True
+@caught_by("options are used")
+class IgnoresAnOption(FOMAML):
+    class Options(FOMAML.Options):
+        """Options."""
+
+        strength: float = Field(1.0, ge=0, description="how much")
+
+
+@caught_by("options are used")
+class KeepsMAMLsOption(ANIL):
+    """Adds an option for the inner step of MAML, which is not the one that it takes."""
+
+    class Options(ANIL.Options):
+        """Options."""
+
+        adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 
 
 @caught_by("permuted classes permute outputs")
@@ -229,13 +241,13 @@ class SaysEquivariant(FOMAML):
 
 @caught_by("training improves the score")
 class ClimbsTheLoss(FOMAML):
-    def apply(self, direction):
-        super().apply(direction._replace(sums={name: -value for name, value in direction.sums.items()}))
+    def apply(self, update):
+        super().apply(update._replace(sums={name: -value for name, value in update.sums.items()}))
 
 
 @caught_by("training improves the score")
 class NeverLearns(FOMAML):
-    def apply(self, direction):
+    def apply(self, update):
         pass
 
 

@@ -1,0 +1,115 @@
+"""Optimizers of inner loops, as pure functions: parameters, gradient and state in, parameters and state out.
+
+Nothing is changed in place, so that a step can be vectorized over tasks and differentiated, to any order::
+
+    optimizer = InnerAdam(lr=1e-3, beta1=0)
+    state = optimizer.init(theta)
+    theta, state = optimizer.step(theta, gradient, state)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from mamlbench.nn.parameters import Parameters
+
+Rate = Parameters | Tensor | float
+"""A learning rate: one number, a scalar tensor ``[]``, or Parameters with a rate for each tensor or element."""
+
+
+class SGDState(NamedTuple):
+    """State of ``InnerSGD``, by name and in the shapes of the parameters."""
+
+    velocity: Parameters  # running mean of the gradients; empty without momentum
+    steps: Tensor  # [] number of steps taken, in the parameters' dtype
+
+
+class AdamState(NamedTuple):
+    """State of ``InnerAdam``, by name and in the shapes of the parameters."""
+
+    first: Parameters  # running mean of the gradients; empty if beta1 is 0
+    second: Parameters  # running mean of the squared gradients
+    steps: Tensor  # [] number of steps taken, in the parameters' dtype
+
+
+@dataclass(frozen=True)
+class InnerSGD:
+    """Gradient descent with momentum, dampening and weight decay, step for step as ``torch.optim.SGD`` takes it.
+
+    Args:
+        lr: learning rate; Parameters: one for each tensor or element.
+        momentum: share of the velocity that each step keeps.
+        dampening: share of the gradient that the velocity leaves out, but for the first step.
+        weight_decay: factor on the parameters that is added to the gradient.
+    """
+
+    lr: Rate
+    momentum: float = 0.0
+    dampening: float = 0.0
+    weight_decay: float = 0.0
+
+    def init(self, parameters: Parameters) -> SGDState:
+        """The state before the first step on parameters of these names and shapes."""
+        velocity = parameters.map(torch.zeros_like) if self.momentum else Parameters()
+        return SGDState(velocity, _no_steps(parameters))
+
+    def step(self, parameters: Parameters, gradient: Parameters, state: SGDState) -> tuple[Parameters, SGDState]:
+        """One step against ``gradient``, which has the names and shapes of ``parameters``."""
+        if self.weight_decay:
+            gradient = gradient + self.weight_decay * parameters
+        if not self.momentum:
+            return parameters - self.lr * gradient, state._replace(steps=state.steps + 1)
+        first_step = state.steps == 0  # not dampened
+        running = self.momentum * state.velocity + (1 - self.dampening) * gradient
+        velocity = Parameters({n: torch.where(first_step, gradient[n], v) for n, v in running.items()})
+        return parameters - self.lr * velocity, SGDState(velocity, state.steps + 1)
+
+
+@dataclass(frozen=True)
+class InnerAdam:
+    """Adam (Kingma & Ba, ICLR 2015, arXiv 1412.6980, Algorithm 1), step for step as ``torch.optim.Adam`` takes it.
+
+    Args:
+        lr: learning rate; Parameters: one for each tensor or element.
+        beta1: decay of the running mean of gradients; 0 keeps none, the gradient itself is taken.
+        beta2: decay of the running mean of squared gradients.
+        epsilon: added to the root of that mean.
+    """
+
+    lr: Rate
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+
+    def init(self, parameters: Parameters) -> AdamState:
+        """The state before the first step on parameters of these names and shapes."""
+        zeros = parameters.map(torch.zeros_like)
+        return AdamState(zeros if self.beta1 else Parameters(), zeros, _no_steps(parameters))
+
+    def step(self, parameters: Parameters, gradient: Parameters, state: AdamState) -> tuple[Parameters, AdamState]:
+        """One step against ``gradient``, which has the names and shapes of ``parameters``."""
+        steps = state.steps + 1
+        first, rate = gradient, self.lr
+        if self.beta1:
+            first = self.beta1 * state.first + (1 - self.beta1) * gradient
+            rate = self.lr / (1 - self.beta1**steps)
+        second = self.beta2 * state.second + (1 - self.beta2) * (gradient * gradient)
+        root = second.map(_differentiable_sqrt) / (1 - self.beta2**steps).sqrt()
+        parameters = parameters - rate * first / (root + self.epsilon)
+        return parameters, AdamState(first if self.beta1 else Parameters(), second, steps)
+
+
+def _differentiable_sqrt(value: Tensor) -> Tensor:
+    """The root, whose derivative at 0 is 0: a weight without a gradient must not turn a second-order gradient to NaN.
+
+    The root of the smallest normal number vanishes beside Adam's epsilon: no step changes by it.
+    """
+    return value.clamp_min(torch.finfo(value.dtype).tiny).sqrt()
+
+
+def _no_steps(parameters: Parameters) -> Tensor:
+    return next(iter(parameters.values())).new_zeros(())

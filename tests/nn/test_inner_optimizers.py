@@ -1,0 +1,166 @@
+"""Inner optimizers: torch.optim's numbers, as functions that can be mapped over tasks and differentiated."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.func import grad, vmap
+from torch.utils import _pytree as pytree
+
+from mamlbench.api import InnerAdam, InnerSGD, Parameters
+
+STEPS = 50
+
+
+def start(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return Parameters(
+        a=torch.randn(3, 2, generator=generator, dtype=torch.float64),
+        b=torch.randn(4, generator=generator, dtype=torch.float64),
+    )
+
+
+def loss(theta):
+    """Not convex, and of very different curvature along its parameters."""
+    return (theta["a"] ** 2).sum() + 100 * (theta["b"] - theta["a"].mean() ** 2).square().sum() + theta["b"].sin().sum()
+
+
+def run(optimizer, theta, gradients):
+    """Parameters after every step."""
+    state, path = optimizer.init(theta), []
+    for gradient in gradients:
+        theta, state = optimizer.step(theta, gradient, state)
+        path.append(theta)
+    assert float(state.steps) == len(gradients)
+    return path
+
+
+def run_torch(make, theta, gradients):
+    """The same with an optimizer of torch's."""
+    leaves = {name: value.clone().requires_grad_() for name, value in theta.items()}
+    optimizer, path = make(leaves.values()), []
+    for gradient in gradients:
+        for name, leaf in leaves.items():
+            leaf.grad = gradient[name].clone()
+        optimizer.step()
+        path.append({name: value.detach().clone() for name, value in leaves.items()})
+    return path
+
+
+def three_steps(optimizer, theta):
+    """Parameters after three steps down ``loss``."""
+    state = optimizer.init(theta)
+    for _ in range(3):
+        theta, state = optimizer.step(theta, grad(loss)(theta), state)
+    return theta
+
+
+def assert_same_path(ours, reference):
+    for theta, expected in zip(ours, reference, strict=True):
+        for name, value in expected.items():
+            torch.testing.assert_close(theta[name], value, rtol=1e-10, atol=1e-12)
+
+
+GRADIENTS = [start(100 + number) for number in range(STEPS)]
+
+
+@given(
+    lr=st.floats(1e-5, 0.1),
+    momentum=st.sampled_from([0.0, 0.3, 0.9]),
+    dampening=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    weight_decay=st.sampled_from([0.0, 1e-3, 0.1]),
+    seed=st.integers(0, 3),
+)
+def test_sgd_is_torchs(lr, momentum, dampening, weight_decay, seed):
+    settings = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+    reference = run_torch(lambda leaves: torch.optim.SGD(leaves, lr, **settings), start(seed), GRADIENTS)
+    assert_same_path(run(InnerSGD(lr, **settings), start(seed), GRADIENTS), reference)
+
+
+@given(
+    lr=st.floats(1e-5, 0.1),
+    beta1=st.sampled_from([0.0, 0.5, 0.9]),
+    beta2=st.sampled_from([0.0, 0.9, 0.999]),
+    epsilon=st.sampled_from([1e-8, 1e-3]),
+    seed=st.integers(0, 3),
+)
+def test_adam_is_torchs(lr, beta1, beta2, epsilon, seed):
+    reference = run_torch(lambda leaves: torch.optim.Adam(leaves, lr, (beta1, beta2), epsilon), start(seed), GRADIENTS)
+    assert_same_path(run(InnerAdam(lr, beta1, beta2, epsilon), start(seed), GRADIENTS), reference)
+
+
+OPTIMIZERS = [
+    InnerSGD(1e-3),
+    InnerSGD(1e-3, momentum=0.9, dampening=0.5, weight_decay=0.01),
+    InnerAdam(0.01),
+    InnerAdam(0.01, beta1=0),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_nothing_is_changed_in_place(optimizer):
+    theta = start()
+    state = optimizer.init(theta)
+    theta, state = optimizer.step(theta, grad(loss)(theta), state)
+    before = pytree.tree_map(torch.clone, (theta, state))
+    optimizer.step(theta, grad(loss)(theta), state)
+    assert all(map(torch.equal, pytree.tree_leaves((theta, state)), pytree.tree_leaves(before)))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_mapped_over_tasks_it_is_the_same(optimizer):
+    tasks = pytree.tree_map(lambda *values: torch.stack(values), *(start(seed) for seed in range(3)))
+    ours = vmap(lambda theta: three_steps(optimizer, theta))(tasks)
+    for task in range(3):
+        expected = three_steps(optimizer, start(task))
+        for name, value in expected.items():
+            torch.testing.assert_close(ours[name][task], value, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
+def test_the_gradient_through_the_steps_equals_central_differences(optimizer):
+    def after(theta):
+        return loss(three_steps(optimizer, theta))
+
+    ours, theta, h = grad(after)(start()), start(), 1e-6
+    for name, value in theta.items():
+        for place in range(value.numel()):
+            unit = torch.zeros_like(value)
+            unit.view(-1)[place] = h
+            ahead, behind = (after(theta | {name: value + sign * unit}) for sign in (1, -1))
+            expected = float((ahead - behind) / (2 * h))
+            assert float(ours[name].view(-1)[place]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("beta1", [0.0, 0.9])
+def test_a_weight_without_gradient_is_no_nan_in_the_second_order(beta1):
+    """Its second moment is 0, where the root has an infinite derivative."""
+    optimizer = InnerAdam(0.01, beta1)
+
+    def after(theta):
+        state = optimizer.init(theta)
+        for _ in range(2):
+            theta, state = optimizer.step(theta, grad(lambda theta: (theta["a"] ** 2).sum())(theta), state)
+        return (theta["a"] ** 2).sum() + theta["b"].sum()
+
+    gradient = grad(after)(start())
+    assert torch.equal(gradient["b"], torch.ones_like(gradient["b"]))
+    assert bool(gradient["a"].isfinite().all())
+
+
+@pytest.mark.parametrize("kind", [InnerSGD, InnerAdam])
+def test_each_tensor_may_have_its_own_rate(kind):
+    rates = Parameters(a=torch.tensor(0.01), b=torch.full((4,), 0.001, dtype=torch.float64))
+    theta = start()
+    optimizer = kind(rates)
+    ours, _ = optimizer.step(theta, grad(loss)(theta), optimizer.init(theta))
+    for name, rate in (("a", 0.01), ("b", 0.001)):
+        single = kind(rate)
+        expected, _ = single.step(theta, grad(loss)(theta), single.init(theta))
+        torch.testing.assert_close(ours[name], expected[name], rtol=1e-6, atol=1e-9)
+
+
+def test_what_is_not_needed_is_not_kept():
+    assert not InnerSGD(0.1).init(start()).velocity
+    assert not InnerAdam(0.1, beta1=0).init(start()).first
+    assert InnerSGD(0.1, momentum=0.9).init(start()).velocity.keys() == start().keys()
