@@ -35,6 +35,7 @@ from mamlbench.record import (
     ModeResult,
     RunRecord,
     Segment,
+    make_record,
 )
 from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
@@ -107,14 +108,11 @@ def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
     curve = [
         CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, loss=0.5, validation=validation) for i in range(8)
     ]
-    return RunRecord(
-        spec=spec,
-        spec_hash=spec.hash,
-        fingerprint="f",
-        attempt=1,
-        status="finished",
+    return make_record(
+        spec,
+        ENVIRONMENT,
+        "finished",
         started="2026-01-01T00:00:00",
-        environment=ENVIRONMENT,
         data=DATA,
         measurement=measured,
         curve=curve,

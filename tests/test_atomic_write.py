@@ -56,6 +56,6 @@ def test_temporary_files_of_all_processes_are_found_by_one_pattern(tmp_path):
     path = tmp_path / "images.safetensors"
     for process in (None, 7):
         temporary_path(path, process).touch()
-    found = sorted(tmp_path.glob(temporary_path(path, "*").name))
-    assert found == sorted([temporary_path(path, 7), temporary_path(path, os.getpid())])
-    assert all(each.name.startswith(".") for each in found)
+    matching = sorted(tmp_path.glob(temporary_path(path, "*").name))
+    assert matching == sorted([temporary_path(path, 7), temporary_path(path, os.getpid())])
+    assert all(file.name.startswith(".") for file in matching)

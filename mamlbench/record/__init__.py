@@ -18,6 +18,8 @@ from mamlbench.record.run_record import (
     RunRecord,
     Segment,
     Status,
+    make_record,
+    utc_now,
 )
 
 __all__ = [
@@ -43,6 +45,8 @@ __all__ = [
     "code_hash",
     "cpu_name",
     "current_environment",
+    "make_record",
     "read_episodes",
     "read_record",
+    "utc_now",
 ]

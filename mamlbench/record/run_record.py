@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, model_validator
@@ -246,3 +247,42 @@ class RunRecord(_Data):
                 if type(value) is int and abs(value) > LARGEST:
                     raise ValueError(f"{name} is out of range")
         return self
+
+
+def make_record(
+    spec: RunSpec,
+    environment: Environment,
+    status: Status,
+    *,
+    name: str = "",
+    attempt: int = 1,
+    started: str | None = None,
+    **results: Any,
+) -> RunRecord:
+    """Make the record of a run, with the hash of its spec and the fingerprint of its environment.
+
+    Args:
+        spec: what was run.
+        environment: machine and software.
+        status: how it ended.
+        name: file name of the record without its suffix.
+        attempt: 1 for the first run of this spec with this fingerprint.
+        started: ISO 8601, UTC; None: now.
+        **results: further fields of RunRecord.
+    """
+    return RunRecord(
+        name=name,
+        spec=spec,
+        spec_hash=spec.hash,
+        fingerprint=environment.fingerprint,
+        attempt=attempt,
+        status=status,
+        started=started or utc_now(),
+        environment=environment,
+        **results,
+    )
+
+
+def utc_now() -> str:
+    """Now, as records have it: ISO 8601, UTC, in seconds."""
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -8,9 +8,9 @@ from mamlbench.errors import ConfigError
 from mamlbench.record import (
     SCHEMA_VERSION,
     ResultStore,
-    RunRecord,
     UnreadableRecordError,
     current_environment,
+    make_record,
     read_record,
 )
 from mamlbench.run_spec import Component, Protocol, RunSpec, Training
@@ -32,17 +32,9 @@ def make_spec(algorithm="maml", seed=0):
     )
 
 
-def make_record(spec=None, attempt=1):
+def tiny_record(spec=None, attempt=1):
     spec = spec or make_spec()
-    return RunRecord(
-        spec=spec,
-        spec_hash=spec.hash,
-        fingerprint=FINGERPRINT,
-        attempt=attempt,
-        status="finished",
-        started="2026-01-01T00:00:00Z",
-        environment=current_environment(),
-    )
+    return make_record(spec, current_environment(), "finished", attempt=attempt, started="2026-01-01T00:00:00Z")
 
 
 @pytest.fixture
@@ -68,7 +60,7 @@ def test_a_stem_is_never_given_twice(store):
 
 def test_a_record_whose_artifacts_are_gone_keeps_its_stem(store):
     stem, _ = store.reserve(make_spec(), FINGERPRINT)
-    path = store.write(stem, make_record())
+    path = store.write(stem, tiny_record())
     store.artifacts(stem).rmdir()
     again, attempt = store.reserve(make_spec(), FINGERPRINT)
     assert (again != stem, attempt) == (True, 2)
@@ -93,10 +85,10 @@ def test_a_folder_that_cannot_be_written_is_a_configuration_error(tmp_path, belo
 
 def test_what_is_written_can_be_read(store):
     stem, _ = store.reserve(make_spec(), FINGERPRINT)
-    path = store.write(stem, make_record())
+    path = store.write(stem, tiny_record())
     assert path == store.folder / f"{stem}.json"
-    assert read_record(path) == make_record()
-    assert list(store.records()) == [make_record()]
+    assert read_record(path) == tiny_record()
+    assert list(store.records()) == [tiny_record()]
     assert [each.name for each in store.folder.iterdir() if each.is_file()] == [path.name], "no temporary file is left"
 
 
@@ -106,7 +98,7 @@ def test_a_crash_while_writing_leaves_what_was_there(store, monkeypatch, call, b
     stem, _ = store.reserve(make_spec(), FINGERPRINT)
     path = store.folder / f"{stem}.json"
     if before:
-        store.write(stem, make_record())
+        store.write(stem, tiny_record())
 
     def crash(*arguments, **named):
         raise OSError(28, "No space left on device")
@@ -114,7 +106,7 @@ def test_a_crash_while_writing_leaves_what_was_there(store, monkeypatch, call, b
     with monkeypatch.context() as patch:
         patch.setattr(os, call, crash)
         with pytest.raises(OSError, match="No space left"):
-            store.write(stem, make_record(attempt=7))
+            store.write(stem, tiny_record(attempt=7))
     assert path.exists() is before
     assert [each for each in store.folder.iterdir() if each.is_file()] == [path] * before
     if before:
@@ -127,14 +119,14 @@ def test_the_record_is_on_disk_before_it_has_its_name(store, monkeypatch):
         real = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1])
     store.folder.mkdir()
-    store.write("stem", make_record())
+    store.write("stem", tiny_record())
     assert calls == ["fsync", "replace"]
 
 
 def test_records_are_found_in_order_and_artifacts_are_not_taken_for_them(store):
     stems = [store.reserve(make_spec(algorithm), FINGERPRINT)[0] for algorithm in ("v1.2", "maml", "reptile")]
     for stem in stems:
-        store.write(stem, make_record())
+        store.write(stem, tiny_record())
         (store.artifacts(stem) / "curve.json").write_text("[]")
         (store.artifacts(stem) / "model.json").write_text("{}")
     running, _ = store.reserve(make_spec("running"), FINGERPRINT)
@@ -143,7 +135,7 @@ def test_records_are_found_in_order_and_artifacts_are_not_taken_for_them(store):
     (store.folder / ".hidden.json").write_text("half a")
     deeper = ResultStore(store.folder / "suite")
     nested, _ = deeper.reserve(make_spec(), FINGERPRINT)
-    deeper.write(nested, make_record())
+    deeper.write(nested, tiny_record())
     expected = sorted([store.folder / f"{stem}.json" for stem in stems] + [deeper.folder / f"{nested}.json"])
     assert store.paths() == expected
 
@@ -152,7 +144,7 @@ def test_the_current_folder_may_be_the_results_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     store = ResultStore(Path())
     stem, _ = store.reserve(make_spec(), FINGERPRINT)
-    store.write(stem, make_record())
+    store.write(stem, tiny_record())
     assert [path.name for path in store.paths()] == [f"{stem}.json"]
 
 
@@ -160,7 +152,7 @@ def test_a_folder_that_is_not_there_has_no_records(tmp_path):
     assert ResultStore(tmp_path / "nowhere").paths() == []
 
 
-GOOD = make_record().model_dump_json()
+GOOD = tiny_record().model_dump_json()
 
 
 def changed(**values):

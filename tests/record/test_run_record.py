@@ -13,11 +13,12 @@ from mamlbench.record import (
     ModeResult,
     RunRecord,
     current_environment,
+    make_record,
 )
 from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
 
-def make_record(**changes):
+def tiny_record(status="finished", **changes):
     one = Component(name="x")
     spec = RunSpec(
         algorithm=one,
@@ -28,21 +29,11 @@ def make_record(**changes):
         preset="quick",
         training=Training(iterations=1, meta_batch_size=1, ways=5, shots=1, queries=1, validate_every=1),
     )
-    environment = current_environment()
-    values = {
-        "spec": spec,
-        "spec_hash": spec.hash,
-        "fingerprint": environment.fingerprint,
-        "attempt": 1,
-        "status": "finished",
-        "started": "2026-01-01T00:00:00Z",
-        "environment": environment,
-    }
-    return RunRecord(**{**values, **changes})
+    return make_record(spec, current_environment(), status, **changes)
 
 
 def test_a_record_says_its_schema_version_and_survives_json():
-    record = make_record(listener_errors=["a: b"])
+    record = tiny_record(listener_errors=["a: b"])
     assert record.schema_version == SCHEMA_VERSION
     assert f'"schema_version":{SCHEMA_VERSION}' in record.model_dump_json()
     assert RunRecord.model_validate_json(record.model_dump_json()) == record
@@ -62,7 +53,7 @@ def test_scores_are_packed_and_read_as_they_were_written():
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
 def test_the_record_of_a_diverged_run_can_be_read_again(number):
     interval = Interval(mean=number, low=number, high=1.0)
-    record = make_record(
+    record = tiny_record(
         status="diverged",
         curve=[CurvePoint(iteration=1, wall_seconds=1, device_seconds=1, loss=number)],
         test=Evaluation(
@@ -87,8 +78,8 @@ def test_the_record_of_a_diverged_run_can_be_read_again(number):
 
 def test_unknown_fields_and_values_are_refused():
     with pytest.raises(ValidationError, match="Extra inputs"):
-        make_record(acuracy=1)
+        tiny_record(acuracy=1)
     with pytest.raises(ValidationError, match="status"):
-        make_record(status="done")
+        tiny_record(status="done")
     with pytest.raises(ValidationError, match="attempt"):
-        make_record(attempt=0)
+        tiny_record(attempt=0)

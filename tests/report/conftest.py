@@ -11,9 +11,9 @@ from mamlbench.record import (
     Measurement,
     MetricResult,
     ModeResult,
-    RunRecord,
     Segment,
 )
+from mamlbench.record import make_record as make_run_record
 from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
 ENVIRONMENT = Environment(
@@ -105,16 +105,13 @@ def make_record():
             },
             steps_reported=[0, 1, 2, 3],
         )
-        return RunRecord(
+        return make_run_record(
+            spec,
+            ENVIRONMENT.model_copy(update=environment or {}),
+            status,
             name=name or f"{algorithm}-{seed}",
-            spec=spec,
-            spec_hash=spec.hash,
-            fingerprint="f",
-            attempt=1,
-            status=status,
             reason=reason,
             started=f"2026-01-01T00:00:{seed:02d}+00:00",
-            environment=ENVIRONMENT.model_copy(update=environment or {}),
             data=DataFacts(
                 content_hash="data",
                 split_hashes={"test": split_hash},

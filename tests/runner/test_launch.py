@@ -11,7 +11,7 @@ import mamlbench
 from mamlbench.api import Job, Launcher
 from mamlbench.errors import ConfigError, DataError, RunFailedError
 from mamlbench.plugin import load_plugins
-from mamlbench.record import ResultStore, RunRecord, read_record
+from mamlbench.record import ResultStore, make_record, read_record
 from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import launch, launched, make_launcher
@@ -40,16 +40,7 @@ def recorded(plugins, folders):
     def recorded(job, status="finished"):
         environment = run_environment("cpu", plugins)
         stem, attempt = ResultStore(folders.results).reserve(job.spec, environment.fingerprint)
-        record = RunRecord(
-            name=stem,
-            spec=job.spec,
-            spec_hash=job.spec.hash,
-            fingerprint=environment.fingerprint,
-            attempt=attempt,
-            status=status,
-            started="2026-01-01",
-            environment=environment,
-        )
+        record = make_record(job.spec, environment, status, name=stem, attempt=attempt)
         ResultStore(folders.results).write(stem, record)
         return record
 

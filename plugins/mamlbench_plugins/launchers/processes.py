@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     RunResult = RunRecord | BaseException
 
-_START_METHOD = "spawn"
+_START_METHOD: Final = "spawn"
 """Start method of the processes; forked processes would share the thread pools of torch."""
 _TERMINAL_SECONDS = 1
 """Time to react to Ctrl-C, which a terminal sends to every process, before workers are interrupted again."""

@@ -3,7 +3,7 @@
 import pytest
 
 from mamlbench.plugin import load_plugins
-from mamlbench.record import Measurement, ResultStore, RunRecord, Segment
+from mamlbench.record import Measurement, ResultStore, Segment, make_record
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
@@ -31,17 +31,7 @@ def record(spec, *, status="finished", train=20.0, evaluate=4.0, environment=HER
         iterations=100,
         examples_seen=1,
     )
-    return RunRecord(
-        spec=spec,
-        spec_hash=spec.hash,
-        fingerprint=environment.fingerprint,
-        attempt=1,
-        status=status,
-        started="2026-01-01T00:00:00+00:00",
-        environment=environment,
-        measurement=measured,
-        **changes,
-    )
+    return make_record(spec, environment, status, started="2026-01-01T00:00:00+00:00", measurement=measured, **changes)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.plugin import load_plugins
-from mamlbench.record import ResultStore, RunRecord
+from mamlbench.record import ResultStore, make_record
 from mamlbench.run_spec import Folders
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.suites.run_suite import plan_suite, run_suite
@@ -44,17 +44,8 @@ def write(tmp_path, plugins):
     def write(spec, status="finished", started="2026-01-01", **changed):
         environment = run_environment("cpu", plugins).model_copy(update=changed)
         stem, attempt = store.reserve(spec, environment.fingerprint)
-        record = RunRecord(
-            name=stem,
-            spec=spec,
-            spec_hash=spec.hash,
-            fingerprint=environment.fingerprint,
-            attempt=attempt,
-            status=status,
-            started=started,
-            environment=environment,
-            reason="" if status == "finished" else "because",
-        )
+        reason = "" if status == "finished" else "because"
+        record = make_record(spec, environment, status, name=stem, attempt=attempt, started=started, reason=reason)
         store.write(stem, record)
         return record
 
