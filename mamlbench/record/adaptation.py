@@ -10,11 +10,11 @@ from mamlbench.record.run_record import Interval
 from mamlbench.run_spec import Mode
 
 
-class _Data(BaseModel):
+class _AdaptationPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class LabeledImage(_Data):
+class LabeledImage(_AdaptationPart):
     """One image of the support set, held out, or to be labeled."""
 
     file: str = Field(description="relative to the folder")
@@ -30,7 +30,7 @@ class LabeledImage(_Data):
         return max(self.probabilities, default=0.0)
 
 
-class HeldOut(_Data):
+class HeldOut(_AdaptationPart):
     """Accuracy on the held-out images."""
 
     images: int
@@ -41,7 +41,7 @@ class HeldOut(_Data):
     untrained_right: int = Field(description="correct labels of the untrained network after the same adaptation")
 
 
-class Adaptation(_Data):
+class Adaptation(_AdaptationPart):
     """One call of ``mamlbench adapt``."""
 
     model: str
