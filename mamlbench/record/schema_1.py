@@ -18,7 +18,10 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
         "conv4-pooled": {"pooling": "pool_order", "readout": "pooling"},
     },
     "dataset": {
-        "folder": {"side": "image_size", "colour": "color"},
+        "cifar-fs": {"normalise": "normalize"},
+        "fc100": {"normalise": "normalize"},
+        "folder": {"side": "image_size", "colour": "color", "normalise": "normalize"},
+        "miniimagenet": {"normalise": "normalize"},
         "omniglot": {"ink": "polarity"},
     },
     "sampler": {},

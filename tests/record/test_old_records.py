@@ -5,11 +5,13 @@ Those of version 2 were written by ``mamlbench run --plugin tests/toys/toy_plugi
 fomaml (and three times ``--metric``), explodes and interrupts.
 """
 
+import json
 import math
 from pathlib import Path
 
 import pytest
 
+from mamlbench.plugin import load_plugins
 from mamlbench.record import SCHEMA_VERSION, RunRecord, read_record
 
 DATA = Path(__file__).parent / "data"
@@ -41,6 +43,31 @@ def test_what_the_first_version_said_is_understood():
     diverged = read_record(DATA / "schema-1-diverged.json")
     assert diverged.test is None and "not a finite number" in diverged.reason
     assert all(point.loss is None or not math.isfinite(point.loss) or point.loss >= 0 for point in diverged.curve)
+
+
+VERSION_1_OPTIONS = [  # kind of component, name, options as version 1 wrote them
+    ("algorithm", "imaml", {"strength": 2.0}),
+    ("algorithm", "maml++", {"multi_step": 0.1, "first_order": 0.0}),
+    ("algorithm", "reptile", {"train_batch": 10, "test_batch": 5, "outer_step": 1.0}),
+    ("backbone", "conv4-pooled", {"pooling": "early", "readout": "mean"}),
+    ("backbone", "conv4-strided", {"readout": "flatten"}),
+    ("dataset", "cifar-fs", {"normalise": "channels"}),
+    ("dataset", "fc100", {"normalise": "channels"}),
+    ("dataset", "folder", {"side": 84, "colour": True, "normalise": "none"}),
+    ("dataset", "miniimagenet", {"normalise": "channels"}),
+    ("dataset", "omniglot", {"ink": 0}),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "options"), VERSION_1_OPTIONS, ids=str)
+def test_options_of_version_1_are_those_of_today_under_other_names(tmp_path, kind, name, options):
+    document = json.loads((DATA / "schema-1-finished.json").read_text())
+    document["spec"][kind] = {"name": name, "options": options}
+    (tmp_path / "record.json").write_text(json.dumps(document))
+    component = getattr(read_record(tmp_path / "record.json").spec, kind)
+    plugin = load_plugins().registry.load(kind, name)
+    assert plugin.Options(**component.options).model_dump(include=set(component.options)) == component.options
+    assert sorted(map(str, component.options.values())) == sorted(map(str, options.values()))
 
 
 def test_the_metric_of_version_1_becomes_a_mapping_of_one():

@@ -1,4 +1,4 @@
-"""Built-in methods, one file each (MAML in ``maml.py``), with their quick and published settings in ``presets.py``."""
+"""Built-in methods, one module each (``maml.py``), with their quick and published settings beside (``maml.toml``)."""
 
 from mamlbench.api import Register, hookimpl
 

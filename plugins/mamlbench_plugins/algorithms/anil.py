@@ -18,7 +18,7 @@ from mamlbench.api import (
     share_query_features,
 )
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
-from mamlbench_plugins.algorithms.presets import ANIL_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class ANILOptions(OuterOptions):
@@ -49,7 +49,7 @@ class ANIL(GradientBased[ANILState, ANILOptions]):
     """
 
     Options = ANILOptions
-    presets = ANIL_PRESETS
+    presets = load_presets("anil")
     gradient_order = 2
 
     def init(self, meta: Parameters, support: Examples) -> ANILState:

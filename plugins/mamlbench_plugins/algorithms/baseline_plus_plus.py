@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mamlbench.api import Classification, MethodContext, Model, Network
 from mamlbench.errors import ConfigError
-from mamlbench_plugins.algorithms.presets import BASELINE_PLUS_PLUS_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import Pretrain, PretrainOptions
 
 FEW_CLASSES = 200
@@ -49,7 +49,7 @@ class BaselinePlusPlus(Pretrain):
     """
 
     Options = BaselinePlusPlusOptions
-    presets = BASELINE_PLUS_PLUS_PRESETS
+    presets = load_presets("baseline_plus_plus")
 
     def __init__(self, context: MethodContext, options: BaselinePlusPlusOptions) -> None:
         if not isinstance(context.objective, Classification):

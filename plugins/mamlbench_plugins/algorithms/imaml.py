@@ -22,7 +22,7 @@ from mamlbench.api import (
     grad,
     grad_and_value,
 )
-from mamlbench_plugins.algorithms.presets import IMAML_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class IMAMLOptions(OuterOptions):
@@ -53,7 +53,7 @@ class IMAML(MetaOptimized[Parameters, IMAMLOptions]):
     """
 
     Options = IMAMLOptions
-    presets = IMAML_PRESETS
+    presets = load_presets("imaml")
 
     def __init__(self, context: MethodContext, options: IMAMLOptions) -> None:
         super().__init__(context, options)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
-from mamlbench_plugins.algorithms.presets import MAML_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class MAMLOptions(OuterOptions):
@@ -36,7 +36,7 @@ class MAML(GradientBased[Parameters, MAMLOptions]):
     """
 
     Options = MAMLOptions
-    presets = MAML_PRESETS
+    presets = load_presets("maml")
     gradient_order = 2
 
     @property

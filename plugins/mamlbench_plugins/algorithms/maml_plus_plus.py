@@ -21,7 +21,7 @@ from mamlbench.api import (
     tree_map,
 )
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
-from mamlbench_plugins.algorithms.presets import MAML_PLUS_PLUS_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class MAMLPlusPlusOptions(OuterOptions):
@@ -64,7 +64,7 @@ class MAMLPlusPlus(GradientBased[MAMLPlusPlusState, MAMLPlusPlusOptions]):
     """
 
     Options = MAMLPlusPlusOptions
-    presets = MAML_PLUS_PLUS_PRESETS
+    presets = load_presets("maml_plus_plus")
     gradient_order = 2
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
-from mamlbench_plugins.algorithms.presets import META_SGD_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class MetaSGDOptions(OuterOptions):
@@ -48,7 +48,7 @@ class MetaSGD(GradientBased[MetaSGDState, MetaSGDOptions]):
     """
 
     Options = MetaSGDOptions
-    presets = META_SGD_PRESETS
+    presets = load_presets("meta_sgd")
     gradient_order = 2
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -21,7 +21,6 @@ from mamlbench.api import (
     OuterOptions,
     OuterUpdate,
     Parameters,
-    Preset,
     SGDState,
     gather,
     grad,
@@ -29,7 +28,7 @@ from mamlbench.api import (
     minibatch_order,
     share_query_features,
 )
-from mamlbench_plugins.algorithms.presets import PRETRAIN_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class PretrainOptions(OuterOptions):
@@ -62,7 +61,7 @@ class Pretrain(MetaOptimized[PretrainState, PretrainOptions]):
     """
 
     Options = PretrainOptions
-    presets: ClassVar[tuple[Preset, ...]] = PRETRAIN_PRESETS
+    presets = load_presets("pretrain")
     trains_on = "examples"
     any_ways = True
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from mamlbench.api import Classification, Examples, GradientBased, MethodContext, OuterOptions, Parameters
 from mamlbench.errors import ConfigError
-from mamlbench_plugins.algorithms.presets import PROTONET_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class ProtoNet(GradientBased[Parameters, OuterOptions]):
@@ -25,7 +25,7 @@ class ProtoNet(GradientBased[Parameters, OuterOptions]):
     """
 
     Options = OuterOptions
-    presets = PROTONET_PRESETS
+    presets = load_presets("protonet")
     any_ways = True
     # no inner loop that the meta-gradient could run through; the engine then differentiates without approximation
     gradient_order: ClassVar[int | None] = None  # type: ignore[assignment]

@@ -29,7 +29,7 @@ from mamlbench.api import (
     scheduled,
     unprefixed,
 )
-from mamlbench_plugins.algorithms.presets import REPTILE_PRESETS
+from mamlbench_plugins.algorithms.presets import load_presets
 
 
 class ReptileOptions(Options):
@@ -67,7 +67,7 @@ class Reptile(InnerLoop[ReptileState, ReptileOptions]):
     """
 
     Options = ReptileOptions
-    presets = REPTILE_PRESETS
+    presets = load_presets("reptile")
     uses_queries = False
 
     def __new__(cls, context: MethodContext, options: ReptileOptions) -> Reptile:
