@@ -171,7 +171,7 @@ def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
         (path,) = results.glob("*.json")
         record = json.loads(path.read_text())
         losses = [point["loss"] for point in record["curve"] if point.get("loss") is not None]
-        return losses, record["test"]["modes"]["transductive"]["untrained"]
+        return losses, record["test"]["metrics"]["accuracy"]["modes"]["transductive"]["untrained"]
 
     noisy, again, quiet = run("noisy", 0.3), run("again", 0.3), run("quiet", 0)
     assert noisy == again
