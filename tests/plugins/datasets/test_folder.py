@@ -15,7 +15,7 @@ from PIL import Image
 from mamlbench.api import SPLITS, DataPaths, ImageSplit, hash64, seed_key
 from mamlbench.errors import ConfigError, DamagedImagesError, DataError, MissingDataError
 from mamlbench.plugin import load_plugins
-from mamlbench.runner.plan import validated_options
+from mamlbench.runner.component_options import read_options
 from mamlbench_plugins.datasets.folder import Folder
 from mamlbench_plugins.datasets.folder_files import split_by_seed, split_by_table
 
@@ -230,12 +230,12 @@ def test_damaged_images_are_all_named(tmp_path: Path) -> None:
 def test_options_of_the_command_line_are_checked() -> None:
     plugin = load_plugins().registry.load("dataset", "folder")
     with pytest.raises(ConfigError) as error:
-        validated_options("dataset", plugin, "folder", {"image_size": "4", "fit": "squeeze", "size": "3"})
+        read_options("dataset", plugin, "folder", {"image_size": "4", "fit": "squeeze", "size": "3"})
     assert "dataset.image_size" in str(error.value) and "'stretch' or 'crop'" in str(error.value)
     assert "Did you mean 'image_size'?" in str(error.value)
 
 
-# ------------------------------------------------------------------------------------------------------------ look
+# ------------------------------------------------------------------------------------------------- find_local_copy
 
 
 def test_finding_the_local_copy_decodes_nothing(tmp_path: Path) -> None:
