@@ -50,7 +50,7 @@ def test_paired_gain_on_omniglot(tmp_path, prepared, algorithm):
     (path,) = tmp_path.glob("*.json")
     record = json.loads(path.read_text())
     assert record["status"] == "finished"
-    result = record["test"]["modes"]["transductive"]
+    result = record["test"]["metrics"]["accuracy"]["modes"]["transductive"]
     assert record["test"]["protocol"]["test_episodes"] >= 600
     assert record["test"]["protocol"]["queries"] == 1
     assert result["gain"]["low"] > 0.10, result["gain"]
