@@ -59,7 +59,7 @@ class Workload(Protocol):
         """Everything an engine computes, on a small part of a batch, flat (``equivalence.Outcome``)."""
 
     def batch(self, engine: Engine) -> Callable[[], object]:
-        """A function that computes the direction of a whole batch."""
+        """A function that computes the update of a whole batch."""
 
 
 @dataclass

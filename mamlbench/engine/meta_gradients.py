@@ -1,4 +1,4 @@
-"""Outer loss and meta-gradient, as the mathematics of one task: what every strategy maps over its tasks."""
+"""Outer loss and meta-gradient of one task; every engine maps them over its tasks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ Differentiation = Literal["stored", "remat"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
 
 Each = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Makes a function of one task one of as many as the arguments hold: ``torch.func.vmap``, or ``of_one``."""
+"""Turns a function of one task into one of all tasks in its arguments: ``torch.func.vmap``, or ``of_one``."""
 
 
 def of_one(function: Callable[..., Any]) -> Callable[..., Any]:
-    """There is one task: the function itself."""
+    """The function itself: the arguments hold one task."""
     return function
 
 
 class MetaGradient(Protocol):
-    """Gradient of the outer loss by the meta-parameters, and that loss, both summed over the tasks given."""
+    """Gradient of the outer loss with respect to the meta-parameters, and that loss, both summed over the tasks."""
 
     def __call__(
         self,
@@ -39,7 +39,7 @@ class MetaGradient(Protocol):
 
 
 def meta_gradient(method: InnerLoopMethod, differentiation: Differentiation) -> MetaGradient:
-    """How the method's gradient is computed."""
+    """Choose the function that computes the method's gradient."""
     if method.gradient_order == 1:
         return first_order_gradient
     return stored_gradient if differentiation == "stored" else remat_gradient
@@ -68,8 +68,8 @@ def first_order_gradient(
     No graph of the inner loop exists at any time.
     """
     states = each(lambda support: _adapted(method, meta, support, steps))(support)
-    slope, loss = grad_and_value(lambda states: each(method.loss)(states, query).sum())(states)
-    return vjp(lambda meta: each(lambda support: method.init(meta, support))(support), meta, slope), loss
+    by_state, loss = grad_and_value(lambda states: each(method.loss)(states, query).sum())(states)
+    return vjp(lambda meta: each(lambda support: method.init(meta, support))(support), meta, by_state), loss
 
 
 def remat_gradient(
@@ -83,26 +83,26 @@ def remat_gradient(
     Meta-Learning via Mixed-Mode Differentiation", ICML 2025 (arXiv 2505.00793).
     """
 
-    def begun(meta: Parameters) -> Any:
+    def first_state(meta: Parameters) -> Any:
         return each(lambda support: _adapted(method, meta, support, min(steps, 1)))(support)
 
-    state = begun(meta)
+    state = first_state(meta)
     trajectory = []
-    for room in _rooms(state, steps - 1):
-        trajectory.append(_kept(state, room))
+    for storage in _allocate(state, steps - 1):
+        trajectory.append(_store(state, storage))
         state = each(method.step)(trajectory[-1], support)
 
     def query_loss(floats: list[Tensor]) -> Tensor:
         return each(method.loss)(_with_floats(state, floats), query).sum()  # type: ignore[no-any-return]
 
-    slope, loss = grad_and_value(query_loss)(_floats(state))
+    by_state, loss = grad_and_value(query_loss)(_floats(state))
     for state in reversed(trajectory):
 
-        def following(floats: list[Tensor], state: Any = state) -> list[Tensor]:
+        def next_state(floats: list[Tensor], state: Any = state) -> list[Tensor]:
             return _floats(each(method.step)(_with_floats(state, floats), support))
 
-        slope = vjp(following, _floats(state), slope)
-    return vjp(lambda meta: _floats(begun(meta)), meta, slope), loss
+        by_state = vjp(next_state, _floats(state), by_state)
+    return vjp(lambda meta: _floats(first_state(meta)), meta, by_state), loss
 
 
 def _adapted(method: InnerLoopMethod, meta: Parameters, support: Examples, steps: int) -> Any:
@@ -113,26 +113,26 @@ def _adapted(method: InnerLoopMethod, meta: Parameters, support: Examples, steps
     return state
 
 
-def _rooms(state: Any, count: int) -> list[Any]:
-    """Room for so many states, in one piece: small tensors that live long among large ones would split the heap."""
+def _allocate(state: Any, count: int) -> list[Any]:
+    """Storage for ``count`` states, each tensor's in one piece: small long-lived tensors would fragment the heap."""
     pieces = pytree.tree_map(lambda leaf: leaf.new_empty((max(count, 0), *leaf.shape)), state)
-    return [pytree.tree_map(lambda piece, place=place: piece[place], pieces) for place in range(count)]
+    return [pytree.tree_map(lambda piece, index=index: piece[index], pieces) for index in range(count)]
 
 
-def _kept(state: Any, room: Any) -> Any:
-    """The state moved into its room; one that grows with every step stays where it is."""
-    (values, structure), (places, expected) = pytree.tree_flatten(state), pytree.tree_flatten(room)
+def _store(state: Any, storage: Any) -> Any:
+    """Copy the state into its storage; one that grows with every step does not fit and stays where it is."""
+    (values, structure), (places, expected) = pytree.tree_flatten(state), pytree.tree_flatten(storage)
     if structure != expected or any(v.shape != p.shape for v, p in zip(values, places, strict=True)):
         return state
     return pytree.tree_unflatten([place.copy_(value) for place, value in zip(places, values, strict=True)], structure)
 
 
 def _floats(state: Any) -> list[Tensor]:
-    """What of a state can be differentiated; a step counter, say, cannot."""
+    """The tensors of a state that can be differentiated; a step counter cannot."""
     return [leaf for leaf in pytree.tree_leaves(state) if leaf.is_floating_point()]
 
 
 def _with_floats(state: Any, floats: list[Tensor]) -> Any:
     """The state with these in place of its differentiable tensors."""
-    rest = iter(floats)
-    return pytree.tree_map(lambda leaf: next(rest) if leaf.is_floating_point() else leaf, state)
+    remaining = iter(floats)
+    return pytree.tree_map(lambda leaf: next(remaining) if leaf.is_floating_point() else leaf, state)

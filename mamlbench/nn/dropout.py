@@ -1,8 +1,8 @@
 """Noise in training, such as dropout, as a pure function: every mask is a hash of a key, of the layer and of positions.
 
-A network is computed many times for one direction: once an inner step, once more where an engine computes a step again,
+A network is computed many times for one update: once an inner step, once more where an engine computes a step again,
 for many tasks together or for one after the other. Masks from a generator would hang on that order. Here they are fixed
-while a direction is computed, as those of variational dropout are through time (Gal & Ghahramani 2016, "A Theoretically
+while an update is computed, as those of variational dropout are through time (Gal & Ghahramani 2016, "A Theoretically
 Grounded Application of Dropout in Recurrent Neural Networks"), so that the loss of a task stays one function.
 """
 
@@ -26,10 +26,10 @@ _training: ContextVar[int | None] = ContextVar("_training", default=None)
 
 @contextmanager
 def noise_key_scope(key: np.uint64 | int) -> Iterator[None]:
-    """Let every ``Noise`` layer be noisy inside; outside they hand on what they get.
+    """Let every ``StochasticLayer`` be random inside; outside they pass on their input.
 
-    The harness opens it around ``Algorithm.direction`` and nowhere else, with a key made of the training seed and the
-    number of the meta-iteration. One key means one mask a layer: for all tasks, steps and passes.
+    The harness opens it around ``Algorithm.compute_update`` and nowhere else, with a key made of the training seed and
+    the number of the meta-iteration. One key means one mask a layer: for all tasks, steps and passes.
 
     Args:
         key: 64 bits that decide every mask.

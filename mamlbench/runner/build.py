@@ -74,7 +74,7 @@ class Experiment:
         return EpisodeBatch(*in_precision(episodes, self.spec.precision))
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
-        """The algorithm's direction for what iteration number ``iteration`` trains on, with that iteration's noise."""
+        """The algorithm's update for what iteration number ``iteration`` trains on, with that iteration's noise."""
         with noise_key_scope(iteration_noise_key(self.spec, iteration)):
             return self.algorithm.compute_update(batch)
 

@@ -65,7 +65,7 @@ class TrainingWork:
         return task_bytes(self.spec, self._sampler.splits["train"], examples)
 
     def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
-        """Direction of a small batch, and predictions after a step or two in every mode, flat."""
+        """Update of a small batch, and predictions after a step or two in every mode, flat."""
         algorithm = self._make(engine, precision=precision)
 
         def episodes(split: str, shape: Training | Protocol) -> EpisodeBatch:
@@ -88,22 +88,22 @@ class TrainingWork:
         protocol = self.spec.protocol
         if self.trains:
             batch = episodes("train", self.spec.training)
-            yield from self._direction(algorithm, batch).sums.values()
+            yield from self._update(algorithm, batch).sums.values()
         batch = episodes("val", protocol)
-        for learner in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
+        for adapted in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
             for mode in protocol.modes:
-                yield learner.predict(batch.query.x, mode)
+                yield adapted.predict(batch.query.x, mode)
 
     def batch(self, engine: Engine) -> Callable[[], object]:
-        """Compute the direction of the run's first whole batch."""
+        """Compute the update of the run's first whole batch."""
         algorithm, training = self._make(engine), self.spec.training
         episodes = self._sampler.episodes(
             "train", 0, self.tasks, ways=training.ways, shots=training.shots, queries=training.queries
         )
         batch = in_precision(episodes, self.precision)
-        return lambda: self._direction(algorithm, batch)
+        return lambda: self._update(algorithm, batch)
 
-    def _direction(self, algorithm: Algorithm, batch: Any) -> OuterUpdate:
+    def _update(self, algorithm: Algorithm, batch: Any) -> OuterUpdate:
         """What is checked and timed is what runs: the first iteration, noise included."""
         with noise_key_scope(iteration_noise_key(self.spec, 0)):
             return algorithm.compute_update(batch)

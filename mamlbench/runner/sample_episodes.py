@@ -57,12 +57,12 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
 def _predictions(algorithm: Algorithm, batch: EpisodeBatch, mode: str) -> tuple[Tensor | None, Tensor]:
     """Labels ``[T, n]`` predicted before the first step (None for a method without steps) and after the last one."""
     first = last = None
-    for learner in algorithm.adaptation(batch.support, batch.keys):
+    for adapted in algorithm.adaptation(batch.support, batch.keys):
         if first is None:
-            first = learner.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
+            first = adapted.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
         else:
-            last = learner
-    assert first is not None  # adaptation yields one learner at least
+            last = adapted
+    assert first is not None  # adaptation yields at least the tasks before the first step
     if last is None:
         return None, first
     return first, last.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]

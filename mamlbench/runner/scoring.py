@@ -63,12 +63,12 @@ def _predictions(
     """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
     first, *others = modes
     by_step: dict[int, Tensor] = {}
-    for number, learner in enumerate(algorithm.adaptation(batch.support, batch.keys)):
+    for number, adapted in enumerate(algorithm.adaptation(batch.support, batch.keys)):
         if every_step and _is_scored(number, by_step):
-            by_step[number] = learner.predict(batch.query.x, first)
+            by_step[number] = adapted.predict(batch.query.x, first)
     if number not in by_step:
-        by_step[number] = learner.predict(batch.query.x, first)
-    return {first: by_step[number], **{mode: learner.predict(batch.query.x, mode) for mode in others}}, by_step
+        by_step[number] = adapted.predict(batch.query.x, first)
+    return {first: by_step[number], **{mode: adapted.predict(batch.query.x, mode) for mode in others}}, by_step
 
 
 def _is_scored(number: int, before: Iterable[int]) -> bool:

@@ -25,19 +25,19 @@ OPTIONS = {
 @pytest.mark.parametrize("name", sorted(OPTIONS))
 def test_adaptation_and_prediction_agree_with_the_loop(make_algorithm, make_batch, name, engine):
     batch = make_batch(tasks=3)
-    learners = [
-        list(make_algorithm(name, each, **OPTIONS[name]).adaptation(batch.support, batch.keys))
-        for each in (engine, LoopEngine())
+    adaptations = [
+        list(make_algorithm(name, tested, **OPTIONS[name]).adaptation(batch.support, batch.keys))
+        for tested in (engine, LoopEngine())
     ]
-    assert len(learners[0]) == len(learners[1]) == OPTIONS[name].get("test_steps", 0) + 1
-    for ours, reference in zip(*learners, strict=True):
+    assert len(adaptations[0]) == len(adaptations[1]) == OPTIONS[name].get("test_steps", 0) + 1
+    for ours, reference in zip(*adaptations, strict=True):
         for mode in MODES:
             outputs, expected = ours.predict(batch.query.x, mode), reference.predict(batch.query.x, mode)
             assert outputs.shape == (3, 6, 3)
             torch.testing.assert_close(outputs, expected, rtol=1e-9, atol=1e-11)
 
 
-DIRECTIONS = {
+UPDATES = {
     "reptile": {"train_steps": 4, "inner_batch_size": 4},
     "anil": {"train_steps": 2},
     "meta-sgd": {"train_steps": 2},
@@ -47,11 +47,11 @@ DIRECTIONS = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(DIRECTIONS))
-def test_directions_agree_with_the_loop(make_algorithm, make_batch, name):
+@pytest.mark.parametrize("name", sorted(UPDATES))
+def test_updates_agree_with_the_loop(make_algorithm, make_batch, name):
     batch = make_batch(tasks=3)
     ours, chunked, reference = (
-        make_algorithm(name, engine, **DIRECTIONS[name]).compute_update(batch)
+        make_algorithm(name, engine, **UPDATES[name]).compute_update(batch)
         for engine in (VmapEngine(), VmapEngine(chunk=2), LoopEngine())
     )
     assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-9)

@@ -16,9 +16,9 @@ def gradients(count, scale=1.0):
     return [{name: scale * value for name, value in start(100 + number).items()} for number in range(count)]
 
 
-def run(optimizer, directions):
-    for direction in directions:
-        optimizer.step(direction)
+def run(optimizer, steps):
+    for gradient in steps:
+        optimizer.step(gradient)
 
 
 def equal(one, other):
@@ -30,10 +30,10 @@ def test_it_is_torchs_optimizer(name, reference):
     ours, theirs = start(), [value.clone() for value in start().values()]
     optimizer = OuterOptimizer(ours, OuterOptions(outer_optimizer=name, outer_lr=0.02), 10)
     torchs = reference(theirs, lr=0.02)
-    for direction in gradients(5):
-        optimizer.step(direction)
-        for value, slope in zip(theirs, direction.values(), strict=True):
-            value.grad = slope
+    for gradient in gradients(5):
+        optimizer.step(gradient)
+        for value, of_value in zip(theirs, gradient.values(), strict=True):
+            value.grad = of_value
         torchs.step()
     for value, expected in zip(ours.values(), theirs, strict=True):
         assert torch.equal(value, expected)
@@ -62,12 +62,12 @@ def test_loading_takes_copies_and_forgets_what_was_there():
     optimizer = OuterOptimizer(start(), options, 8)
     run(optimizer, gradients(2))
     saved = {key: value.clone() for key, value in optimizer.state().items()}
-    kept = {key: value.clone() for key, value in saved.items()}
+    expected = {key: value.clone() for key, value in saved.items()}
     run(optimizer, gradients(3))
     optimizer.load_state(saved)
-    assert equal(optimizer.state(), kept)
+    assert equal(optimizer.state(), expected)
     run(optimizer, gradients(1))
-    assert equal(saved, kept), "stepping on must not write into the saved tensors"
+    assert equal(saved, expected), "stepping on must not write into the saved tensors"
     optimizer.load_state({"done": torch.tensor(0)})
     assert equal(optimizer.state(), {"done": torch.tensor(0)})
 
@@ -80,10 +80,10 @@ def test_clipping_is_elementwise():
 
 
 def test_the_gradient_given_is_not_changed():
-    (direction,) = gradients(1, scale=3)
-    kept = {name: value.clone() for name, value in direction.items()}
-    run(OuterOptimizer(start(), OuterOptions(clip=0.1), 3), [direction])
-    assert equal(direction, kept)
+    (gradient,) = gradients(1, scale=3)
+    before = {name: value.clone() for name, value in gradient.items()}
+    run(OuterOptimizer(start(), OuterOptions(clip=0.1), 3), [gradient])
+    assert equal(gradient, before)
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])

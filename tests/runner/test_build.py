@@ -86,8 +86,8 @@ def test_everything_a_method_makes_has_the_type_of_the_parameters(build, algorit
     batch = experiment.draw(0)
     update = experiment.compute_update(0, batch)
     episodes = experiment.episodes("val", 0, 4, experiment.spec.protocol)
-    learner = experiment.algorithm.adapt(episodes.support, episodes.keys)
-    outputs = [learner.predict(episodes.query.x, mode) for mode in ("transductive", "inductive")]
+    adapted = experiment.algorithm.adapt(episodes.support, episodes.keys)
+    outputs = [adapted.predict(episodes.query.x, mode) for mode in ("transductive", "inductive")]
     assert floats(batch, update.sums, update.loss, episodes, outputs) == expected
     experiment.algorithm.apply(update)
     assert floats(experiment.algorithm.meta) == expected

@@ -29,13 +29,13 @@ def network(**options):
 
 
 @pytest.fixture
-def direction(make_algorithm, make_batch):
-    def direction(name, engine, key=1):
+def update(make_algorithm, make_batch):
+    def update(name, engine, key=1):
         algorithm = make_algorithm(name, engine, backbone=resnet12(), shape=SHAPE, **METHODS[name])
         with noise_key_scope(key):
             return algorithm.compute_update(make_batch(tasks=2, ways=2, shape=SHAPE)).sums
 
-    return direction
+    return update
 
 
 def test_noise_stands_where_the_original_has_it():
@@ -56,22 +56,22 @@ def test_parameters_and_outputs_outside_training_are_those_without():
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_every_engine_computes_the_loops_direction(direction, name):
-    reference = direction(name, LoopEngine())
+def test_every_engine_computes_the_loops_update(update, name):
+    reference = update(name, LoopEngine())
     for engine in ENGINES:
-        for key, value in direction(name, engine).items():
+        for key, value in update(name, engine).items():
             error = float((value - reference[key]).norm())
             assert error <= 1e-9 * float(reference[key].norm()), (engine.name, key)
 
 
-def test_another_iteration_has_another_direction(direction):
-    first, second = (direction("maml", VmapEngine(), key) for key in (1, 2))
+def test_another_iteration_has_another_update(update):
+    first, second = (update("maml", VmapEngine(), key) for key in (1, 2))
     assert not any(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_the_compiled_engine_refuses_it_with_a_reason(direction):
+def test_the_compiled_engine_refuses_it_with_a_reason(update):
     with pytest.raises(RuntimeError, match="noise in training cannot be compiled"):
-        direction("fomaml", CompiledEngine())
+        update("fomaml", CompiledEngine())
 
 
 def test_a_layer_refuses_to_be_compiled_in_or_out_of_training():
