@@ -21,8 +21,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from mamlbench.report.statistics.comparison import compare
 from mamlbench.report.statistics.multiple_comparisons import may_be_best
+from mamlbench.report.statistics.significance_tests import compare
 from mamlbench.student_t import LEVEL, Array
 
 MOST_SCORES = 4_000_000

@@ -17,8 +17,8 @@ from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.score_verdicts import score_verdicts
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdict import PendingVerdict, Verdict, VerdictKind
-from mamlbench.report.statistics.comparison import Comparison
 from mamlbench.report.statistics.multiple_comparisons import holm
+from mamlbench.report.statistics.significance_tests import Comparison
 from mamlbench.student_t import LEVEL, t_quantile
 
 MAX_FACTOR = 1000

@@ -12,9 +12,9 @@ from mamlbench.report.gate.metrics import MACHINE_METRICS, MachineMetric
 from mamlbench.report.gate.score_verdicts import missing_reason
 from mamlbench.report.gate.thresholds import Threshold, last_applying
 from mamlbench.report.gate.verdict import PendingVerdict, Verdict
-from mamlbench.report.statistics.comparison import compare
 from mamlbench.report.statistics.estimates import interval_over_seeds
-from mamlbench.report.statistics.significance import MIN_RUNS
+from mamlbench.report.statistics.significance_tests import compare
+from mamlbench.report.table.best_cells import MIN_RUNS
 from mamlbench.student_t import Array
 
 

@@ -13,9 +13,9 @@ from mamlbench.report.gate.configurations import Configuration, ConfigurationPai
 from mamlbench.report.gate.metrics import FRACTION_MARGIN, MACHINE_METRICS, SCORE_MARGIN
 from mamlbench.report.gate.thresholds import Threshold, last_applying
 from mamlbench.report.gate.verdict import PendingVerdict, Verdict
-from mamlbench.report.statistics.comparison import MIN_SEEDS_IN_TOTAL, compare
 from mamlbench.report.statistics.episode_scores import episode_scores
 from mamlbench.report.statistics.estimates import estimate
+from mamlbench.report.statistics.significance_tests import MIN_SEEDS_IN_TOTAL, compare
 from mamlbench.student_t import Array
 
 

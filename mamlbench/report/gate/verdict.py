@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mamlbench.report.statistics.comparison import Comparison
+from mamlbench.report.statistics.significance_tests import Comparison
 
 VerdictKind = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
 

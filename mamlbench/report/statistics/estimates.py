@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from mamlbench.record import Interval
-from mamlbench.report.statistics.comparison import MIN_SEEDS_PER_SIDE
 from mamlbench.report.statistics.episode_scores import episode_scores
+from mamlbench.report.statistics.significance_tests import MIN_SEEDS_PER_SIDE
 from mamlbench.report.table.groups import RowRuns
 from mamlbench.student_t import confidence_interval, half_width
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mamlbench.report.statistics.comparison import compare
+from mamlbench.report.statistics.significance_tests import compare
 from mamlbench.student_t import LEVEL, Array
 
 

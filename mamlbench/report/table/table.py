@@ -10,8 +10,8 @@ from typing import Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
-from mamlbench.report.statistics.significance import mark
 from mamlbench.report.table import notes, row_settings
+from mamlbench.report.table.best_cells import mark
 from mamlbench.report.table.choose_columns import DEFAULT, choose_columns
 from mamlbench.report.table.columns import Column, TableCell
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, group_records

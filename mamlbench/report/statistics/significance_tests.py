@@ -10,7 +10,7 @@ the metric's own unit and never NaN. The distributions are scipy's.
   and Verbal Behavior 12, 1973), with the seeds' part as in Welch's test and the degrees of freedom after Satterthwaite
   (Biometrics Bulletin 2, 1946). It may exclude zero although the difference is not reported as significant.
   A bootstrap over three seeds cannot estimate how much a fourth would differ: if seeds matter, its false-positive rate
-  is more than twice the nominal one (tests/report/statistics/test_comparison.py measures it). Three seeds against three
+  is more than twice the nominal one (test_significance_tests.py measures it). Three seeds against three
   have 20 permutations, so no permutation test of them can reach a p-value below 0.1.
 - One algorithm before and after a change: the same test with one pooled variance for both sides, which is what "nothing
   has changed" implies. One side may then have a single seed.

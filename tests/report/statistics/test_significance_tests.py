@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from mamlbench.report.statistics.comparison import compare
+from mamlbench.report.statistics.significance_tests import compare
 from mamlbench.student_t import LEVEL
 
 TRIALS, EPISODES = 2000, 150  # the defaults of ``simulate``

@@ -13,9 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from mamlbench.report.formatting import percent_or_number
-from mamlbench.report.statistics.comparison import MIN_SEEDS_PER_SIDE, POWER
 from mamlbench.report.statistics.episode_scores import shared_scores
 from mamlbench.report.statistics.multiple_comparisons import BestComparison, compare_with_best
+from mamlbench.report.statistics.significance_tests import MIN_SEEDS_PER_SIDE, POWER
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import RowRuns
 from mamlbench.student_t import Array
