@@ -1,4 +1,4 @@
-"""Launchers: where runs are computed, how many at a time, and how their records come back."""
+"""Launchers run jobs, on any machine and several at a time, and return their records."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
 Emit = Callable[..., None]
-"""Tells listeners what happens: ``emit(hook, spec=spec, **arguments)``; plain data, which may have crossed a border."""
+"""Calls an event hook: ``emit(hook, spec=spec, **arguments)``; arguments are plain data, perhaps from another process."""
 
 
 class Job(BaseModel):
-    """One run that is to be done somewhere: plain data, which can be pickled and written as JSON.
+    """One run to do: plain data that can be pickled and written as JSON.
 
-    ``mamlbench.perform(job)`` does it, in whatever process and on whatever machine; ``job.model_dump_json()`` and
-    ``Job.model_validate_json(text)`` bring it there where pickles do not go.
+    ``mamlbench.perform(job)`` runs it, in any process and on any machine. ``job.model_dump_json()`` and
+    ``Job.model_validate_json(text)`` send it to where pickles cannot be sent.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     spec: RunSpec
-    """what to run"""
+    """the run"""
     folders: Folders
-    """where the record and its artifacts are written, where data lies; to be reachable from where it is run"""
+    """folders of results and of data, on a file system that the running machine can access"""
     plugins: tuple[Path, ...] = ()
     """single-file plugins to load first"""
 
 
 class Launcher(ABC):
-    """Gets runs done: elsewhere, several at a time, in another order.
+    """Runs jobs: in other processes or on other machines, several at a time, in any order.
 
     Args:
         options: of the class ``Options``, set with ``-o launcher.NAME=VALUE``.
@@ -50,18 +50,18 @@ class Launcher(ABC):
 
     @abstractmethod
     def launch(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, RunRecord | BaseException]]:
-        """Do all jobs and yield each with its outcome when it has ended, in any order; best written as a generator.
+        """Run all jobs and yield each with its result when it has ended, in any order; usually a generator.
 
-        An outcome is the record that ``mamlbench.perform`` returned, or what it raised: another MamlbenchError than
-        RunFailedError says that the run could not be started, KeyboardInterrupt that it was interrupted before there
-        was anything to record. Any other exception stands for a run that was lost (its process was killed, a network
-        failed): a record is written for it that says so.
+        A result is the record that ``mamlbench.perform`` returned, or the exception that it raised. A MamlbenchError
+        other than RunFailedError means that the run could not be started, KeyboardInterrupt that it was interrupted
+        before there was anything to record. Any other exception means that the run was lost, because its process was
+        killed or a network failed; a record of that is written.
 
-        An interrupt (KeyboardInterrupt in here), and a record whose status is 'interrupted', end the whole: what runs
-        is interrupted and yields its record, nothing more is started. Where the generator is closed, nothing is left
-        running either.
+        A KeyboardInterrupt in this method, or a record with the status 'interrupted', ends all jobs: running ones are
+        interrupted and yield their records, and no further one is started. If the generator is closed, no job may be
+        left running.
 
         Args:
-            jobs: what to do, no two alike.
-            emit: to be called, from the thread that iterates, with the events that ``mamlbench.perform`` emits.
+            jobs: the jobs, all different.
+            emit: call it, in the thread that iterates, with the events that ``mamlbench.perform`` emits.
         """

@@ -1,4 +1,4 @@
-"""Trackers: where a run's curves are sent while it runs."""
+"""Trackers receive the curves of runs while they run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mamlbench.run_spec.options import Options
 
 
 class Tracker(ABC):
-    """Receives runs one after the other, each as ``begin``, any number of ``log``, ``end``.
+    """Receives runs one after the other: ``begin``, then any number of ``log``, then ``end``.
 
-    It is called from the process that launches, never from the one that is measured. What it raises is named in the
-    record and costs the run nothing. ``__init__`` may raise ConfigError, before anything is run, where a package or a
-    setting is missing.
+    Its methods are called in the process that launches runs, never in the one that is measured. If one raises an
+    exception, the record names it and the run goes on. ``__init__`` may raise ConfigError, before any run, if a package
+    or a setting is missing.
 
     Args:
-        folder: where to write, for a tracker that writes to disk; it may not exist yet.
+        folder: folder for a tracker that writes to disk; it may not exist yet.
     """
 
     Options: ClassVar[type[Options]] = Options
@@ -28,15 +28,15 @@ class Tracker(ABC):
 
     @abstractmethod
     def begin(self, name: str, settings: Mapping[str, str]) -> None:
-        """A run begins; ``name`` is its own, ``settings`` everything that it was asked for, by dotted name."""
+        """Called when a run begins, with a unique name and all settings of the run by dotted name."""
 
     @abstractmethod
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Numbers after ``step`` meta-iterations: ``train/loss``, ``train/wall_seconds``, ``val/accuracy``, ...
+        """Called with numbers after ``step`` meta-iterations: ``train/loss``, ``train/wall_seconds``, ``val/accuracy``, ...
 
         Accuracies are shares, 0 to 1; times are in seconds.
         """
 
     @abstractmethod
     def end(self, status: Literal["finished", "interrupted", "diverged", "failed"]) -> None:
-        """The run ended so."""
+        """Called when the run has ended, with its status."""

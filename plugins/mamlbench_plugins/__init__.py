@@ -1,1 +1,1 @@
-"""What ships with mamlbench: registered by the same entry points, and held to the same contracts, as a stranger's."""
+"""Built-in plugins, registered by entry points and checked by the same contracts as any other plugin."""

@@ -49,8 +49,8 @@ class TaskSets(TaskSampler):
 
     keeps_support: ClassVar[bool] = False
 
-    def __init__(self, *given: Any, **seeds: Any) -> None:
-        super().__init__(*given, **seeds)
+    def __init__(self, *arguments: Any, **seeds: Any) -> None:
+        super().__init__(*arguments, **seeds)
         self.taskset = cache(self._taskset)
 
     def episodes(
