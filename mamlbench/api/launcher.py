@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
 Emit = Callable[..., None]
-"""Calls an event hook: ``emit(hook, spec=spec, **arguments)``; arguments are plain data, perhaps from another process."""
+"""Calls an event hook, ``emit(hook, spec=spec, **arguments)``, with plain data, perhaps from another process."""
 
 
 class Job(BaseModel):

@@ -32,7 +32,7 @@ class Tracker(ABC):
 
     @abstractmethod
     def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Called with numbers after ``step`` meta-iterations: ``train/loss``, ``train/wall_seconds``, ``val/accuracy``, ...
+        """Called with numbers after ``step`` meta-iterations, such as ``train/loss`` and ``val/accuracy``.
 
         Accuracies are shares, 0 to 1; times are in seconds.
         """
