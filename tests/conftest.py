@@ -72,6 +72,13 @@ if "forkserver" in multiprocessing.get_all_start_methods():
 
 
 @pytest.fixture(scope="session")
+def prepared_cache(tmp_path_factory):
+    """A cache in which tests leave prepared data sets to each other; pytest's workers have the same one."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
+
+
+@pytest.fixture(scope="session")
 def start_method():
     """The quickest way to start a process that needs torch: forked from one that has imported it."""
     return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows

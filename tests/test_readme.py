@@ -1,8 +1,6 @@
 """What the README shows is what happens."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 from mamlbench.cli.main import COMMANDS
@@ -12,12 +10,6 @@ README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
 def blocks(language):
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def run(folder, *command):
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def test_it_can_be_read_to_its_end():
@@ -37,20 +29,24 @@ def test_every_folder_it_names_is_there():
     assert {path.parent.name for path in plugins} == set(re.findall(r"`(\w+)`", ships))
 
 
-def test_the_python_example_runs(tmp_path):
+def test_the_python_example_runs(tmp_path, prepared_cache, run_forked):
     (code,) = [block for block in blocks("python") if "mamlbench.run(" in block]
-    out = run(tmp_path, sys.executable, "-P", "-c", code)
-    assert 0.2 < float(out.splitlines()[0]) <= 1 and "fomaml" in out
+    fewer = code.replace("test_episodes=100", "test_episodes=20, validation_episodes=20")
+    assert fewer != code
+    done = run_forked(fewer, tmp_path, MAMLBENCH_CACHE=str(prepared_cache))
+    assert done.returncode == 0, done.stderr
+    assert 0.2 < float(done.stdout.splitlines()[0]) <= 1 and "fomaml" in done.stdout
 
 
-def test_the_plugin_runs(tmp_path, toy_plugin):
-    (code,) = [block for block in blocks("python") if block.startswith("# decay.py")]
-    (tmp_path / "decay.py").write_text(code)
-    (command,) = [line for block in blocks("sh") for line in block.splitlines() if "--plugin decay.py" in line]
+def test_the_plugin_runs(project, toy_plugin):
+    (code,) = [block for block in blocks("python") if block.startswith("# ")]
+    (name,) = re.findall(r"^# (\w+)\.py\n", code)
+    project.write(**{name: code})
+    (command,) = [line for block in blocks("sh") for line in block.splitlines() if f"--plugin {name}.py" in line]
     tiny = "--dataset toy --ways 3 --test-episodes 20 --validation-episodes 10 --iterations 5 --meta-batch-size 4"
     arguments = [*command.split()[1:], "--plugin", str(toy_plugin), *tiny.split(), "-o", "backbone.width=8"]
-    out = run(tmp_path, sys.executable, "-P", "-m", "mamlbench.cli", *arguments)
-    assert "decay-maml" in out and "3-way 1-shot" in out
+    out = project.run(*arguments).out
+    assert f"{name}-maml" in out and "3-way 1-shot" in out
 
 
 def test_every_command_shown_exists():

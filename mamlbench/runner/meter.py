@@ -94,7 +94,7 @@ class Meter:
         return Measurement(
             segments=segments,
             warmup=warmup,
-            wall_seconds=self.wall_clock() - self._started,
+            wall_seconds=self._wall_mark - self._started,  # until the last reading, so that segments add up to it
             device_seconds=sum(segment.device for segment in segments.values()),
             device_clock="cuda-events" if self.on_gpu else "cpu",
             peak_memory_bytes=self._peak_memory(own_process),

@@ -41,12 +41,12 @@ def draw_folder(folder, shapes=tuple(SHAPES), support=2, unlabeled=2):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(tmp_path_factory, prepared_cache):
     """Records of three small models on glyphs, by algorithm."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setenv("MAMLBENCH_CACHE", str(folder / "cache"))
+        patch.setenv("MAMLBENCH_CACHE", str(prepared_cache))
         for algorithm in ("fomaml", "reptile", "pretrain"):
             arguments = [
                 "run",
@@ -64,7 +64,7 @@ def trained(tmp_path_factory):
             ]
             assert main(arguments) == ExitCode.OK
     paths = {path.name.split("-")[2]: path for path in (folder / "results").glob("*.json")}
-    return {**paths, "cache": folder / "cache"}
+    return {**paths, "cache": prepared_cache}
 
 
 @pytest.fixture(autouse=True)

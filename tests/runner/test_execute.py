@@ -17,7 +17,15 @@ from mamlbench.runner.plan import plan
 from mamlbench.runner.train import Loop
 
 SMALL = {"backbone.width": 8}
-TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 40, "validation_episodes": 20, "meta_batch_size": 4}
+TINY = {
+    "dataset": "toy",
+    "ways": 3,
+    "queries": 2,
+    "test_episodes": 40,
+    "validation_episodes": 20,
+    "meta_batch_size": 4,
+    "engine": "vmap",
+}
 
 
 @pytest.fixture
@@ -36,13 +44,13 @@ def run(tmp_path, toy_plugin):
 
 @pytest.mark.parametrize("name", ["maml", "fomaml", "reptile", "pretrain"])
 def test_a_finished_run(run, tmp_path, name):
-    (record,) = run(name, options={"test_steps": 4})
+    (record,) = run(name, options={"test_steps": 4}, engine="auto")
     assert read_record(tmp_path / "results" / f"{record.name}.json") == record
     assert record.status == "finished" and record.reason == ""
     assert record.engine["name"] == "vmap"
     measured = record.measurement
     parts = sum(segment.wall for segment in measured.segments.values())
-    assert parts == pytest.approx(measured.wall_seconds, rel=0.02)
+    assert parts == pytest.approx(measured.wall_seconds)
     assert measured.iterations == 24 and measured.peak_memory_bytes > 0
     assert 0 < measured.warmup.wall <= measured.segments["train"].wall
     assert record.data.split_sizes == {"train": 40, "val": 15, "test": 15}
@@ -88,9 +96,9 @@ def test_an_interrupt_that_torch_turns_into_an_error_is_one_still(run, monkeypat
 
 
 def test_examples_seen(run):
-    (maml,) = run("maml")
-    (reptile,) = run("reptile")
-    (pretrain,) = run("pretrain")
+    (maml,), (reptile,), (pretrain,) = (
+        run(name, test_episodes=2, validation_episodes=2) for name in ("maml", "reptile", "pretrain")
+    )
     assert maml.measurement.examples_seen == 24 * 4 * 3 * (1 + 2)
     assert reptile.measurement.examples_seen == 24 * 4 * 3 * reptile.spec.training.shots
     assert pretrain.measurement.examples_seen == 24 * 4
@@ -198,7 +206,7 @@ def test_a_listener_that_fails_is_named_in_the_record_and_costs_nothing(run, tmp
 
 
 def test_what_cannot_be_vectorized_runs_in_a_loop_and_says_so(run):
-    (record,) = run("unvectorizable", iterations=4)
+    (record,) = run("unvectorizable", iterations=4, engine="auto")
     assert record.status == "finished"
     assert record.engine["name"] == "loop"
     assert record.engine["reason"].startswith("vmap: ")
@@ -207,8 +215,8 @@ def test_what_cannot_be_vectorized_runs_in_a_loop_and_says_so(run):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"ways": 16}, "16 ways were asked for, and the split has 15 classes"),
-        ({"shots": 11, "queries": 2}, "13 examples per class were asked for"),
+        ({"ways": 16}, "16 ways were requested, and the split has 15 classes"),
+        ({"shots": 11, "queries": 2}, "13 examples per class were requested"),
     ],
 )
 def test_an_impossible_protocol_leaves_nothing_behind(run, tmp_path, request_, message):

@@ -21,7 +21,7 @@ TINY = {
     "validation_episodes": 10,
     "iterations": 12,
     "meta_batch_size": 4,
-    "engine": "loop",
+    "engine": "vmap",
 }
 
 

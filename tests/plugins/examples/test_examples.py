@@ -17,7 +17,7 @@ COLUMNS = [path for path in EXAMPLES if "mamlbench_report_columns" in path.read_
 
 
 @pytest.mark.parametrize("path", [path for path in EXAMPLES if path not in COLUMNS], ids=lambda path: path.stem)
-def test_an_example_trains_and_is_tested(tmp_path, path):
+def test_an_example_trains_and_is_tested(tmp_path, prepared_cache, path):
     plugins = load_plugins([path])
     (report,) = [each for each in plugins.reports if each.name == path.stem]
     algorithms = tuple(name.removeprefix("algorithm ") for name in report.provides if name.startswith("algorithm "))
@@ -31,7 +31,7 @@ def test_an_example_trains_and_is_tested(tmp_path, path):
         iterations=100,
         options={"backbone.width": 16},
     )
-    folders = Folders(results=tmp_path / "results", cache=tmp_path / "cache")
+    folders = Folders(results=tmp_path / "results", cache=prepared_cache)
     for record in launch(plan(asked, plugins), plugins, folders):
         assert record.status == "finished", record.reason
         assert record.test.modes["transductive"].gain.low > 0
