@@ -24,7 +24,7 @@ from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.checkpoints import clone
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.plan import plan
-from mamlbench.runner.train import Loop
+from mamlbench.runner.train import TrainingLoop
 from mamlbench.user_config import cache_folder
 
 
@@ -53,10 +53,10 @@ def main() -> None:
     def bare() -> float:
         began = time.perf_counter()
         for number in range(arguments.iterations):
-            experiment.algorithm.apply(experiment.compute_update(number, experiment.draw(number)))
+            experiment.algorithm.apply(experiment.compute_update(number, experiment.training_batch(number)))
         return time.perf_counter() - began
 
-    def harness(loop: Loop) -> float:
+    def harness(loop: TrainingLoop) -> float:
         began = time.perf_counter()
         while loop.progress.iteration < arguments.iterations:
             loop._train_block(min(spec.training.log_every, arguments.iterations - loop.progress.iteration))
@@ -65,7 +65,7 @@ def main() -> None:
     ratios, sampling = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.rounds + 1):
-            loop = Loop(experiment, Meter(experiment.device), emit, Path(folder))
+            loop = TrainingLoop(experiment, Meter(experiment.device), emit, Path(folder))
             seconds = {}
             sides = {"bare": bare, "harness": lambda loop=loop: harness(loop)}
             for side in sorted(sides, reverse=number % 2 == 1):  # each goes first in every other round

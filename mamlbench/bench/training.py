@@ -17,7 +17,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
 from mamlbench.run_spec import Folders, Precision, RunSpec
 from mamlbench.runner.build import build_experiment, load_dataset
-from mamlbench.runner.plan import plan, request
+from mamlbench.runner.plan import make_request, plan
 
 OUTER_LR = 1e-3
 
@@ -44,7 +44,7 @@ class TrainingIterations:
     def spec(self) -> RunSpec:
         """The spec of the run: the quick preset, changed by the setting."""
         setting = self.setting
-        run_request = request(
+        run_request = make_request(
             algorithms=(self.algorithm,),
             dataset=setting.dataset,
             backbone=setting.backbone,
@@ -70,7 +70,7 @@ class TrainingIterations:
 
         def iteration() -> None:
             index = next(indices)
-            experiment.algorithm.apply(experiment.compute_update(index, experiment.draw(index)))
+            experiment.algorithm.apply(experiment.compute_update(index, experiment.training_batch(index)))
 
         return iteration
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind: one JSON record and its artifacts. No torch is needed to read them."""
+"""The JSON record of a run and its artifacts; torch is not needed to read them."""
 
 from mamlbench.record.adaptation import Adaptation, HeldOut, LabeledImage
 from mamlbench.record.environment import Environment, code_hash, cpu_name, current_environment

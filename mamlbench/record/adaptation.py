@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from mamlbench.record.run_record import Interval
+from mamlbench.record.run_record import Interval, RecordPart
 from mamlbench.run_spec import Mode
 
 
-class _AdaptationPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabeledImage(_AdaptationPart):
+class LabeledImage(RecordPart):
     """One image of the support set, held out, or to be labeled."""
 
     file: str = Field(description="relative to the folder")
@@ -30,7 +26,7 @@ class LabeledImage(_AdaptationPart):
         return max(self.probabilities, default=0.0)
 
 
-class HeldOut(_AdaptationPart):
+class HeldOut(RecordPart):
     """Accuracy on the held-out images."""
 
     images: int
@@ -41,7 +37,7 @@ class HeldOut(_AdaptationPart):
     untrained_right: int = Field(description="correct labels of the untrained network after the same adaptation")
 
 
-class Adaptation(_AdaptationPart):
+class Adaptation(RecordPart):
     """One call of ``mamlbench adapt``."""
 
     model: str

@@ -28,32 +28,32 @@ class Environment(BaseModel):
     cpu: str
     """model of the processor"""
     cores: int
-    """that this process may use"""
+    """cores that this process may use"""
     threads: int | None = None
-    """of torch"""
+    """threads of torch"""
     device_name: str = ""
-    """of the GPU, if any"""
+    """name of the GPU, if any"""
     packages: dict[str, str]
-    """versions by name, of what numbers hang on"""
+    """versions of the packages that results depend on"""
     plugins: dict[str, str] = {}
     """versions by name"""
     code_hash: str
-    """over the source of mamlbench"""
+    """hash over the source of mamlbench and the plugins"""
     git_revision: str = ""
     """of the checkout, '' outside one"""
     allocator: str = ""
-    """how memory was kept"""
+    """settings of the memory allocator"""
     kernels: str = ""
-    """who computed the convolutions of many tasks at once on a CPU: compiled kernels, or torch and why"""
+    """kernels of the convolutions of many tasks at once on a CPU: compiled ones, or torch and why"""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over everything here but the revision, 16 hexadecimal digits: a commit need not change any code."""
+        """SHA-256 over all fields but the git revision (a commit may change no code), as 16 hexadecimal digits."""
         content = self.model_dump(exclude={"git_revision"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     def changes_since(self, earlier: Environment) -> list[str]:
-        """Say what is different here, in words; empty where the fingerprints are equal."""
+        """Describe what differs from an earlier environment; empty if the fingerprints are equal."""
         changes = []
         for name in type(self).model_fields:
             before, now = getattr(earlier, name), getattr(self, name)
@@ -81,7 +81,7 @@ def current_environment(
     allocator: str = "",
     kernels: str = "",
 ) -> Environment:
-    """Describe this process; what only torch or the loaded plugins know is passed in by the caller."""
+    """Describe this process; the caller passes what depends on torch and on the loaded plugins."""
     return Environment(
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
@@ -99,18 +99,18 @@ def current_environment(
 
 
 def _versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @lru_cache
 def cpu_name() -> str:
-    """What the processor calls itself."""
+    """Return the name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -122,7 +122,7 @@ def cpu_name() -> str:
 
 @lru_cache
 def code_hash(plugin_code: str = "") -> str:
-    """Hash the harness's own source files, and what plugins say of theirs: an edited checkout is not the release."""
+    """Hash the source files of the harness, and ``plugin_code``, a hash of those of the plugins."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(plugin_code.encode())
     for file in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):

@@ -1,4 +1,4 @@
-"""What is kept of every test episode beside the record: a compressed NumPy archive that no pickle is needed to read."""
+"""Further results of every test episode beside the record, in a compressed NumPy archive without pickles."""
 
 from __future__ import annotations
 

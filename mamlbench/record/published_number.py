@@ -1,4 +1,4 @@
-"""Published numbers: what a source reports, under which conditions, as plain data."""
+"""Published numbers with their sources and conditions, as plain data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mamlbench.run_spec.protocol import Mode
 
 
 class PublishedNumber(BaseModel):
-    """One number of a paper, or of a project's own page. None: the source does not say, or it does not apply."""
+    """One number of a paper or of a project's page. None: not stated by the source, or not applicable."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class PublishedNumber(BaseModel):
     steps: int | None = Field(None, ge=0)
     """adaptation steps at test time"""
     mode: Mode | None = None
-    """how batch norm saw the query examples"""
+    """batch-norm mode of the query examples"""
     backbone: str | None = None
     """the network, in words"""
     metric: str = Field("accuracy", min_length=1)
@@ -57,12 +57,12 @@ class PublishedNumber(BaseModel):
 
 
 class PublishedNumberGroup(BaseModel):
-    """Results that share what stands beside ``results``, as a file of published numbers has them."""
+    """Results with the fields that they share, as in a file of published numbers."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
     results: list[dict[str, Any]]
 
     def entries(self) -> list[dict[str, Any]]:
-        """Each result with what it shares with the others."""
+        """Return each result with the shared fields."""
         return [{**(self.model_extra or {}), **result} for result in self.results]

@@ -18,7 +18,7 @@ from mamlbench.run_spec import RunSpec
 
 
 class _Versioned(BaseModel):
-    """What every release, past or future, writes into a record."""
+    """What a record of any release holds."""
 
     schema_version: int
 
@@ -37,7 +37,7 @@ class ResultStore:
         """Reserve a stem that no other run has, by making its artifact folder.
 
         Returns the stem and the attempt number: 1 for the first run of this spec with this fingerprint.
-        Raises ConfigError where the folder cannot be written.
+        Raises ConfigError if the folder cannot be written.
         """
         base = _readable_name(spec)
         try:
@@ -63,22 +63,22 @@ class ResultStore:
         return self.folder / stem
 
     def write(self, stem: str, record: RunRecord) -> Path:
-        """Write the record atomically: a reader sees the whole of it or nothing."""
+        """Write the record atomically; return its path."""
         path = self.folder / f"{stem}.json"
         write_atomically(path, record.model_dump_json(indent=1).encode())
         return path
 
     def paths(self, prefix: str = "") -> list[Path]:
-        """Every record file in this folder and below whose name begins so, in order of name."""
-        found = []
-        for folder, below, files in os.walk(self.folder):  # of ten thousand files Path.rglob would ask each what it is
+        """Return every record file in this folder and below whose name begins with ``prefix``, in order of name."""
+        paths = []
+        for folder, below, files in os.walk(self.folder):  # Path.rglob would stat each of ten thousand files
             if not Path(f"{folder}.json").is_file():
                 names = (name for name in (*files, *below) if name.startswith(prefix))
-                found += [Path(folder, name) for name in names if _looks_like_record(name)]
-        return sorted(found, key=lambda path: path.parts)  # comparing paths takes them apart each time
+                paths += [Path(folder, name) for name in names if _looks_like_record(name)]
+        return sorted(paths, key=lambda path: path.parts)  # comparing the paths themselves splits them each time
 
     def prefix(self, spec: RunSpec) -> str:
-        """How names of records begin that have the algorithm, data set, ways and shots of ``spec``."""
+        """Return how the names of records of the same algorithm, data set, ways and shots as ``spec`` begin."""
         return _readable_name(spec).removesuffix(f"{spec.seed}")
 
     def records(self) -> Iterator[RunRecord]:
@@ -88,7 +88,7 @@ class ResultStore:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read one record. Raises UnreadableRecordError, with the reason, where the file is not one."""
+    """Read one record. Raises UnreadableRecordError, with the reason, if the file is not one."""
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -105,20 +105,20 @@ def read_record(path: Path) -> RunRecord:
         if version == 1:
             return RunRecord.model_validate(upgrade(json.loads(text)))
     except ValidationError as error:
-        raise _no_record(path, error) from error
+        raise _not_a_record(path, error) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnreadableRecordError(f"'{path}' is not a run record: {error!r}.") from error
-    if problem is None or not 1 <= version <= SCHEMA_VERSION:  # what a later release added is unknown here
+    if problem is None or not 1 <= version <= SCHEMA_VERSION:  # of a later release
         raise UnreadableRecordError(
             f"'{path}' has schema version {version}; this release reads up to {SCHEMA_VERSION}."
         )
-    raise _no_record(path, problem) from problem
+    raise _not_a_record(path, problem) from problem
 
 
-def _no_record(path: Path, error: ValidationError) -> UnreadableRecordError:
+def _not_a_record(path: Path, error: ValidationError) -> UnreadableRecordError:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the document"
-    return UnreadableRecordError(f"'{path}' is not a run record: {where}: {first['msg']}.")
+    key = ".".join(str(part) for part in first["loc"]) or "the document"
+    return UnreadableRecordError(f"'{path}' is not a run record: {key}: {first['msg']}.")
 
 
 def _readable_name(spec: RunSpec) -> str:
@@ -128,5 +128,5 @@ def _readable_name(spec: RunSpec) -> str:
 
 
 def _looks_like_record(name: str) -> bool:
-    """Artifacts are JSON too; they lie in a folder named after a record, which may not have been written yet."""
+    # Artifacts are JSON too, in a folder named after a record that may not have been written yet.
     return name.endswith(".json") and not name.startswith(".") and name not in ("model.json", "checkpoint.json")

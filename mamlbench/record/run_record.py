@@ -21,12 +21,14 @@ LARGEST = 2**63 - 1
 Status = Literal["finished", "interrupted", "diverged", "failed"]
 
 
-class _Data(BaseModel):
+class RecordPart(BaseModel):
+    """Base of everything in a record: immutable, without unknown fields."""
+
     # JSON has no NaN: as null, the record of a diverged run could be written and never read again.
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
-class Interval(_Data):
+class Interval(RecordPart):
     """A mean with its 95 % interval, in the metric's own unit (accuracies are fractions)."""
 
     mean: float
@@ -37,15 +39,15 @@ class Interval(_Data):
     """upper end"""
 
 
-def _packed(values: Sequence[float]) -> Sequence[float]:
+def _pack(values: Sequence[float]) -> Sequence[float]:
     return array("d", values)
 
 
-Scores = Annotated[
+PackedFloats = Annotated[
     Sequence[float],
     GetPydanticSchema(
         lambda *_: core_schema.no_info_after_validator_function(
-            _packed,
+            _pack,
             core_schema.list_schema(core_schema.float_schema()),
             serialization=core_schema.plain_serializer_function_ser_schema(
                 list, return_schema=core_schema.list_schema(core_schema.float_schema())
@@ -53,22 +55,22 @@ Scores = Annotated[
         )
     ),
 ]
-"""Eight bytes a number: ten thousand records of 600 episodes have 24 million, which are 0.8 GB as a list's objects."""
+"""Numbers of eight bytes each: ten thousand records of 600 episodes hold 24 million, 0.8 GB as a list's objects."""
 
 
-class ModeResult(_Data):
-    """One batch-norm mode: the trained learner and the untrained network on the very same episodes."""
+class ModeResult(RecordPart):
+    """One batch-norm mode: the trained and the untrained network on the same episodes."""
 
     score: Interval = Field(description="after adaptation, over episodes")
     untrained: Interval | None = Field(None, description="the untrained network, given the same adaptation")
-    gain: Interval | None = Field(None, description="paired difference per episode, positive where training helped")
-    episode_scores: Scores = Field(default_factory=lambda: _packed([]))
+    gain: Interval | None = Field(None, description="paired difference per episode, positive if training helped")
+    episode_scores: PackedFloats = Field(default_factory=lambda: _pack([]))
     """score of each test episode, in their order"""
-    untrained_episode_scores: Scores = Field(default_factory=lambda: _packed([]))
+    untrained_episode_scores: PackedFloats = Field(default_factory=lambda: _pack([]))
     """the same of the untrained network"""
 
 
-class MetricResult(_Data):
+class MetricResult(RecordPart):
     """One metric of an evaluation."""
 
     unit: str
@@ -77,10 +79,10 @@ class MetricResult(_Data):
     """direction of the score"""
     modes: dict[str, ModeResult]
     """results by batch-norm mode"""
-    score_after_step: list[float] = Field(description="mean score on the way, in the first mode")
+    score_after_step: list[float] = Field(description="mean score after each scored step, in the first mode")
 
 
-class EpisodeFile(_Data):
+class EpisodeFile(RecordPart):
     """The artifact that holds more of every test episode than its scores (``mamlbench.record.read_episodes``)."""
 
     file: str
@@ -89,7 +91,7 @@ class EpisodeFile(_Data):
     """of the file, as 64 hexadecimal digits"""
 
 
-class Evaluation(_Data):
+class Evaluation(RecordPart):
     """A test (or validation) of one model under one protocol.
 
     ``metric``, ``unit``, ``higher_is_better``, ``modes`` and ``score_after_step`` are those of the first metric.
@@ -133,7 +135,7 @@ class Evaluation(_Data):
         return self.metrics[self.metric].score_after_step
 
 
-class Segment(_Data):
+class Segment(RecordPart):
     """Time spent in one kind of work, in seconds."""
 
     wall: float = 0.0
@@ -142,7 +144,7 @@ class Segment(_Data):
     """CPU seconds of the process, or seconds between CUDA events"""
 
 
-class Measurement(_Data):
+class Measurement(RecordPart):
     """Time and memory (docs/explanation.md, 'Measurement rules'). Seconds, bytes."""
 
     segments: dict[str, Segment] = Field(
@@ -157,7 +159,7 @@ class Measurement(_Data):
     """of the whole run"""
     device_clock: Literal["cpu", "cuda-events"]
     """what device seconds are"""
-    peak_memory_bytes: int | None = Field(None, description="None where the process had run something else before")
+    peak_memory_bytes: int | None = Field(None, description="None if the process had run something else before")
     peak_memory_kind: Literal["process-rss", "cuda-allocator"] = "process-rss"
     """what peak memory is"""
     iterations: int
@@ -170,7 +172,7 @@ class Measurement(_Data):
     runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
 
 
-class CurvePoint(_Data):
+class CurvePoint(RecordPart):
     """One point of the learning curve."""
 
     iteration: int
@@ -185,8 +187,8 @@ class CurvePoint(_Data):
     """mean validation scores by metric, the one that selects first; empty if nothing was validated at this point"""
 
 
-class DataFacts(_Data):
-    """What identifies the data a run saw."""
+class DataFacts(RecordPart):
+    """What identifies the data of a run."""
 
     content_hash: str
     """over all splits"""
@@ -194,14 +196,14 @@ class DataFacts(_Data):
     """by split"""
     split_sizes: dict[str, int] = Field(description="classes (or task families) per split")
     license: str
-    """as the data set says it"""
-    publishable: bool = Field(description="whether images of it may stand on a published page")
-    subset: str | None = Field(None, description="where the data set is not complete: how it is not")
-    origin: str = Field("", description="the form in which it was found, e.g. 'zip archives'")
+    """as the data set states it"""
+    publishable: bool = Field(description="whether its images may be shown on a published page")
+    subset: str | None = Field(None, description="how the data set is incomplete; None if it is complete")
+    origin: str = Field("", description="its form on disk, e.g. 'zip archives'")
 
 
-class RunRecord(_Data):
-    """One attempt at one spec."""
+class RunRecord(RecordPart):
+    """One run of one spec."""
 
     schema_version: int = SCHEMA_VERSION
     """of this document"""
@@ -220,7 +222,7 @@ class RunRecord(_Data):
     environment: Environment
     """machine and software"""
     data: DataFacts | None = None
-    """what identifies the data; None where it did not come so far"""
+    """what identifies the data; None if the run ended before they were loaded"""
     parameters: int | None = Field(None, description="number of meta-learned scalars")
     gradient_order: int | None = None
     """2, 1 or None, as the method declares it"""
@@ -231,7 +233,7 @@ class RunRecord(_Data):
     """the learning curve"""
     selected_iteration: int | None = Field(None, description="iteration of the checkpoint that validation selected")
     test: Evaluation | None = None
-    """the test; None where it did not come so far"""
+    """the test; None if the run ended before it"""
     model: str | None = Field(None, description="model artifact, relative to the record")
     checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
     episodes: EpisodeFile | None = Field(None, description="results by class, or predictions, of every test episode")
@@ -240,7 +242,7 @@ class RunRecord(_Data):
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
-        """JSON's integers have no end, and one of 400 digits is no float: what reads records need not expect it."""
+        # JSON's integers are unlimited, and one of 400 digits overflows a float: readers of records need not handle it
         parts = (self, self.spec, self.spec.protocol, self.spec.training, self.environment, self.measurement, self.test)
         for part in (*parts, self.test and self.test.protocol):
             for name, value in vars(part).items() if part is not None else ():

@@ -1,4 +1,4 @@
-"""Sample episodes of a run: images and predictions, an artifact beside the model that a page can show."""
+"""Sample episodes of a run: an artifact with images and predictions, for the HTML page."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field
 SAMPLES = "episodes.png"
 """The artifact's file name: a sheet of images, one line per episode (its support, then its queries)."""
 TEXT_KEY = "mamlbench"
-"""Key of the PNG's text under which a ``Samples`` stands as JSON."""
+"""Key of the PNG's text that holds ``Samples`` as JSON."""
 
 
 class SampleEpisode(BaseModel):
-    """Labels 0..ways-1 of the images in one line of the sheet, and what was predicted for its queries."""
+    """Labels 0..ways-1 of the images in one line of the sheet, and the predictions for its queries."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -23,7 +23,7 @@ class SampleEpisode(BaseModel):
 
 
 class Samples(BaseModel):
-    """What the images of a sheet are. Every line has the same number of support and of query images."""
+    """Description of a sheet. Every line has the same number of support and of query images."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

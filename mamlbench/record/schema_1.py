@@ -1,4 +1,4 @@
-"""Records of schema version 1, brought to the names of version 2."""
+"""Upgrades records of schema version 1 to version 2."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
-    """Rename in a record of version 1 what version 2 calls otherwise; the document is changed and returned.
+    """Rename the fields and options of a version 1 record that have other names in version 2.
 
-    What version 1 did not know has its default: precision float32.
+    The document is changed and returned. New fields have their defaults (precision float32).
 
     Raises KeyError, TypeError or AttributeError if the document is no record, ValidationError if its spec is none.
     """

@@ -1,4 +1,4 @@
-"""Plain data that says what to run. No torch, no files, no registry: a spec can cross a process or a network."""
+"""What to run, as plain data without torch, files or registry, which can be sent to another process or machine."""
 
 from mamlbench.run_spec.options import Options
 from mamlbench.run_spec.precision import PRECISIONS, Precision

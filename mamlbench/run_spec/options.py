@@ -11,8 +11,8 @@ class Options(BaseModel):
         class Options(mamlbench.api.Options):
             inner_lr: float = Field(0.4, gt=0, description="inner learning rate")
 
-    From them come the command line's ``-o NAME=VALUE``, ``mamlbench info``, validation and the schema. They cannot be
-    changed once made, and a name that is not among them is refused (a pydantic ``ValidationError``).
+    The command line's ``-o NAME=VALUE``, ``mamlbench info``, validation and the JSON schema derive from the fields.
+    Instances are immutable, and an unknown name is an error (a pydantic ``ValidationError``).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

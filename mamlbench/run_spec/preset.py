@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Setting(NamedTuple):
-    """What a preset may depend on."""
+    """The data set and task that presets depend on."""
 
     dataset: str
     ways: int
@@ -17,17 +17,17 @@ class Setting(NamedTuple):
 
 
 class Preset(BaseModel):
-    """Settings that hold where ``dataset``, ``ways`` and ``shots`` (those that are given) match."""
+    """Settings for the runs whose ``dataset``, ``ways`` and ``shots`` match; a condition that is None matches any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="'quick' (the default: a laptop's few minutes), 'paper', or a name of your own")
     dataset: str | None = None
-    """data set that it holds for; None: any"""
+    """condition on the data set"""
     ways: int | None = None
-    """classes per episode that it holds for; None: any"""
+    """condition on the classes per episode"""
     shots: int | None = None
-    """support examples per class that it holds for; None: any"""
+    """condition on the support examples per class"""
     source: str = Field("", description="where the settings come from: paper and table, or how they were chosen")
 
     iterations: int
@@ -44,22 +44,22 @@ class Preset(BaseModel):
     """options of the backbone"""
     dataset_options: dict[str, Any] = Field(default_factory=dict)
     """options of the data set"""
-    protocol: dict[str, Any] = Field(default_factory=dict, description="test protocol, where the source has its own")
+    protocol: dict[str, Any] = Field(default_factory=dict, description="fields of the test protocol")
 
     def matches(self, setting: Setting) -> bool:
-        """Whether every condition of this preset that is given holds."""
+        """Whether every condition of this preset holds."""
+        conditions = (self.dataset, self.ways, self.shots)
         return all(
-            wanted is None or wanted == got
-            for wanted, got in zip((self.dataset, self.ways, self.shots), setting, strict=True)
+            condition is None or condition == value for condition, value in zip(conditions, setting, strict=True)
         )
 
     @property
     def conditions(self) -> int:
-        """Number of conditions given: of two presets that match, the one with more wins."""
+        """Number of conditions: of two presets that match, the one with more is chosen."""
         return sum(value is not None for value in (self.dataset, self.ways, self.shots))
 
 
 def choose_preset(presets: Iterable[Preset], name: str, setting: Setting) -> Preset | None:
-    """Return the most specific preset called ``name`` that matches ``setting``; None where there is none."""
-    fitting = [preset for preset in presets if preset.name == name and preset.matches(setting)]
-    return max(fitting, key=lambda preset: preset.conditions, default=None)
+    """Return the most specific preset called ``name`` that matches ``setting``; None if there is none."""
+    matching = [preset for preset in presets if preset.name == name and preset.matches(setting)]
+    return max(matching, key=lambda preset: preset.conditions, default=None)

@@ -1,4 +1,4 @@
-"""What a user asks for: names and the few values given; planning fills in the rest."""
+"""The request of a user: names and the values that differ from the defaults; planning fills in the rest."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RunRequest(BaseModel):
     sampler: str = "fresh"
     """a registered name"""
     preset: str = "quick"
-    """name of the settings that hold where nothing is given"""
+    """name of the settings that are the defaults of this request"""
     iterations: int | None = Field(None, ge=0)
     """meta-iterations"""
     meta_batch_size: int | None = Field(None, ge=1)
@@ -76,13 +76,13 @@ class RunRequest(BaseModel):
 
 
 class Folders(BaseModel):
-    """Where results go, where raw data may lie (each place with the reason it is one), where prepared data is kept."""
+    """Folders of results, of raw data and of prepared data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     results: Path = Path("results")
-    """where records go"""
+    """records are written here"""
     data: tuple[tuple[str, Path], ...] = ()
-    """where raw data may lie: the reason and the folder, in the order of the search"""
+    """raw data is searched here, in this order: what named the folder (a flag, a variable, ...), and the folder"""
     cache: Path
-    """where prepared data is kept"""
+    """cache of prepared data"""

@@ -24,7 +24,7 @@ class Component(BaseModel):
 
 
 class Training(BaseModel):
-    """How long and on what a run trains."""
+    """The training protocol: number of iterations, what a batch is, intervals."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +40,7 @@ class Training(BaseModel):
 
 
 class RunSpec(BaseModel):
-    """Everything that determines one run. Every default is filled in: what stands here is what is run."""
+    """Everything that determines one run, with every default filled in."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,11 +51,11 @@ class RunSpec(BaseModel):
     backbone: Component
     """the network"""
     sampler: Component
-    """which tasks are met"""
+    """draws the episodes"""
     protocol: Protocol
-    """how it is validated and tested"""
+    """of validation and test"""
     training: Training
-    """how long and on what it trains"""
+    """of training"""
     preset: str
     """name of the settings it was planned with"""
     seed: int = Field(0, ge=0, description="training seed: initial parameters and training episodes")

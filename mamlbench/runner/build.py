@@ -1,4 +1,4 @@
-"""From a spec to the living parts: data, sampler, network, algorithm, engine."""
+"""Builds what a spec names: data set, sampler, metrics, algorithm with its network, engine."""
 
 from __future__ import annotations
 
@@ -56,11 +56,11 @@ class Experiment:
     objective: Objective
     metrics: tuple[Metric, ...]
     """what is reported; the first one selects the checkpoint"""
-    facts: DataFacts
+    data_facts: DataFacts
     device: torch.device
 
-    def draw(self, iteration: int) -> Any:
-        """What iteration number ``iteration`` trains on: an EpisodeBatch, or labeled Examples."""
+    def training_batch(self, iteration: int) -> Any:
+        """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
             return in_precision(
@@ -69,12 +69,12 @@ class Experiment:
         return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, training)
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
-        """Episodes ``first`` to ``first + count - 1`` of a split, with the ways, shots and queries of ``shape``."""
+        """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
         episodes = self.sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
         return EpisodeBatch(*in_precision(episodes, self.spec.precision))
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
-        """The algorithm's update for what iteration number ``iteration`` trains on, with that iteration's noise."""
+        """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
         with noise_key_scope(iteration_noise_key(self.spec, iteration)):
             return self.algorithm.compute_update(batch)
 
@@ -82,9 +82,9 @@ class Experiment:
 def load_dataset(
     spec: RunSpec, plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
 ) -> Dataset:
-    """Load the data set of a spec, and tell ``progress`` where it must be prepared first.
+    """Load the data set of a spec; ``progress`` is called if it must be prepared first.
 
-    Raises DataError where it is missing or damaged.
+    Raises DataError if it is missing or damaged.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
     return plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
@@ -97,17 +97,17 @@ def build_experiment(
     cache: Path | None = None,
     *,
     training: bool = True,
-    tell: Callable[[str], object] = str,
+    on_trial: Callable[[str], object] = str,
 ) -> Experiment:
-    """Build everything that a spec names. Raises ConfigError where parts do not fit each other.
+    """Build everything that a spec names. Raises ConfigError if its parts do not fit each other.
 
     Args:
         spec: the run.
-        plugins: where its names come from.
+        plugins: the loaded plugins.
         dataset: its data set, loaded.
-        cache: where choices of engines are remembered, if they are.
-        training: whether the run is to train, so that the choice of the engine looks at training.
-        tell: called with the name of each engine before it is tried.
+        cache: folder of cached choices of engines; None: no cache.
+        training: whether the run trains, so that the engine is chosen for training.
+        on_trial: called with the name of each engine before it is tried.
     """
     device = torch.device(spec.device)
     splits = {name: split.to(device) for name, split in dataset.splits.items()}
@@ -120,11 +120,11 @@ def build_experiment(
     make = algorithm_maker(spec, plugins, dataset, splits)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
-    remembered = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
-    choice = choose_engine(spec.engine, work, remembered, tell)
+    autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
+    choice = choose_engine(spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     _check_own_models(spec, algorithm)
-    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, _facts(dataset), device)
+    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, _data_facts(dataset), device)
 
 
 def algorithm_maker(
@@ -171,7 +171,7 @@ def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...])
 
 
 def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: tuple[int, ...], outputs: int) -> None:
-    """Run the network once. Raises ConfigError if it cannot be run, or differentiated, in the spec's precision."""
+    """Run the network once. Raises ConfigError if it cannot be run or differentiated in the spec's precision."""
     if spec.precision == "float32":
         return
     model = build(outputs)
@@ -188,7 +188,7 @@ def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: 
 
 
 def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:
-    """Raises ConfigError if the algorithm has made a model that ignores bf16."""
+    """Check every model of the algorithm. Raises ConfigError if one ignores bf16."""
     models = [value for value in vars(algorithm).values() if isinstance(value, Model)]
     if spec.precision == "bf16" and not all(model.bf16 for model in models):
         raise ConfigError(
@@ -206,7 +206,7 @@ def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> T
 
 
 def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
-    """Draw one episode of each split, so that an impossible protocol is told before anything is trained."""
+    """Draw one episode of each split, so that an impossible protocol is an error before anything is trained."""
     problems = []
     for split in SPLITS:
         shape = spec.training if split == "train" else spec.protocol
@@ -219,7 +219,7 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
 
 
 def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
-    """What decides which engine is fastest: machine, software, network, algorithm and shapes, not the weights."""
+    """Everything that the fastest engine depends on: machine, software, network, algorithm and shapes."""
     return {
         "cpu": cpu_name(),
         "device": device_name(device) or "cpu",
@@ -236,7 +236,7 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
     }
 
 
-def _facts(dataset: Dataset) -> DataFacts:
+def _data_facts(dataset: Dataset) -> DataFacts:
     return DataFacts(
         content_hash=dataset.content_hash,
         split_hashes={name: split.hash for name, split in dataset.splits.items()},

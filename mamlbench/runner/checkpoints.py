@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, load_file, save
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from mamlbench.atomic_write import write_atomically
@@ -51,7 +51,7 @@ def save_state(folder: Path, name: str, spec: RunSpec, iteration: int, state: St
 def load_model(path: Path) -> ModelArtifact:
     """Read a model from its folder, its model.json or .safetensors, or its run's record.
 
-    Raises ConfigError where there is none or it is damaged.
+    Raises ConfigError if there is none or it is damaged.
     """
     description = _description(path)
     try:
@@ -65,12 +65,12 @@ def load_model(path: Path) -> ModelArtifact:
 
 
 def clone(state: State) -> State:
-    """A copy that later training does not touch."""
+    """Copy every tensor, so that later training does not change it."""
     return {name: value.detach().clone() for name, value in state.items()}
 
 
 def _description(path: Path) -> Path:
-    """The JSON beside the tensors, from whatever the user pointed at."""
+    """Find the JSON file beside the tensors from a folder, a tensor file, a record or the JSON file itself."""
     if path.is_dir():
         path = path / f"{MODEL}.json"
     elif path.suffix == ".safetensors":
@@ -83,6 +83,3 @@ def _description(path: Path) -> Path:
     if not path.is_file():
         raise ConfigError(f"There is no model at '{path}': give a run's record, its folder, or its model.json.")
     return path
-
-
-__all__ = ["CHECKPOINT", "MODEL", "ModelArtifact", "clone", "load", "load_model", "save_state"]

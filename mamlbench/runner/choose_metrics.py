@@ -1,4 +1,4 @@
-"""Which metrics a run reports: names are checked when it is planned, classes imported when it is built."""
+"""Chooses the metrics of a run: names are checked when it is planned, classes imported when it is built."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from mamlbench.plugin import Plugins
 from mamlbench.run_spec.metric_names import find_metric
 
 
-def metric_names(asked: Iterable[str], kind: str, plugins: Plugins) -> tuple[str, ...]:
-    """Registered names of the metrics a user asks for, each once.
+def metric_names(requested: Iterable[str], kind: str, plugins: Plugins) -> tuple[str, ...]:
+    """Return the registered names of the metrics that a user names, without duplicates.
 
     Args:
-        asked: names as the user writes them.
+        requested: names as the user writes them.
         kind: 'classification' or 'regression', what the tasks are.
-        plugins: where the names come from.
+        plugins: the loaded plugins.
 
     Raises ConfigError that names every metric that is not known, or is not of that kind.
     """
     known = plugins.registry.names("metric")
     names, problems = [], []
-    for text in asked:
+    for text in requested:
         name = find_metric(text, known)
         if name is None:
             problems.append(ConfigProblem(f"Unknown metric '{text}'.{did_you_mean(text, known)}", "metrics"))

@@ -1,4 +1,4 @@
-"""Devices: from 'auto' to a real one, and its name."""
+"""Finds the device of a run, its name, and what it computes in hardware."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from mamlbench.errors import ConfigError
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device called ``name``; 'auto' is the first GPU where there is one, else the CPU.
+    """Return the device called ``name``; 'auto' is the first GPU if there is one, else the CPU.
 
-    Raises ConfigError where the name is unknown or the device is not there.
+    Raises ConfigError if the name is unknown or the device is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -23,15 +23,15 @@ def resolve_device(name: str) -> torch.device:
     if device.type == "cuda":
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if (device.index or 0) >= count:
-            found = f"{count} GPU(s)" if count else "no GPU"
-            raise ConfigError(f"Device '{name}' was asked for, and torch finds {found} here: use --device cpu.")
+            available = f"{count} GPU(s)" if count else "no GPU"
+            raise ConfigError(f"Device '{name}' was requested, and torch finds {available} here: use --device cpu.")
     elif device.type != "cpu":
         raise ConfigError(f"Device '{name}' is not supported: use auto, cpu, cuda or cuda:N.")
     return device
 
 
 def bf16_support(device: torch.device) -> str:
-    """Say whether the hardware computes in bfloat16 by itself, so that ``--precision bf16`` can be expected to gain."""
+    """Describe whether the hardware computes in bfloat16, without which ``--precision bf16`` is slower than float32."""
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
         return "in hardware (tensor cores)" if native else "not in hardware: slower than float32"
@@ -40,7 +40,7 @@ def bf16_support(device: torch.device) -> str:
 
 
 def _cpu_flags() -> set[str]:
-    """What /proc/cpuinfo says that the processor can do; nothing elsewhere than on Linux."""
+    """Features of the processor by /proc/cpuinfo; empty on other systems than Linux."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -49,5 +49,5 @@ def _cpu_flags() -> set[str]:
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself; empty for a CPU, whose name the environment holds."""
+    """Return the name of a GPU; empty for a CPU, whose name is in the environment."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

@@ -1,4 +1,4 @@
-"""The work that an engine is chosen for."""
+"""The work that an engine is chosen for: the run's own batches."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from mamlbench.nn.precision import ROUNDING, in_precision, parameter_dtype
 from mamlbench.run_spec import Precision, Protocol, RunSpec, Training
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
-"""What a check computes: enough to meet every kind of work, little enough to cost next to nothing."""
+"""Size of the check: large enough for every kind of work, small enough to take no time."""
 
 
 class TrainingWork:
-    """One run's batches, for ``mamlbench.engine.choose_engine``.
+    """The batches of one run, for ``mamlbench.engine.choose_engine``.
 
     Args:
         spec: the run.
         plugin: the algorithm's class.
-        make: builds it on an engine, in a precision (the run's own unless another is asked for).
-        sampler: where batches come from.
-        training: whether the run trains (an evaluation does not).
+        make: builds the algorithm for an engine, in a precision (default: the run's own).
+        sampler: draws the batches.
+        training: whether the run trains; an evaluation does not.
     """
 
     def __init__(
@@ -58,18 +58,21 @@ class TrainingWork:
         self.task_bytes = self._task_bytes() if self.trains else 0
 
     def _task_bytes(self) -> int:
-        """A second-order gradient remembers, of every inner step, its pass over the support set and the way back."""
+        """Size of a task's examples, counted once for every pass over them that a gradient keeps in memory.
+
+        A second-order gradient keeps the forward and backward passes of every inner step.
+        """
         training = self.spec.training
         passes = 3 * int(self.spec.algorithm.options.get("train_steps", 1)) if self.differentiates else 1
         examples = training.ways * (passes * training.shots + training.queries)
         return task_bytes(self.spec, self._sampler.splits["train"], examples)
 
     def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
-        """Update of a small batch, and predictions after a step or two in every mode, flat."""
+        """The update of a small batch, and predictions after a few steps in every mode, as one vector."""
         algorithm = self._make(engine, precision=precision)
 
         def episodes(split: str, shape: Training | Protocol) -> EpisodeBatch:
-            few = self._sampler.episodes(
+            batch = self._sampler.episodes(
                 split,
                 0,
                 FEW_TASKS,
@@ -77,8 +80,8 @@ class TrainingWork:
                 shots=shape.shots,
                 queries=min(shape.queries, FEW_QUERIES),
             )
-            few = in_precision(few, precision)
-            return nudged(few, nudge, ROUNDING[precision]) if nudge else few
+            batch = EpisodeBatch(*in_precision(batch, precision))
+            return nudged(batch, nudge, ROUNDING[precision]) if nudge else batch
 
         return torch.cat([value.flatten().double() for value in self._values(algorithm, episodes)])
 
@@ -95,7 +98,7 @@ class TrainingWork:
                 yield adapted.predict(batch.query.x, mode)
 
     def batch(self, engine: Engine) -> Callable[[], object]:
-        """Compute the update of the run's first whole batch."""
+        """Return a function that computes the update of the run's first whole batch."""
         algorithm, training = self._make(engine), self.spec.training
         episodes = self._sampler.episodes(
             "train", 0, self.tasks, ways=training.ways, shots=training.shots, queries=training.queries
@@ -104,18 +107,18 @@ class TrainingWork:
         return lambda: self._update(algorithm, batch)
 
     def _update(self, algorithm: Algorithm, batch: Any) -> OuterUpdate:
-        """What is checked and timed is what runs: the first iteration, noise included."""
+        # the check and the timing compute what the run computes: the first iteration, with its dropout masks
         with noise_key_scope(iteration_noise_key(self.spec, 0)):
             return algorithm.compute_update(batch)
 
 
 def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:
-    """The key of one meta-iteration's noise, made of the training seed: a resumed run meets the same again."""
+    """Return the key of a meta-iteration's dropout masks; it depends on the training seed and the iteration alone."""
     return seed_key("noise", spec.seed, iteration)
 
 
 def task_bytes(spec: RunSpec, split: TaskSplit, examples: int) -> int:
-    """Size of one task of so many examples; 0 on a GPU, which has memory of its own and likes large batches."""
+    """Size in bytes of one task's examples; 0 on a GPU, where large batches are fastest and memory is separate."""
     if not spec.device.startswith("cpu"):
         return 0
     return parameter_dtype(spec.precision).itemsize * math.prod(split.input_shape) * examples

@@ -14,12 +14,14 @@ from mamlbench.runner.device import device_name
 
 
 def run_environment(device: str, plugins: Plugins, precision: Precision = "float32") -> Environment:
-    """Describe machine, software, code and plugins for a run on ``device``, a name that torch knows."""
+    """Describe machine, software, code and plugins of a run on ``device``, as torch names it."""
+    # the compiled kernels are for float32 and float64
+    kernels = "torch (bf16)" if precision == "bf16" else kernels_in_use()
     return current_environment(
         threads=torch.get_num_threads(),
         device_name=device_name(torch.device(device)),
         plugins={report.name: report.version for report in plugins.reports if report.version},
         plugin_code=plugin_code(plugins),
         allocator=keep_memory(),
-        kernels="torch (bf16)" if precision == "bf16" else kernels_in_use(),  # the compiled ones know no bfloat16
+        kernels=kernels,
     )

@@ -26,7 +26,7 @@ from mamlbench.student_t import confidence_interval
 def make_evaluation(
     experiment: Experiment, split: str, protocol: Protocol, trained: Scores, untrained: Scores | None
 ) -> Evaluation:
-    """Means and intervals from scores per episode."""
+    """Compute means and confidence intervals from scores per episode."""
     return Evaluation(
         split=split,
         protocol=protocol,
@@ -83,7 +83,7 @@ def evaluate_model(
         device: as for a run.
         precision: numbers to compute in; None: those of the run.
 
-    Raises ConfigError where the model cannot be read or the change is impossible.
+    Raises ConfigError if the model cannot be read or the change is impossible.
     """
     artifact = load_model(model)
     spec = artifact.spec

@@ -1,14 +1,8 @@
-"""One spec in, one record out, whatever happens on the way."""
+"""Runs one spec and writes one record, however the run ends."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
 from functools import partial
-from types import FrameType
 from typing import Any
 
 import torch
@@ -18,117 +12,97 @@ from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
-from mamlbench.record import Environment, ResultStore, RunRecord, Status
-from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.record import Measurement, ResultStore, RunRecord, Status, make_record, utc_now
+from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.environment import run_environment
+from mamlbench.runner.interrupts import interrupts_ignored, interrupts_recorded, sigterm_interrupts
 from mamlbench.runner.meter import Meter
-from mamlbench.runner.train import Loop
-
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM)
+from mamlbench.runner.train import TrainingLoop
 
 
-def perform(job: Job, emit: Emit | None = None, *, own_process: bool = False, runs_at_once: int = 1) -> RunRecord:
-    """Do one job in this process: load its plugins, run it, write its record. A launcher calls this where it sees fit.
+def perform(
+    job: Job,
+    emit: Emit | None = None,
+    *,
+    plugins: Plugins | None = None,
+    own_process: bool = False,
+    runs_at_once: int = 1,
+) -> RunRecord:
+    """Run a job in this process and write its record; a launcher calls this in the process of its choice.
 
-    A SIGTERM interrupts it as Ctrl-C does: with its record.
+    Every run that has started training leaves a record: finished, interrupted (by Ctrl-C or SIGTERM), diverged or
+    failed.
 
     Args:
         job: what to run, and where its record goes.
-        emit: called with an event hook's name and its arguments, to be handed on to the launcher's own; None: nobody
-            is told.
+        emit: called with an event hook's name and its arguments, to be passed on to the launcher's own ``emit``; None:
+            events are dropped.
+        plugins: those of the job, if they are loaded already.
         own_process: whether this process runs nothing else, before or at the same time: only then is its peak memory
             recorded as the run's.
-        runs_at_once: how many runs may share the machine while this one is measured; the record says so, and tables
+        runs_at_once: how many runs may share the machine while this one is measured; the record keeps it, and tables
             do not compare its times with those of a run that had the machine to itself.
 
-    Raises what a run raises before it starts training (a MamlbenchError: missing data, an impossible protocol).
+    Raises a MamlbenchError, and leaves nothing behind, if the run cannot start: missing data, an impossible protocol.
     """
-    with _terminated_as_interrupted():
-        plugins = load_plugins(job.plugins)
-        return execute(
-            job.spec, plugins, job.folders, emit or _silence, own_process=own_process, runs_at_once=runs_at_once
-        )
+    with sigterm_interrupts():
+        keep_memory()
+        plugins = plugins or load_plugins(job.plugins)
+        return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
 
 
-def _silence(hook: str, **arguments: Any) -> None:
-    """Tell nobody."""
+def _no_events(hook: str, **arguments: Any) -> None:
+    """Emit nothing."""
 
 
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Take SIGTERM for an interrupt: a scheduler sends it to every process. Only the main thread may say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def execute(
-    spec: RunSpec, plugins: Plugins, folders: Folders, emit: Emit, *, own_process: bool, runs_at_once: int = 1
-) -> RunRecord:
-    """Run a spec and write its record.
-
-    Errors before training starts (missing data, an impossible protocol) are raised and leave nothing behind.
-    After that every end has a record: finished, interrupted, diverged or failed.
-
-    Args:
-        spec: what to run.
-        plugins: where its names come from.
-        folders: where results go and data lies.
-        emit: called with an event hook's name and arguments.
-        own_process: whether this process has run nothing else, so that its peak memory is this run's.
-        runs_at_once: how many runs may share the machine meanwhile.
-    """
-    keep_memory()
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_once: int) -> RunRecord:
+    spec, started = job.spec, utc_now()
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     with meter.segment("data"):
-        dataset = load_dataset(spec, plugins, folders, partial(_tell_preparation, emit, spec))
+        dataset = load_dataset(spec, plugins, job.folders, partial(_emit_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
-        experiment = build_experiment(
-            spec,
-            plugins,
-            dataset,
-            folders.cache,
-            tell=lambda engine: emit("mamlbench_trying_engine", spec=spec, engine=engine),
-        )
+        on_trial = partial(_emit_trial, emit, spec)
+        experiment = build_experiment(spec, plugins, dataset, job.folders.cache, on_trial=on_trial)
     environment = run_environment(spec.device, plugins, spec.precision)
-    store = ResultStore(folders.results)
-    stem, attempt = store.reserve(spec, environment.fingerprint)
-    loop = Loop(experiment, meter, lambda hook, **given: emit(hook, spec=spec, **given), store.artifacts(stem))
-    status, reason = _run(loop)
-    with _uninterrupted():
-        record = _record(
-            loop, environment, status, reason, own_process=own_process, runs_at_once=runs_at_once
-        ).model_copy(update={"name": stem, "attempt": attempt, "started": started})
-        store.write(stem, record)
+    store = ResultStore(job.folders.results)
+    name, attempt = store.reserve(spec, environment.fingerprint)
+    loop = TrainingLoop(experiment, meter, partial(emit, spec=spec), store.artifacts(name))
+    status, reason = _run_to_the_end(loop)
+    with interrupts_ignored():
+        results = _results(loop) | {
+            "reason": reason,
+            "measurement": _measurement(loop, own_process=own_process, runs_at_once=runs_at_once),
+        }
+        record = make_record(spec, environment, status, name=name, attempt=attempt, started=started, **results)
+        store.write(name, record)
     return record
 
 
-def _tell_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
+def _emit_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
     emit("mamlbench_preparing", spec=spec, title=title, done=done, total=total)
 
 
-def _run(loop: Loop) -> tuple[Status, str]:
-    with _signals_seen() as seen:
+def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
+    emit("mamlbench_trying_engine", spec=spec, engine=engine)
+
+
+def _run_to_the_end(loop: TrainingLoop) -> tuple[Status, str]:
+    """How the run ended, and why if it did not finish."""
+    with interrupts_recorded() as interrupts:
         try:
             loop.run()
         except KeyboardInterrupt:
             return "interrupted", f"at iteration {loop.progress.iteration}"
-        except Exception as error:  # a plugin may raise anything; the record says what
-            if seen:  # torch makes an error of its own of an interrupt that comes inside some of its operations
+        except Exception as error:  # a plugin may raise anything; the record keeps it
+            if interrupts:  # torch turns an interrupt inside some of its operations into an error of its own
                 return "interrupted", f"at iteration {loop.progress.iteration}"
-            return _unhappy_end(error, loop.progress.iteration)
+            return _failure(error, loop.progress.iteration)
     return "finished", ""
 
 
-def _unhappy_end(error: Exception, iteration: int) -> tuple[Status, str]:
+def _failure(error: Exception, iteration: int) -> tuple[Status, str]:
     if isinstance(error, DivergedError):
         return "diverged", str(error)
     if isinstance(error, MamlbenchError):
@@ -136,39 +110,34 @@ def _unhappy_end(error: Exception, iteration: int) -> tuple[Status, str]:
     return "failed", f"{type(error).__name__}: {error} (at iteration {iteration})"
 
 
-def _record(
-    loop: Loop, environment: Environment, status: Status, reason: str, *, own_process: bool, runs_at_once: int
-) -> RunRecord:
-    experiment, progress, algorithm = loop.experiment, loop.progress, loop.algorithm
-    return RunRecord(
-        spec=experiment.spec,
-        spec_hash=experiment.spec.hash,
-        fingerprint=environment.fingerprint,
-        attempt=1,
-        status=status,
-        reason=reason,
-        started="",
-        environment=environment,
-        data=experiment.facts,
-        parameters=sum(value.numel() for value in algorithm.meta.values()),
-        gradient_order=algorithm.gradient_order,
-        engine=_engine_facts(experiment),
-        measurement=loop.meter.measurement(
-            warmup=progress.warmup,
-            iterations=progress.iteration,
-            examples=progress.examples,
-            to_target=progress.seconds_to_target,
-            own_process=own_process,
-            runs_at_once=runs_at_once,
-        ),
-        curve=progress.curve,
-        selected_iteration=progress.best_iteration,
-        test=progress.test,
-        model=progress.model,
-        checkpoint=progress.checkpoint,
-        episodes=progress.episodes,
-        listener_errors=progress.problems,
+def _measurement(loop: TrainingLoop, *, own_process: bool, runs_at_once: int) -> Measurement:
+    progress = loop.progress
+    return loop.meter.measurement(
+        warmup=progress.warmup,
+        iterations=progress.iteration,
+        examples=progress.examples,
+        to_target=progress.seconds_to_target,
+        own_process=own_process,
+        runs_at_once=runs_at_once,
     )
+
+
+def _results(loop: TrainingLoop) -> dict[str, Any]:
+    """What a run has achieved so far, as fields of its record."""
+    experiment, progress, algorithm = loop.experiment, loop.progress, loop.algorithm
+    return {
+        "data": experiment.data_facts,
+        "parameters": sum(value.numel() for value in algorithm.meta.values()),
+        "gradient_order": algorithm.gradient_order,
+        "engine": _engine_facts(experiment),
+        "curve": progress.curve,
+        "selected_iteration": progress.best_iteration,
+        "test": progress.test,
+        "model": progress.model,
+        "checkpoint": progress.checkpoint,
+        "episodes": progress.episodes,
+        "listener_errors": progress.problems,
+    }
 
 
 def _engine_facts(experiment: Experiment) -> dict[str, Any]:
@@ -180,38 +149,3 @@ def _engine_facts(experiment: Experiment) -> dict[str, Any]:
         "trials": [trial.facts() for trial in choice.trials],
         "torch_grad": torch_grad_route(),
     }
-
-
-@contextmanager
-def _signals_seen() -> Iterator[list[int]]:
-    """The signals that came while this is open; what they do stays as it is."""
-    seen: list[int] = []
-
-    def noting(before: Any) -> Any:
-        def handler(number: int, frame: FrameType | None) -> None:
-            seen.append(number)
-            before(number, frame)
-
-        return handler if callable(before) else before  # ignored, or the system's business
-
-    with _handlers({each: noting(signal.getsignal(each)) for each in _INTERRUPTS}):
-        yield seen
-
-
-def _uninterrupted() -> AbstractContextManager[None]:
-    """Let nobody interrupt the writing of the record: a second Ctrl-C comes often."""
-    return _handlers(dict.fromkeys(_INTERRUPTS, signal.SIG_IGN))
-
-
-@contextmanager
-def _handlers(handlers: Mapping[signal.Signals, Any]) -> Iterator[None]:
-    """Handle signals so; only the main thread can be asked to."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: dict[Any, Any] = {each: signal.signal(each, handler) for each, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)

@@ -1,4 +1,4 @@
-"""JSON schemas (draft 2020-12) of suites, run specs and records, with what the installed plugins bring."""
+"""JSON schemas (draft 2020-12) of suites, run specs and records, with the names and options of installed plugins."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mamlbench.suite import SuiteFile
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
 _COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
-"""Kinds of plugins that a run is made of: they have options."""
+"""Kinds of plugins that a run is made of."""
 _ENGINE: Schema = {"anyOf": [{"enum": ["auto", *STRATEGIES]}, {"type": "string", "pattern": f"^({PATTERN})$"}]}
 
 
@@ -48,12 +48,12 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
     definitions: Schema = schema.setdefault("$defs", {})
     options: Schema = {}
     for kind in _COMPONENTS:
-        found = _merged(_options(kind, registry, problems), definitions)
-        nested = {"type": "object", "properties": found, "additionalProperties": False}
+        of_kind = _merged(_options(kind, registry, problems), definitions)
+        nested = {"type": "object", "properties": of_kind, "additionalProperties": False}
         options[kind] = nested | {"description": f"options of the {kind}"}
         if kind == "algorithm":
-            options |= found
-        options |= {f"{kind}.{name}": each for name, each in found.items()}
+            options |= of_kind
+        options |= {f"{kind}.{name}": option for name, option in of_kind.items()}
     definitions["Options"] = {"type": "object", "properties": options, "additionalProperties": False}
     choices: Schema = {kind: {"enum": registry.names(kind)} for kind in _COMPONENTS} | {"engine": _ENGINE}
     for table in (schema, *(definitions[name] for name in ("CellConditions", "SuiteSettings", "Override"))):
@@ -67,34 +67,34 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
 
 
 def _options(kind: str, registry: Registry, problems: list[str]) -> dict[str, Schema]:
-    """Name of each plugin to the schema of its options; one that cannot be imported becomes a problem."""
-    found = {}
+    """The schema of each plugin's options by the plugin's name; one that cannot be imported becomes a problem."""
+    schemas = {}
     for entry in registry.entries(kind):
         try:
-            found[entry.name] = entry.load().Options.model_json_schema()
+            schemas[entry.name] = entry.load().Options.model_json_schema()
         except ConfigError as error:
             problems.append(str(error))
-    return found
+    return schemas
 
 
 def _merged(plugins: dict[str, Schema], definitions: Schema) -> Schema:
-    """One schema for each option's name, whichever plugins of a kind have it; its description says which."""
+    """One schema per option name, whichever plugins of a kind have it; its description names them."""
     owners: dict[str, dict[str, Schema]] = {}
     for plugin, schema in plugins.items():
         definitions |= schema.get("$defs", {})
-        for name, each in schema.get("properties", {}).items():
-            owners.setdefault(name, {})[plugin] = each
-    return {name: _option(having) for name, having in owners.items()}
+        for name, option in schema.get("properties", {}).items():
+            owners.setdefault(name, {})[plugin] = option
+    return {name: _option(by_plugin) for name, by_plugin in owners.items()}
 
 
-def _option(having: dict[str, Schema]) -> Schema:
+def _option(by_plugin: dict[str, Schema]) -> Schema:
     types: list[Schema] = []
-    for each in having.values():
-        bare = {key: value for key, value in each.items() if key not in ("default", "description", "title")}
+    for option in by_plugin.values():
+        bare = {key: value for key, value in option.items() if key not in ("default", "description", "title")}
         if bare not in types:
             types.append(bare)
-    words = dict.fromkeys(each.get("description", "") for each in having.values())
-    description = f"{', '.join(having)}: {' / '.join(word for word in words if word)}"
+    texts = dict.fromkeys(option.get("description", "") for option in by_plugin.values())
+    description = f"{', '.join(by_plugin)}: {' / '.join(text for text in texts if text)}"
     return {"description": description, **_one_or_many(types[0] if len(types) == 1 else {"anyOf": types})}
 
 
@@ -106,14 +106,14 @@ def _one_or_many(schema: Schema) -> Schema:
 
 def _has_null(schema: Any) -> bool:
     if isinstance(schema, dict):
-        return schema.get("type") == "null" or any(_has_null(each) for each in schema.get("anyOf", ()))
+        return schema.get("type") == "null" or any(_has_null(part) for part in schema.get("anyOf", ()))
     return False
 
 
 def _without_null(schema: Any) -> Any:
-    """TOML has no null: what is not given is left out."""
+    """TOML has no null: what is not set is left out."""
     if isinstance(schema, list):
-        return [_without_null(each) for each in schema if each != {"type": "null"}]
+        return [_without_null(part) for part in schema if part != {"type": "null"}]
     if not isinstance(schema, dict):
         return schema
-    return {key: _without_null(each) for key, each in schema.items() if not (key == "default" and each is None)}
+    return {key: _without_null(part) for key, part in schema.items() if not (key == "default" and part is None)}

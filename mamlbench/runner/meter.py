@@ -1,4 +1,4 @@
-"""Time in separate accumulators, and peak memory (docs/explanation.md, 'Measurement rules')."""
+"""Measures time in separate accumulators, and peak memory (docs/explanation.md, 'Measurement rules')."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEGMENTS = ("data", "train", "evaluate", "checkpoint", "other")
 
 
 class Meter:
-    """Charges every moment to exactly one segment: the innermost that is open, else 'other'.
+    """Counts every moment in exactly one segment: the innermost open one, or 'other'.
 
     Device time is the process's CPU seconds on a CPU. On a GPU it is the time between CUDA events at the segment
     boundaries; reading a clock never makes the host wait, ``synchronize`` does, at the end of a block of iterations.
@@ -47,20 +47,20 @@ class Meter:
 
     @contextmanager
     def segment(self, name: str) -> Iterator[None]:
-        """Charge the time inside to ``name``; a segment opened inside another one interrupts it."""
-        self._charge()
+        """Count the time inside for ``name``; a segment opened inside another one interrupts it."""
+        self._count()
         self._open.append(name)
         try:
             yield
         finally:
-            self._charge()
+            self._count()
             self._open.pop()
 
     def synchronize(self) -> None:
-        """Wait for the device, so that its work is charged to the segment that is open."""
+        """Wait for the device, so that its work counts for the open segment."""
         if self.on_gpu:
             torch.cuda.synchronize(self.device)
-            self._charge()
+            self._count()
             torch.cuda.synchronize(self.device)
             for name, start, end in self._pending:
                 self.device_seconds[name] += start.elapsed_time(end) / 1000
@@ -68,12 +68,12 @@ class Meter:
 
     def elapsed(self) -> Segment:
         """Wall and device seconds since the start."""
-        self._charge()
+        self._count()
         return Segment(wall=self.wall_clock() - self._started, device=sum(self.device_seconds.values()))
 
-    def reading(self, name: str) -> Segment:
-        """Wall and device seconds charged to ``name`` so far."""
-        self._charge()
+    def seconds_in(self, name: str) -> Segment:
+        """Wall and device seconds of a segment so far."""
+        self._count()
         return Segment(wall=self.wall[name], device=self.device_seconds[name])
 
     def measurement(
@@ -86,9 +86,18 @@ class Meter:
         own_process: bool,
         runs_at_once: int = 1,
     ) -> Measurement:
-        """Close the books."""
+        """Everything measured so far.
+
+        Args:
+            warmup: time until the end of the first meta-iteration, in the segment 'train'.
+            iterations: meta-iterations done.
+            examples: support and query examples trained on.
+            to_target: wall seconds until validation reached the target score; None if it did not.
+            own_process: whether the peak memory of this process is that of the run.
+            runs_at_once: runs that may have shared the machine.
+        """
         self.synchronize()
-        segments = {name: self.reading(name) for name in SEGMENTS}
+        segments = {name: self.seconds_in(name) for name in SEGMENTS}
         train = segments["train"]
         steady = train.wall - warmup.wall
         return Measurement(
@@ -106,7 +115,7 @@ class Meter:
             runs_at_once=runs_at_once,
         )
 
-    def _charge(self) -> None:
+    def _count(self) -> None:
         now = self.wall_clock()
         self.wall[self._open[-1]] += now - self._wall_mark
         self._wall_mark = now
@@ -131,10 +140,8 @@ class Meter:
 
 
 def peak_resident_bytes() -> int | None:
-    """Peak resident size of this process in bytes.
-
-    Linux's VmHWM where it can be read: getrusage's figure is inherited from the parent process there.
-    """
+    """Peak resident size of this process in bytes; None if the system has no such figure."""
+    # On Linux getrusage starts from the parent's peak, VmHWM does not.
     try:
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

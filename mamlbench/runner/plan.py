@@ -1,4 +1,4 @@
-"""From what a user asks for to run specs in which every value is filled in; every problem is told at once."""
+"""Plans runs: from a user's request to specs in which every value is filled in, or to every problem at once."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.api import Algorithm
+from mamlbench.api import Algorithm, Dataset
 from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import (
+    Component,
     Preset,
     Protocol,
     RunRequest,
@@ -25,7 +26,7 @@ from mamlbench.runner.device import resolve_device
 from mamlbench.runner.plan_training import plan_training
 
 
-def request(**values: Any) -> RunRequest:
+def make_request(**values: Any) -> RunRequest:
     """Build a request from fields of RunRequest. Raises ConfigError with every problem."""
     try:
         return RunRequest.model_validate(values)
@@ -36,8 +37,8 @@ def request(**values: Any) -> RunRequest:
 def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     """Return one spec per algorithm and seed, in that order.
 
-    Raises ConfigError that names every unknown name and every bad option, each with a suggestion and the key of what
-    was given (``errors.Problem``), such as ``dataset`` or ``options.backbone.width``.
+    Raises ConfigError for every unknown name and invalid option, with a suggestion and the key of the setting
+    (``errors.ConfigProblem``), such as ``dataset`` or ``options.backbone.width``.
     """
     problems: list[str] = []
     specs: list[RunSpec] = []
@@ -65,42 +66,17 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     problems: list[str] = []
     load = plugins.registry.load
     algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name), "algorithm")
-    dataset = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
-    sampler = _collect(problems, lambda: load("sampler", request.sampler), "sampler")
-    if algorithm is None or dataset is None:  # without them nothing is known of what else there could be
+    dataset: type[Dataset] | None = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
+    if algorithm is None or dataset is None:  # presets, protocol and default network depend on both
+        _collect(problems, lambda: load("sampler", request.sampler), "sampler")
         if request.backbone is not None:
             _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
-
-    regression = dataset.kind == "regression"
-    ways = request.ways or (1 if regression else 5)
-    shots = request.shots or (5 if regression else 1)
-    if ways < 2 and not regression:
-        problems.append(
-            ConfigProblem(
-                "A task of one class leaves nothing to tell apart: ask for two ways or more (--ways).", "ways"
-            )
-        )
-    setting = Setting(request.dataset, ways, shots)
-    preset = _collect(problems, lambda: _preset(algorithm, name, request.preset, setting))
+    setting = _collect(problems, lambda: _setting(request, dataset.kind))
+    preset = setting and _collect(problems, lambda: _find_preset(algorithm, name, request.preset, setting))
     if preset is None:
         raise ConfigError(*problems)
-    backbone_name = request.backbone or preset.backbone or dataset.default_backbone
-    backbone = _collect(problems, lambda: load("backbone", backbone_name), "backbone")
-    options = split_options(request.options)
-    own_backbone = request.backbone in (None, preset.backbone or dataset.default_backbone)
-    layers = {
-        "algorithm": (algorithm, name, preset.options, options["algorithm"]),
-        "dataset": (dataset, request.dataset, preset.dataset_options, options["dataset"]),
-        # a preset's backbone options belong to the preset's backbone
-        "backbone": (backbone, backbone_name, preset.backbone_options if own_backbone else {}, options["backbone"]),
-        "sampler": (sampler, request.sampler, {}, options["sampler"]),
-    }
-    components = {
-        kind: _collect(problems, lambda kind=kind, layer=layer: complete_component(kind, *layer))
-        for kind, layer in layers.items()
-        if layer[0] is not None
-    }
+    components = _components(request, preset, {"algorithm": name, "dataset": request.dataset}, plugins, problems)
     protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
     training = protocol and _collect(
         problems, lambda: plan_training(request, preset, protocol, algorithm, name=name, kind=dataset.kind)
@@ -119,27 +95,58 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     )
 
 
-def _preset(algorithm: type[Algorithm], name: str, wanted: str, setting: Setting) -> Preset:
-    preset = choose_preset(algorithm.presets, wanted, setting)
+def _setting(request: RunRequest, kind: str) -> Setting:
+    """What presets depend on. Raises ConfigError for tasks of one class."""
+    regression = kind == "regression"
+    ways = request.ways or (1 if regression else 5)
+    shots = request.shots or (5 if regression else 1)
+    if ways < 2 and not regression:
+        text = "A task of one class leaves nothing to distinguish: --ways must be 2 or more."
+        raise ConfigError(ConfigProblem(text, "ways"))
+    return Setting(request.dataset, ways, shots)
+
+
+def _components(
+    request: RunRequest, preset: Preset, names: dict[str, str], plugins: Plugins, problems: list[str]
+) -> dict[str, Component]:
+    """The components of a run by kind, with every option; those that are unknown or wrong become problems."""
+    load = plugins.registry.load
+    default_backbone = preset.backbone or load("dataset", request.dataset).default_backbone
+    names |= {"backbone": request.backbone or default_backbone, "sampler": request.sampler}
+    preset_options = {"algorithm": preset.options, "dataset": preset.dataset_options}
+    if names["backbone"] == default_backbone:  # a preset's backbone options belong to the preset's backbone
+        preset_options["backbone"] = preset.backbone_options
+    options = split_options(request.options)
+    components = {}
+    for kind, name in names.items():
+        plugin = _collect(problems, lambda kind=kind, name=name: load(kind, name), kind)
+        if plugin is not None:
+            part = (kind, plugin, name, preset_options.get(kind, {}), options[kind])
+            components[kind] = _collect(problems, lambda part=part: complete_component(*part))
+    return components
+
+
+def _find_preset(algorithm: type[Algorithm], name: str, preset_name: str, setting: Setting) -> Preset:
+    preset = choose_preset(algorithm.presets, preset_name, setting)
     if preset is not None:
         return preset
-    names = sorted({each.name for each in algorithm.presets})
-    if wanted in names:
-        where = f"{setting.dataset} {setting.ways}-way {setting.shots}-shot"
-        raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{wanted}' for {where}.", "preset"))
-    if wanted == "quick":  # a plugin need not bring presets: its options have defaults
+    names = sorted({preset.name for preset in algorithm.presets})
+    if preset_name in names:
+        task = f"{setting.dataset} {setting.ways}-way {setting.shots}-shot"
+        raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{preset_name}' for {task}.", "preset"))
+    if preset_name == "quick":  # a plugin need not have presets: its options have defaults
         return Preset(name="quick", iterations=500, meta_batch_size=32, source="defaults of the harness")
-    near = did_you_mean(wanted, names or ["quick"])
-    raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{wanted}'.{near}", "preset"))
+    near = did_you_mean(preset_name, names or ["quick"])
+    raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{preset_name}'.{near}", "preset"))
 
 
 def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, plugins: Plugins) -> Protocol:
-    asked = request.model_dump(
+    settings = request.model_dump(
         include={"queries", "test_episodes", "validation_episodes", "episode_seed", "modes"}, exclude_none=True
     )
-    asked["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
-    asked["keep_predictions"] = request.keep_predictions
+    settings["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
+    settings["keep_predictions"] = request.keep_predictions
     try:
-        return Protocol(**{**preset.protocol, **asked, "ways": setting.ways, "shots": setting.shots})
+        return Protocol(**{**preset.protocol, **settings, "ways": setting.ways, "shots": setting.shots})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error

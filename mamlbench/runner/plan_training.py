@@ -1,4 +1,4 @@
-"""The training protocol of a run: from request and preset to ``Training``, and what a method cannot do of it."""
+"""Plans the training protocol of a run, and refuses what the method cannot do or would ignore."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ EPISODE_SETTINGS = ("train_ways", "train_shots", "train_queries")
 def plan_training(
     request: RunRequest, preset: Preset, protocol: Protocol, algorithm: type[Algorithm], *, name: str, kind: str
 ) -> Training:
-    """Fill in the training protocol: what the user asks for, else the preset's, else that of the test.
+    """Fill in the training protocol: the user's settings, else the preset's, else those of the test.
 
     Args:
-        request: what the user asks for.
+        request: the user's settings; None: as in the preset.
         preset: the method's settings.
         protocol: how the run is validated and tested.
         algorithm: the method's class.
@@ -50,11 +50,11 @@ def _first(*values: int | None) -> int:
 
 def _ignored(request: RunRequest, algorithm: type[Algorithm], name: str, kind: str) -> list[ConfigProblem]:
     """A sentence for each setting that would change nothing."""
-    asked = [setting for setting in EPISODE_SETTINGS if getattr(request, setting) is not None]
+    requested = [setting for setting in EPISODE_SETTINGS if getattr(request, setting) is not None]
     if algorithm.trains_on == "examples":
         return [
             ConfigProblem(f"Algorithm '{name}' trains on labeled examples, not on episodes: leave out {flag}.", setting)
-            for setting in asked
+            for setting in requested
             for flag in [_flag(setting)]
         ]
     problems = []
@@ -79,7 +79,7 @@ def _impossible(
         )
         problems.append(ConfigProblem(text, "train_ways"))
     elif request.train_ways == 1 and protocol.ways > 1:
-        text = "A training task of one class leaves nothing to tell apart: --train-ways must be 2 or more."
+        text = "A training task of one class leaves nothing to distinguish: --train-ways must be 2 or more."
         problems.append(ConfigProblem(text, "train_ways"))
     if request.train_queries == 0 and algorithm.uses_queries:
         text = f"Algorithm '{name}' learns from the queries of training episodes: --train-queries must be 1 or more."

@@ -1,4 +1,4 @@
-"""What the command line does, a call away: for notebooks and scripts."""
+"""The commands run, evaluate and adapt as functions, for notebooks and scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mamlbench.run_spec import Folders, Mode, Precision
 from mamlbench.runner.adapt.adapt_model import adapt_model
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
-from mamlbench.runner.plan import plan, request
+from mamlbench.runner.plan import make_request, plan
 from mamlbench.user_config import find_user_config, folders, plugin_files
 
 
@@ -41,10 +41,10 @@ def run(
 
     Raises ConfigError or DataError as the command line reports them.
     """
-    loaded, places = _surroundings(data_dir, results_dir, plugins)
-    loaded.track(trackers, places.results)
-    wanted = request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
-    (record,) = launch(plan(wanted, loaded), loaded, places, own_process=False)
+    loaded, locations = _load(data_dir, results_dir, plugins)
+    loaded.track(trackers, locations.results)
+    request = make_request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
+    (record,) = launch(plan(request, loaded), loaded, locations, own_process=False)
     return record
 
 
@@ -69,9 +69,9 @@ def evaluate(
         precision: 'float32', 'bf16' or 'float64'; None: as in the run.
         **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, metrics.
     """
-    loaded, places = _surroundings(data_dir, None, plugins)
+    loaded, locations = _load(data_dir, None, plugins)
     return evaluate_model(
-        Path(model), loaded, places, protocol=protocol, options=options, device=device, precision=precision
+        Path(model), loaded, locations, protocol=protocol, options=options, device=device, precision=precision
     )
 
 
@@ -91,26 +91,27 @@ def adapt(
     Args:
         model: a record, a model's folder, or its model.json.
         folder: a folder for each class, 'unlabeled' with images to be labeled, 'test' with held-out ones if any.
-        hold_out: images of each class to hold out, where there is no 'test'.
+        hold_out: images per class to hold out, if there is no 'test'.
         options: options of the algorithm to change, such as ``{"test_steps": 10}``.
-        mode: how batch norm sees the images that are labeled.
+        mode: how batch norm treats the images to be labeled.
         data_dir: where the data set lies that the model was trained on.
         plugins: single-file plugins to load.
         device: as for a run.
     """
-    loaded, places = _surroundings(data_dir, None, plugins)
+    loaded, locations = _load(data_dir, None, plugins)
     return adapt_model(
-        Path(model), Path(folder), loaded, places, hold_out=hold_out, options=options, mode=mode, device=device
+        Path(model), Path(folder), loaded, locations, hold_out=hold_out, options=options, mode=mode, device=device
     )
 
 
-def _surroundings(
+def _load(
     data_dir: str | Path | None, results_dir: str | Path | None, plugins: Sequence[str | Path]
 ) -> tuple[Plugins, Folders]:
-    project = find_user_config(Path.cwd())
-    places = folders(
-        project,
+    """Load the plugins and find the folders, as the command line does."""
+    config = find_user_config(Path.cwd())
+    locations = folders(
+        config,
         data_dir=None if data_dir is None else Path(data_dir),
         results_dir=None if results_dir is None else Path(results_dir),
     )
-    return load_plugins(plugin_files(project, map(Path, plugins))), places
+    return load_plugins(plugin_files(config, map(Path, plugins))), locations

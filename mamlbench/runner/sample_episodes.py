@@ -1,4 +1,4 @@
-"""Sample episodes for a page: their images, and what the trained network says before and after adaptation."""
+"""Sample episodes for the HTML page: their images, and the predictions before and after adaptation."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samp
 from mamlbench.runner.build import Experiment
 
 EPISODES = 2
-"""The first of the test split: the same for every algorithm and training seed."""
-OF_EACH_CLASS = 2
-"""Support and query images kept of each class."""
+"""The first ones of the test split, the same for every algorithm and training seed."""
+PER_CLASS = 2
+"""Most support images, and most query images, of each class."""
 CLASSES = 20
-"""Classes kept of an episode."""
+"""Most classes of an episode."""
 
 
 def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> Path | None:
-    """Write the sheet of sample episodes into ``folder``; None where the examples are no images with classes."""
+    """Write the image sheet of sample episodes into ``folder``; None if examples are not images with classes."""
     protocol = experiment.spec.protocol
     batch = experiment.episodes("test", 0, EPISODES, protocol)
     if (
@@ -36,18 +36,18 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
         return None
     before, after = _predictions(algorithm, batch, protocol.modes[0])
     episodes, lines = [], []
-    for place in range(batch.tasks):
-        kept, asked = _few(batch.support.y[place]), _few(batch.query.y[place])
+    for task in range(batch.tasks):
+        support, query = _first_of_each_class(batch.support.y[task]), _first_of_each_class(batch.query.y[task])
         episodes.append(
             SampleEpisode(
-                number=place,
-                support=batch.support.y[place, kept].tolist(),
-                query=batch.query.y[place, asked].tolist(),
-                before=None if before is None else before[place, asked].tolist(),
-                after=after[place, asked].tolist(),
+                number=task,
+                support=batch.support.y[task, support].tolist(),
+                query=batch.query.y[task, query].tolist(),
+                before=None if before is None else before[task, query].tolist(),
+                after=after[task, query].tolist(),
             )
         )
-        lines.append(torch.cat([batch.support.x[place, kept], batch.query.x[place, asked]]))  # [n, C, H, W]
+        lines.append(torch.cat([batch.support.x[task, support], batch.query.x[task, query]]))  # [n, C, H, W]
     samples = Samples(mode=protocol.modes[0], episodes=episodes)
     path = folder / SAMPLES
     write_atomically(path, _png(torch.stack(lines), samples))
@@ -68,19 +68,19 @@ def _predictions(algorithm: Algorithm, batch: EpisodeBatch, mode: str) -> tuple[
     return first, last.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
 
 
-def _few(labels: Tensor) -> list[int]:
-    """Places of the first examples of each class."""
-    seen: Counter[int] = Counter()
-    kept = []
-    for place, label in enumerate(labels.tolist()):
-        seen[label] += 1
-        if label < CLASSES and seen[label] <= OF_EACH_CLASS:
-            kept.append(place)
-    return kept
+def _first_of_each_class(labels: Tensor) -> list[int]:
+    """Indices of the first examples of each class."""
+    count: Counter[int] = Counter()
+    indices = []
+    for index, label in enumerate(labels.tolist()):
+        count[label] += 1
+        if label < CLASSES and count[label] <= PER_CLASS:
+            indices.append(index)
+    return indices
 
 
 def _png(images: Tensor, samples: Samples) -> bytes:
-    """A sheet of images ``[episodes, n, C, H, W]``, each channel stretched to the range that it has in the sheet."""
+    """Encode images ``[episodes, n, C, H, W]`` as one sheet, each channel scaled to its range in the sheet."""
     images = images.detach().float().cpu()
     low, high = images.amin((0, 1, 3, 4), keepdim=True), images.amax((0, 1, 3, 4), keepdim=True)
     scaled = (255 * (images - low) / (high - low).clamp_min(1e-12)).round().to(torch.uint8)

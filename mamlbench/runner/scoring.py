@@ -16,31 +16,31 @@ from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
 
 EPISODES_AT_ONCE = 100
-"""The most; fewer where examples are large."""
+"""Most episodes computed together; fewer if examples are large."""
 
-EVERY_STEP_UP_TO, STRIDE = 5, 1.5
-"""Queries are scored after every one of the first steps, then when so many times as many are taken, and at the end."""
+EVERY_STEP_UP_TO, GROWTH = 5, 1.5
+"""Queries are scored after each of the first steps, then whenever the steps have grown by this factor, and last."""
 
 
 @dataclass
 class Scores:
-    """Scores per episode: after the last step in every mode, and on the way there in the first mode."""
+    """Scores per episode: after the last step in every mode, and after earlier steps in the first mode."""
 
     final: dict[str, dict[Mode, Tensor]]  # by metric; each [episodes]
     after_step: dict[str, Tensor]  # by metric; each [scored steps, episodes]
     steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
-    details: dict[str, Tensor]  # more of each episode, by name: [episodes, ...]
+    details: dict[str, Tensor]  # further results of each episode, by name: [episodes, ...]
 
 
 def score_episodes(
     experiment: Experiment, algorithm: Algorithm, split: str, protocol: Protocol, meter: Meter, *, every_step: bool
 ) -> Scores:
-    """Score the first episodes of ``split`` (as many as the protocol says for it)."""
+    """Score the first episodes of ``split``, as many as the protocol has for it."""
     episodes = protocol.test_episodes if split == "test" else protocol.validation_episodes
     parts: list[Scores] = []
-    at_once = _at_once(experiment, split, protocol)
-    for first in range(0, episodes, at_once):
-        count = min(at_once, episodes - first)
+    size = _batch_size(experiment, split, protocol)
+    for first in range(0, episodes, size):
+        count = min(size, episodes - first)
         with meter.segment("data"):
             batch = experiment.episodes(split, first, count, protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
@@ -51,7 +51,7 @@ def score_episodes(
     return _joined(parts)
 
 
-def _at_once(experiment: Experiment, split: str, protocol: Protocol) -> int:
+def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
     examples = protocol.ways * (protocol.shots + protocol.queries)
     size = task_bytes(experiment.spec, experiment.dataset.splits[split], examples)
     return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
@@ -63,16 +63,16 @@ def _predictions(
     """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
     first, *others = modes
     by_step: dict[int, Tensor] = {}
-    for number, adapted in enumerate(algorithm.adaptation(batch.support, batch.keys)):
-        if every_step and _is_scored(number, by_step):
-            by_step[number] = adapted.predict(batch.query.x, first)
-    if number not in by_step:
-        by_step[number] = adapted.predict(batch.query.x, first)
-    return {first: by_step[number], **{mode: adapted.predict(batch.query.x, mode) for mode in others}}, by_step
+    for step, adapted in enumerate(algorithm.adaptation(batch.support, batch.keys)):
+        if every_step and _is_scored(step, by_step):
+            by_step[step] = adapted.predict(batch.query.x, first)
+    if step not in by_step:
+        by_step[step] = adapted.predict(batch.query.x, first)
+    return {first: by_step[step], **{mode: adapted.predict(batch.query.x, mode) for mode in others}}, by_step
 
 
-def _is_scored(number: int, before: Iterable[int]) -> bool:
-    return number <= EVERY_STEP_UP_TO or number >= STRIDE * max(before)
+def _is_scored(step: int, scored: Iterable[int]) -> bool:
+    return step <= EVERY_STEP_UP_TO or step >= GROWTH * max(scored)
 
 
 def _scores(
@@ -91,7 +91,7 @@ def _scores(
 
 
 def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
-    """What is kept of T test episodes besides scores (``mamlbench.record.read_episodes`` says what it is)."""
+    """What is kept of T test episodes besides scores; ``mamlbench.record.read_episodes`` describes it."""
     y = batch.query.y
     details: dict[str, Tensor] = {} if batch.classes is None else {"classes": batch.classes}
     if not y.is_floating_point():

@@ -1,4 +1,7 @@
-"""The loop: train, validate, keep the best, test. The harness's own cost around a step stays in the microseconds."""
+"""The training loop: train, validate, keep the best checkpoint, test it.
+
+What the harness adds to a step takes microseconds.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,10 @@ from mamlbench.runner.meter import Meter
 from mamlbench.runner.sample_episodes import save_samples
 from mamlbench.runner.scoring import Scores, score_episodes
 
-"""``emit(hook, **arguments)`` tells the listeners."""
-
 
 @dataclass
 class RunProgress:
-    """What a run has to show so far; a record can be made of it at any moment."""
+    """What a run has achieved so far: at any moment, the results of its record."""
 
     iteration: int = 0
     examples: int = 0
@@ -38,11 +39,18 @@ class RunProgress:
     test: Evaluation | None = None
     episodes: EpisodeFile | None = None
     problems: list[str] = field(default_factory=list)
-    """What went wrong without a cost to the run."""
+    """Errors that did not end the run."""
 
 
-class Loop:
-    """One run's training and test."""
+class TrainingLoop:
+    """The training and test of one run.
+
+    Args:
+        experiment: the run's parts.
+        meter: its clocks.
+        emit: called with the name of an event hook and its arguments.
+        folder: where checkpoints and the model are written.
+    """
 
     def __init__(self, experiment: Experiment, meter: Meter, emit: Emit, folder: Path) -> None:
         self.experiment = experiment
@@ -55,11 +63,11 @@ class Loop:
         self._initial = clone(self.algorithm.state())
 
     def run(self) -> None:
-        """Train, validating and checkpointing on the way, then test what validation selected."""
+        """Train with validations and checkpoints in between, then test the checkpoint that validation selected."""
         training = self.spec.training
         self._checkpoint()
         self._train_block(min(1, training.iterations))
-        self.progress.warmup = self.meter.reading("train")
+        self.progress.warmup = self.meter.seconds_in("train")
         while self.progress.iteration < training.iterations:
             self._train_block(self._iterations_to_next_stop())
             done = self.progress.iteration
@@ -75,22 +83,22 @@ class Loop:
         self._save_samples()
 
     def _iterations_to_next_stop(self) -> int:
-        """Up to the next report, validation, checkpoint or the end, whichever comes first."""
+        """Iterations until the next report, validation, checkpoint or the end, whichever comes first."""
         training, done = self.spec.training, self.progress.iteration
         strides = [training.log_every, training.validate_every, training.checkpoint_every or training.iterations]
         return min(*(stride - done % stride for stride in strides), training.iterations - done)
 
     def _train_block(self, iterations: int) -> None:
-        """Train without a look at the device in between, then report the mean loss."""
+        """Train without waiting for the device in between, then report the mean loss."""
         if iterations == 0:
             return
         total_loss: Any = 0.0
         count = 0
         with self.meter.segment("train"):
-            for number in range(self.progress.iteration, self.progress.iteration + iterations):
+            for iteration in range(self.progress.iteration, self.progress.iteration + iterations):
                 with self.meter.segment("data"):
-                    batch = self.experiment.draw(number)
-                update = self.experiment.compute_update(number, batch)
+                    batch = self.experiment.training_batch(iteration)
+                update = self.experiment.compute_update(iteration, batch)
                 # sums over this process's tasks: an all-reduce over ranks would add them up here
                 self.algorithm.apply(update)
                 total_loss = total_loss + update.loss
@@ -191,7 +199,7 @@ class Loop:
         return write_episodes(self.folder, arrays) if arrays else None
 
     def _save_samples(self) -> None:
-        """Write sample episodes of the tested model for a page; a finished run is not lost for want of images."""
+        """Write sample episodes of the tested model for the HTML page; an error here does not fail the run."""
         try:
             save_samples(self.experiment, self.algorithm, self.folder)
         except Exception as error:  # a plugin's sampler or network may raise anything

@@ -23,11 +23,11 @@ def test_the_fingerprint_follows_everything_in_it():
         base.model_copy(update={"code_hash": "0" * 16}),
         base.model_copy(update={"packages": {**base.packages, "torch": "0.1"}}),
         current_environment(threads=1),
-        current_environment(plugins={"stranger": "0.3"}),
+        current_environment(plugins={"another": "0.3"}),
         current_environment(device_name="a big one"),
     ]
     assert current_environment().fingerprint == base.fingerprint
-    assert len({each.fingerprint for each in [base, *changed]}) == len(changed) + 1
+    assert len({environment.fingerprint for environment in [base, *changed]}) == len(changed) + 1
     assert len(base.fingerprint) == 16
 
 

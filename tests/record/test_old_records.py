@@ -30,7 +30,7 @@ def test_an_old_record_is_read_and_survives_being_written_again(path):
     assert path.stem.endswith(record.status)
 
 
-def test_what_the_first_version_said_is_understood():
+def test_fields_of_the_first_version_are_understood():
     record = read_record(DATA / "schema-1-finished.json")
     assert (record.spec.algorithm.name, record.spec.protocol.ways, record.spec.seed) == ("fomaml", 3, 0)
     test = record.test

@@ -9,7 +9,7 @@ from mamlbench.record.published_number import PublishedNumberGroup
 PLAIN = {"id": "finn2017/x", "algorithm": "maml", "dataset": "omniglot", "shots": 1, "score": 98.7, "source": "a paper"}
 
 
-def test_what_is_not_said_is_none():
+def test_what_is_not_stated_is_none():
     number = PublishedNumber(**PLAIN)
     assert (number.mode, number.queries, number.interval, number.second_hand) == (None, None, None, False)
 

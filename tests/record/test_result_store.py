@@ -42,7 +42,7 @@ def store(tmp_path):
     return ResultStore(tmp_path / "results")
 
 
-def test_a_stem_tells_a_reader_what_was_run(store):
+def test_a_stem_names_what_was_run(store):
     stem, attempt = store.reserve(make_spec(seed=3), FINGERPRINT)
     assert attempt == 1
     assert stem == f"glyphs-5w1s-maml-seed3-{make_spec(seed=3).hash[:8]}-abcdef-1"
@@ -89,7 +89,7 @@ def test_what_is_written_can_be_read(store):
     assert path == store.folder / f"{stem}.json"
     assert read_record(path) == tiny_record()
     assert list(store.records()) == [tiny_record()]
-    assert [each.name for each in store.folder.iterdir() if each.is_file()] == [path.name], "no temporary file is left"
+    assert [file.name for file in store.folder.iterdir() if file.is_file()] == [path.name], "no temporary file is left"
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
@@ -108,7 +108,7 @@ def test_a_crash_while_writing_leaves_what_was_there(store, monkeypatch, call, b
         with pytest.raises(OSError, match="No space left"):
             store.write(stem, tiny_record(attempt=7))
     assert path.exists() is before
-    assert [each for each in store.folder.iterdir() if each.is_file()] == [path] * before
+    assert [file for file in store.folder.iterdir() if file.is_file()] == [path] * before
     if before:
         assert read_record(path).attempt == 1
 

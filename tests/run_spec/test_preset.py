@@ -37,11 +37,11 @@ def test_of_equally_specific_presets_the_first_wins():
 @given(
     st.none() | st.sampled_from(["omniglot", "glyphs"]), st.none() | st.integers(4, 6), st.none() | st.integers(1, 2)
 )
-def test_a_preset_matches_where_every_condition_given_holds(dataset, ways, shots):
+def test_a_preset_matches_if_every_condition_holds(dataset, ways, shots):
     chosen = preset(dataset=dataset, ways=ways, shots=shots)
-    given_conditions = [pair for pair in zip((dataset, ways, shots), SETTING, strict=True) if pair[0] is not None]
-    assert chosen.matches(SETTING) is all(wanted == got for wanted, got in given_conditions)
-    assert chosen.conditions == len(given_conditions)
+    conditions = [pair for pair in zip((dataset, ways, shots), SETTING, strict=True) if pair[0] is not None]
+    assert chosen.matches(SETTING) is all(condition == value for condition, value in conditions)
+    assert chosen.conditions == len(conditions)
 
 
 def test_a_misspelled_setting_is_refused():

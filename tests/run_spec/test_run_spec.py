@@ -102,6 +102,6 @@ def test_an_impossible_protocol_is_refused(bad):
         Protocol(**bad)
 
 
-def test_the_protocol_reports_both_modes_unless_told_otherwise():
+def test_the_protocol_reports_both_modes_by_default():
     assert Protocol().modes == ("transductive", "inductive")
     assert MODES == ("transductive", "inductive", "support+query")

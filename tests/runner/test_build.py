@@ -65,9 +65,9 @@ def mamlbench_register_algorithms(register):
 def build(toy_plugin, tmp_path):
     plugins = load_plugins([toy_plugin, Path(__file__)])
 
-    def build(algorithm="maml", *, width="4", **given):
+    def build(algorithm="maml", *, width="4", **settings):
         options = {} if width is None else {"backbone.width": width}
-        (spec,) = plan(RunRequest(algorithms=(algorithm,), options=options, **{**TINY, **given}), plugins)
+        (spec,) = plan(RunRequest(algorithms=(algorithm,), options=options, **{**TINY, **settings}), plugins)
         source = load_dataset(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
         return build_experiment(spec, plugins, source, tmp_path)
 
@@ -83,7 +83,7 @@ def floats(*trees):
 def test_everything_a_method_makes_has_the_type_of_the_parameters(build, algorithm, precision):
     experiment = build(algorithm, precision=precision, engine="vmap")
     expected = {torch.float64 if precision == "float64" else torch.float32}
-    batch = experiment.draw(0)
+    batch = experiment.training_batch(0)
     update = experiment.compute_update(0, batch)
     episodes = experiment.episodes("val", 0, 4, experiment.spec.protocol)
     adapted = experiment.algorithm.adapt(episodes.support, episodes.keys)
@@ -111,7 +111,7 @@ def test_every_precision_begins_with_the_same_network_and_computes_nearly_the_sa
     assert exact.spec.hash != single.spec.hash != half.spec.hash
 
 
-def test_how_it_was_checked_is_said(build):
+def test_the_reason_names_the_precisions_of_the_check(build):
     reasons = {precision: build(precision=precision).choice.reason for precision in PRECISIONS}
     assert reasons["bf16"].endswith("checked against the loop in float64 and bf16")
     assert reasons["float64"].endswith("checked against the loop in float64")
@@ -121,7 +121,7 @@ def test_the_precision_is_part_of_what_a_choice_of_engine_is_kept_for(build, tmp
     facts = [
         _speed_facts(build(precision=precision, engine="loop").spec, CPU, load_plugins()) for precision in PRECISIONS
     ]
-    assert len({AutotuneCache(tmp_path, each).path for each in facts}) == len(PRECISIONS)
+    assert len({AutotuneCache(tmp_path, work).path for work in facts}) == len(PRECISIONS)
 
 
 def test_a_network_that_cannot_be_run_so_is_refused_in_one_sentence(build):

@@ -17,9 +17,9 @@ TINY = {"dataset": "toy", "ways": 3, "options": {"backbone.width": "4"}, "meta_b
 def experiment(toy_plugin, tmp_path):
     plugins = load_plugins([toy_plugin])
 
-    def make(algorithm, **given):
-        training = given.pop("training", True)
-        (spec,) = plan(RunRequest(algorithms=(algorithm,), **{**TINY, **given}), plugins)
+    def make(algorithm, **settings):
+        training = settings.pop("training", True)
+        (spec,) = plan(RunRequest(algorithms=(algorithm,), **{**TINY, **settings}), plugins)
         dataset = load_dataset(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
         return build_experiment(spec, plugins, dataset, tmp_path, training=training)
 

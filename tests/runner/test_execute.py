@@ -14,7 +14,7 @@ from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
-from mamlbench.runner.train import Loop
+from mamlbench.runner.train import TrainingLoop
 
 SMALL = {"backbone.width": 8}
 TINY = {
@@ -85,7 +85,7 @@ def test_an_interrupt_that_torch_turns_into_an_error_is_one_still(run, monkeypat
             pass
         raise RuntimeError("KeyboardInterrupt: <EMPTY MESSAGE>")
 
-    monkeypatch.setattr(Loop, "run", inside_an_operation)
+    monkeypatch.setattr(TrainingLoop, "run", inside_an_operation)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell started this behind it
     try:
         (record,) = run("maml")

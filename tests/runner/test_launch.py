@@ -14,7 +14,7 @@ from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore, make_record, read_record
 from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.environment import run_environment
-from mamlbench.runner.launch import launch, launched, make_launcher
+from mamlbench.runner.launch import launch, launch_each, make_launcher
 from mamlbench.runner.plan import plan
 
 
@@ -54,7 +54,7 @@ def launcher(function):
 
 def test_records_come_in_the_order_of_the_specs_whatever_theirs_was(specs, plugins, folders, recorded):
     backwards = launcher(lambda jobs, emit: ((job, recorded(job)) for job in reversed(jobs)))
-    assert [place for place, _ in launched(specs, plugins, folders, backwards)] == [2, 1, 0]
+    assert [place for place, _ in launch_each(specs, plugins, folders, backwards)] == [2, 1, 0]
     assert [record.spec for record in launch(specs, plugins, folders, launcher=backwards)] == specs
 
 
@@ -62,7 +62,7 @@ def test_jobs_can_be_done_from_anywhere(specs, plugins, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     seen = []
     relative = Folders(results="results", data=(("--data-dir", "data"),), cache="cache")
-    list(launched(specs, plugins, relative, launcher(lambda jobs, emit: seen.extend(jobs) or ())))
+    list(launch_each(specs, plugins, relative, launcher(lambda jobs, emit: seen.extend(jobs) or ())))
     assert {job.folders for job in seen} == {
         Folders(results=tmp_path / "results", data=(("--data-dir", tmp_path / "data"),), cache=tmp_path / "cache")
     }
@@ -111,23 +111,23 @@ def test_listeners_hear_events_and_their_errors_stand_in_the_record_of_that_run(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "reason"),
     [
         (RunFailedError("out of memory on node 7"), "out of memory on node 7"),
         (BrokenPipeError("the network is down"), "BrokenPipeError: the network is down"),
     ],
 )
-def test_a_lost_run_leaves_a_failed_record(specs, plugins, folders, recorded, error, said):  # noqa: PLR0917
+def test_a_lost_run_leaves_a_failed_record(specs, plugins, folders, recorded, error, reason):  # noqa: PLR0917
     outcomes = launcher(lambda jobs, emit: ((job, error if job.spec.seed == 1 else recorded(job)) for job in jobs))
     records = launch(specs, plugins, folders, launcher=outcomes)
-    assert [record.status for record in records] == ["finished", "failed", "finished"] and records[1].reason == said
+    assert [record.status for record in records] == ["finished", "failed", "finished"] and records[1].reason == reason
     assert read_record(folders.results / f"{records[1].name}.json") == records[1]
 
 
 def test_a_run_that_the_launcher_forgets_is_lost(specs, plugins, folders, recorded):
     records = launch(specs, plugins, folders, launcher=launcher(lambda jobs, emit: [(jobs[0], recorded(jobs[0]))]))
     assert [record.status for record in records] == ["finished", "failed", "failed"]
-    assert records[1].reason == "the launcher brought no result of this run"
+    assert records[1].reason == "the launcher returned no result of this run"
 
 
 def test_what_cannot_be_started_is_raised_and_the_launcher_is_closed(specs, plugins, folders):
@@ -161,7 +161,7 @@ def test_a_launcher_may_leave_an_interrupt_to_others(specs, plugins, folders, be
         raise KeyboardInterrupt
         yield
 
-    ended = list(launched(specs, plugins, folders, launcher(falls)))
+    ended = list(launch_each(specs, plugins, folders, launcher(falls)))
     assert [place for place, _ in ended] == (begun or [0])
     assert all(isinstance(outcome, KeyboardInterrupt) for _, outcome in ended)
     with pytest.raises(KeyboardInterrupt):
@@ -201,7 +201,7 @@ def test_a_job_crosses_borders_and_is_done_there(job, folders):
     assert record.status == "finished" and read_record(folders.results / f"{record.name}.json") == record
     assert record.measurement.runs_at_once == 4 and record.measurement.peak_memory_bytes is None
     assert heard[0] == "mamlbench_run_started" and "mamlbench_progress" in heard
-    assert "mamlbench_run_finished" not in heard, "that is told by who launches"
+    assert "mamlbench_run_finished" not in heard, "the launching process emits it"
 
 
 def test_a_job_is_done_in_a_thread_too(job):

@@ -71,7 +71,7 @@ def test_a_segment_closes_when_an_error_passes_through():
         wall.now += 1
         raise ValueError("x")
     wall.now += 1
-    assert meter.reading("train").wall == 1
+    assert meter.seconds_in("train").wall == 1
 
 
 def test_memory_is_left_out_where_the_process_is_shared():

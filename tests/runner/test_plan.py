@@ -1,4 +1,4 @@
-"""Planning fills in every value and tells every problem at once."""
+"""Planning fills in every value, or names every problem at once."""
 
 import pytest
 
@@ -28,10 +28,10 @@ def problems(plugins, **request):
 
 def test_one_spec_per_algorithm_and_seed(plugins):
     specs = plan(RunRequest(algorithms=("maml", "reptile"), dataset="toy", seeds=3, seed=5), plugins)
-    assert [(each.algorithm.name, each.seed) for each in specs] == [
+    assert [(spec.algorithm.name, spec.seed) for spec in specs] == [
         (name, seed) for name in ("maml", "reptile") for seed in (5, 6, 7)
     ]
-    assert len({each.hash for each in specs}) == 6
+    assert len({spec.hash for spec in specs}) == 6
 
 
 def test_every_option_stands_in_the_spec(plugins):
@@ -73,7 +73,7 @@ def test_the_paper_preset_has_the_published_settings(plugins, ways, meta_batch_s
     assert options["loss_reduction"] == "per-shot" and options["outer_lr"] == 1e-3
 
 
-def test_every_problem_is_told_at_once_with_a_suggestion(plugins):
+def test_every_problem_is_named_at_once_with_a_suggestion(plugins):
     text = problems(plugins, options={"inner_rl": "0.4", "train_steps": "-1", "backbone.widht": "3"})
     assert "no option 'inner_rl'. Did you mean 'inner_lr'?" in text
     assert "option 'train_steps'" in text and "greater than or equal to 0" in text
@@ -91,7 +91,7 @@ def test_every_problem_is_told_at_once_with_a_suggestion(plugins):
         ({"preset": "paper"}, "has no preset 'paper' for toy 5-way 1-shot."),
         ({"engine": "vmpa"}, "Unknown engine 'vmpa'. Did you mean 'vmap'?"),
         ({"device": "tpu"}, "device 'tpu'"),
-        ({"ways": 1}, "ask for two ways or more"),
+        ({"ways": 1}, "--ways must be 2 or more"),
     ],
 )
 def test_unknown_names(plugins, request_, message):
@@ -100,7 +100,7 @@ def test_unknown_names(plugins, request_, message):
 
 def test_an_algorithm_named_twice_is_run_once(plugins):
     specs = plan(RunRequest(algorithms=("maml", "fomaml", "maml"), dataset="toy"), plugins)
-    assert [each.algorithm.name for each in specs] == ["maml", "fomaml"]
+    assert [spec.algorithm.name for spec in specs] == ["maml", "fomaml"]
 
 
 def test_a_gpu_that_is_not_there(plugins):

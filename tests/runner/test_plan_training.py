@@ -81,7 +81,7 @@ def test_validations_come_when_asked_for_or_as_often_as_the_preset_says(plugins)
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "request_", "key", "said"),
+    ("algorithm", "request_", "key", "text"),
     [
         ("maml", {"train_ways": 20}, "train_ways", "--train-ways must be 5 or left out, or --ways be 20, too."),
         ("reptile", {"train_ways": 20, "ways": 3}, "train_ways", "--train-ways must be 3 or left out"),
@@ -100,13 +100,13 @@ def test_validations_come_when_asked_for_or_as_often_as_the_preset_says(plugins)
         ("maml", {"train_ways": 2, "dataset": "sinusoid"}, "train_ways", "have no classes: leave out --train-ways"),
     ],
 )
-def test_what_a_method_would_ignore_or_cannot_do_is_refused_in_one_sentence(plugins, algorithm, request_, key, said):
+def test_what_a_method_would_ignore_or_cannot_do_is_refused_in_one_sentence(plugins, algorithm, request_, key, text):
     sentence = problem(plugins, algorithm, **request_)
-    assert said in sentence and sentence.count(".") == 1
+    assert text in sentence and sentence.count(".") == 1
     assert sentence.key == key
 
 
-def test_what_changes_nothing_may_be_said(plugins):
+def test_what_changes_nothing_is_accepted(plugins):
     assert shape(plugins, "maml", train_ways=5) == (5, 1, 1)
     assert shape(plugins, "reptile", train_queries=0) == (5, 10, 0)
     assert shape(plugins, "maml", ways=20, train_ways=20) == (20, 1, 1)

@@ -45,7 +45,7 @@ def test_the_answers_are_those_that_the_test_scored(run):
 def test_the_images_are_the_episodes(run, toy_plugin, tmp_path):
     _, path = run(dataset="toy", shots=3, queries=4)
     pixels, samples = read(path)
-    assert [len(each.support) for each in samples.episodes] == [6, 6]  # two of each class are kept
+    assert [len(episode.support) for episode in samples.episodes] == [6, 6]  # two of each class are kept
     assert pixels.shape == (2 * 14, (6 + 6) * 14) and pixels.dtype == np.uint8
     assert (pixels.min(), pixels.max()) == (0, 255)
     tiles = pixels.reshape(2, 14, 12, 14).transpose(0, 2, 1, 3).reshape(24, -1)

@@ -124,12 +124,12 @@ def command(
 
     from mamlbench.cli.progress import progress
     from mamlbench.runner.launch import launch
-    from mamlbench.runner.plan import plan, request
+    from mamlbench.runner.plan import make_request, plan
     from mamlbench.user_config import folders
 
     settings |= {name: settings[name] or None for name in ("modes", "metrics")}
     selected = shared.selected_launcher(launcher, launcher_options, plugins)
-    specs = plan(request(options=run_options, **settings), plugins)
+    specs = plan(make_request(options=run_options, **settings), plugins)
     locations = folders(session.config, data_dir=data_dir, results_dir=results_dir)
     plugins.track((*session.config.trackers, *trackers), locations.results)
     if launcher and not quiet:

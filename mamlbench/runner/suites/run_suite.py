@@ -13,8 +13,8 @@ from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord
 from mamlbench.run_spec import Folders, Precision, RunSpec
 from mamlbench.runner.environment import run_environment
-from mamlbench.runner.launch import Ended, launched
-from mamlbench.runner.plan import plan, request
+from mamlbench.runner.launch import RunEnd, launch_each
+from mamlbench.runner.plan import make_request, plan
 from mamlbench.runner.suites.completed_runs import RunHistory
 from mamlbench.suite import GridCell, Suite, SuiteSettings, expand
 from mamlbench.suite.grid import OPTION
@@ -103,7 +103,7 @@ def run_suite(
         launcher: runs the cells; None: one after the other, each in its own process.
     """
     waiting = planned.waiting
-    with closing(launched([cell.spec for cell in waiting], plugins, folders, launcher)) as outcomes:
+    with closing(launch_each([cell.spec for cell in waiting], plugins, folders, launcher)) as outcomes:
         for number, outcome in outcomes:
             ended = _ended(waiting[number], outcome)
             if ended.record is not None:
@@ -124,7 +124,7 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     return total
 
 
-def _ended(cell: SuiteCell, outcome: Ended) -> SuiteCell:
+def _ended(cell: SuiteCell, outcome: RunEnd) -> SuiteCell:
     if isinstance(outcome, KeyboardInterrupt):
         return replace(cell, state="interrupted", reason="interrupted before it began")
     if isinstance(outcome, MamlbenchError):
@@ -156,7 +156,7 @@ def _plan_cells(suite: Suite, plugins: Plugins, changes: SuiteSettings | None) -
     specs: dict[str, tuple[RunSpec, GridCell]] = {}
     for cell in expand(suite, changes):
         try:
-            (spec,) = plan(request(**_request(cell)), plugins)
+            (spec,) = plan(make_request(**_request(cell)), plugins)
         except ConfigError as error:
             problems += [
                 suite.with_location(_path_of(cell, getattr(problem, "key", "")), problem) for problem in error.problems

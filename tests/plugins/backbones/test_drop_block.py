@@ -109,7 +109,7 @@ def sums(experiment, iteration, batch):
 
 def test_iteration_and_seed_decide_the_noise(assembled):
     experiment, again, other = assembled(), assembled(), assembled(seed=5)
-    batch, start = experiment.draw(0), experiment.algorithm.state()
+    batch, start = experiment.training_batch(0), experiment.algorithm.state()
     other.algorithm.load_state(start)
     first = sums(experiment, 0, batch)
     assert not torch.equal(sums(experiment, 1, batch), first)

@@ -9,7 +9,7 @@ import pytest
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Folders
 from mamlbench.runner.launch import launch
-from mamlbench.runner.plan import plan, request
+from mamlbench.runner.plan import make_request, plan
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "plugins" / "examples").glob("*.py"))
@@ -22,7 +22,7 @@ def test_an_example_trains_and_is_tested(tmp_path, prepared_cache, path):
     (report,) = [each for each in plugins.reports if each.name == path.stem]
     algorithms = tuple(name.removeprefix("algorithm ") for name in report.provides if name.startswith("algorithm "))
     assert algorithms
-    asked = request(
+    asked = make_request(
         algorithms=algorithms,
         dataset="glyphs",
         test_episodes=100,
