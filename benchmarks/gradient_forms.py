@@ -101,7 +101,7 @@ def method(form: Callable[..., Any], arguments: argparse.Namespace) -> Method:
 
     def build(outputs: int) -> Model:
         torch.manual_seed(0)
-        return Model(backbone(backbone.Options()).build(SHAPE, outputs))
+        return Model(backbone(backbone.Options()).build(SHAPE, outputs), engine)
 
     return Method(MethodContext(build, objective, objective, engine, 1, 1), form)
 

@@ -193,19 +193,20 @@ def make_algorithm():
     ):
         import torch
 
+        engine = engine or VmapEngine()
         plugin = load_plugins().registry.load("algorithm", name)
         built = backbone or StridedConv4(StridedConv4.Options(width=4))
 
         def build(outputs):
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                return Model(built.build(shape, outputs).double())
+                return Model(built.build(shape, outputs).double(), engine)
 
         context = MethodContext(
             build=build,
             objective=objective or Classification(3),
             pooled_objective=pooled or Classification(7),
-            engine=engine or VmapEngine(),
+            engine=engine,
             iterations=iterations,
             shots=2,
         )

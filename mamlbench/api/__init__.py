@@ -49,9 +49,6 @@ if TYPE_CHECKING:
         summarize_names,
     )
     from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
-    from mamlbench.nn.batch_norm_max_pool import BatchNormMaxPool
-    from mamlbench.nn.conv2d import Convolution
-    from mamlbench.nn.conv_block import BatchNormReLU, ConvBlocks
     from mamlbench.nn.dropout import DropBlock, Dropout, StochasticLayer, bernoulli_mask, noise_key_scope
     from mamlbench.nn.gradients import grad, grad_and_value, vjp
     from mamlbench.nn.inner_optimizers import AdamState, InnerAdam, InnerSGD, SGDState
@@ -60,7 +57,6 @@ if TYPE_CHECKING:
     from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions, Schedule, scheduled
     from mamlbench.nn.parameters import Parameters
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
-    from mamlbench.nn.vmap_context import vmap_context
     from mamlbench.objectives import Classification, Metric, Objective, Regression
     from mamlbench.plugin.callbacks import (
         Register,
@@ -94,9 +90,6 @@ _HOMES = {
     "mamlbench.errors": "ConfigError DamagedImagesError DataError MamlbenchError MissingDataError "
     "MissingDependencyError RunFailedError summarize_names",
     "mamlbench.nn.batch_norm": "BatchNorm BatchStats record_statistics replay_statistics",
-    "mamlbench.nn.batch_norm_max_pool": "BatchNormMaxPool",
-    "mamlbench.nn.conv2d": "Convolution",
-    "mamlbench.nn.conv_block": "BatchNormReLU ConvBlocks",
     "mamlbench.nn.dropout": "DropBlock Dropout StochasticLayer bernoulli_mask noise_key_scope",
     "mamlbench.nn.gradients": "grad grad_and_value vjp",
     "mamlbench.nn.inner_optimizers": "AdamState InnerAdam InnerSGD SGDState",
@@ -105,7 +98,6 @@ _HOMES = {
     "mamlbench.nn.optimizers": "OuterOptimizer OuterOptions Schedule scheduled",
     "mamlbench.nn.parameters": "Parameters",
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
-    "mamlbench.nn.vmap_context": "vmap_context",
     "mamlbench.objectives": "Classification Metric Objective Regression",
     "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
@@ -124,14 +116,10 @@ __all__ = [
     "Augmentation",
     "Backbone",
     "BatchNorm",
-    "BatchNormMaxPool",
-    "BatchNormReLU",
     "BatchStats",
     "CachedImages",
     "Classification",
     "ConfigError",
-    "ConvBlocks",
-    "Convolution",
     "DamagedImagesError",
     "DataError",
     "DataPaths",
@@ -220,7 +208,6 @@ __all__ = [
     "uniform",
     "unprefixed",
     "vjp",
-    "vmap_context",
     "with_progress",
 ]
 

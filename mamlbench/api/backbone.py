@@ -9,12 +9,15 @@ from torch import nn
 
 from mamlbench.errors import ConfigError
 from mamlbench.nn.dropout import StochasticLayer
-from mamlbench.nn.network import Network
+from mamlbench.nn.network import Network, remove_side_effects, running_statistics
 from mamlbench.run_spec.options import Options
 
 
 class Backbone(ABC):
-    """Builds networks for an input shape and a number of outputs."""
+    """Builds networks for an input shape and a number of outputs, of plain torch layers.
+
+    What has a faster equal is replaced in the built network, so that no layer need be written for speed.
+    """
 
     Options: ClassVar[type[Options]] = Options
 
@@ -35,16 +38,20 @@ class Backbone(ABC):
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
         """Build the network, with parameters drawn from torch's global random state.
 
-        Raises ConfigError where a layer has batch-norm statistics of torch's, which are a side effect.
+        ``nn.BatchNorm1d`` and ``nn.BatchNorm2d`` become ``BatchNorm``, with the same parameters and no running
+        statistics; no activation works in place.
+
+        Raises ConfigError if another layer keeps running statistics, which are a side effect.
         """
         features, width = self.features(input_shape)
-        network = Network(features, self.head(width, outputs))
+        network = Network(features, self.head(width, outputs), input_shape)
+        remove_side_effects(network)
         for name, module in network.named_modules():
             if isinstance(module, StochasticLayer):
                 module.place = name
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                raise ConfigError(
-                    f"layer '{name}' is {type(module).__name__}, whose statistics are a side effect: "
-                    "use mamlbench.api.BatchNorm."
-                )
+        for name in running_statistics(network):
+            raise ConfigError(
+                f"layer '{name}' is {type(network.get_submodule(name)).__name__}, which keeps running statistics, a "
+                "side effect: use mamlbench.api.BatchNorm."
+            )
         return network

@@ -38,9 +38,14 @@ class Engine(ABC):
 
     Attributes:
         name: as ``--engine`` takes it and records keep it.
+        plain: whether networks built for this engine stay as their author wrote them, with nothing fused.
+        second_order: whether what is being computed is differentiated twice through a stored graph; networks built for
+            this engine then take other derivatives, which give the same numbers.
     """
 
     name: str
+    plain: bool = False
+    second_order: bool = False
 
     @abstractmethod
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:

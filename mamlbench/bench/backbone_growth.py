@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import torch
 
-from mamlbench.api import Model
+from mamlbench.api import Network
 from mamlbench.bench.bench_settings import BenchSetting
 from mamlbench.bench.memory import START_METHOD
 from mamlbench.bench.rounds import RoundStatistics, summarize
@@ -164,19 +164,19 @@ class GrowthTask:
 class GrowthWork(Work):
     """The work, with the options of its network."""
 
-    def build(self, outputs: int, **options: Any) -> Model:
+    def network(self, outputs: int) -> Network:
         """Build the network, always with the same parameters."""
         setting = self.setting
         assert isinstance(setting, GrowthSetting)
         plugin = self.registry.load("backbone", setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            return Model(plugin(plugin.Options(**{**setting.network, **options})).build(setting.shape, outputs))
+            return plugin(plugin.Options(**setting.network)).build(setting.shape, outputs)  # type: ignore[no-any-return]
 
     @cached_property
     def parameters(self) -> int:
         """Number of learned parameters."""
-        return sum(value.numel() for value in self.build(self.setting.ways).network.parameters())
+        return sum(value.numel() for value in self.network(self.setting.ways).parameters())
 
 
 def _run_in_process(sender: Connection, task: GrowthTask) -> None:

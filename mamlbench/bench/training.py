@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from mamlbench.api import Dataset, ImageSplit, Model, Peer, PeerTraining
+from mamlbench.api import Dataset, ImageSplit, Network, Peer, PeerTraining
 from mamlbench.bench.bench_settings import BenchSetting
-from mamlbench.bench.work import INNER_LR, paper_network
+from mamlbench.bench.work import INNER_LR
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins, Registry
 from mamlbench.run_spec import Folders, Precision, RunSpec
@@ -86,7 +86,7 @@ class TrainingIterations:
         setting, objective = self.setting, self.dataset.objective(self.setting.ways)
         x = split.normalize_images(split.images[torch.from_numpy(split.rows)])
         y = torch.repeat_interleave(torch.arange(len(split.sizes)), torch.from_numpy(split.sizes))
-        network = paper_network(self._build, self.registry, setting.backbone, setting.ways)
+        network = self._network(setting.ways).requires_grad_(True)
         return peer.training(
             PeerTraining(
                 network=network,
@@ -105,7 +105,8 @@ class TrainingIterations:
             )
         )
 
-    def _build(self, outputs: int, **options: Any) -> Model:
+    def _network(self, outputs: int) -> Network:
+        """The network as its author wrote it, which is what a peer's user has."""
         plugin = self.registry.load("backbone", self.setting.backbone)
         shape = self.dataset.splits["train"].input_shape
-        return Model(plugin(plugin.Options(**options)).build(shape, outputs))
+        return plugin(plugin.Options()).build(shape, outputs)  # type: ignore[no-any-return]

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from mamlbench.api import (
     Algorithm,
-    BatchNorm,
     Classification,
     EpisodeBatch,
     Examples,
     MethodContext,
     Model,
+    Network,
     Peer,
     PeerWork,
     tree_map,
@@ -32,8 +31,6 @@ from mamlbench.run_spec import Precision
 from mamlbench.runner.scoring import EPISODES_AT_ONCE
 
 INNER_LR = 0.1  # does not affect the time; small enough that random images do not overflow
-PAPER_OPTIONS = {"pool_order": "late"}
-"""Options of backbones that give the network of the papers."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +54,13 @@ class Work:
 
         return EpisodeBatch(examples(setting.shots), examples(setting.queries), torch.arange(setting.tasks))
 
-    def build(self, outputs: int, **options: Any) -> Model:
-        """Build the setting's network, always with the same parameters."""
+    def network(self, outputs: int) -> Network:
+        """Build the setting's network as its author wrote it, always with the same parameters."""
         plugin = self.registry.load("backbone", self.setting.backbone)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            network = plugin(plugin.Options(**options)).build(self.setting.shape, outputs)
-        return Model(network.to(parameter_dtype(self.precision)), bf16=self.precision == "bf16")
+            network: Network = plugin(plugin.Options()).build(self.setting.shape, outputs)
+        return network.to(parameter_dtype(self.precision))
 
     def with_engine(self, engine: str) -> Callable[[], Any]:
         """Return the work with an engine; it returns the sums of an outer update, or predictions."""
@@ -79,7 +76,12 @@ class Work:
         steps = {"train_steps": setting.steps, "test_steps": setting.steps}
         # adapt_norm: peers adapt every parameter, and the work must be the same
         options = {"inner_lr": INNER_LR, "adapt_norm": True, **steps, **setting.options}
-        context = MethodContext(self.build, objective, objective, make_engine(engine), 1, setting.shots)
+        chosen = make_engine(engine)
+
+        def build(outputs: int) -> Model:
+            return Model(self.network(outputs), chosen, bf16=self.precision == "bf16")
+
+        context = MethodContext(build, objective, objective, chosen, 1, setting.shots)
         return plugin(context, plugin.Options(**{name: value for name, value in options.items() if name in valid}))  # type: ignore[no-any-return]
 
     def _parts(self) -> Iterator[EpisodeBatch]:
@@ -95,7 +97,7 @@ class Work:
     def with_plain_loop(self) -> Callable[[], Any]:
         """Return the work as a plain loop over tasks. Raises NotImplementedError if there is none for this setting."""
         loss, batch, steps = Classification(self.setting.ways).loss, self.batch, self.setting.steps
-        network = paper_network(self.build, self.registry, self.setting.backbone, self.setting.ways)
+        network = self.network(self.setting.ways).requires_grad_(True)
         if self.setting.work == "evaluation":
             return lambda: predictions(network, loss, batch, INNER_LR, steps)
         if self.algorithm == "reptile":
@@ -112,7 +114,7 @@ class Work:
         if self.setting.work != "iteration" or self.algorithm not in ("maml", "fomaml"):
             raise NotImplementedError(f"{peer.package} is not timed on this")
         objective, first_order = Classification(self.setting.ways), self.algorithm == "fomaml"
-        network = paper_network(self.build, self.registry, self.setting.backbone, self.setting.ways)
+        network = self.network(self.setting.ways).requires_grad_(True)
         work = PeerWork(network, objective.loss, self.batch, INNER_LR, self.setting.steps, first_order)
         iteration = peer.iteration(work)
 
@@ -121,13 +123,3 @@ class Work:
             return {name: value.grad for name, value in network.named_parameters()}
 
         return compute
-
-
-def paper_network(build: Callable[..., Model], registry: Registry, backbone: str, outputs: int) -> nn.Module:
-    """Build the network of a peer's user: torch's own layers and derivatives, in the order of the papers."""
-    valid = registry.load("backbone", backbone).Options.model_fields
-    network = build(outputs, **{name: value for name, value in PAPER_OPTIONS.items() if name in valid}).network
-    for module in network.modules():
-        if isinstance(module, BatchNorm):
-            module.large = math.inf
-    return network.requires_grad_(True)

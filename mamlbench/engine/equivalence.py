@@ -108,14 +108,14 @@ class Reference:
 
     def _loop(self, precision: Precision) -> Tensor:
         if precision not in self._loops:
-            self._loops[precision] = self._outcome(LoopEngine(), precision=precision)
+            self._loops[precision] = self._outcome(LoopEngine(plain=True), precision=precision)
         return self._loops[precision]
 
     def _nudged(self, precision: Precision) -> float:
         """How far the loop's outcome moves, at most, when the examples are nudged in their last place."""
         if precision not in self._nudges:
             nudges = range(1, NUDGES + 1)
-            outcomes = (self._outcome(LoopEngine(), precision=precision, nudge=nudge) for nudge in nudges)
+            outcomes = (self._outcome(LoopEngine(plain=True), precision=precision, nudge=nudge) for nudge in nudges)
             still = self._loop(precision)
             self._nudges[precision] = max(relative_difference(outcome, still) for outcome in outcomes)
         return self._nudges[precision]

@@ -19,10 +19,12 @@ class LoopEngine(Engine):
 
     Args:
         differentiation: how a second-order gradient is computed (``meta_gradients.Differentiation``).
+        plain: whether networks stay as their author wrote them: the reference that every engine is compared with.
     """
 
-    def __init__(self, differentiation: Differentiation = "stored") -> None:
+    def __init__(self, differentiation: Differentiation = "stored", *, plain: bool = False) -> None:
         self.differentiation = differentiation
+        self.plain = plain
         self.name = "loop" if differentiation == "stored" else f"loop+{differentiation}"
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:

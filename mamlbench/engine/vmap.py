@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils import _pytree as pytree
 
-from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, tree_map, vmap_context
+from mamlbench.api import Engine, EpisodeBatch, InnerLoopMethod, Parameters, tree_map
 from mamlbench.engine.meta_gradients import Differentiation, meta_gradient
 from mamlbench.nn.torch_grad import route_torch_grad
 
@@ -30,7 +30,7 @@ class VmapEngine(Engine):
         self.name = (f"vmap[{chunk}]" if chunk else "vmap") + ("" if differentiation == "stored" else "+remat")
 
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
-        with torch.no_grad(), route_torch_grad(), self._together(tasks, twice=False):
+        with torch.no_grad(), route_torch_grad():
             parts = [_vmap(function, part) for part in self._chunks(tasks)]
             return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
 
@@ -38,9 +38,9 @@ class VmapEngine(Engine):
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         total: Any = None
-        # where one step at a time is differentiated, derivatives by hand in torch were measured to gain nothing
-        twice = method.gradient_order != 1 and self.differentiation == "stored"
-        with torch.no_grad(), self._together(batch, twice=twice):
+        # hand-written derivatives were measured to gain nothing if one step at a time is differentiated
+        second_order = method.gradient_order != 1 and self.differentiation == "stored"
+        with torch.no_grad(), self._computing(second_order=second_order):
             for chunk in self._chunks(batch):
                 part = self.chunk_gradient(method, meta, chunk, steps)
                 total = part if total is None else pytree.tree_map(torch.add, total, part)
@@ -61,9 +61,14 @@ class VmapEngine(Engine):
         gradient = meta_gradient(method, self.differentiation)
         return gradient(method, meta, batch.support, batch.query, steps, each=vmap)
 
-    def _together(self, tasks: Any, *, twice: bool) -> AbstractContextManager[None]:
-        total = pytree.tree_leaves(tasks)[0].shape[0]
-        return vmap_context(min(self.chunk or total, total), twice=twice)
+    @contextmanager
+    def _computing(self, *, second_order: bool) -> Iterator[None]:
+        """Let models built for this engine know what is computed; also after an error, an evaluation is first order."""
+        before, self.second_order = self.second_order, second_order
+        try:
+            yield
+        finally:
+            self.second_order = before
 
     def _chunks(self, tasks: Any) -> Iterator[Any]:
         total = pytree.tree_leaves(tasks)[0].shape[0]

@@ -10,12 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mamlbench.nn.batch_norm_grad import normalize
-from mamlbench.nn.vmap_context import current_vmap_context
-
 BatchStats = list[tuple[Tensor, Tensor]]
 """Mean and biased variance ``[features]`` of every batch-norm layer, in the order in which the layers run."""
 
+# Which statistics a pass uses is decided by who calls the model, around all of its layers, and is none of the network's
+# arguments: a module's forward takes examples and nothing else. Hence a context, for one forward pass.
 _recording: ContextVar[BatchStats | None] = ContextVar("recording", default=None)
 _replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
 
@@ -30,69 +29,78 @@ class BatchNorm(nn.Module):
         features: size of the second dimension.
         scale: whether there is a learned factor ``weight`` ``[features]`` beside the learned ``bias`` ``[features]``.
         eps: added to the variance.
-
-    Attributes:
-        large: values in a feature map (in those of all tasks, inside ``vmap_context``) from which on derivatives are
-            those of ``normalize``. The numbers are the same; on small maps torch's own take less time, on large ones
-            more.
     """
-
-    large: float = 2**18
 
     def __init__(self, features: int, *, scale: bool = False, eps: float = 1e-5) -> None:
         super().__init__()
+        self.features = features
         self.eps = eps
         self.bias = nn.Parameter(torch.zeros(features))
         self.weight = nn.Parameter(torch.ones(features)) if scale else None
 
+    @classmethod
+    def like(cls, layer: nn.modules.batchnorm._NormBase) -> BatchNorm:
+        """The layer that normalizes as torch's does in training, with its very parameters and no running statistics."""
+        norm = cls(layer.num_features, eps=layer.eps)
+        norm.weight = layer.weight
+        norm.register_parameter("bias", layer.bias)
+        return norm
+
     def forward(self, x: Tensor) -> Tensor:
         """Normalize ``[n, features]`` or ``[n, features, H, W]``; the shape stays, bfloat16 becomes float32."""
-        if x.dtype == torch.bfloat16:  # its eight bits are too few for a mean and a variance
-            x = x.float()
-        replaying = _replaying.get()
-        if replaying is not None:
-            return self.moved(self._normalized(x, *next(replaying)))
-        if self._by_hand(x):
-            normalized, mean, scale = self._by_own_statistics(x)
-            self.record(mean, scale)
-            return self.moved(normalized)
-        recording = _recording.get()
-        if recording is not None:
+        return batch_norm(x, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, scale={self.weight is not None}, eps={self.eps}"
+
+
+def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Normalize ``[n, C]`` or ``[n, C, H, W]`` by torch's own functions, then weight and bias, each ``[C]``."""
+    x = wide_enough(x)
+    statistics = next_replayed()
+    if statistics is None:
+        if _recording.get() is not None:
             variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
-            recording.append((mean, variance))
-        return self.moved(self._normalized(x, None, None))
+            record(mean, variance)
+        return scale_and_shift(F.batch_norm(x, None, None, None, None, True, 0.0, eps), weight, bias)
+    return scale_and_shift(normalize_by(x, *statistics, eps), weight, bias)
 
-    def _normalized(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
-        """Normalize by these statistics, or by this batch's where there are none."""
-        return F.batch_norm(x, mean, variance, None, None, mean is None, 0.0, self.eps)
 
-    def _by_own_statistics(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Normalize by this batch's, with derivatives by hand; with mean and 1 / std."""
-        return normalize(x, self.eps)
+def wide_enough(x: Tensor) -> Tensor:
+    """bfloat16 as float32: its eight bits are too few for a mean and a variance. Any shape."""
+    return x.float() if x.dtype == torch.bfloat16 else x
 
-    def _by_hand(self, x: Tensor) -> bool:
-        tasks, twice = current_vmap_context()
-        large = x.ndim == 4 and x.numel() * (tasks if twice else 1) >= self.large
-        return large and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
-    @staticmethod
-    def replaying() -> bool:
-        """Whether this pass normalizes by statistics that were collected before."""
-        return _replaying.get() is not None
+def normalize_by(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Normalize ``[n, C]`` or ``[n, C, H, W]`` by statistics ``[C]``."""
+    return F.batch_norm(x, mean, variance, None, None, False, 0.0, eps)
 
-    def record(self, mean: Tensor, scale: Tensor) -> None:
-        """Tell who collects statistics what has been normalized by: mean and 1 / std, each ``[features]``."""
-        recording = _recording.get()
-        if recording is not None:
-            recording.append((mean, scale.pow(-2) - self.eps))
 
-    def moved(self, x: Tensor) -> Tensor:
-        """Scale and bias of what has been normalized, ``[n, features]`` or ``[n, features, H, W]``."""
-        # Scale and bias stand apart: through batch_norm itself torch gets second derivatives by them wrong under vmap,
-        # and refuses them where there is a bias without a scale.
-        along = (-1, *(1 for _ in range(x.ndim - 2)))
-        scaled = x if self.weight is None else x * self.weight.view(along)
-        return scaled + self.bias.view(along)
+def scale_and_shift(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+    """Weight and bias ``[C]``, if there are any, of what has been normalized, ``[n, C]`` or ``[n, C, H, W]``."""
+    # apart from batch_norm: through it torch gets second derivatives by them wrong under vmap, and refuses them if
+    # there is a bias without a weight
+    along = (-1, *(1 for _ in range(x.ndim - 2)))
+    scaled = x if weight is None else x * weight.view(along)
+    return scaled if bias is None else scaled + bias.view(along)
+
+
+def record(mean: Tensor, variance: Tensor) -> None:
+    """Give the statistics ``[C]`` that a layer normalizes by to ``record_statistics``, if that is active."""
+    recording = _recording.get()
+    if recording is not None:
+        recording.append((mean, variance))
+
+
+def replaying() -> bool:
+    """Whether ``replay_statistics`` is active."""
+    return _replaying.get() is not None
+
+
+def next_replayed() -> tuple[Tensor, Tensor] | None:
+    """Mean and variance ``[C]`` that the next layer is to normalize by; None: its batch's own."""
+    statistics = _replaying.get()
+    return None if statistics is None else next(statistics)
 
 
 @contextmanager

@@ -35,12 +35,12 @@ class Channelwise(torch.autograd.Function):
     @classmethod
     def vmap(cls, info: Any, dims: tuple[Any, ...], *inputs: Any) -> tuple[Any, Any]:
         *tensors, eps = inputs
-        folded = [fold(each, dim, info.batch_size) for each, dim in zip(tensors, dims, strict=False)]
+        folded = [fold(tensor, dim, info.batch_size) for tensor, dim in zip(tensors, dims, strict=False)]
         return unfold(info.batch_size, *cls.apply(*folded, eps))
 
 
-class Last(Channelwise):
-    """One whose own derivative nobody has written."""
+class LastDerivative(Channelwise):
+    """Last differentiable order; a further derivative raises NotImplementedError."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -71,14 +71,14 @@ class _Normalize(Channelwise):
     def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, None]:
         if g is None:
             return None, None
-        return _Backward.apply(g, *ctx.saved_tensors, ctx.eps)[0], None
+        return _NormalizeBackward.apply(g, *ctx.saved_tensors, ctx.eps)[0], None
 
     @staticmethod
     def jvp(ctx: Any, v: Tensor, _: None) -> tuple[Tensor, None, None]:
-        return _Backward.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None
+        return _NormalizeBackward.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None
 
 
-class _Backward(Channelwise):
+class _NormalizeBackward(Channelwise):
     """B(g), sum(g z) and sum(g)."""
 
     @staticmethod
@@ -98,19 +98,19 @@ class _Backward(Channelwise):
     def backward(ctx: Any, v: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if v is None:
             return None, None, None, None, None
-        return *_DoubleBackward.apply(v, *ctx.saved_tensors, ctx.eps), None, None, None
+        return *_NormalizeDoubleBackward.apply(v, *ctx.saved_tensors, ctx.eps), None, None, None
 
     @staticmethod
     def jvp(ctx: Any, dg: Tensor | None, dx: Tensor | None, *_: None) -> tuple[Tensor | None, None, None]:
         _, x, mean, scale, *_ = ctx.saved_tensors
-        moved = None if dg is None else _Backward.apply(dg, x, mean, scale, ctx.eps)[0]
+        to_result = None if dg is None else _NormalizeBackward.apply(dg, x, mean, scale, ctx.eps)[0]
         if dx is not None:
-            bent = _DoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
-            moved = bent if moved is None else moved + bent
-        return moved, None, None
+            by_x = _NormalizeDoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
+            to_result = by_x if to_result is None else to_result + by_x
+        return to_result, None, None
 
 
-class _DoubleBackward(Last):
+class _NormalizeDoubleBackward(LastDerivative):
     """What a cotangent v of B(g) sends to g, which is B(v), and to x."""
 
     @staticmethod
@@ -129,10 +129,10 @@ class _DoubleBackward(Last):
 
 
 def _fused(
-    g: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float, wanted: list[bool]
+    g: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float, mask: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """torch's kernel of the first derivative: B(g), sum(g z) and sum(g) where wanted."""
-    return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, wanted)  # type: ignore[no-any-return]
+    """torch's kernel of the first derivative: B(g), sum(g z) and sum(g), each if ``mask`` asks for it."""
+    return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, mask)  # type: ignore[no-any-return]
 
 
 def sums_along(v: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -153,5 +153,5 @@ def fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
 
 def unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
     """Back to results of each task, with the dimension that the tasks are in."""
-    dims = tuple(0 if each.ndim == 1 else 1 for each in results)
-    return tuple(each.unflatten(dim, (tasks, -1)) for each, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]
+    dims = tuple(0 if result.ndim == 1 else 1 for result in results)
+    return tuple(result.unflatten(dim, (tasks, -1)) for result, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]

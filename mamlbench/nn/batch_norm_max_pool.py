@@ -14,32 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mamlbench.nn.batch_norm import BatchNorm
-from mamlbench.nn.batch_norm_grad import Channelwise, Last, per_channel, sums_along
+from mamlbench.nn.batch_norm_grad import Channelwise, LastDerivative, per_channel, sums_along
 
 WINDOW = 2
-
-
-class BatchNormMaxPool(BatchNorm):
-    """Batch norm by all values, then 2x2 max-pooling, then the bias on what is left: a bias moves no maximum.
-
-    Takes ``[n, features, H, W]`` and returns ``[n, features, H // 2, W // 2]``. There is no scale: it may be negative.
-
-    Args:
-        features: size of the second dimension.
-        eps: added to the variance.
-    """
-
-    def __init__(self, features: int, *, eps: float = 1e-5) -> None:
-        super().__init__(features, eps=eps)
-
-    def _normalized(self, x: Tensor, mean: Tensor | None, variance: Tensor | None) -> Tensor:
-        if mean is None:
-            return F.max_pool2d(super()._normalized(x, None, None), WINDOW)
-        return super()._normalized(F.max_pool2d(x, WINDOW), mean, variance)
-
-    def _by_own_statistics(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return pooled_normalize(x, self.eps)
 
 
 def pooled_normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
@@ -92,7 +69,7 @@ class _PooledNormalize(Channelwise):
         return _Along.apply(v, *ctx.saved_tensors, ctx.eps)[0], None, None, None
 
 
-class _Along(Last):
+class _Along(LastDerivative):
     """B(v) at the maxima: the derivative of z along v."""
 
     @staticmethod
@@ -132,14 +109,14 @@ class _PooledBackward(Channelwise):
     @staticmethod
     def jvp(ctx: Any, dg: Tensor | None, dx: Tensor | None, *_: None) -> tuple[Tensor | None, None, None]:
         _, *rest, _, _ = ctx.saved_tensors
-        moved = None if dg is None else _PooledBackward.apply(dg, *rest, ctx.eps)[0]
+        to_result = None if dg is None else _PooledBackward.apply(dg, *rest, ctx.eps)[0]
         if dx is not None:
-            bent = _PooledDoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
-            moved = bent if moved is None else moved + bent
-        return moved, None, None
+            by_x = _PooledDoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
+            to_result = by_x if to_result is None else to_result + by_x
+        return to_result, None, None
 
 
-class _PooledDoubleBackward(Last):
+class _PooledDoubleBackward(LastDerivative):
     """What a cotangent v of B(g) sends to g, which is B(v) at the maxima, and to x."""
 
     @staticmethod
@@ -166,8 +143,8 @@ def _at_maxima(v: Tensor, z: Tensor, scale: Tensor, places: Tensor, sums: list[T
 
 def get_at(values: Tensor, places: Tensor) -> Tensor:
     """``[n, C, H, W]`` at the places ``[n, C, h, w]`` that max-pooling names."""
-    found = _pixels(values).gather(1, _pixels(places))  # [n, h*w, C]
-    return found.unflatten(1, places.shape[2:]).permute(0, 3, 1, 2)  # type: ignore[no-any-return, no-untyped-call]
+    maxima = _pixels(values).gather(1, _pixels(places))  # [n, h*w, C]
+    return maxima.unflatten(1, places.shape[2:]).permute(0, 3, 1, 2)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def add_at(values: Tensor, places: Tensor, more: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ x and F(g, x) that along w, each is linear in both of its arguments, and their d
     F(g, x)   a cotangent u of w sends C(x, u) to g and G(g, u) to x
 
 torch computes a second derivative otherwise: that by w as a dilated convolution in which examples and channels change
-places, which is slow on a CPU, and that by the first layer's images, which nobody asks for.
+places, which is slow on a CPU, and that by the first layer's images, which is not asked for.
 
 Under vmap, tasks with weights of their own become groups, and tasks that share their weights become examples; either
 way the memory holds ``[n, T, C, H, W]``, so that no tensor is copied from one layout to another between layers.
@@ -16,49 +16,21 @@ way the memory holds ``[n, T, C, H, W]``, so that no tensor is copied from one l
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from mamlbench.nn.precision import bf16_is_on
-from mamlbench.nn.vmap_context import current_vmap_context
-
-
-class Geometry(NamedTuple):
-    """What a convolution is besides its tensors; ``size``: height and width of its input."""
-
-    size: tuple[int, ...]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
+from mamlbench.nn.kernels import Geometry
 
 
-class Convolution(nn.Conv2d):
-    """``torch.nn.Conv2d``, padded with zeros, which takes less time for many tasks and two derivatives.
+def convolve(x: Tensor, w: Tensor, at: Geometry) -> Tensor:
+    """``[n, C, H, W]`` and filters ``[O, C / groups, kh, kw]`` to ``[n, O, h, w]``.
 
-    Its own kernels are used inside ``vmap_context``, where the engine vectorizes a second-order gradient; elsewhere it
-    is torch's layer. The numbers are the same.
-
-    Raises ValueError for padding in words or with anything else than zeros.
+    Differentiable any number of times in reverse mode, and under vmap.
     """
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        if isinstance(self.padding, str) or self.padding_mode != "zeros":
-            raise ValueError("padding is a number of zeros here")
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``[n, C, H, W]`` to ``[n, O, h, w]``."""
-        # Autocast casts the arguments of torch's own convolution, and would cast one of the three kernels here alone.
-        if not current_vmap_context().twice or torch.compiler.is_compiling() or bf16_is_on(x.device):
-            return super().forward(x)
-        assert not isinstance(self.padding, str)
-        at = Geometry(x.shape[-2:], self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
-        y: Tensor = _Convolve.apply(x, self.weight, at)
-        return y if self.bias is None else y + self.bias.view(-1, 1, 1)
+    return _Convolve.apply(x, w, at)  # type: ignore[no-any-return]
 
 
 class _Bilinear(torch.autograd.Function):
@@ -127,8 +99,8 @@ class _WeightGrad(_Bilinear):
     @staticmethod
     def vmap(info: Any, dims: tuple[Any, ...], g: Tensor, x: Tensor, at: Geometry) -> tuple[Tensor, int]:
         tasks = info.batch_size
-        folded = [_channels(each, dim, tasks) for each, dim in zip((g, x), dims, strict=False)]
-        filters = _WeightGrad.apply(*folded, at._replace(groups=at.groups * tasks))
+        folded = [_channels(maps, dim, tasks) for maps, dim in zip((g, x), dims, strict=False)]
+        filters = _WeightGrad.apply(*folded, replace(at, groups=at.groups * tasks))
         return filters.unflatten(0, (tasks, -1)), 0
 
 
@@ -141,7 +113,7 @@ def _over_maps(
         examples = maps.movedim(dims[0], 1).flatten(0, 1)  # [n*T, C, H, W]
         return function.apply(examples, filters, at).unflatten(0, (-1, tasks)), 1
     own = filters.movedim(dims[1], 0).flatten(0, 1)  # [T*O, ...]
-    result = function.apply(_channels(maps, dims[0], tasks), own, at._replace(groups=at.groups * tasks))
+    result = function.apply(_channels(maps, dims[0], tasks), own, replace(at, groups=at.groups * tasks))
     return result.unflatten(1, (tasks, -1)), 1
 
 
@@ -152,8 +124,8 @@ def _channels(maps: Tensor, dim: int | None, tasks: int) -> Tensor:
     return maps.movedim(dim, 1).flatten(1, 2)
 
 
-def _backward(g: Tensor, x: Tensor, w: Tensor, at: Geometry, wanted: list[bool]) -> tuple[Tensor, ...]:
+def _backward(g: Tensor, x: Tensor, w: Tensor, at: Geometry, mask: list[bool]) -> tuple[Tensor, ...]:
     """torch's kernels of the first derivative."""
     return torch.ops.aten.convolution_backward(  # type: ignore[no-any-return]
-        g, x, w, None, at.stride, at.padding, at.dilation, False, (0, 0), at.groups, wanted
+        g, x, w, None, at.stride, at.padding, at.dilation, False, (0, 0), at.groups, mask
     )

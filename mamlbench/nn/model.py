@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,10 +11,18 @@ from torch.func import functional_call, vmap
 
 from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
 from mamlbench.nn.dropout import StochasticLayer
+from mamlbench.nn.fusion import fuse, unfused
 from mamlbench.nn.network import Network
 from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
+
+
+class ModelUser(Protocol):
+    """What computes with a model: an engine (see ``mamlbench.api.Engine``)."""
+
+    plain: bool
+    second_order: bool
 
 
 class Model:
@@ -21,17 +30,23 @@ class Model:
 
     Args:
         network: whose layers are used; its own parameters are never changed.
+        engine: what will compute with it, which says how; without one everything is fused, for first order.
         bf16: whether convolutions and matrix products are computed in bfloat16; outputs stay in the parameters' type.
 
     Attributes:
+        network: as its author wrote it.
+        fusion: the network as the engine runs it: layers are replaced by faster ones that compute the same.
         names: of the parameters, in the network's order.
         norm_names: those of batch-norm layers.
-        noisy: whether a layer is random in training (``Noise``).
+        noisy: whether a layer is random in training (``StochasticLayer``).
     """
 
-    def __init__(self, network: Network, *, bf16: bool = False) -> None:
+    def __init__(self, network: Network, engine: ModelUser | None = None, *, bf16: bool = False) -> None:
         self.bf16 = bf16
         self.network = network.requires_grad_(False)
+        self.engine = engine
+        plain = engine is not None and engine.plain
+        self.fusion = unfused(network, "the engine takes networks as they are") if plain else fuse(network)
         self.names = tuple(name for name, _ in network.named_parameters())
         self.norm_names = frozenset(
             f"{prefix}.{name}"
@@ -41,13 +56,17 @@ class Model:
         )
         self.noisy = any(isinstance(module, StochasticLayer) for module in network.modules())
 
+    def with_head(self, head: nn.Module) -> Model:
+        """The same features under another head, ``[n, d]`` to ``[n, outputs]``."""
+        return Model(Network(self.network.features, head, self.network.input_shape), self.engine, bf16=self.bf16)
+
     def initial_parameters(self) -> Parameters:
         """A copy of the parameters the network was built with, by name."""
         return Parameters({name: value.detach().clone() for name, value in self.network.named_parameters()})
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this very batch."""
-        return self._run(self.network, dict(parameters), x)
+        return self._run(self._prepared, dict(parameters), x)
 
     def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to the features ``[n, d]``."""
@@ -85,6 +104,12 @@ class Model:
         """
         return self._under(mode, self.features, parameters, support_x, x)
 
+    @property
+    def _prepared(self) -> Network:
+        """The version of the network for what the engine computes at the moment."""
+        twice = self.engine is not None and self.engine.second_order
+        return self.fusion.second_order if twice else self.fusion.first_order
+
     def _under(
         self,
         mode: Mode,
@@ -101,7 +126,7 @@ class Model:
         return vmap(lambda one: run(parameters, torch.cat([support_x, one[None]]))[-1])(x)
 
     def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        part: nn.Module = getattr(self.network, name)
+        part: nn.Module = getattr(self._prepared, name)
         own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
         return self._run(part, own, x)
 

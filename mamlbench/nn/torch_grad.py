@@ -29,6 +29,7 @@ from mamlbench.nn.gradients import Argnums, by_reverse_mode, reverse_mode_applie
 
 _NAME = "grad_and_value_impl"
 _torchs: Callable[..., Any] | None = getattr(eager_transforms, _NAME, None)
+_OURS = "that of mamlbench.api.grad"
 _lock = Lock()
 _active = 0
 
@@ -44,7 +45,7 @@ def _routed(
 
 @lru_cache
 def torch_grad_route() -> str:
-    """What ``torch.func.grad`` computes with in an inner step, for records: ours, or torch's own and why.
+    """The path that ``torch.func.grad`` takes in an inner step, for records: ours, or torch's own and why.
 
     Found by a trial of this release of torch.
     """
@@ -62,14 +63,19 @@ def torch_grad_route() -> str:
             torch.func.vmap(torch.func.grad_and_value(torch.square))(torch.ones(2))
     except Exception as error:  # internals of torch: whatever they raise, its own function is still there
         return f"torch's own: {type(error).__name__}: {error}"
-    return "that of mamlbench.api.grad" if len(calls) >= 2 else "torch's own: this release looks it up elsewhere"
+    return _OURS if len(calls) >= 2 else "torch's own: this release looks it up elsewhere"
+
+
+def torch_grad_is_ours() -> bool:
+    """Whether ``torch.func.grad`` takes the path of ``mamlbench.api.grad`` with this release of torch."""
+    return torch_grad_route() == _OURS
 
 
 @contextmanager
 def route_torch_grad() -> Iterator[None]:
     """Let ``torch.func.grad`` and ``grad_and_value`` take the path of ``mamlbench.api.grad`` inside; may be nested."""
     global _active  # noqa: PLW0603 (a name of torch's is one for the process, and so is the count of its users)
-    if not torch_grad_route().startswith("that"):
+    if not torch_grad_is_ours():
         yield
         return
     with _lock:

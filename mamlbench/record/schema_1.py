@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mamlbench.run_spec import RunSpec
 
-_OPTIONS: dict[str, dict[str, dict[str, str]]] = {
+_OPTIONS: dict[str, dict[str, dict[str, str | None]]] = {
     "algorithm": {
         "reptile": {"train_batch": "inner_batch_size", "test_batch": "test_batch_size", "outer_step": "outer_lr"},
         "l2l-reptile": {"train_batch": "inner_batch_size", "test_batch": "test_batch_size", "outer_step": "outer_lr"},
@@ -15,7 +16,7 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "backbone": {
         "conv4-strided": {"readout": "pooling"},
-        "conv4-pooled": {"pooling": "pool_order", "readout": "pooling"},
+        "conv4-pooled": {"pooling": None, "readout": "pooling"},  # in which order to compute the same is no option
     },
     "dataset": {
         "cifar-fs": {"normalise": "normalize"},
@@ -26,7 +27,7 @@ _OPTIONS: dict[str, dict[str, dict[str, str]]] = {
     },
     "sampler": {},
 }
-"""Options that were renamed: kind of component, name of the plugin, option then, option now."""
+"""Options that were renamed: kind of component, name of the plugin, option then, option now; None: there is none."""
 
 
 def upgrade(document: dict[str, Any]) -> dict[str, Any]:
@@ -73,8 +74,9 @@ def _with_metrics(test: dict[str, Any]) -> dict[str, Any]:
     return rest | {"metrics": {test["metric"]: result}}
 
 
-def _renamed(values: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
-    return {names.get(name, name): value for name, value in values.items()}
+def _renamed(values: dict[str, Any], names: Mapping[str, str | None]) -> dict[str, Any]:
+    new_names = {name: names.get(name, name) for name in values}
+    return {new: values[name] for name, new in new_names.items() if new is not None}
 
 
 def _engine_name(name: str) -> str:

@@ -140,7 +140,7 @@ def algorithm_maker(
 
     def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
         context = MethodContext(
-            build=partial(build_model, precision=precision),
+            build=partial(build_model, engine=engine, precision=precision),
             objective=dataset.objective(spec.protocol.ways),
             pooled_objective=splits["train"].objective,
             engine=engine,
@@ -155,17 +155,19 @@ def algorithm_maker(
 def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...]) -> Callable[..., Model]:
     """Return a function that builds the network of a spec, initialized from its seed, on its device.
 
-    The function takes the number of outputs, and ``precision`` if it is to be another than the spec's.
+    The function takes the number of outputs, the engine that is to compute with it, and ``precision`` if it is to be
+    another than the spec's.
     """
     backbone_type: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     backbone = backbone_type(stored_options("backbone", backbone_type, spec.backbone))
 
-    def build(outputs: int, *, precision: Precision = spec.precision) -> Model:
+    def build(outputs: int, *, engine: Engine | None = None, precision: Precision = spec.precision) -> Model:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
             network = backbone.build(input_shape, outputs)
         # initialized in float32 and then cast: every precision starts from the same network
-        return Model(network.to(torch.device(spec.device), parameter_dtype(precision)), bf16=precision == "bf16")
+        network = network.to(torch.device(spec.device), parameter_dtype(precision))
+        return Model(network, engine, bf16=precision == "bf16")
 
     return build
 
@@ -193,7 +195,7 @@ def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:
     if spec.precision == "bf16" and not all(model.bf16 for model in models):
         raise ConfigError(
             f"Algorithm '{spec.algorithm.name}' has a model of its own in float32: it must be made with "
-            "Model(network, bf16=model.bf16). Use --precision float32."
+            "model.with_head(head) or Model(network, model.engine, bf16=model.bf16). Use --precision float32."
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from mamlbench.api import Emit, Job
+from mamlbench.api import Emit, Job, Model
 from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.nn.torch_grad import torch_grad_route
@@ -141,11 +141,12 @@ def _results(loop: TrainingLoop) -> dict[str, Any]:
 
 
 def _engine_facts(experiment: Experiment) -> dict[str, Any]:
-    choice = experiment.choice
+    choice, model = experiment.choice, getattr(experiment.algorithm, "model", None)
     return {
         "asked": experiment.spec.engine,
         "name": choice.engine.name,
         "reason": choice.reason,
         "trials": [trial.facts() for trial in choice.trials],
         "torch_grad": torch_grad_route(),
+        "network": model.fusion.facts() if isinstance(model, Model) else {},
     }

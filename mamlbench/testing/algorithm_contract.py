@@ -188,7 +188,7 @@ CONTRACT = (
     ),
     Check(
         bf16_reaches_the_network,
-        "Use the model of context.build, or pass its precision to your own (Model(network, bf16=model.bf16)), or raise "
+        "Use the model of context.build, or pass its precision to your own (model.with_head(head)), or raise "
         "ConfigError if model.bf16.",
     ),
 )

@@ -65,18 +65,19 @@ class AlgorithmSubject:
             quick: whether to use the options of the method's 'quick' preset for options without a value.
             ways: classes of a test episode.
         """
+        engine = engine or self.engine
         backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
 
         def build(outputs: int) -> Model:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
-                return Model(backbone.build(SHAPE, outputs).to(dtype), bf16=bf16)
+                return Model(backbone.build(SHAPE, outputs).to(dtype), engine, bf16=bf16)
 
         bench = MethodContext(
             build=build,
             objective=Classification(ways),
             pooled_objective=tiny_splits()["train"].objective,
-            engine=engine or self.engine,
+            engine=engine,
             iterations=iterations,
             shots=SHOTS,
         )

@@ -12,6 +12,7 @@ from torch.func import functional_call, grad, vmap
 
 from mamlbench.api import Backbone, Model, Network, Parameters, noise_key_scope, record_statistics, replay_statistics
 from mamlbench.errors import ConfigError
+from mamlbench.nn.fusion_check import DIFFERS
 from mamlbench.testing.checks import Check, ContractError, NotApplicable, ensure
 from mamlbench.testing.tensor_comparison import changed, distance, global_seed, same, snapshot
 
@@ -224,6 +225,15 @@ def _loss(network: Network, parameters: Parameters, x: Tensor) -> Tensor:
     return F.cross_entropy(outputs, torch.arange(len(x)) % OUTPUTS)
 
 
+def fused_layers_are_equivalent(subject: BackboneSubject) -> str:
+    """With the faster layers that engines put in, outputs and gradients are those of the network."""
+    fusion = Model(subject.build()).fusion
+    ensure(not fusion.reason.startswith(DIFFERS), fusion.reason)
+    if not fusion.replaced:
+        raise NotApplicable(f"the network runs as it is, which may cost a tenth of the speed: {fusion.reason}")
+    return "fused: " + ", ".join(f"{count} x {name}" for name, count in fusion.replaced.items())
+
+
 BACKBONE = (
     Check(shapes_and_types, "Return from features a module and the length of its output; flatten at its end."),
     Check(
@@ -248,5 +258,9 @@ BACKBONE = (
     Check(
         second_derivatives_are_correct,
         "Detach nothing; the backward of a custom autograd function must be differentiable.",
+    ),
+    Check(
+        fused_layers_are_equivalent,
+        "forward is traced once: let it depend on its input alone, not on anything that changes later.",
     ),
 )

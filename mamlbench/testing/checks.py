@@ -31,7 +31,7 @@ class CheckResult:
         check: name of the check.
         status: whether it passed, failed or was skipped.
         requirement: what the contract requires.
-        message: what is wrong, or why the check was skipped.
+        message: what is wrong, why the check was skipped, or what a pass comes with.
         hint: how to fix it.
         seconds: wall time.
     """
@@ -49,11 +49,12 @@ class Check:
     """One requirement of a contract, as a function of the plugin under test.
 
     Args:
-        function: raises ContractError or NotApplicable; its name and docstring state the requirement.
+        function: raises ContractError or NotApplicable; its name and docstring state the requirement. What it returns,
+            if anything, is shown beside a pass.
         hint: how an author fixes a failure.
     """
 
-    function: Callable[[Any], None]
+    function: Callable[[Any], str | None]
     hint: str
 
     @property
@@ -89,7 +90,7 @@ class Check:
 
     def _run(self, subject: Any) -> tuple[Status, str]:
         try:
-            self.function(subject)
+            message = self.function(subject)
         except NotApplicable as reason:
             return "skipped", str(reason)
         except ContractError as error:
@@ -98,7 +99,7 @@ class Check:
             return "skipped", f"no data: {error}"
         except Exception as error:  # a plugin may raise anything; its author needs to know what and where
             return "failed", f"{type(error).__name__}: {error} {_location(error)}"
-        return "passed", ""
+        return "passed", message or ""
 
 
 def ensure(condition: bool, message: str) -> None:

@@ -7,6 +7,7 @@ from torch.func import functional_call
 
 from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.engine import LoopEngine, VmapEngine
+from mamlbench.nn import fast_layers
 from mamlbench_plugins.backbones.conv4 import PooledConv4, StridedConv4
 
 ENGINES = [
@@ -88,14 +89,13 @@ def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
     make_algorithm, make_batch, engine, name, monkeypatch
 ):
     shape, given = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
-    late = PooledConv4(PooledConv4.Options(width=4, pool_order="late"))
-    textbook = make_algorithm(name, backbone=late, shape=shape, **given)
+    backbone = PooledConv4(PooledConv4.Options(width=4))
+    textbook = make_algorithm(name, LoopEngine(plain=True), backbone=backbone, shape=shape, **given)
     reference, loss = plain_autograd(textbook, make_batch(shape=shape), 2, second_order=name == "maml")
-    monkeypatch.setattr(BatchNorm, "large", 0)
-    early = PooledConv4(PooledConv4.Options(width=4))
-    direction = make_algorithm(name, engine, backbone=early, shape=shape, **given).compute_update(
-        make_batch(shape=shape)
-    )
+    monkeypatch.setattr(fast_layers, "LARGE", 0)
+    method = make_algorithm(name, engine, backbone=backbone, shape=shape, **given)
+    assert sum(method.model.fusion.replaced.values()) == 4 and not textbook.model.fusion.replaced
+    direction = method.compute_update(make_batch(shape=shape))
     assert direction.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
     assert relative(direction.sums, reference) < 1e-9
     assert float(direction.loss) == pytest.approx(loss, rel=1e-10)

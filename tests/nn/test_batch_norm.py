@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mamlbench.api import Backbone, BatchNorm, Options, record_statistics, replay_statistics
-from mamlbench.errors import ConfigError
+from mamlbench.api import BatchNorm, record_statistics, replay_statistics
 
 
 def random(*shape, seed=0):
@@ -71,22 +70,11 @@ def test_recording_and_replaying_end_with_their_block_even_after_an_error():
     assert statistics == []
 
 
-def test_a_network_with_torchs_own_batch_norm_is_refused():
-    class Leaky(Backbone):
-        def features(self, input_shape):
-            return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten()), 2
-
-    with pytest.raises(ConfigError, match=r"'features\.1' is BatchNorm2d.*mamlbench\.api\.BatchNorm"):
-        Leaky(Options()).build((1, 3, 3), 5)
-
-
-def test_a_network_is_features_and_a_linear_head():
-    class Flat(Backbone):
-        def features(self, input_shape):
-            return nn.Flatten(), 12
-
-    network = Flat(Options()).build((3, 2, 2), 5)
-    x = torch.randn(7, 3, 2, 2)
-    assert network(x).shape == (7, 5)
-    assert torch.equal(network(x), network.head(network.features(x)))
-    assert network.head.weight.shape == (5, 12)
+@pytest.mark.parametrize("affine", [True, False])
+def test_like_torchs_it_has_its_parameters_and_normalizes_as_in_training(affine):
+    theirs = nn.BatchNorm2d(3, eps=1e-3, affine=affine).double()
+    if affine:
+        theirs.weight.data, theirs.bias.data = random(3, seed=1), random(3, seed=2)
+    ours, x = BatchNorm.like(theirs), random(6, 3, 4, 4)
+    assert ours.weight is theirs.weight and ours.bias is theirs.bias
+    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-12)

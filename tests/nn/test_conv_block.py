@@ -1,23 +1,15 @@
-"""Convolution, batch norm and ReLU in one: the numbers of the layers one after the other."""
+"""Convolution, batch norm and ReLU in one: the numbers of torch's functions one after the other."""
 
 import pytest
 import torch
-from torch.func import functional_call, vmap
+import torch.nn.functional as F
+from torch.func import vmap
 
-from mamlbench.api import (
-    BatchNorm,
-    BatchNormReLU,
-    ConvBlocks,
-    Convolution,
-    grad,
-    grad_and_value,
-    record_statistics,
-    replay_statistics,
-    vmap_context,
-)
 from mamlbench.nn import kernels
+from mamlbench.nn.conv_block import conv_block
+from mamlbench.nn.kernels import Geometry
 
-TASKS = 3
+TASKS, EPS = 3, 1e-5
 needs_kernels = pytest.mark.skipif(
     not kernels.available(torch.device("cpu"), torch.float64),
     reason=f"no compiled kernels: {kernels.kernels_in_use()}",
@@ -28,149 +20,98 @@ def random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.fixture
-def network():
-    torch.manual_seed(0)
-    first = Convolution(1, 8, 3, stride=2, padding=1, bias=False)
-    second = Convolution(8, 9, (3, 2), stride=(1, 2), padding=(0, 1), bias=False)
-    layers = ConvBlocks(first, BatchNormReLU(8), torch.nn.Identity(), second, BatchNormReLU(9), torch.nn.Flatten())
-    return layers.double().requires_grad_(False)
+CASES = {"strided": ((1, 8), (3, 3), (2, 2), (1, 1)), "uneven": ((3, 9), (3, 2), (1, 2), (0, 1))}
 
 
-@pytest.fixture
-def calls(monkeypatch):
-    """How often blocks were computed as one."""
-    from mamlbench.nn import conv_block as module
-
-    counted, whole = [], module.conv_block
-    monkeypatch.setattr(module, "conv_block", lambda *layers: counted.append(1) or whole(*layers))
-    return counted
+@pytest.fixture(params=CASES.values(), ids=CASES)
+def case(request):
+    """Geometry, and parameters by name without a task's dimension."""
+    (channels, outputs), kernel, stride, padding = request.param
+    shapes = {"w": (outputs, channels, *kernel), "a": (outputs,), "b": (outputs,)}
+    return Geometry((9, 8), kernel, stride, padding), shapes
 
 
-def parameters(network, *, own):
-    shape = (TASKS,) if own else ()
-    return {name: random(*shape, *value.shape, seed=1) for name, value in network.named_parameters()}
+def ours(at):
+    return lambda p, x: conv_block(x, p["w"], (p.get("a"), p["b"]), at, EPS)
 
 
-def outer_loss(network, weights, x, rate=0.3):
-    """MAML's: the loss after one step on half of the examples, on the other half."""
+def plain(at):
+    """The block by definition."""
 
-    def loss(weights, x):
-        return (functional_call(network, weights, (x,)) - 0.4).pow(3).mean()
+    def compute(p, x):
+        c = F.conv2d(x, p["w"], None, at.stride, at.padding)
+        variance, mean = torch.var_mean(c, (0, 2, 3), correction=0)
+        z = F.batch_norm(c, None, None, None, None, True, 0.0, EPS)
+        scaled = z * p["a"].view(-1, 1, 1) if "a" in p else z
+        return F.relu(scaled + p["b"].view(-1, 1, 1)), mean, (variance + EPS).rsqrt()
 
-    slope = grad(loss)(weights, x[:4])
-    return loss({name: value - rate * slope[name] for name, value in weights.items()}, x[4:])
+    return compute
 
 
-def outer_gradient(network, weights, x, *, own):
-    """Of the sum over tasks, by plain autograd around ``vmap``, as the engine has it."""
-    weights = {name: value.clone().requires_grad_() for name, value in weights.items()}
-    of_task = vmap(lambda w, x: outer_loss(network, w, x), in_dims=(0 if own else None, 0))
-    return torch.autograd.grad(of_task(weights, x).sum(), list(weights.values()))
+def draw(shapes, own, *, weighted=True):
+    """Parameters of all tasks: those in ``own`` with a value for each."""
+    named = {name: shape for name, shape in shapes.items() if weighted or name != "a"}
+    return {
+        name: random(*((TASKS, *shape) if name in own else shape), seed=number)
+        for number, (name, shape) in enumerate(named.items())
+    }
+
+
+def dims_of(parameters, shapes):
+    return {name: 0 if value.ndim > len(shapes[name]) else None for name, value in parameters.items()}
+
+
+def gradients(block, parameters, shapes, x):
+    """Second derivatives, as of MAML: of a function of outputs and of a first derivative by everything."""
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    x = x.clone().requires_grad_()
+    outputs = vmap(block, in_dims=(dims_of(parameters, shapes), 0))(leaves, x)[0]
+    first = torch.autograd.grad(outputs.sin().sum(), [x, *leaves.values()], create_graph=True)
+    curved = sum((slope * random(*slope.shape, seed=9)).sum() for slope in first) + outputs.square().sum()
+    return outputs, *first, *torch.autograd.grad(curved, [x, *leaves.values()])
 
 
 @needs_kernels
-@pytest.mark.parametrize("own", [True, False], ids=["own weights", "shared weights"])
-def test_second_derivatives(network, calls, own):
-    weights, x = parameters(network, own=own), random(TASKS, 8, 1, 9, 8)
-    expected = outer_gradient(network, weights, x, own=own)
-    assert not calls
-    with vmap_context(TASKS):
-        ours = outer_gradient(network, weights, x, own=own)
-    assert len(calls) == 4
-    for one, other in zip(ours, expected, strict=True):
+@pytest.mark.parametrize("weighted", [True, False], ids=["with a scale", "without"])
+@pytest.mark.parametrize("own", ["wab", "", "ab", "w"], ids=["own", "shared", "shared filters", "shared norm"])
+def test_two_derivatives_of_tasks(case, own, weighted):
+    at, shapes = case
+    parameters, x = draw(shapes, own, weighted=weighted), random(TASKS, 4, shapes["w"][1], *at.size, seed=7)
+    for one, other in zip(
+        gradients(ours(at), parameters, shapes, x), gradients(plain(at), parameters, shapes, x), strict=True
+    ):
         torch.testing.assert_close(one, other)
 
 
 @needs_kernels
-def test_a_bias_of_each_task_with_shared_filters(network, calls):
-    x, weights = random(TASKS, 8, 1, 9, 8), parameters(network, own=True)
-    shared = {name: value[0] for name, value in weights.items() if value.ndim == 5}
-    own = {name: value for name, value in weights.items() if name not in shared}
-
-    def gradients():
-        leaves = {name: value.clone().requires_grad_() for name, value in (shared | own).items()}
-        dims = ({name: None if name in shared else 0 for name in leaves}, 0)
-        losses = vmap(lambda w, x: functional_call(network, w, (x,)).pow(2).sum().sqrt(), in_dims=dims)(leaves, x)
-        return torch.autograd.grad(losses.sum(), list(leaves.values()))
-
-    expected = gradients()
-    with vmap_context(TASKS):
-        ours = gradients()
-    assert len(calls) == 2
-    for one, other in zip(ours, expected, strict=True):
+def test_statistics(case):
+    at, shapes = case
+    parameters, x = draw(shapes, "wab"), random(TASKS, 4, shapes["w"][1], *at.size, seed=7)
+    for one, other in zip(vmap(ours(at))(parameters, x), vmap(plain(at))(parameters, x), strict=True):
         torch.testing.assert_close(one, other)
 
 
 @needs_kernels
-def test_statistics_are_recorded_and_replayed(network, calls):
-    x, weights = random(TASKS, 4, 1, 9, 8), parameters(network, own=True)
-
-    def both(w, x):
-        with record_statistics() as statistics:
-            functional_call(network, w, (x,))
-        with replay_statistics(statistics):
-            return functional_call(network, w, (x[:1],))
-
-    expected = vmap(both)(weights, x)
-    with vmap_context(TASKS, twice=False):
-        torch.testing.assert_close(vmap(both)(weights, x), expected)
-    assert len(calls) == 2  # what is replayed goes through the layers
-
-
-def test_layers_one_after_the_other_elsewhere(network, calls):
-    """Outside, in one task, under a second vmap or a transform of torch.func, and where a layer is of another kind."""
-    x, weights = random(TASKS, 4, 1, 9, 8), parameters(network, own=True)
-    expected = vmap(lambda w, x: functional_call(network, w, (x,)))(weights, x)
-    loss = lambda w, x: functional_call(network, w, (x,)).square().sum()  # noqa: E731
-    slopes = vmap(torch.func.grad(loss))(weights, x)
-    with vmap_context(TASKS):
-        each = [functional_call(network, {n: v[t] for n, v in weights.items()}, (x[t],)) for t in range(TASKS)]
-        torch.testing.assert_close(torch.stack(each), expected)
-        twice = vmap(lambda w, x: vmap(lambda x: functional_call(network, w, (x,)))(x[None]))(weights, x)
-        torch.testing.assert_close(twice[:, 0], expected)
-        for name, value in vmap(torch.func.grad(loss))(weights, x).items():
-            torch.testing.assert_close(value, slopes[name])
-    layers = (Convolution(1, 8, 3, bias=True), BatchNormReLU(8), Convolution(8, 9, 1, bias=False), BatchNorm(9))
-    other = ConvBlocks(*layers).double().requires_grad_(False)
-    with vmap_context(TASKS):
-        vmap(other)(x)
-    assert not calls
+def test_what_only_one_result_depends_on(case):
+    """A derivative of which some cotangents are missing."""
+    at, shapes = case
+    for name in "wab":
+        results = []
+        for block in (ours(at), plain(at)):
+            leaves = {key: value.requires_grad_() for key, value in draw(shapes, "wab").items()}
+            outputs = vmap(block)(leaves, random(TASKS, 4, shapes["w"][1], *at.size, seed=7))[0]
+            slope = torch.autograd.grad(outputs.sin().sum(), leaves[name], create_graph=True)[0]
+            results.append(torch.autograd.grad(slope.square().sum(), list(leaves.values())))
+        for one, other in zip(*results, strict=True):
+            torch.testing.assert_close(one, other)
 
 
-def test_a_third_derivative_is_refused(network):
-    if not kernels.available(torch.device("cpu"), torch.float64):
-        pytest.skip(kernels.kernels_in_use())
-    x, weights = random(TASKS, 8, 1, 9, 8), parameters(network, own=True)
-    weights = {name: value.requires_grad_() for name, value in weights.items()}
-    with vmap_context(TASKS):
-        losses = vmap(lambda w, x: outer_loss(network, w, x))(weights, x)  # with a first derivative inside
-        slope = torch.autograd.grad(losses.sum(), weights["0.weight"], create_graph=True)[0]
-        with pytest.raises(NotImplementedError, match="third derivatives"):
-            slope.sum().backward()
-
-
-def test_gradients_inside_vmap_are_those_of_torch():
-    """By reverse mode over all tasks: with shared and own tensors, an unused one and one that is closed over."""
-    own, shared, x = random(TASKS, 4), random(4, seed=1), random(TASKS, 4, seed=2)
-
-    def loss(at, x):
-        own, shared, _ = at
-        return ((own * shared).sin() * x * own).sum()
-
-    at, dims = (own, shared, shared), ((0, None, None), 0)
-    expected = vmap(torch.func.grad_and_value(loss), in_dims=dims)(at, x)
-    ours = vmap(grad_and_value(loss), in_dims=dims)(at, x)
-    for one, other in zip((*ours[0], ours[1]), (*expected[0], expected[1]), strict=True):
-        torch.testing.assert_close(one, other)
-    closed = vmap(lambda own, x: grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
-    by_torch = vmap(lambda own, x: torch.func.grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
-    torch.testing.assert_close(closed, by_torch)
-    constant = vmap(grad(lambda at: torch.ones(())))(own)
-    assert torch.equal(constant, torch.zeros_like(own))
-
-
-def test_no_graph_is_kept_where_nothing_is_differentiated_again():
-    with torch.no_grad():
-        gradient, value = vmap(grad_and_value(lambda x: x.square().sum()))(random(TASKS, 4))
-    assert gradient.grad_fn is None and value.grad_fn is None and not gradient.requires_grad
+@needs_kernels
+def test_a_third_derivative_is_refused(case):
+    at, shapes = case
+    leaves = {key: value.requires_grad_() for key, value in draw(shapes, "wab").items()}
+    outputs = vmap(ours(at))(leaves, random(TASKS, 4, shapes["w"][1], *at.size, seed=7))[0]
+    first = torch.autograd.grad(outputs.sin().sum(), leaves["w"], create_graph=True)[0]
+    second = torch.autograd.grad(first.square().sum(), leaves["w"], create_graph=True)[0]
+    with pytest.raises(NotImplementedError, match="third derivatives"):
+        second.sum().backward()

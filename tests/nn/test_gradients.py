@@ -86,3 +86,36 @@ def test_what_is_pulled_back_is_the_vector_jacobian_product(at, switched_off):
     _, back = torch.func.vjp(function, at)
     with torch.set_grad_enabled(not switched_off):
         assert same(vjp(function, at, slope), back(slope)[0])
+
+
+def random(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+TASKS = 3
+
+
+def test_gradients_inside_vmap_are_those_of_torch():
+    """By reverse mode over all tasks: with shared and own tensors, an unused one and one that is closed over."""
+    own, shared, x = random(TASKS, 4), random(4, seed=1), random(TASKS, 4, seed=2)
+
+    def loss(at, x):
+        own, shared, _ = at
+        return ((own * shared).sin() * x * own).sum()
+
+    at, dims = (own, shared, shared), ((0, None, None), 0)
+    expected = vmap(torch.func.grad_and_value(loss), in_dims=dims)(at, x)
+    ours = vmap(grad_and_value(loss), in_dims=dims)(at, x)
+    for one, other in zip((*ours[0], ours[1]), (*expected[0], expected[1]), strict=True):
+        torch.testing.assert_close(one, other)
+    closed = vmap(lambda own, x: grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
+    by_torch = vmap(lambda own, x: torch.func.grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
+    torch.testing.assert_close(closed, by_torch)
+    constant = vmap(grad(lambda at: torch.ones(())))(own)
+    assert torch.equal(constant, torch.zeros_like(own))
+
+
+def test_no_graph_is_kept_where_nothing_is_differentiated_again():
+    with torch.no_grad():
+        gradient, value = vmap(grad_and_value(lambda x: x.square().sum()))(random(TASKS, 4))
+    assert gradient.grad_fn is None and value.grad_fn is None and not gradient.requires_grad

@@ -6,10 +6,9 @@ import torch.nn.functional as F
 from torch import nn
 from torch.func import grad, vmap
 
-from mamlbench.api import BatchNorm, BatchNormReLU, ConvBlocks, Convolution, Model, Network, record_statistics
-from mamlbench.nn import conv_block, kernels
+from mamlbench.api import BatchNorm, Model, Network, record_statistics
+from mamlbench.nn import fast_layers, kernels
 from mamlbench.nn.precision import ROUNDING, bf16_autocast, bf16_is_on, in_precision, parameter_dtype
-from mamlbench.nn.vmap_context import vmap_context
 from mamlbench.run_spec import MODES, PRECISIONS
 
 CPU = torch.device("cpu")
@@ -20,10 +19,8 @@ UNIT = ROUNDING["bf16"]
 
 def network():
     torch.manual_seed(0)
-    features = nn.Sequential(
-        ConvBlocks(Convolution(2, 8, 3, bias=False), BatchNormReLU(8)), nn.Conv2d(8, 4, 3), BatchNorm(4), nn.Flatten()
-    )
-    return Network(features, nn.Linear(100, WAYS))
+    block = (nn.Conv2d(2, 8, 3, stride=2, bias=False), BatchNorm(8), nn.ReLU())
+    return Network(nn.Sequential(*block, nn.Conv2d(8, 4, 3), BatchNorm(4), nn.Flatten()), nn.Linear(16, WAYS), SHAPE)
 
 
 def examples(tasks=T, seed=0):
@@ -49,8 +46,7 @@ def gradients(model, *, second_order):
         return loss(step, x, y)
 
     def of_all(parameters):
-        with vmap_context(T):
-            return vmap(lambda x, y: outer(parameters, x, y))(x, y).sum()
+        return vmap(lambda x, y: outer(parameters, x, y))(x, y).sum()
 
     def one_by_one(parameters):
         return sum(outer(parameters, x[task], y[task]) for task in range(T))
@@ -107,10 +103,12 @@ def test_gradients_are_in_float32_and_near_the_exact_ones(second_order):
 @pytest.mark.parametrize("bf16", [True, False])
 def test_the_compiled_kernels_leave_bfloat16_to_torch(monkeypatch, bf16):
     used = []
-    monkeypatch.setattr(kernels, "available", lambda device, dtype: True)
-    monkeypatch.setattr(conv_block, "conv_block", lambda x, *layers: used.append(x) or x.new_zeros(N, 8, 7, 7))
     model, (x, _) = Model(network(), bf16=bf16), examples()
-    with torch.no_grad(), vmap_context(T):
+    assert "convolution + batch norm + ReLU" in model.fusion.replaced
+    monkeypatch.setattr(kernels, "available", lambda device, dtype: True)
+    zeros = (torch.zeros(N, 8, 4, 4), torch.zeros(8), torch.ones(8))
+    monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: used.append(1) or zeros)
+    with torch.no_grad():
         vmap(lambda x: model(model.initial_parameters(), x))(x)
     assert bool(used) is not bf16
 

@@ -137,7 +137,7 @@ def test_a_network_that_cannot_be_run_so_is_refused_in_one_sentence(build):
 
 def test_a_method_whose_own_model_ignores_bf16_is_refused(build):
     build("own-model", precision="float64")
-    with pytest.raises(ConfigError, match=r"bf16=model.bf16"):
+    with pytest.raises(ConfigError, match=r"model.with_head\(head\)"):
         build("own-model", precision="bf16")
 
 

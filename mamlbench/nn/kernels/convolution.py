@@ -22,12 +22,20 @@ SOURCE = "convolution.c"
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a convolution is besides its tensors; ``size``: height and width of its input."""
+    """What a convolution is besides its tensors: height and width each.
+
+    Attributes:
+        size: of its input.
+        kernel, stride, padding, dilation: as torch has them.
+        groups: as torch has it. The kernels here know neither dilation nor groups.
+    """
 
     size: tuple[int, ...]
     kernel: tuple[int, ...]
     stride: tuple[int, ...]
     padding: tuple[int, ...]
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
 
     def result(self) -> list[int]:
         """Height and width of the output."""
@@ -35,7 +43,7 @@ class Geometry:
         return [(size + 2 * padding - kernel) // stride + 1 for size, padding, kernel, stride in spans]
 
 
-class _Geometry(ctypes.Structure):
+class _CGeometry(ctypes.Structure):
     """``Geometry`` of the C file."""
 
     _fields_ = tuple(
@@ -95,13 +103,13 @@ def _repeated(w: Tensor) -> bool:
     return w.ndim == 5 and w.stride(0) == 0
 
 
-def _geometry(x: Tensor, y: Tensor, w: Tensor, at: Geometry, into: Tensor | None) -> _Geometry:
+def _geometry(x: Tensor, y: Tensor, w: Tensor, at: Geometry, into: Tensor | None) -> _CGeometry:
     n, tasks = (x.shape[0] * x.shape[1], 1) if w.ndim == 4 else x.shape[:2]  # with shared filters, tasks are examples
     sizes = (x.shape[2], y.shape[2], *at.size, *y.shape[3:], *at.kernel, *at.stride, *at.padding)
-    return _Geometry(n, tasks, *sizes, _repeated(w), into is not None, torch.get_num_threads())
+    return _CGeometry(n, tasks, *sizes, _repeated(w), into is not None, torch.get_num_threads())
 
 
-def _call(name: str, inputs: tuple[Tensor, Tensor], result: Tensor, geometry: _Geometry) -> Tensor:
+def _call(name: str, inputs: tuple[Tensor, Tensor], result: Tensor, geometry: _CGeometry) -> Tensor:
     first, second = (each.contiguous() for each in inputs)
     getattr(library(SOURCE, result.dtype), name)(*map(address, (first, second, result)), ctypes.byref(geometry))
     return result

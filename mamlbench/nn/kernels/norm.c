@@ -1,10 +1,11 @@
-/* Batch normalization by a batch's own statistics, a bias and a ReLU in one, and their first two derivatives.
+/* Batch normalization by a batch's own statistics, a weight, a bias and a ReLU in one, and their first two derivatives.
  *
- *     y = max(0, z + bias),   z = (x - mean) * scale,   scale = 1 / sqrt(variance + eps)   per channel
+ *     y = max(0, weight * z + bias),   z = (x - mean) * scale,   scale = 1 / sqrt(variance + eps)   per channel
  *
- * Maps are [n][channels][pixels], contiguous; statistics and biases [channels]. Tasks are channels too. A few channels
- * are read from memory once: their sums are taken and their results written while they lie in the cache. Sums are taken
- * place by place over the n, which fills vectors however few the pixels are, then over a channel's pixels.
+ * Maps are [n][channels][pixels], contiguous; statistics, weights and biases [channels]; `weight` may be NULL: 1. Tasks
+ * are channels too. A few channels are read from memory once: their sums are taken and their results written while they
+ * lie in the cache. Sums are taken place by place over the n, which fills vectors however few the pixels are, then over
+ * a channel's pixels. So a pass over the maps is the same whatever the weights are: they change its factors alone.
  *
  * The notation is that of mamlbench/nn/batch_norm_grad.py: B(g) = scale * (g - mean(g) - z mean(g z)).
  * Compiled twice, with REAL float and double. A channel is summed in the same order whatever the number of threads is.
@@ -52,7 +53,8 @@ static void fill(real *values, int64_t channel, int64_t pixels, real value) {
 }
 
 /* y, mean and scale */
-void batch_norm_relu(const real *x, const real *bias, real *y, real *mean, real *scale, const Shape *s) {
+void batch_norm_relu(
+    const real *x, const real *weight, const real *bias, real *y, real *mean, real *scale, const Shape *s) {
     int64_t group = together(s);
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
@@ -71,8 +73,9 @@ void batch_norm_relu(const real *x, const real *bias, real *y, real *mean, real 
             EACH_EXAMPLE EACH_PLACE sums[p] += (x[at + p] - constant[p]) * (x[at + p] - constant[p]);
             EACH_CHANNEL {
                 scale[first + c] = (real)(1 / sqrt(sum_of(sums, c, s->pixels) / total + s->eps));
-                fill(by_x, c, s->pixels, scale[first + c]);
-                fill(constant, c, s->pixels, bias[first + c] - mean[first + c] * scale[first + c]);
+                real factor = weight ? scale[first + c] * weight[first + c] : scale[first + c];
+                fill(by_x, c, s->pixels, factor);
+                fill(constant, c, s->pixels, bias[first + c] - mean[first + c] * factor);
             }
             EACH_EXAMPLE EACH_PLACE {
                 real value = x[at + p] * by_x[p] + constant[p];
@@ -83,11 +86,11 @@ void batch_norm_relu(const real *x, const real *bias, real *y, real *mean, real 
     }
 }
 
-/* What a cotangent of y sends to x, which is B(g) with g = cotangent where y > 0; and sum(g z), and sum(g), which is
- * what it sends to the bias. */
+/* What a cotangent of y sends to x, which is weight * B(g) with g = cotangent where y > 0; to the weight, which is
+ * sum(g z); and to the bias, which is sum(g). */
 void batch_norm_relu_backward(
-    const real *cotangent, const real *x, const real *y, const real *mean, const real *scale, real *to_x, real *gz,
-    real *g_sum, const Shape *s) {
+    const real *cotangent, const real *x, const real *weight, const real *y, const real *mean, const real *scale,
+    real *to_x, real *gz, real *g_sum, const Shape *s) {
     int64_t group = together(s), room = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
@@ -108,6 +111,7 @@ void batch_norm_relu_backward(
                 double factor = scale[first + c], g = sum_of(g_sums, c, s->pixels), z = sum_of(gx_sums, c, s->pixels) * factor;
                 gz[first + c] = (real)z, g_sum[first + c] = (real)g;
                 double along_x = -factor * factor * z / total;
+                if (weight) factor *= weight[first + c], along_x *= weight[first + c];
                 fill(by_g, c, s->pixels, (real)factor);
                 fill(by_x, c, s->pixels, (real)along_x);
                 fill(constant, c, s->pixels, (real)(-factor * g / total - along_x * mean[first + c]));
@@ -121,11 +125,13 @@ void batch_norm_relu_backward(
     }
 }
 
-/* What cotangents v of to_x and u of g_sum send to the cotangent of y, which is B(v) + u where y > 0, and to x; v and
- * to_x may be the same. */
+/* What cotangents v of to_x, t of gz and u of g_sum send to the cotangent of y, which is weight * B(v) + t z + u where
+ * y > 0; to x, which is weight times B's derivative, plus t * B(g); and to the weight, which is sum(v B(g)). With a weight
+ * of NULL, t and to_weight are not used. v and to_x may be the same. */
 void batch_norm_relu_double_backward(
-    const real *v, const real *u, const real *cotangent, const real *x, const real *y, const real *mean,
-    const real *scale, const real *gz, const real *g_sum, real *to_cotangent, real *to_x, const Shape *s) {
+    const real *v, const real *t, const real *u, const real *cotangent, const real *x, const real *weight, const real *y,
+    const real *mean, const real *scale, const real *gz, const real *g_sum, real *to_cotangent, real *to_x,
+    real *to_weight, const Shape *s) {
     int64_t group = together(s), room = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
@@ -150,15 +156,26 @@ void batch_norm_relu_double_backward(
                 int64_t channel = first + c;
                 double factor = scale[channel], variance = -factor * factor, mean_g = g_sum[channel] / total;
                 double mean_v = sum_of(v_sums, c, s->pixels) / total, mean_vg = sum_of(vg_sums, c, s->pixels) / total;
-                double t = sum_of(vx_sums, c, s->pixels) * factor / total, of_g = gz[channel] / total;
-                double bend = variance * factor * (mean_vg - mean_v * mean_g - 3 * of_g * t);
-                fill(v_back, c, s->pixels, (real)factor);
-                fill(x_back, c, s->pixels, (real)(variance * t));
-                fill(back, c, s->pixels, (real)(-factor * mean_v - variance * t * mean[channel]) + u[channel]);
+                double mean_vz = sum_of(vx_sums, c, s->pixels) * factor / total, mean_gz = gz[channel] / total;
+                double bend = variance * factor * (mean_vg - mean_v * mean_g - 3 * mean_gz * mean_vz);
+                /* of the cotangent's share, v_factor v + x_factor (x - mean) + shift; of that of x, likewise */
+                double v_factor = factor, x_factor = variance * mean_vz, shift = -factor * mean_v;
+                double g_bend = variance * mean_vz, v_bend = variance * mean_gz;
+                double shift_bend = -variance * (mean_vz * mean_g + mean_gz * mean_v);
+                if (weight) {
+                    double w = weight[channel], along = t[channel];
+                    to_weight[channel] = (real)(factor * total * (mean_vg - mean_v * mean_g - mean_vz * mean_gz));
+                    v_factor *= w, x_factor = w * x_factor + along * factor, shift *= w;
+                    bend = w * bend + along * variance * mean_gz, g_bend = w * g_bend + along * factor;
+                    v_bend *= w, shift_bend = w * shift_bend - along * factor * mean_g;
+                }
+                fill(v_back, c, s->pixels, (real)v_factor);
+                fill(x_back, c, s->pixels, (real)x_factor);
+                fill(back, c, s->pixels, (real)(shift - x_factor * mean[channel]) + u[channel]);
                 fill(by_x, c, s->pixels, (real)bend);
-                fill(by_g, c, s->pixels, (real)(variance * t));
-                fill(by_v, c, s->pixels, (real)(variance * of_g));
-                fill(constant, c, s->pixels, (real)(-variance * (t * mean_g + of_g * mean_v) - bend * mean[channel]));
+                fill(by_g, c, s->pixels, (real)g_bend);
+                fill(by_v, c, s->pixels, (real)v_bend);
+                fill(constant, c, s->pixels, (real)(shift_bend - bend * mean[channel]));
             }
             EACH_EXAMPLE EACH_PLACE {
                 real g = cotangent[at + p], to_g = v[at + p] * v_back[p] + x[at + p] * x_back[p] + back[p];

@@ -1,4 +1,7 @@
-"""Batch norm, bias and ReLU in one, with two derivatives, on a CPU, by ``norm.c``."""
+"""Batch norm, weight, bias and ReLU in one, with two derivatives, on a CPU, by ``norm.c``.
+
+Maps are ``[n, T, C, H, W]``; weights, biases and statistics ``[T, C]``; float32 or float64. A weight of None is 1.
+"""
 
 from __future__ import annotations
 
@@ -18,39 +21,50 @@ class _Shape(ctypes.Structure):
     _fields_ = (*((name, ctypes.c_int64) for name in ("n", "channels", "pixels", "threads")), ("eps", ctypes.c_double))
 
 
-def batch_norm_relu(x: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Maps ``[n, T, C, H, W]`` and bias ``[T, C]`` to max(0, z + bias), mean and 1 / std ``[T, C]``."""
+def batch_norm_relu(x: Tensor, weight: Tensor | None, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+    """max(0, weight z + bias) of maps x ``[n, T, C, H, W]``, then mean and 1 / std, each ``[T, C]``."""
     x = x.contiguous()
     y, mean, scale = torch.empty_like(x), torch.empty_like(bias), torch.empty_like(bias)
-    _call("batch_norm_relu", (x, bias.contiguous(), y, mean, scale), x, eps)
+    _call("batch_norm_relu", (x, _contiguous(weight), bias.contiguous(), y, mean, scale), x, eps)
     return y, mean, scale
 
 
 def batch_norm_relu_backward(
-    g: Tensor, x: Tensor, y: Tensor, mean: Tensor, scale: Tensor
+    g: Tensor, x: Tensor, y: Tensor, weight: Tensor | None, statistics: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a cotangent g of y sends to x, then sum(g z) and sum(g) where y > 0; the last goes to the bias."""
-    g, x, y = (each.contiguous() for each in (g, x, y))
+    """What a cotangent g of y sends to x, ``[n, T, C, H, W]``, to the weight and to the bias, each ``[T, C]``."""
+    mean, scale = statistics
+    g, x, y = (maps.contiguous() for maps in (g, x, y))
     to_x, gz, g_sum = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
-    _call("batch_norm_relu_backward", (g, x, y, mean, scale, to_x, gz, g_sum), x)
+    _call("batch_norm_relu_backward", (g, x, _contiguous(weight), y, mean, scale, to_x, gz, g_sum), x)
     return to_x, gz, g_sum
 
 
-def batch_norm_relu_double_backward(v: Tensor, u: Tensor, *slope: Tensor) -> tuple[Tensor, Tensor]:
-    """What cotangents v of the slope's first result and u of its last send to g and to x.
+def batch_norm_relu_double_backward(
+    v: Tensor, t: Tensor | None, u: Tensor, *backward: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """What cotangents of the three results of ``batch_norm_relu_backward`` send to its g, to its x and to its weight.
 
     Args:
-        v: overwritten by the second result.
-        u: ``[T, C]``.
-        slope: what the slope took and its two sums: g, x, y, mean, 1 / std, sum(g z), sum(g).
+        v: of the first result, ``[n, T, C, H, W]``; overwritten by the second result here.
+        t: of the second, ``[T, C]``; not used if the weight is None.
+        u: of the third, ``[T, C]``.
+        backward: what ``batch_norm_relu_backward`` took, g, x, y, weight, mean, 1 / std, and its results gz and g_sum.
     """
-    u, g, x, y, mean, scale, gz, g_sum = (each.contiguous() for each in (u, *slope))
-    to_g = torch.empty_like(x)
-    _call("batch_norm_relu_double_backward", (v, u, g, x, y, mean, scale, gz, g_sum, to_g, v), x)
-    return to_g, v
+    g, x, y, weight, mean, scale, gz, g_sum = (_contiguous(tensor) for tensor in backward)
+    assert x is not None and mean is not None
+    to_g, to_weight = torch.empty_like(x), None if weight is None else torch.empty_like(mean)
+    tensors = (v, _contiguous(t), u.contiguous(), g, x, weight, y, mean, scale, gz, g_sum, to_g, v, to_weight)
+    _call("batch_norm_relu_double_backward", tensors, x)
+    return to_g, v, to_weight
 
 
-def _call(name: str, tensors: tuple[Tensor, ...], x: Tensor, eps: float = 0.0) -> None:
+def _contiguous(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else tensor.contiguous()
+
+
+def _call(name: str, tensors: tuple[Tensor | None, ...], x: Tensor, eps: float = 0.0) -> None:
     n, tasks, channels, height, width = x.shape
     shape = _Shape(n, tasks * channels, height * width, torch.get_num_threads(), eps)
-    getattr(library(SOURCE, x.dtype), name)(*map(address, tensors), ctypes.byref(shape))
+    addresses = (None if tensor is None else address(tensor) for tensor in tensors)
+    getattr(library(SOURCE, x.dtype), name)(*addresses, ctypes.byref(shape))

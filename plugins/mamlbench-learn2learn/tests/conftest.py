@@ -29,19 +29,19 @@ def make_algorithm():
     """``make_algorithm("l2l-maml", inner_lr=0.1)`` builds any registered algorithm on the same first parameters."""
 
     def make(name, dtype=torch.float64, iterations=50, **options):
-        registry = load_plugins().registry
+        registry, engine = load_plugins().registry, VmapEngine()
         plugin, conv4 = registry.load("algorithm", name), registry.load("backbone", "conv4-strided")
 
         def build(outputs):
             with torch.random.fork_rng():
                 torch.manual_seed(0)
-                return Model(conv4(conv4.Options(width=4, scale=True)).build((1, 14, 14), outputs).to(dtype))
+                return Model(conv4(conv4.Options(width=4, scale=True)).build((1, 14, 14), outputs).to(dtype), engine)
 
         context = MethodContext(
             build=build,
             objective=Classification(3),
             pooled_objective=Classification(7),
-            engine=VmapEngine(),
+            engine=engine,
             iterations=iterations,
             shots=2,
         )

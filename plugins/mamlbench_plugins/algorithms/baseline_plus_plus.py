@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, MethodContext, Model, Network
+from mamlbench.api import Classification, MethodContext, Model
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import Pretrain, PretrainOptions
@@ -64,4 +64,4 @@ def with_cosines(model: Model, options: BaselinePlusPlusOptions) -> Model:
     if type(head) is not nn.Linear:
         raise ConfigError("baseline++ needs a backbone whose head is one linear layer: it puts a cosine head there.")
     factor = options.temperature or (2.0 if head.out_features <= FEW_CLASSES else 10.0)
-    return Model(Network(model.network.features, CosineHead(head.weight.detach().clone(), factor)), bf16=model.bf16)
+    return model.with_head(CosineHead(head.weight.detach().clone(), factor))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, BatchNormMaxPool, BatchNormReLU, ConvBlocks, Convolution, Options
+from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.errors import ConfigError
 
 BLOCKS = 4
@@ -30,19 +30,6 @@ class PooledOptions(Conv4Options):
     pooling: Literal["mean", "flatten"] = Field(
         "flatten", description="features from the last maps: their mean over height and width, or all of them"
     )
-
-    pool_order: Literal["early", "late"] = Field(
-        "early",
-        description="max-pool before bias and ReLU, with the channels last in memory, or as in the papers' figures: "
-        "the same outputs, early with less work (with a learned scale, which may be negative, always late)",
-    )
-
-
-class ChannelsLast(Convolution):
-    """A convolution for which the channels of a pixel lie beside each other in memory, in and out."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
 
 
 class SpatialMean(nn.Module):
@@ -69,20 +56,14 @@ class StridedConv4(Backbone):
         if side < 1:
             raise ConfigError(f"images of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
         layers.append(SpatialMean() if options.pooling == "mean" else nn.Flatten())
-        return ConvBlocks(*layers), channels * (1 if options.pooling == "mean" else side * side)
+        return nn.Sequential(*layers), channels * (1 if options.pooling == "mean" else side * side)
 
-    def _block(self, channels: int, options: Any) -> list[nn.Module]:
-        convolution = self._convolution(Convolution, channels, options)
-        if options.scale:
-            return [convolution, BatchNorm(options.width, scale=True), nn.ReLU()]
-        # nothing is done last, so that parameters have the same names in both
-        return [convolution, BatchNormReLU(options.width), nn.Identity()]
-
-    def _convolution(self, kind: type[nn.Conv2d], channels: int, options: Conv4Options) -> nn.Conv2d:
+    def _block(self, channels: int, options: Conv4Options) -> list[nn.Module]:
         # no bias in the convolution: the batch norm behind it takes it out again
-        convolution = kind(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
+        convolution = nn.Conv2d(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
         nn.init.xavier_uniform_(convolution.weight)
-        return convolution
+        layers = [convolution, BatchNorm(options.width, scale=options.scale), nn.ReLU()]
+        return layers if self.strided else [*layers, nn.MaxPool2d(2)]
 
 
 class PooledConv4(StridedConv4):
@@ -90,13 +71,6 @@ class PooledConv4(StridedConv4):
 
     Options = PooledOptions
     strided = False
-
-    def _block(self, channels: int, options: Any) -> list[nn.Module]:
-        if options.pool_order == "late" or options.scale:
-            return [*super()._block(channels, options), nn.MaxPool2d(2)]
-        convolution = self._convolution(ChannelsLast, channels, options)
-        # nothing is done last, so that parameters have the same names in both
-        return [convolution, BatchNormMaxPool(options.width), nn.ReLU(), nn.Identity()]
 
 
 def square_image(input_shape: tuple[int, ...]) -> tuple[int, int]:

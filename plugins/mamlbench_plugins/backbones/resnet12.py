@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Backbone, BatchNorm, DropBlock, Dropout, Options, StochasticLayer
+from mamlbench.api import Backbone, DropBlock, Dropout, Options, StochasticLayer
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.backbones.conv4 import SpatialMean, square_image
 
@@ -33,9 +33,9 @@ class Residual(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for before in (channels, width, width):
-            layers += [_convolution(before, width, 3), BatchNorm(width, scale=True), nn.LeakyReLU(SLOPE)]
+            layers += [_convolution(before, width, 3), nn.BatchNorm2d(width), nn.LeakyReLU(SLOPE)]
         self.straight = nn.Sequential(*layers[:-1])
-        self.beside = nn.Sequential(_convolution(channels, width, 1), BatchNorm(width, scale=True))
+        self.beside = nn.Sequential(_convolution(channels, width, 1), nn.BatchNorm2d(width))
         self.out = nn.Sequential(nn.LeakyReLU(SLOPE), nn.MaxPool2d(2), *noise)
 
     def forward(self, x: Tensor) -> Tensor:  # [n, C, H, W] -> [n, width, H // 2, W // 2]

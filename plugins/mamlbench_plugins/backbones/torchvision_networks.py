@@ -1,14 +1,12 @@
-"""ResNet-18 and VGG-16 as torchvision builds them, adapted to small images and to batch norm without side effects."""
+"""ResNet-18 and VGG-16 as torchvision builds them, adapted to small images."""
 
 from __future__ import annotations
-
-from functools import partial
 
 from torch import nn
 from torchvision.models.resnet import BasicBlock, ResNet
 from torchvision.models.vgg import cfgs, make_layers
 
-from mamlbench.api import Backbone, BatchNorm
+from mamlbench.api import Backbone
 from mamlbench_plugins.backbones.conv4 import SpatialMean, square_image
 
 
@@ -21,11 +19,11 @@ class ResNet18(Backbone):
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         channels, _ = square_image(input_shape)
-        network = ResNet(BasicBlock, [2, 2, 2, 2], norm_layer=partial(BatchNorm, scale=True))
+        network = ResNet(BasicBlock, [2, 2, 2, 2])
         width = network.fc.in_features
         network.conv1 = _initialized(nn.Conv2d(channels, network.conv1.out_channels, 3, padding=1, bias=False))
         network.maxpool = network.fc = nn.Identity()
-        return _out_of_place(network), width
+        return network, width
 
 
 class VGG16(Backbone):
@@ -44,22 +42,12 @@ class VGG16(Backbone):
             if isinstance(layer, nn.Conv2d):
                 layer.register_parameter("bias", None)
                 width = _initialized(layer).out_channels
-            elif isinstance(layer, nn.BatchNorm2d):
-                layers[place] = BatchNorm(layer.num_features, scale=True)
             elif isinstance(layer, nn.MaxPool2d):
                 layers[place] = nn.MaxPool2d(2, ceil_mode=True)
-        return _out_of_place(nn.Sequential(*layers, SpatialMean())), width
+        return nn.Sequential(*layers, SpatialMean()), width
 
 
 def _initialized(convolution: nn.Conv2d) -> nn.Conv2d:
     """Initialize a convolution as torchvision does."""
     nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")
     return convolution
-
-
-def _out_of_place(network: nn.Module) -> nn.Module:
-    """Let no ReLU overwrite its input, which a derivative of a derivative may still need."""
-    for module in network.modules():
-        if isinstance(module, nn.ReLU):
-            module.inplace = False
-    return network

@@ -77,7 +77,7 @@ def test_a_sum_does_not_depend_on_the_number_of_threads():
     try:
         for threads in (1, 2):
             torch.set_num_threads(threads)
-            y, mean, scale = kernels.batch_norm_relu(x, torch.zeros(3, 16), EPS)
+            y, mean, scale = kernels.batch_norm_relu(x, None, torch.zeros(3, 16), EPS)
             results.append(
                 (
                     kernels.convolve(x, w, at),
@@ -93,38 +93,59 @@ def test_a_sum_does_not_depend_on_the_number_of_threads():
     assert all(torch.equal(one, two) for one, two in zip(*results, strict=True))
 
 
-def plain_norm(x, bias):
+def plain_norm(x, weight, bias):
     variance, mean = torch.var_mean(x, (0, 3, 4), correction=0, keepdim=True)
-    return F.relu((x - mean) / (variance + EPS).sqrt() + bias[:, :, None, None])
+    normalized = (x - mean) / (variance + EPS).sqrt()
+    scaled = normalized if weight is None else normalized * weight[:, :, None, None]
+    return F.relu(scaled + bias[:, :, None, None])
 
 
 sizes = st.tuples(*(st.integers(1, top) for top in (6, 3, 4, 9, 40)))
 
 
-@given(sizes)
-def test_batch_norm_bias_and_relu_with_two_derivatives(shape):
+@pytest.mark.parametrize("weighted", [False, True])
+@given(shape=sizes)
+def test_batch_norm_bias_and_relu_with_two_derivatives(weighted, shape):
     _, tasks, channels, *_ = shape
     x, bias = random(*shape).requires_grad_(), random(tasks, channels, seed=1).requires_grad_()
+    weight = random(tasks, channels, seed=5).requires_grad_() if weighted else None
     g, v, u = (random(*shape, seed=2).requires_grad_(), random(*shape, seed=3), random(tasks, channels, seed=4))
-    expected = plain_norm(x, bias)
-    to_x, to_bias = torch.autograd.grad(expected, (x, bias), g, create_graph=True)
-    to_g, bent = torch.autograd.grad((to_x, to_bias), (g, x), (v, u))
+    t = random(tasks, channels, seed=6)
+    expected = plain_norm(x, weight, bias)
+    by = (x, bias, weight) if weighted else (x, bias)
+    first = torch.autograd.grad(expected, by, g, create_graph=True)
+    second = torch.autograd.grad(first, (g, x, *by[2:]), (v, u, t)[: len(by)])
     x, bias, g = x.detach(), bias.detach(), g.detach()
-    y, mean, scale = kernels.batch_norm_relu(x, bias, EPS)
+    weight = weight.detach() if weighted else None
+    y, mean, scale = kernels.batch_norm_relu(x, weight, bias, EPS)
     close = {"rtol": 1e-6, "atol": 1e-6 * float(1 + scale.max() ** 3)}  # equal values have a scale of 316
     torch.testing.assert_close(y, expected.detach(), **close)
-    slope, gz, g_sum = kernels.batch_norm_relu_backward(g, x, y, mean, scale)
-    torch.testing.assert_close(slope, to_x.detach(), **close)
-    torch.testing.assert_close(g_sum, to_bias.detach(), **close)
-    ours = kernels.batch_norm_relu_double_backward(v.clone(), u, g, x, y, mean, scale, gz, g_sum)
-    torch.testing.assert_close(ours[0], to_g, **close)
-    torch.testing.assert_close(ours[1], bent, **close)
+    to_x, gz, g_sum = kernels.batch_norm_relu_backward(g, x, y, weight, (mean, scale))
+    ours = (to_x, g_sum, gz)[: len(by)]
+    for one, other in zip(ours, first, strict=True):
+        torch.testing.assert_close(one, other.detach(), **close)
+    ours = kernels.batch_norm_relu_double_backward(v.clone(), t, u, g, x, y, weight, mean, scale, gz, g_sum)
+    assert (ours[2] is not None) == weighted
+    for one, other in zip(ours, second, strict=False):
+        torch.testing.assert_close(one, other, **close)
+
+
+def test_a_weight_of_ones_changes_nothing():
+    shape, ones = (4, 2, 3, 5, 5), torch.ones(2, 3, dtype=torch.float64)
+    g, x, v, u, t = (random(*shape), random(*shape, seed=1), random(*shape, seed=2), ones * 0.3, torch.zeros_like(ones))
+    results = []
+    for weight in (None, ones):
+        y, mean, scale = kernels.batch_norm_relu(x, weight, u, EPS)
+        first = kernels.batch_norm_relu_backward(g, x, y, weight, (mean, scale))
+        given_back = (g, x, y, weight, mean, scale, *first[1:])
+        results.append((y, *first, *kernels.batch_norm_relu_double_backward(v.clone(), t, u, *given_back)[:2]))
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
 def test_what_is_not_a_number_stays_so():
     x = random(2, 1, 2, 3, 3)
     x[0, 0, 1, 0, 0] = float("nan")
-    y, mean, scale = kernels.batch_norm_relu(x, torch.zeros(1, 2, dtype=x.dtype), EPS)
+    y, mean, scale = kernels.batch_norm_relu(x, None, torch.zeros(1, 2, dtype=x.dtype), EPS)
     assert torch.isfinite(y[:, :, 0]).all() and y[:, :, 1].isnan().all()
-    slope, _, g_sum = kernels.batch_norm_relu_backward(torch.ones_like(x), x, y, mean, scale)
-    assert torch.isfinite(slope[:, :, 0]).all() and slope[:, :, 1].isnan().all() and g_sum[0, 1] == x[:, 0, 1].numel()
+    to_x, _, g_sum = kernels.batch_norm_relu_backward(torch.ones_like(x), x, y, None, (mean, scale))
+    assert torch.isfinite(to_x[:, :, 0]).all() and to_x[:, :, 1].isnan().all() and g_sum[0, 1] == x[:, 0, 1].numel()

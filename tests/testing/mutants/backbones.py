@@ -138,3 +138,21 @@ class DrawsItsNoise(Flat):
 class FirstOrderOnly(Flat):
     def more(self):
         return [module(lambda x: x.detach() * x)]
+
+
+@caught_by("fused layers are equivalent", "backbone")
+class FollowsASwitch(Backbone):
+    """What it computes depends on an attribute of its own, which tracing reads once."""
+
+    def features(self, input_shape):
+        class Switching(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv2d(input_shape[0], 4, 3)
+                self.passes = 0
+
+            def forward(self, x):
+                self.passes += 1
+                return self.conv(x).mean((2, 3)) * self.passes
+
+        return Switching(), 4

@@ -1,0 +1,260 @@
+"""Puts the faster equal in the place of plain layers, once, when a network has been built.
+
+Authors write ``nn.Conv2d``, ``nn.BatchNorm2d`` (or ours), ``nn.ReLU`` and ``nn.MaxPool2d`` in any module. ``torch.fx``
+traces what the network's forward does; in the graph these are replaced by the functions of ``fast_layers``:
+
+- convolution with a stride, batch norm, ReLU: one function, compiled for many tasks;
+- convolution, batch norm without a scale, ReLU and 2x2 max-pooling in either order: pooling first, channels last;
+- any other convolution or batch norm: the same with other derivatives.
+
+Parameters keep their names, shapes and values, since the graph reads them from the very modules that the author made.
+The result is compared with the network as it was (``fusion_check``). A network that cannot be traced, or that differs,
+stays as it is, and records and ``mamlbench check`` give the reason.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import fx, nn
+from torch.fx import Node
+
+from mamlbench.nn import fast_layers
+from mamlbench.nn.batch_norm import BatchNorm
+from mamlbench.nn.dropout import StochasticLayer
+from mamlbench.nn.fusion_check import disagreement
+from mamlbench.nn.network import Network
+
+_RELUS = (F.relu, torch.relu, "relu")
+_POOLINGS = (F.max_pool2d, torch.max_pool2d)
+_POOLING_DEFAULTS = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False}
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """A network as engines run it.
+
+    Attributes:
+        first_order: to be differentiated once, or not at all.
+        second_order: to be differentiated twice through a stored graph; the same numbers.
+        replaced: what was put in, and how often.
+        reason: why nothing was; empty if something was.
+    """
+
+    first_order: Network
+    second_order: Network
+    replaced: dict[str, int]
+    reason: str = ""
+
+    def facts(self) -> dict[str, object]:
+        """What records keep."""
+        return {"fused": self.replaced} if self.replaced else {"fused": {}, "reason": self.reason}
+
+
+def fuse(network: Network) -> Fusion:
+    """Replace what has a faster equal. The network itself stays as it is; parameters are shared with it."""
+    if type(network) is not Network:
+        return unfused(network, f"{type(network).__name__} has a forward of its own")
+    if not any(map(_is_convolution, network.modules())):
+        return unfused(network, "there is no convolution, and elsewhere nothing would be gained")
+    replaced: Counter[str] = Counter()
+    try:
+        parts = [_fused_part(part, replaced) for part in (network.features, network.head)]
+    except Exception as error:  # the author's forward may raise anything when it meets a proxy of torch.fx
+        return unfused(network, f"torch.fx cannot trace it: {(str(error).strip().splitlines() or [''])[0]}")
+    (features, twice_features), (head, twice_head) = parts
+    first_order = Network(features, head, network.input_shape)
+    second_order = Network(twice_features, twice_head, network.input_shape)
+    problem = disagreement(network, second_order)
+    return unfused(network, problem) if problem else Fusion(first_order, second_order, dict(replaced))
+
+
+def unfused(network: Network, reason: str) -> Fusion:
+    """The network as it is, and why."""
+    return Fusion(network, network, {}, reason)
+
+
+class _Tracer(fx.Tracer):
+    """Traces into the author's modules; those that are replaced, and those that depend on a context, are leaves."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, BatchNorm | StochasticLayer) or super().is_leaf_module(m, module_qualified_name)
+
+
+def _fused_part(part: nn.Module, replaced: Counter[str]) -> tuple[nn.Module, nn.Module]:
+    """Features or head, for first and for second order; counts what is replaced."""
+    if not any(map(_is_convolution, part.modules())):
+        return part, part
+    graph = _Tracer().trace(part)
+    if any(node.op == "get_attr" and "_tensor_constant" in str(node.target) for node in graph.nodes):
+        # the graph would repeat the tensor of the first pass, were it random or made for that input's size
+        raise TypeError("its forward makes tensors of its own")
+    editor = _Editor(part, graph)
+    editor.replace()
+    replaced.update(editor.replaced)
+    graphs = (graph, copy.deepcopy(graph))
+    for node in graphs[1].nodes:
+        if "second_order" in node.kwargs:
+            node.kwargs = {**node.kwargs, "second_order": True}
+    first, second = (fx.GraphModule(part, each, "Fused") for each in graphs)
+    return first, second
+
+
+class _Editor:
+    """Replaces chains of nodes in one graph.
+
+    In a chain each node's result goes to the next node and nowhere else. What replaces it stands where its batch norm
+    stood, so that batch norms run, and statistics are recorded, in the author's order.
+    """
+
+    def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
+        self.graph, self.replaced = graph, Counter[str]()
+        self.erased: set[Node] = set()
+        self.layers = dict(root.named_modules())
+        self.patterns: tuple[tuple[tuple[str, ...], Callable[..., bool]], ...] = (
+            (("convolution", "norm", "relu", "pool"), self.pooled),
+            (("convolution", "norm", "pool", "relu"), self.pooled),
+            (("convolution", "norm", "relu"), self.block),
+            (("convolution",), self.convolution),
+            (("norm",), self.norm),
+        )
+
+    def replace(self) -> None:
+        """Replace every chain by the first pattern that fits."""
+        for node in list(self.graph.nodes):
+            for kinds, rewrite in self.patterns:
+                chain = [] if node in self.erased else self.chain(node, kinds)
+                if chain and rewrite(*chain):
+                    break
+        self.graph.lint()
+
+    def pooled(self, convolution: Node, norm: Node, *others: Node) -> bool:
+        """Pool before bias and ReLU. A scale forbids it: if negative, it exchanges maxima and minima."""
+        if self.layer(norm).weight is not None:
+            return False
+        with self.graph.inserting_before(norm):
+            x = self.graph.call_function(fast_layers.channels_last, (convolution.args[0],))
+            x = self.call(fast_layers.conv2d, (x, *self.weights(convolution)), self.geometry(convolution))
+            _, bias = self.weights(norm)
+            x = self.call(fast_layers.batch_norm_max_pool, (x, bias, self.layer(norm).eps))
+            x = self.graph.call_function(F.relu, (x,))
+        return self.finish("convolution + batch norm + ReLU + 2x2 max-pooling", (convolution, norm, *others), x)
+
+    def block(self, convolution: Node, norm: Node, relu: Node) -> bool:
+        """One function for the three, if the kernels have it."""
+        layer = self.layer(convolution)
+        # without a stride, torch's grouped convolutions were measured to take 5 to 40 % less time than the kernels
+        strided = max(layer.stride) > 1 and layer.groups == 1 and set(layer.dilation) == {1}
+        if not strided or layer.out_channels < fast_layers.LEAST_OUTPUTS:
+            return False
+        with self.graph.inserting_before(norm):
+            options = {name: self.geometry(convolution)[name] for name in ("stride", "padding")}
+            options["norm_weight"], options["norm_bias"] = self.weights(norm)
+            options["eps"] = self.layer(norm).eps
+            arguments = (convolution.args[0], *self.weights(convolution))
+            y = self.call(fast_layers.conv_norm_relu, arguments, options)
+        return self.finish("convolution + batch norm + ReLU", (convolution, norm, relu), y)
+
+    def convolution(self, convolution: Node) -> bool:
+        """A convolution alone."""
+        with self.graph.inserting_before(convolution):
+            arguments = (convolution.args[0], *self.weights(convolution))
+            y = self.call(fast_layers.conv2d, arguments, self.geometry(convolution))
+        return self.finish("convolution", (convolution,), y)
+
+    def norm(self, norm: Node) -> bool:
+        """A batch norm alone."""
+        with self.graph.inserting_before(norm):
+            arguments = (norm.args[0], *self.weights(norm), self.layer(norm).eps)
+            y = self.call(fast_layers.batch_norm, arguments)
+        return self.finish("batch norm", (norm,), y)
+
+    def chain(self, node: Node, kinds: Sequence[str]) -> list[Node]:
+        """The nodes of these kinds that begin with ``node``; empty if there are none."""
+        chain = [node]
+        while len(chain) < len(kinds) and len(chain[-1].users) == 1:
+            chain.append(next(iter(chain[-1].users)))
+        return chain if [self.kind(member) for member in chain] == list(kinds) else []
+
+    def kind(self, node: Node) -> str:
+        """What a node computes, as the patterns name it; empty for anything else."""
+        layer = self.layer(node)
+        if _is_convolution(layer):
+            return "convolution"
+        if type(layer) is BatchNorm:
+            return "norm"
+        if type(layer) is nn.ReLU or (node.op in {"call_function", "call_method"} and node.target in _RELUS):
+            return "relu"
+        return "pool" if self.is_pool(node) else ""
+
+    def is_pool(self, node: Node) -> bool:
+        """Whether a node is max-pooling of 2x2 squares that touch and do not overlap."""
+        layer = self.layer(node)
+        options: dict[str, Any] = dict(_POOLING_DEFAULTS)
+        if type(layer) is nn.MaxPool2d:
+            options.update({name: getattr(layer, name) for name in ("kernel_size", *options)})
+        elif node.target in _POOLINGS and node.op == "call_function":
+            order = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+            options.update(zip(order, node.args[1:], strict=False))
+            options.update({name: value for name, value in node.kwargs.items() if name != "input"})
+        stride = options.pop("stride") or options.get("kernel_size")
+        expected = {**_POOLING_DEFAULTS, "kernel_size": 2, "stride": 2}
+        return {name: _scalar(value) for name, value in {**options, "stride": stride}.items()} == expected
+
+    def layer(self, node: Node) -> Any:
+        """The module that a node calls, or None."""
+        return self.layers.get(str(node.target)) if node.op == "call_module" else None
+
+    def weights(self, node: Node) -> tuple[Node | None, ...]:
+        """Weight and bias of the layer that a node calls, under the names that the author's network gives them."""
+        layer, names = self.layer(node), ("weight", "bias")
+        return tuple(
+            None if getattr(layer, name) is None else self.graph.get_attr(f"{node.target}.{name}") for name in names
+        )
+
+    def geometry(self, convolution: Node) -> dict[str, Any]:
+        """Everything else of a convolution."""
+        layer = self.layer(convolution)
+        names = ("stride", "dilation", "groups")
+        return {"padding": _padding(layer), **{name: getattr(layer, name) for name in names}}
+
+    def call(
+        self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any] | None = None
+    ) -> Node:
+        """Call one of the functions of ``fast_layers``."""
+        return self.graph.call_function(function, arguments, {**(options or {}), "second_order": False})
+
+    def finish(self, name: str, chain: Sequence[Node], result: Node) -> bool:
+        """Let the result stand for the last node of the chain, and remove the chain."""
+        chain[-1].replace_all_uses_with(result)
+        for node in reversed(chain):
+            self.graph.erase_node(node)
+        self.erased.update(chain)
+        self.replaced[name] += 1
+        return True
+
+
+def _is_convolution(layer: object) -> bool:
+    """Whether a module is torch's own convolution, padded with the same number of zeros on both sides."""
+    return type(layer) is nn.Conv2d and layer.padding_mode == "zeros" and _padding(layer) is not None
+
+
+def _padding(layer: nn.Conv2d) -> tuple[int, ...] | None:
+    """Zeros on either side in height and width; None if there is one more on one side."""
+    if not isinstance(layer.padding, str):
+        return layer.padding
+    if layer.padding == "valid":
+        return (0, 0)
+    both = [dilation * (size - 1) for dilation, size in zip(layer.dilation, layer.kernel_size, strict=True)]
+    return None if any(zeros % 2 for zeros in both) else tuple(zeros // 2 for zeros in both)
+
+
+def _scalar(value: Any) -> Any:
+    """One number for height and width, if they are equal."""
+    return value[0] if isinstance(value, tuple | list) and len(set(value)) == 1 else value
