@@ -1,4 +1,4 @@
-"""What the whole test suite shares."""
+"""Fixtures of the whole test suite."""
 
 import multiprocessing
 import os
@@ -28,7 +28,7 @@ REQUIRE_ALL = os.environ.get("MAMLBENCH_REQUIRE_ALL") == "1"
 
 
 def skip_or_fail(reason):
-    """Skip for want of something that a developer's machine may lack; fail where everything is required."""
+    """Skip if something is missing that a developer's machine may lack; fail if everything is required."""
     if REQUIRE_ALL:
         pytest.fail(f"{reason} (MAMLBENCH_REQUIRE_ALL=1)")
     pytest.skip(reason)
@@ -45,7 +45,7 @@ def shared_data():
 
 @pytest.fixture(scope="session")
 def latex():
-    """Ask for pdflatex with booktabs (Debian: texlive-latex-recommended)."""
+    """Require pdflatex with booktabs (Debian: texlive-latex-recommended)."""
     if shutil.which("pdflatex") is None:
         skip_or_fail("no LaTeX: pdflatex is not installed")
 
@@ -61,10 +61,10 @@ def tracker(request):
 @pytest.fixture(scope="session")
 def chromium():
     """The command that starts a browser without a window (Debian: chromium)."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
+    browser = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if browser is None:
         skip_or_fail("no browser: chromium is not installed")
-    return found
+    return browser
 
 
 if "forkserver" in multiprocessing.get_all_start_methods():
@@ -73,14 +73,14 @@ if "forkserver" in multiprocessing.get_all_start_methods():
 
 @pytest.fixture(scope="session")
 def prepared_cache(tmp_path_factory):
-    """A cache in which tests leave prepared data sets to each other; pytest's workers have the same one."""
+    """Cache folder in which tests share prepared data sets; all workers of pytest-xdist have the same."""
     base = tmp_path_factory.getbasetemp()
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
 
 
 @pytest.fixture(scope="session")
 def start_method():
-    """The quickest way to start a process that needs torch: forked from one that has imported it."""
+    """Quickest way to start a process that needs torch: fork it from one that has imported torch."""
     return "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"  # Windows
 
 
@@ -109,7 +109,7 @@ exec(code, {})
 
 
 class Forked:
-    """Python code in a process that was forked from one that has imported torch already; use it in ``with``.
+    """Python code in a process forked from one that has imported torch already; use it in ``with``.
 
     ``err`` is its stderr, a stream that can be read while it runs.
     """

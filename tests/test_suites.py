@@ -33,14 +33,14 @@ def cells(plugins, tmp_path, text):
     return plan_suite(read_suite(path), plugins, folders).cells
 
 
-def test_the_example_has_the_cells_it_says(plugins, tmp_path):
+def test_the_example_has_the_cells_that_it_describes(plugins, tmp_path):
     planned = cells(plugins, tmp_path, EXAMPLES["page"])
     per = [(c.spec.algorithm.name, c.spec.protocol.shots, c.spec.backbone.options["width"]) for c in planned]
     assert len(planned) == 27 and ("maml", 5, 32) not in per and ("pretrain", 5, 16) in per
     assert {c.spec.training.iterations for c in planned if c.spec.algorithm.name == "reptile"} == {1500}
 
 
-def test_the_reference_suite_needs_no_data_and_has_seeds_enough_for_a_claim(plugins, tmp_path):
+def test_the_reference_suite_needs_no_data_and_has_enough_seeds(plugins, tmp_path):
     planned = cells(plugins, tmp_path, EXAMPLES["reference"])
     kinds = [("maml", "glyphs", "conv4-strided"), ("reptile", "glyphs", "conv4-strided"), ("maml", "glyphs", "mlp")]
     assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.backbone.name, c.spec.seed) for c in planned] == [

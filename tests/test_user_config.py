@@ -12,7 +12,7 @@ def test_without_a_file_everything_is_empty(tmp_path):
     assert find_user_config(tmp_path) == UserConfig()
 
 
-def test_the_nearest_file_above_counts_and_its_paths_start_there(tmp_path):
+def test_the_nearest_file_above_is_read_and_its_paths_start_there(tmp_path):
     (tmp_path / "mamlbench.toml").write_text('data_dir = "data"\nresults_dir = "/elsewhere"\nplugins = ["mine.py"]\n')
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)

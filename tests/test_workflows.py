@@ -34,7 +34,7 @@ if "compare" in call:
 @pytest.mark.parametrize(
     ("schema", "files"), [("github-workflows", WORKFLOWS), ("github-actions", [ROOT / "action.yml"])]
 )
-def test_github_would_accept_it(schema, files):
+def test_workflows_are_valid(schema, files):
     command = [sys.executable, "-P", "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, files)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -122,7 +122,7 @@ needs_bash = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 
 @needs_bash
 @pytest.mark.parametrize("verdict", [0, 1, 5])
-def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path, verdict):
+def test_the_action_ends_with_the_verdict_after_all_results_are_uploaded(act, tmp_path, verdict):
     status, calls = act(verdict, fail="accuracy:-1pp\ndevice_seconds:+10%\n")
     assert status == verdict
     assert [call[0] for call in calls] == ["suite", "compare", "compare", "report"]
@@ -137,7 +137,7 @@ def test_the_action_ends_with_the_verdict_after_everything_is_kept(act, tmp_path
 
 @needs_bash
 @pytest.mark.parametrize(("verdict", "expected"), [(0, 0), (1, 1), (4, 1), (5, 0)])
-def test_what_is_undecided_can_be_a_warning_and_nothing_else_can(act, verdict, expected):
+def test_only_an_undecided_gate_can_be_a_warning(act, verdict, expected):
     assert act(verdict, undecided="warn")[0] == expected
 
 

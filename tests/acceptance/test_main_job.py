@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = str(Path(sys.executable).with_name("mamlbench"))
-"""The one installed beside this interpreter, whatever the path says."""
+"""The command installed beside this interpreter, whatever PATH holds."""
 
 ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 800}
 

@@ -1,4 +1,4 @@
-"""Time and memory as the network grows: what is measured, and what becomes of a cell that cannot be."""
+"""Time and memory as the network grows: what is measured, and how a cell is marked that cannot be."""
 
 import json
 
@@ -41,31 +41,33 @@ def test_the_command_measures_each_cell_and_names_the_one_that_does_not_fit(monk
     arguments = ["bench", "--backbones", "--rounds", "2", "--engine", "loop", "--output", str(image), "--json"]
     assert main(arguments) == ExitCode.OK
     out, err = capsys.readouterr()
-    said = json.loads(out)
-    small, huge = said["results"]
+    output = json.loads(out)
+    small, huge = output["results"]
     # 64 * 16 weights, 16 biases of batch norm, a head of 16 * 5 + 5
     assert (small["network"], small["algorithm"], small["parameters"], small["rounds"]) == ("small", "maml", 1125, 2)
     assert small["seconds"]["median"] > 0 and small["seconds"]["low"] is None and 0 <= small["memory"] < 2**30
     assert huge["seconds"] is None and huge["skipped"] == "memory" and "does not fit into" in huge["note"]
     assert "small, maml: done" in err and "huge, maml: does not fit into" in err
-    assert "huge" in image.read_text() and said["engine"] == "loop" and said["environment"]["threads"] > 0
+    assert "huge" in image.read_text() and output["engine"] == "loop" and output["environment"]["threads"] > 0
 
 
-def test_what_takes_too_long_is_ended_and_named():
+def test_a_cell_that_takes_too_long_is_ended_and_named():
     bench = GrowthBench([tiny("slow")], "loop", rounds=1, limit=0)
-    assert [(each.skipped, each.note) for each in bench.results()] == [("time", "took longer than 0 s")]
+    assert [(result.skipped, result.note) for result in bench.results()] == [("time", "took longer than 0 s")]
 
 
 def test_a_process_that_dies_is_named(tmp_path):
     plugin = tmp_path / "dies.py"
     plugin.write_text("import os\nos._exit(7)\n")
     bench = GrowthBench([tiny("any")], "loop", rounds=1, limit=300, files=(plugin,))
-    assert [(each.skipped, each.note) for each in bench.results()] == [("neither", "its process died (exit code 7)")]
+    assert [(result.skipped, result.note) for result in bench.results()] == [
+        ("neither", "its process died (exit code 7)")
+    ]
 
 
 def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
-    found = [cell("a", "maml", 3.0, 300 * 2**20), cell("a", "fomaml", 1.5, 100 * 2**20), cell("b", "maml")]
-    monkeypatch.setattr(GrowthBench, "results", lambda self: iter(found))
+    results = [cell("a", "maml", 3.0, 300 * 2**20), cell("a", "fomaml", 1.5, 100 * 2**20), cell("b", "maml")]
+    monkeypatch.setattr(GrowthBench, "results", lambda self: iter(results))
     assert main(["bench", "--backbones"]) == ExitCode.OK
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["a", "1", "k", "maml", "3", "±", "0", "2.0", "300", "3.0"] in lines
@@ -73,14 +75,14 @@ def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
     assert ["b", "1", "k", "maml", "too", "large"] in lines
 
 
-def test_nothing_measured_is_not_success(monkeypatch, capsys):
+def test_no_measurement_is_no_success(monkeypatch, capsys):
     monkeypatch.setattr(GrowthBench, "results", lambda self: iter([cell("a", "maml")]))
     assert main(["bench", "--backbones"]) == ExitCode.NOTHING
     assert "No network could be measured" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    "words, said",
+    "arguments, message",
     [
         (["--setting", "conv4-46"], "Did you mean 'conv4-64'?"),
         (["--engine", "loop", "--engine", "vmap"], "Use --engine once"),
@@ -91,13 +93,13 @@ def test_nothing_measured_is_not_success(monkeypatch, capsys):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_a_wrong_word_is_told_before_anything_is_measured(monkeypatch, capsys, words, said):
+def test_a_mistake_is_reported_before_anything_is_measured(monkeypatch, capsys, arguments, message):
     monkeypatch.setattr(GrowthBench, "results", lambda self: pytest.fail("measured"))
-    assert main(["bench", "--backbones", *words]) == ExitCode.USAGE
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert main(["bench", "--backbones", *arguments]) == ExitCode.USAGE
+    assert message in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_image_goes_with_backbones_only(capsys):
+def test_an_image_is_drawn_of_backbones_only(capsys):
     assert main(["bench", "--output", "x.png"]) == ExitCode.USAGE
     assert "--output is for the image of --backbones" in capsys.readouterr().err
 

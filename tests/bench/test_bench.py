@@ -1,4 +1,4 @@
-"""The bench computes the same work by everybody, and says by how much they differ."""
+"""The benchmark gives all engines and peers the same work, and reports how far their results differ."""
 
 import json
 from dataclasses import replace
@@ -80,18 +80,18 @@ def rows(plugins, engines, peers, *, setting=TINY, base="loop"):
     return [row for cell in bench.results(plugins, lambda *progress: None) for row in cell]
 
 
-def test_engines_and_peers_agree_and_a_wrong_one_is_seen(plugins):
-    found = rows(plugins, ["vmap", "loop", "vmap+remat"], ["by-hand", "wrong"])
-    assert {(row.algorithm, row.competitor) for row in found} >= {("maml", "vmap"), ("fomaml", "by-hand")}
-    for row in found:
+def test_engines_and_peers_agree_and_a_wrong_one_is_shown(plugins):
+    results = rows(plugins, ["vmap", "loop", "vmap+remat"], ["by-hand", "wrong"])
+    assert {(row.algorithm, row.competitor) for row in results} >= {("maml", "vmap"), ("fomaml", "by-hand")}
+    for row in results:
         assert row.seconds.median > 0 and row.peak_fraction > 0
         assert (row.difference < 1e-3) == (row.competitor != "wrong"), row
         assert (row.speedup is None) == (row.competitor == "loop")
 
 
-def test_a_peer_that_is_not_installed_is_a_row_that_says_so(plugins):
-    found = [row for row in rows(plugins, ["loop"], ["none"]) if row.competitor == "none"]
-    assert len(found) == 2 and all("not installed" in row.note and row.seconds is None for row in found)
+def test_a_peer_that_is_not_installed_is_a_row_with_a_note(plugins):
+    results = [row for row in rows(plugins, ["loop"], ["none"]) if row.competitor == "none"]
+    assert len(results) == 2 and all("not installed" in row.note and row.seconds is None for row in results)
 
 
 def test_what_a_peer_cannot_do_is_left_out(plugins):
@@ -100,8 +100,8 @@ def test_what_a_peer_cannot_do_is_left_out(plugins):
 
 
 def test_without_its_base_ratios_are_to_the_loop(plugins):
-    found = rows(plugins, ["loop", "vmap"], ["none"], base="none")
-    assert all((row.speedup is not None) == (row.competitor == "vmap") for row in found if row.seconds)
+    results = rows(plugins, ["loop", "vmap"], ["none"], base="none")
+    assert all((row.speedup is not None) == (row.competitor == "vmap") for row in results if row.seconds)
 
 
 @pytest.mark.parametrize("setting", SETTINGS.values(), ids=list(SETTINGS))
@@ -160,7 +160,7 @@ def test_peers_get_the_network_of_the_papers(plugins):
 
 
 class TestWholeTraining:
-    """Drawing episodes, the direction and the outer step."""
+    """Drawing episodes, the meta-gradient and the outer step."""
 
     SETTING = BenchSetting("t", ("maml",), tasks=2, ways=3, work="training", dataset="toy", engines=("vmap", "loop"))
 
@@ -178,10 +178,10 @@ class TestWholeTraining:
 
         toys.registry.add_all(Entry("peer", name, peer, "", "here") for name, peer in (("t", Trains), ("b", ByHand)))
         bench = Bench([self.SETTING], (), ["t", "b"], rounds=2, base="t", folders=Folders(cache=tmp_path))
-        (found,) = bench.results(toys, lambda *progress: None)
-        assert [row.competitor for row in found] == ["vmap", "loop", "t"]
-        assert all(row.difference is None and row.memory is None for row in found)
-        assert found[0].speedup is not None and trained == [False] * 3
+        (results,) = bench.results(toys, lambda *progress: None)
+        assert [row.competitor for row in results] == ["vmap", "loop", "t"]
+        assert all(row.difference is None and row.memory is None for row in results)
+        assert results[0].speedup is not None and trained == [False] * 3
 
     def test_an_iteration_takes_an_outer_step(self, toys, tmp_path, monkeypatch):
         steps = []
@@ -192,28 +192,28 @@ class TestWholeTraining:
         iteration()
         assert len(steps) == 2
 
-    def test_a_data_set_that_is_missing_is_a_row_that_says_so(self, tmp_path):
+    def test_a_missing_data_set_is_a_row_with_a_note(self, tmp_path):
         setting = replace(self.SETTING, dataset="miniimagenet")
         bench = Bench([setting], (), [], rounds=1, folders=Folders(cache=tmp_path))
         ((row,),) = bench.results(load_plugins(), lambda *progress: None)
         assert row.seconds is None and "miniimagenet" in row.note.lower()
 
 
-def test_memory_is_set_against_first_order_maml():
+def test_memory_is_compared_with_first_order_maml():
     setting = replace(TINY, memory=True, engines=("loop", "loop+remat"))
-    found = [
+    results = [
         row
         for cell in Bench([setting], (), [], rounds=1).results(load_plugins(), lambda *progress: None)
         for row in cell
     ]
-    measured = {(row.algorithm, row.competitor): row for row in found}
+    measured = {(row.algorithm, row.competitor): row for row in results}
     first, recomputed = measured["fomaml", "loop"], measured["maml", "loop+remat"]
     if first.memory is not None:
         assert first.memory_ratio == 1.0
         assert recomputed.memory_ratio == recomputed.memory / first.memory
 
 
-def test_what_is_timed_of_a_peer_is_said(plugins):
+def test_the_call_that_is_timed_of_a_peer_is_described(plugins):
     assert describe_peers(["by-hand"], plugins) == {"by-hand": "by-hand: torch.autograd.grad"}
 
 

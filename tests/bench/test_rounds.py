@@ -1,4 +1,4 @@
-"""Interleaving and the figures made of it."""
+"""Interleaved timing, and medians, intervals and ratios of it."""
 
 import math
 
@@ -7,7 +7,7 @@ import pytest
 from mamlbench.bench.rounds import interleaved, speedup, summarize
 
 
-def test_everybody_is_warmed_up_then_timed_once_per_round_in_changing_order():
+def test_every_competitor_is_warmed_up_then_timed_once_per_round_in_changing_order():
     called = []
     work = {name: (lambda name=name: called.append(name)) for name in "abc"}
     timed = [name for name, seconds in interleaved(work, 3) if seconds >= 0]
@@ -17,9 +17,9 @@ def test_everybody_is_warmed_up_then_timed_once_per_round_in_changing_order():
 
 def test_a_median_lies_in_its_interval_which_narrows_with_rounds():
     few, many = summarize([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), summarize([1 + 6 * n / 99 for n in range(100)])
-    for each in (few, many):
-        assert each.low < each.median < each.high
-        assert each.median == pytest.approx(4.0)
+    for summary in (few, many):
+        assert summary.low < summary.median < summary.high
+        assert summary.median == pytest.approx(4.0)
     assert many.high - many.low < few.high - few.low
 
 
@@ -28,5 +28,5 @@ def test_too_few_rounds_have_no_interval():
 
 
 def test_ratios_are_taken_round_by_round():
-    """A machine that slows down for one round slows down both: the ratio stands."""
+    """A machine that slows down for one round slows down both: their ratio stays."""
     assert speedup([2.0, 20.0, 2.0], [1.0, 10.0, 1.0]).median == 2.0

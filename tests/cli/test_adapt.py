@@ -174,7 +174,7 @@ def test_the_number_of_classes_may_differ_if_the_head_is_new(here, trained, caps
     assert "--ways 3" in err
 
 
-def test_classes_may_have_unequal_numbers_and_unlabeled_may_be_spelled_as_in_britain(here, trained, capsys):
+def test_classes_may_differ_in_size_and_unlabeled_may_have_its_british_spelling(here, trained, capsys):
     folder = draw_folder(here / "shapes", support=1, unlabeled=0)
     draw(folder / "bar" / "another.png", "bar", 3)
     british = "unlabelled"
@@ -246,7 +246,7 @@ def test_invalid_folders_and_options_are_explained(  # noqa: PLR0917
     assert got == code and message in err and out == ""
 
 
-def test_a_model_of_other_than_images(here, capsys):
+def test_a_model_of_tasks_without_images_is_refused(here, capsys):
     arguments = [
         "run",
         "--algo",

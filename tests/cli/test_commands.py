@@ -1,4 +1,4 @@
-"""Every command through the real command line, on a data set of a second or two."""
+"""Every command through the real command line, on a data set of random patterns."""
 
 import csv
 import io
@@ -69,7 +69,7 @@ def test_a_run_prints_its_table_and_is_reported_evaluated_and_loaded_again(proje
     assert code == ExitCode.OK and "inductive" in out and "transductive" not in out
 
 
-def test_a_precision_is_kept_shown_and_can_be_changed_for_a_test(project, call):
+def test_a_precision_is_recorded_and_shown_and_can_be_changed_for_a_test(project, call):
     code, out, _ = call("run", "--algo", "fomaml", *TINY, "--precision", "bf16")
     assert code == ExitCode.OK and "precision=bf16" in out
     (path,) = (project / "results").glob("*.json")
@@ -82,7 +82,7 @@ def test_a_precision_is_kept_shown_and_can_be_changed_for_a_test(project, call):
     exact = json.loads(out)
     code, out, _ = call("evaluate", str(path), "--precision", "float64")
     assert (again["precision"], exact["precision"]) == ("bf16", "float64") and "in float64" in out
-    scores = [each["metrics"]["accuracy"]["modes"]["transductive"]["score"]["mean"] for each in (again, exact)]
+    scores = [test["metrics"]["accuracy"]["modes"]["transductive"]["score"]["mean"] for test in (again, exact)]
     assert scores[0] == record.test.modes["transductive"].score.mean
     assert scores == pytest.approx(scores[:1] * 2, abs=0.05)
     code, _, err = call("run", "--algo", "maml", *TINY, "--precision", "float16")
@@ -120,22 +120,22 @@ def test_json_of_a_run_is_its_record(project, call):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "code", "status", "said"),
+    ("algorithm", "code", "status", "message"),
     [
         ("explodes", ExitCode.RUN_FAILED, "diverged", "try a smaller inner_lr or outer_lr, or a clip"),
         ("raises", ExitCode.RUN_FAILED, "failed", "ValueError: the plugin's own mistake"),
         ("interrupts", ExitCode.INTERRUPTED, "interrupted", "at iteration"),
     ],
 )
-def test_a_run_that_ends_badly_is_recorded_and_shown(project, call, algorithm, code, status, said):  # noqa: PLR0917
-    got, out, err = call("run", "--algo", algorithm, *TINY, "--iterations", "40")
-    assert got == code and said in err and status in out
+def test_a_run_that_ends_badly_is_recorded_and_shown(project, call, algorithm, code, status, message):  # noqa: PLR0917
+    exit_code, out, err = call("run", "--algo", algorithm, *TINY, "--iterations", "40")
+    assert exit_code == code and message in err and status in out
     (path,) = (project / "results").glob("*.json")
     record = read_record(path)
-    assert record.status == status and said in record.reason
+    assert record.status == status and message in record.reason
     assert (project / "results" / record.checkpoint).is_file()
-    got, out, _ = call("report")
-    assert got == ExitCode.OK and status in out
+    exit_code, out, _ = call("report")
+    assert exit_code == ExitCode.OK and status in out
 
 
 COMMAND = """
@@ -164,7 +164,7 @@ def test_an_interrupted_process_leaves_its_record(project, fork, seeds, number):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "messages"),
     [
         (["--algo", "mmal"], ["Unknown algorithm 'mmal'. Did you mean 'maml'?"]),
         (["--algo", "maml", "--dataset", "glyphss"], ["Unknown dataset 'glyphss'. Did you mean 'glyphs'?"]),
@@ -178,20 +178,20 @@ def test_an_interrupted_process_leaves_its_record(project, fork, seeds, number):
         (["--algo", "maml", "--device", "cuda:9"], ["use --device cpu"]),
     ],
 )
-def test_what_cannot_be_run_is_said_before_anything_is(project, call, arguments, said):
+def test_what_cannot_be_run_is_explained_before_anything_is_run(project, call, arguments, messages):
     code, out, err = call("run", *TINY, *arguments)
     assert code == ExitCode.USAGE and out == ""
-    assert all(each in err for each in said)
+    assert all(message in err for message in messages)
     assert not list(project.glob("results/*.json"))
 
 
-def test_a_slip_is_told_before_torch_is_imported(tmp_path_factory):
-    tell = "from mamlbench.cli.main import main; import sys; main(sys.argv[1:]); print('torch' in sys.modules)"
+def test_a_misspelling_is_reported_before_torch_is_imported(tmp_path_factory):
+    code = "from mamlbench.cli.main import main; import sys; main(sys.argv[1:]); print('torch' in sys.modules)"
     elsewhere = tmp_path_factory.mktemp("elsewhere")  # the project's plugin imports torch
-    for slip in (["--algo", "mmal"], ["--algo", "maml", "--dataset", "omniglott"]):
-        command = [sys.executable, "-c", tell, "run", *slip]
-        told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=elsewhere)
-        assert "Did you mean" in told.stderr and told.stdout.strip() == "False"
+    for misspelling in (["--algo", "mmal"], ["--algo", "maml", "--dataset", "omniglott"]):
+        command = [sys.executable, "-c", code, "run", *misspelling]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=elsewhere)
+        assert "Did you mean" in done.stderr and done.stdout.strip() == "False"
 
 
 def test_results_that_cannot_be_written(project, call):
@@ -200,7 +200,7 @@ def test_results_that_cannot_be_written(project, call):
     assert code == ExitCode.USAGE and "choose another with --results-dir" in err
 
 
-def test_missing_data_names_the_places_looked_at(project, call, monkeypatch):
+def test_missing_data_names_the_folders_that_were_searched(project, call, monkeypatch):
     monkeypatch.setattr(
         "mamlbench_plugins.datasets.omniglot.download", lambda folder: (_ for _ in ()).throw(OSError("no network"))
     )
@@ -233,13 +233,13 @@ def test_report_formats_and_outputs(project, call):
     assert code == ExitCode.USAGE and "Choose another with --output" in err
 
 
-def test_report_skips_what_is_no_record(project, call):
+def test_report_skips_files_that_are_no_records(project, call):
     code, _, err = call("report")
     assert code == ExitCode.NOTHING and "There is no record" in err
     (project / "results").mkdir()
-    (project / "results" / "stranger.json").write_text('{"a": 1}')
+    (project / "results" / "other.json").write_text('{"a": 1}')
     code, _, err = call("report")
-    assert code == ExitCode.NOTHING and "Skipped" in err and "stranger.json" in err
+    assert code == ExitCode.NOTHING and "Skipped" in err and "other.json" in err
 
 
 def test_info_shows_options_presets_and_license(call):
@@ -248,17 +248,17 @@ def test_info_shows_options_presets_and_license(call):
     _, out, _ = call("info", "omniglot")
     assert "MIT" in out and "dataset.rotations" in out
     _, out, _ = call("info", "conv4-strided", "--json")
-    (found,) = json.loads(out)
-    (width,) = [option for option in found["options"] if option["name"] == "width"]
+    (conv4,) = json.loads(out)
+    (width,) = [option for option in conv4["options"] if option["name"] == "width"]
     assert width == {"name": "width", "type": "integer >= 1", "default": 64, "description": width["description"]}
 
 
 def test_env_names_the_machine_and_the_folders(project, call, monkeypatch):
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     _, out, _ = call("env", "--json")
-    found = json.loads(out)
-    assert found["cache"] == str(project / "cache") and found["data"] == ["/elsewhere (MAMLBENCH_DATA)"]
-    assert found["packages"]["torch"] and found["cores"] >= 1
-    assert "in hardware" in found["bf16"]
+    environment = json.loads(out)
+    assert environment["cache"] == str(project / "cache") and environment["data"] == ["/elsewhere (MAMLBENCH_DATA)"]
+    assert environment["packages"]["torch"] and environment["cores"] >= 1
+    assert "in hardware" in environment["bf16"]
     code, out, _ = call("env")
     assert code == ExitCode.OK and "torch" in out

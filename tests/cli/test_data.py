@@ -18,7 +18,7 @@ EACH = 3
 
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch, toy_plugin):
-    """A folder with a small miniImageNet below data/, and a mamlbench.toml that says so."""
+    """A folder with a small miniImageNet below data/, and a mamlbench.toml that names data/."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MAMLBENCH_DATA", raising=False)

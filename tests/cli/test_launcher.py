@@ -14,7 +14,7 @@ from pydantic import Field
 
 class Backwards(Launcher):
     class Options(Options):
-        greeting: str = Field("hello", description="what is said before a run")
+        greeting: str = Field("hello", description="what is printed before a run")
 
     def launch(self, jobs, emit):
         for job in reversed(jobs):
@@ -65,7 +65,7 @@ options.backbone.width = 4
 
 
 @pytest.fixture(autouse=True)
-def given(project, toy_plugin):
+def launcher_project(project, toy_plugin):
     """A project with a launcher of its own."""
     project.write(backwards=BACKWARDS)
     (project.path / "mamlbench.toml").write_text(f'plugins = ["backwards.py", "{toy_plugin}"]\n')
@@ -90,7 +90,7 @@ def test_runs_go_through_the_launcher_that_is_named(project):
     assert all(record.measurement.peak_memory_bytes is None for record in project.records())
 
 
-def test_the_end_of_a_run_is_told_where_its_launcher_tells_nothing_else(project):
+def test_the_end_of_a_run_is_shown_even_if_its_launcher_reports_no_events(project):
     project.write(backwards=BACKWARDS.replace("mamlbench.perform(job, emit)", "mamlbench.perform(job)"))
     done = project.run("run", "--algo", "fomaml", *SMALL, "--launcher", "backwards")
     assert "fomaml on toy, seed 0: finished" in done.err and "step" not in done.err
@@ -98,7 +98,7 @@ def test_the_end_of_a_run_is_told_where_its_launcher_tells_nothing_else(project)
     assert suite.count("fomaml on toy, seed 0: finished") == 1
 
 
-def test_a_suite_goes_through_it_and_is_taken_up_by_another(project):
+def test_a_suite_uses_it_and_is_resumed_with_another(project):
     suite = ["suite", "study.toml"]
     done = project.run(*suite, "--launcher", "backwards", "--set", "algorithm=interrupts", expect=ExitCode.INTERRUPTED)
     assert "2/2 interrupts on toy, seed 1: interrupted" in done.err and "1 more run(s) were not started" in done.err
@@ -109,7 +109,7 @@ def test_a_suite_goes_through_it_and_is_taken_up_by_another(project):
     assert done.err.count("not started: ") == 3, "each cell as it ends, and both once more below the table"
 
 
-def test_runs_at_the_same_time_say_so_in_record_and_table(project):
+def test_parallel_runs_are_marked_in_record_and_table(project):
     done = project.run("run", "--algo", "fomaml", *SMALL, "--seeds", "2", "-o", "launcher.max_parallel=2")
     records = project.records()
     assert [record.measurement.runs_at_once for record in records] == [2, 2]
@@ -124,14 +124,14 @@ def test_it_is_listed_and_explained(project):
     listed = project.run("list", "launchers").out
     assert "processes" in listed and "backwards" in listed and "the last one first" in listed
     shown = project.run("info", "backwards").out
-    assert "launcher.greeting" in shown and "what is said before a run" in shown
+    assert "launcher.greeting" in shown and "what is printed before a run" in shown
     provided = {report["name"]: report["provides"] for report in project.run("plugins", "--json").json()}
     assert provided["backwards"] == ["launcher backwards"]
     assert sum("launcher processes" in names for names in provided.values()) == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["run", "--algo", "fomaml", "--launcher", "backward"], "launcher 'backward'. Did you mean 'backwards'?"),
         (["run", "--algo", "fomaml", "-o", "launcher.atonce=2"], "launcher 'processes' has no option 'atonce'."),
@@ -146,6 +146,6 @@ def test_it_is_listed_and_explained(project):
         ),
     ],
 )
-def test_mistakes_are_told_before_anything_is_run(project, arguments, said):
+def test_mistakes_are_reported_before_anything_is_run(project, arguments, message):
     done = project.run(*arguments, expect=ExitCode.USAGE)
-    assert said in " ".join(done.err.split()) and not (project.path / "results").exists()
+    assert message in " ".join(done.err.split()) and not (project.path / "results").exists()

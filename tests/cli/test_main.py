@@ -38,7 +38,7 @@ def _debug(context, param, value):
 
 
 @pytest.mark.parametrize(
-    "error, code, said",
+    "error, code, message",
     [
         (ConfigError("One.", "Two."), ExitCode.USAGE, "Error: One.\nError: Two.\n"),
         (DataError("No data."), ExitCode.USAGE, "Error: No data.\n"),
@@ -50,22 +50,22 @@ def _debug(context, param, value):
     ],
     ids=["config", "data", "run failed", "nothing", "click", "interrupt", "internal"],
 )
-def test_every_error_has_its_sentence_and_its_code(failing, capsys, error, code, said):
+def test_every_error_has_a_message_and_an_exit_code(failing, capsys, error, code, message):
     failing(error)
     assert main(["env"]) == code
     shown = capsys.readouterr()
-    assert said in shown.err and "Traceback" not in shown.err and shown.out == ""
+    assert message in shown.err and "Traceback" not in shown.err and shown.out == ""
 
 
-def test_debug_adds_the_traceback_and_keeps_the_code(failing, capsys):
+def test_debug_adds_the_traceback_to_the_same_exit_code(failing, capsys):
     failing(ConfigError("One."))
     assert main(["env", "--debug"]) == ExitCode.USAGE
-    said = capsys.readouterr().err
-    assert "Traceback" in said and said.endswith("Error: One.\n")
+    err = capsys.readouterr().err
+    assert "Traceback" in err and err.endswith("Error: One.\n")
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    "arguments, message",
     [
         (["lst"], "Unknown command 'lst'. Did you mean 'list'?"),
         (["list", "--jsn"], "--json"),
@@ -78,11 +78,11 @@ def test_debug_adds_the_traceback_and_keeps_the_code(failing, capsys):
         (["run", "--algo", "maml", "--plugin", "nowhere.py"], "There is no plugin file 'nowhere.py'"),
     ],
 )
-def test_usage_errors(capsys, arguments, said, tmp_path, monkeypatch):
+def test_usage_errors(capsys, arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == ExitCode.USAGE
     shown = capsys.readouterr()
-    assert said in shown.err.replace(f"{tmp_path}/", "") and "Traceback" not in shown.err
+    assert message in shown.err.replace(f"{tmp_path}/", "") and "Traceback" not in shown.err
 
 
 def test_help_of_every_command(capsys):
@@ -99,7 +99,7 @@ def test_version(capsys):
     assert mamlbench.__version__ in capsys.readouterr().out
 
 
-def test_a_reader_that_has_had_enough_is_no_error():
+def test_a_closed_pipe_is_no_error():
     listing = subprocess.Popen(
         [sys.executable, "-P", "-m", "mamlbench.cli", "list", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -110,7 +110,7 @@ def test_a_reader_that_has_had_enough_is_no_error():
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list"], ["plugins"], ["list", "--json"], ["completion", "bash"]])
-def test_commands_that_answer_at_once_import_nothing_heavy(arguments):
+def test_quick_commands_import_nothing_heavy(arguments):
     code = (
         f"import sys; from mamlbench.cli.main import main; code = main({arguments});"
         f"print([name for name in {HEAVY} if name in sys.modules], file=sys.stderr); sys.exit(code)"
@@ -138,7 +138,7 @@ def test_a_plugin_adds_a_command(tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out == "hello\n"
 
 
-def test_a_broken_plugin_stops_nothing_and_is_named(tmp_path, monkeypatch, capsys):
+def test_a_broken_plugin_is_named_and_affects_nothing_else(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mamlbench.toml").write_text('plugins = ["broken.py"]')
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
@@ -148,7 +148,7 @@ def test_a_broken_plugin_stops_nothing_and_is_named(tmp_path, monkeypatch, capsy
     assert "broken ModuleNotFoundError" in shown.out
     assert "1 plugin(s) failed to load" in shown.err
     assert main(["plugins", "--json"]) == ExitCode.OK
-    broken = {each["name"]: each["error"] for each in json.loads(capsys.readouterr().out) if each["error"]}
+    broken = {plugin["name"]: plugin["error"] for plugin in json.loads(capsys.readouterr().out) if plugin["error"]}
     assert broken == {"broken": "ModuleNotFoundError: No module named 'nothing_of_this_name'"}
 
 

@@ -1,4 +1,4 @@
-"""Metrics through the command line: what is asked for is trained by, recorded, shown and compared."""
+"""Metrics through the command line: those requested select checkpoints and are recorded, shown and compared."""
 
 import json
 
@@ -70,7 +70,7 @@ def test_another_test_reports_others(recorded):
     assert "negative log-likelihood" in project.run("evaluate", path).out
 
 
-def test_a_metric_that_cannot_be_is_refused_at_once(project):
+def test_an_impossible_metric_is_refused_at_once(project):
     unknown = project.run("run", "--algo", "maml", "--metric", "acuracy", expect=ExitCode.USAGE)
     assert "Unknown metric 'acuracy'. Did you mean 'accuracy'?" in unknown.err
     other_kind = ("run", "--algo", "maml", "--dataset", "sinusoid", "--metric", "accuracy")

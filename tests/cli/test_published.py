@@ -39,14 +39,14 @@ def test_the_table_shows_number_conditions_and_source(project):
     assert "arXiv 1703.03400" in out and "nichol2018" not in out
 
 
-def test_words_narrow_it(project):
+def test_words_filter_the_table(project):
     numbers = project.run("published", "maml", "sinusoid", "--json").json()
     assert [number["score"] for number in numbers] == [0.67, 0.38, 0.35]
     assert project.run("published", "maml", "mean squared error", "--json").json() == numbers
     assert {number["source"] for number in numbers} == {"Finn et al. 2017 (arXiv 1703.03400), appendix, table 2"}
 
 
-def test_a_word_that_is_not_known_is_explained(project):
+def test_an_unknown_word_is_explained(project):
     assert "'mml' is unknown. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
     assert project.run("published", "maml", "finn2018", expect=ExitCode.NOTHING).err.count("finn2017") == 1
     assert "No published number matches." in project.run("published", "anil", "sinusoid", expect=ExitCode.NOTHING).err
@@ -57,16 +57,16 @@ def test_the_metric_is_shown(project):
     assert "table 2; mean squared error" in out and "; accuracy" in out
 
 
-def test_a_plugin_brings_its_own(project, plugin):
+def test_a_plugin_adds_numbers(project, plugin):
     loaded = plugin(GOOD)
     out = project.run("published", "mine", *loaded).out
     assert "97.10 ± 0.45 %" in out and "a report [1] (second hand)" in out
-    (row,) = [each for each in project.run("plugins", "--json", *loaded).json() if each["name"] == "mine"]
+    (row,) = [report for report in project.run("plugins", "--json", *loaded).json() if report["name"] == "mine"]
     assert row["provides"] == ["published numbers"]
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("[[group]", "cannot be read"),
         ("", "nothing instead of [[group]]"),
@@ -77,13 +77,13 @@ def test_a_plugin_brings_its_own(project, plugin):
     ],
     ids=["no TOML", "empty", "misspelled", "impossible", "unknown field", "twice"],
 )
-def test_a_file_that_is_wrong_costs_a_warning(project, plugin, text, told):
+def test_an_invalid_file_is_one_warning(project, plugin, text, message):
     done = project.run("published", "finn2017", *plugin(text))
-    assert told in done.err and done.err.count("Warning") == 1
+    assert message in done.err and done.err.count("Warning") == 1
     assert "finn2017/omniglot-20w1s-maml" in done.out
 
 
-def test_a_file_that_is_missing_costs_a_warning(project):
+def test_a_missing_file_is_a_warning(project):
     assert "numbers.toml" in project.run("published", "--plugin", str(project.write(mine=PLUGIN))).err
 
 

@@ -8,7 +8,7 @@ from mamlbench.errors import ExitCode
 from mamlbench.report.figures import FIGURES
 
 
-def test_the_figures_offered_are_the_figures_there_are():
+def test_the_names_of_figures_are_those_that_can_be_drawn():
     assert tuple(FIGURES) == report.FIGURES
 
 
@@ -35,7 +35,7 @@ def test_a_run_becomes_a_page_and_figures(recorded, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--figure", "time"], "--figure writes png, pdf, svg, not 'table'"),
         (["--format", "png"], "Add --figure with one of curves, pareto"),
@@ -43,9 +43,9 @@ def test_a_run_becomes_a_page_and_figures(recorded, capsys):
         (["--private"], "requires --format html"),
         (["--format", "png", "--figure", "nothing"], "'nothing' is not one of"),
     ],
-    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_does_not_go_together_is_told(tmp_path, monkeypatch, capsys, arguments, said):
+def test_options_that_exclude_each_other_are_refused(tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     assert main(["report", *arguments]) == ExitCode.USAGE
-    assert said in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.split())

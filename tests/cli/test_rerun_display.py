@@ -57,7 +57,7 @@ def git(*arguments):
 
 @pytest.fixture(autouse=True)
 def repository(tmp_path, monkeypatch, toy_plugin):
-    """A method that is committed, and changed since; each iteration says to the file RAN which code ran it."""
+    """A method that is committed, and changed since; each iteration writes to the file RAN which code ran it."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MAMLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("RAN", str(tmp_path / "ran"))
@@ -72,7 +72,7 @@ def repository(tmp_path, monkeypatch, toy_plugin):
     return tmp_path
 
 
-def test_the_base_is_run_with_its_own_code(repository, call):
+def test_the_base_runs_with_its_own_code(repository, call):
     assert call(*RUN)[0] == ExitCode.OK
     command = [
         "compare",
@@ -101,7 +101,7 @@ def test_the_base_is_run_with_its_own_code(repository, call):
     assert git("worktree", "list").count("\n") == 0
 
 
-def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
+def test_the_gate_fails_if_the_base_cannot_run_an_algorithm(repository, call):
     (repository / "mine.py").write_text(f"CODE = 'newer'\n{METHOD}".replace('"mine"', '"newer"'))
     assert call(*(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK
     code, _, err = call("compare", "trunk", "results", "--rerun-base", "--repeats", "1", "--fail", "accuracy:-1pp")
@@ -110,7 +110,7 @@ def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected", "said"),
+    ("arguments", "expected", "message"),
     [
         (["trunk", "results"], ExitCode.NOTHING, "no configuration in common"),
         (["trunk~7", "results"], ExitCode.USAGE, "neither a file, nor a folder, nor a git revision"),
@@ -121,17 +121,17 @@ def test_what_the_base_cannot_run_keeps_the_gate_shut(repository, call):
         ),
     ],
 )
-def test_what_cannot_be_run_again_is_said(repository, call, arguments, expected, said):
+def test_what_cannot_be_run_again_is_explained(repository, call, arguments, expected, message):
     (repository / "results").mkdir()
     code, _, err = call("compare", *arguments, "--rerun-base")
-    assert code == expected and said in err
+    assert code == expected and message in err
 
 
-def test_the_revision_that_records_name():
+def test_the_revision_is_read_from_the_records():
     def records(*revisions):
         return [SimpleNamespace(environment=SimpleNamespace(git_revision=revision)) for revision in revisions]
 
     assert revision_of(records("v1.2-3-gabc", "v1.2-3-gabc")) == "v1.2-3-gabc"
-    for revisions, said in (("ab", "more than one revision"), (["a-dirty"], "uncommitted"), ([""], "uncommitted")):
-        with pytest.raises(ConfigError, match=said):
+    for revisions, message in (("ab", "more than one revision"), (["a-dirty"], "uncommitted"), ([""], "uncommitted")):
+        with pytest.raises(ConfigError, match=message):
             revision_of(records(*revisions))

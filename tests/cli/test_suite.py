@@ -37,7 +37,7 @@ def states(call, *arguments):
     return [(cell["spec"]["algorithm"]["name"], cell["state"], cell["reason"]) for cell in json.loads(out)["cells"]]
 
 
-def test_a_suite_is_planned_run_interrupted_and_taken_up_again(project, call):
+def test_a_suite_is_planned_run_interrupted_and_resumed(project, call):
     code, out, err = call("suite", "suite.toml", "--dry-run")
     assert (code, out) == (ExitCode.OK, "") and not (project / "results").exists()
     assert "Suite suite: 4 cells (4 to do)" in err and "Time: unknown" in err
@@ -88,7 +88,7 @@ def test_every_cell_is_sent_to_a_tracker(project, call):
 
 
 def test_a_cell_that_cannot_be_started_is_no_success(project, call):
-    """Its process says why, and the suite goes on to its end."""
+    """Its process reports why, and the suite goes on to its end."""
     code, _, err = call("suite", "suite.toml", "--set", "algorithm=fomaml", "--set", "ways=99")
     assert code == ExitCode.RUN_FAILED
     assert "1/1 fomaml on toy, seed 0: not started: " in err and "val split: 99 ways were requested" in err
@@ -117,7 +117,7 @@ def test_a_suite_that_is_no_file_is_a_broken_plugin(project, call):
 
 
 @pytest.mark.parametrize(
-    ("edit", "said"),
+    ("edit", "messages"),
     [
         ("shot = 1", ["Error: suite.toml:12: shot: there is no such key. Did you mean 'shots'?"]),
         (
@@ -131,15 +131,15 @@ def test_a_suite_that_is_no_file_is_a_broken_plugin(project, call):
         ("ways = 3", ["suite.toml", "not valid TOML"]),
     ],
 )
-def test_mistakes_end_in_lines_and_exit_code_4(project, call, edit, said):
+def test_mistakes_are_reported_with_their_lines(project, call, edit, messages):
     with (project / "suite.toml").open("a") as file:
         file.write(edit)
     code, out, err = call("suite", "suite.toml")
-    assert (code, out) == (ExitCode.USAGE, "") and all(each in err for each in said)
+    assert (code, out) == (ExitCode.USAGE, "") and all(message in err for message in messages)
     assert not (project / "results").exists()
 
 
-def test_set_wants_a_name_and_a_value(call):
+def test_set_requires_a_name_and_a_value(call):
     code, _, err = call("suite", "suite.toml", "--set", "iterations")
     assert code == ExitCode.USAGE and "--set takes NAME=VALUE, as in --set iterations=10, not 'iterations'" in err
 

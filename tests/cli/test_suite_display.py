@@ -53,11 +53,11 @@ def test_the_engines_that_are_tried_are_named(planned, monkeypatch, capsys):
     lines = SuiteDisplay(planned)
     for engine in ("vmap", "vmap+compiled"):
         lines.mamlbench_trying_engine(spec=spec, engine=engine)
-    (said,) = capsys.readouterr().err.splitlines()
-    assert "maml on glyphs, seed 0: trying engine vmap+compiled" in said
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "maml on glyphs, seed 0: trying engine vmap+compiled" in line
 
 
-def test_runs_that_go_on_at_once_have_a_bar_each(planned, monkeypatch):
+def test_parallel_runs_have_one_bar_each(planned, monkeypatch):
     out = io.StringIO()
     monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=100))
     display = SuiteDisplay(planned)
@@ -77,14 +77,14 @@ def test_runs_that_go_on_at_once_have_a_bar_each(planned, monkeypatch):
     assert not display.runs and not display.bar.live.is_started
 
 
-def test_the_plan_of_a_large_suite_is_cut(planned, tmp_path, capsys):
+def test_the_plan_of_a_large_suite_is_shortened(planned, tmp_path, capsys):
     show_plan(planned, tmp_path)
     shown = capsys.readouterr().err
     assert "... and 5 more cells." in shown and "45 cells (45 to do)" in shown and "Time: unknown" in shown
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(4.4, "4 s"), (99, "99 s"), (100, "2 min"), (7100, "118 min"), (7300, "2 h 02 min")]
+    ("seconds", "text"), [(4.4, "4 s"), (99, "99 s"), (100, "2 min"), (7100, "118 min"), (7300, "2 h 02 min")]
 )
-def test_durations(seconds, said):
-    assert duration(seconds) == said
+def test_durations(seconds, text):
+    assert duration(seconds) == text

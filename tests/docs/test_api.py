@@ -1,4 +1,4 @@
-"""The public API is what docs/api.json says; where it changes, the changelog has to say so."""
+"""docs/api.json lists the public API; if it changes, the changelog must name the change."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def make_api():
 
 @pytest.fixture(scope="module")
 def actual(make_api):
-    """What is public now."""
+    """The public API as imported."""
     return make_api.public_api()
 
 
@@ -34,12 +34,12 @@ def known():
     return json.loads((ROOT / "docs" / "api.json").read_text(encoding="utf-8"))["api"]
 
 
-def test_the_public_api_is_the_one_that_is_written_down(make_api, known, actual):
+def test_the_public_api_is_that_of_the_snapshot(make_api, known, actual):
     changes = make_api.differences(known, actual)
     assert not changes, f"the public API has changed: {HINT}\n" + "\n".join(changes)
 
 
-def test_it_holds_all_that_is_promised(known):
+def test_the_snapshot_holds_all_that_is_public(known):
     for name in (
         "mamlbench.run",
         "mamlbench.api.ImageSplit.to",

@@ -35,11 +35,11 @@ def note(call):
     with Path(__file__).with_name("calls.txt").open("a") as log:
         log.write(f"{call}\\n")
 """
-"""A data set that has something to prepare, whatever the cache holds; and a function that writes a call down."""
+"""A data set that has something to prepare, whatever the cache holds; and a function that records a call."""
 
 
 def recorder(folder):
-    """A plugin that implements every hook and writes down which was called."""
+    """A plugin that implements every hook and records which was called."""
     lines = [PREAMBLE]
     for name, hook in HOOKS.items():
         first = next(iter(inspect.signature(hook).parameters))

@@ -18,7 +18,7 @@ def make_layers():
     return module
 
 
-def test_the_page_is_what_the_contracts_say(make_layers):
+def test_the_page_is_that_of_the_contracts(make_layers):
     assert make_layers.written(PAGE) == PAGE, "run python docs/make_layers.py"
 
 

@@ -16,7 +16,7 @@ CODE = "\n\n".join(re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MU
 
 @pytest.fixture(scope="module")
 def page():
-    """The page's names after its code has run, and what it printed under ``printed``."""
+    """The page's names after its code has run, with what it printed as ``printed``."""
     printed = []
     names = {"print": lambda *words: printed.append(" ".join(words))}
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""The reference is what its sources say, and leaves no hook, argument, command or option out."""
+"""The reference is made from its sources, and leaves no hook, argument, command or option out."""
 
 import importlib.util
 import inspect
@@ -44,7 +44,7 @@ def test_every_command_is_documented(name):
         assert option in text, "run python docs/make_reference.py"
 
 
-def test_the_page_is_what_its_sources_say():
+def test_the_page_is_that_of_its_sources():
     """As far as the commands, whose help click words differently from version to version."""
     spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
     make_reference = importlib.util.module_from_spec(spec)

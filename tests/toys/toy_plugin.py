@@ -1,4 +1,4 @@
-"""A data set of noisy prototypes and some misbehaving algorithms, for runs of a second or two."""
+"""A data set of noisy prototypes and some misbehaving algorithms, for short runs."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ class Interrupts(FOMAML):
 
 
 class Dies(FOMAML):
-    """Its process is killed, as a system that is short of memory does it."""
+    """Kills its process, as a system that is short of memory does."""
 
     def apply(self, update):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -19,7 +19,7 @@ COLUMNS = [path for path in EXAMPLES if "mamlbench_report_columns" in path.read_
 @pytest.mark.parametrize("path", [path for path in EXAMPLES if path not in COLUMNS], ids=lambda path: path.stem)
 def test_an_example_trains_and_is_tested(tmp_path, prepared_cache, path):
     plugins = load_plugins([path])
-    (report,) = [each for each in plugins.reports if each.name == path.stem]
+    (report,) = [report for report in plugins.reports if report.name == path.stem]
     algorithms = tuple(name.removeprefix("algorithm ") for name in report.provides if name.startswith("algorithm "))
     assert algorithms
     asked = make_request(
@@ -45,6 +45,6 @@ def test_an_examples_columns_have_something_to_show(project, path):
         record["spec"]["seed"] = seed
         (project.path / "results" / f"{seed}.json").write_text(json.dumps(record | {"name": f"run-{seed}"}))
     (row,) = csv.DictReader(project.run("report", "--plugin", str(path), "--format", "csv").out.splitlines())
-    (report,) = [each for each in load_plugins([path]).reports if each.name == path.stem]
+    (report,) = [report for report in load_plugins([path]).reports if report.name == path.stem]
     names = [name.removeprefix("column ") for name in report.provides]
     assert names and all(float(row[name]) >= 0 for name in names)

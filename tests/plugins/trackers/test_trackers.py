@@ -1,4 +1,4 @@
-"""Trackers get what the record has, and a tracker that fails costs the run nothing."""
+"""Trackers get what the record has, and a tracker that fails does not affect the run."""
 
 from types import SimpleNamespace
 

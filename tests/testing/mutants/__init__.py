@@ -1,4 +1,4 @@
-"""Plugins that are wrong on purpose, each in one way: the kit must catch every one by the check meant for it.
+"""Plugins that are wrong on purpose, each in one way: the contract checks must catch each by the check meant for it.
 
 ``MUTANTS`` holds (kind, class, name of the check).
 """
