@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
+from torch.func import functional_call
 
-from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics, replay_statistics
+from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics
+from mamlbench.nn.batch_norm_modes import forward_in_mode
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.fusion import fuse, unfused
 from mamlbench.nn.network import Network
@@ -95,35 +96,20 @@ class Model:
             x: query examples ``[n, *input_shape]``.
             mode: how batch norm sees them.
         """
-        return self._under(mode, self, parameters, support_x, x)
+        return forward_in_mode(mode, self, parameters, support_x, x, statistics=self.statistics)
 
     def query_features(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
         """The features that ``predict`` puts under the head: ``[n, *input_shape]`` to ``[n, d]``.
 
         They are the same for all parameters that differ in a head without batch norm alone.
         """
-        return self._under(mode, self.features, parameters, support_x, x)
+        return forward_in_mode(mode, self.features, parameters, support_x, x, statistics=self.statistics)
 
     @property
     def _prepared(self) -> Network:
         """The version of the network for what the engine computes at the moment."""
         twice = self.engine is not None and self.engine.second_order
         return self.fusion.second_order if twice else self.fusion.first_order
-
-    def _under(
-        self,
-        mode: Mode,
-        run: Callable[[Mapping[str, Tensor], Tensor], Tensor],
-        parameters: Mapping[str, Tensor],
-        support_x: Tensor,
-        x: Tensor,
-    ) -> Tensor:
-        if mode == "transductive":
-            return run(parameters, x)
-        if mode == "inductive":
-            with replay_statistics(self.statistics(parameters, support_x)):
-                return run(parameters, x)
-        return vmap(lambda one: run(parameters, torch.cat([support_x, one[None]]))[-1])(x)
 
     def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         part: nn.Module = getattr(self._prepared, name)
