@@ -49,7 +49,7 @@ VERSION_1_OPTIONS = [  # kind of component, name, options as version 1 wrote the
     ("algorithm", "imaml", {"strength": 2.0}),
     ("algorithm", "maml++", {"multi_step": 0.1, "first_order": 0.0}),
     ("algorithm", "reptile", {"train_batch": 10, "test_batch": 5, "outer_step": 1.0}),
-    ("backbone", "conv4-pooled", {"pooling": "early", "readout": "mean"}),
+    ("backbone", "conv4-pooled", {"readout": "mean"}),
     ("backbone", "conv4-strided", {"readout": "flatten"}),
     ("dataset", "cifar-fs", {"normalise": "channels"}),
     ("dataset", "fc100", {"normalise": "channels"}),
@@ -68,6 +68,13 @@ def test_options_of_version_1_are_those_of_today_under_other_names(tmp_path, kin
     plugin = load_plugins().registry.load(kind, name)
     assert plugin.Options(**component.options).model_dump(include=set(component.options)) == component.options
     assert sorted(map(str, component.options.values())) == sorted(map(str, options.values()))
+
+
+def test_the_order_of_pooling_is_no_option_any_more(tmp_path):
+    document = json.loads((DATA / "schema-1-finished.json").read_text())
+    document["spec"]["backbone"] = {"name": "conv4-pooled", "options": {"pooling": "early", "width": 8}}
+    (tmp_path / "record.json").write_text(json.dumps(document))
+    assert read_record(tmp_path / "record.json").spec.backbone.options == {"width": 8}
 
 
 def test_the_metric_of_version_1_becomes_a_mapping_of_one():
