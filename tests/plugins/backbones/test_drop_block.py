@@ -159,6 +159,8 @@ def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
         "backbone.width=4",
         "-o",
         "train_steps=1",
+        "--engine",
+        "vmap",
         "-q",
     ]
 
