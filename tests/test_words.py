@@ -165,7 +165,9 @@ def test_no_banned_word(name):
     report = [f"{name}: '{word}': {instead}" for word, instead in matches(text)]
     if report:  # by line, where a phrase is not broken over two lines
         lines = enumerate(text.splitlines(), start=1)
-        report = [f"{name}:{number}: '{w}': {instead}" for number, line in lines for w, instead in matches(line)] or report
+        report = [
+            f"{name}:{number}: '{w}': {instead}" for number, line in lines for w, instead in matches(line)
+        ] or report
     report += [f"{name}: its name holds '{word}': {instead}" for word, instead in matches(name)]
     assert not report, "\n".join(report)
 

@@ -99,7 +99,8 @@ def test_the_same_test_gives_the_same_numbers(project, call):
 
 
 def test_several_algorithms_and_seeds_end_in_one_table(project, call):
-    code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY)
+    fewer = ["--test-episodes", "10", "--validation-episodes", "5"]
+    code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY, *fewer)
     assert code == ExitCode.OK and "over test episodes, for these checkpoints" in out
     assert out.count("3-way 1-shot") == 1 and "maml" in out and "reptile" in out
     assert "4 records in results/" in err
@@ -151,7 +152,15 @@ entry()
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_leaves_its_record(project, fork, seeds, number):
-    arguments = ["run", "--algo", "maml", *TINY, "--iterations", "100000", "--engine", "vmap", "--seeds", seeds]
+    method = [
+        "--algo",
+        "reptile",
+        "-o",
+        "test_steps=1",
+        "--engine",
+        "vmap",
+    ]  # begins at once: it imports no torch.optim
+    arguments = ["run", *TINY, *method, "--iterations", "100000", "--seeds", seeds]
     with fork(COMMAND.format(arguments)) as command:
         while "step" not in command.err.readline():
             assert command.process.is_alive()

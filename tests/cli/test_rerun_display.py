@@ -13,8 +13,8 @@ METHOD = """
 import os
 from pathlib import Path
 import mamlbench
-from mamlbench_plugins.algorithms.fomaml import FOMAML
-class Mine(FOMAML):
+from mamlbench_plugins.algorithms.reptile import Reptile
+class Mine(Reptile):
     def compute_update(self, batch):
         with Path(os.environ["RAN"]).open("a") as file:
             print(CODE, file=file)
@@ -43,6 +43,10 @@ RUN = [
     "4",
     "-o",
     "backbone.width=4",
+    "-o",
+    "train_steps=1",
+    "-o",
+    "test_steps=1",
     "-q",
     "--engine",
     "loop",

@@ -66,7 +66,7 @@ def test_one_after_the_other_with_every_kind_of_result(jobs):
 
 @pytest.mark.usefixtures("spawned_workers")
 def test_a_process_as_users_have_it(jobs):
-    (job,) = jobs(("fomaml", 2))
+    (job,) = jobs(("reptile", 2))
     ((same, record),) = launched([job])
     assert same == job and record.status == "finished" and record.measurement.peak_memory_bytes > 10_000_000
 
