@@ -1,4 +1,4 @@
-"""The public API says of itself what it is: with shapes, and with the errors that it raises."""
+"""Everything in the public API has a docstring, with shapes and the errors that it raises."""
 
 import ast
 import importlib
@@ -44,27 +44,28 @@ CLASSES = dict(public(inspect.isclass))
 FUNCTIONS = {
     **{name: (value, inspect.getdoc(value) or "") for name, value in public(inspect.isroutine)},
     **{
-        f"{cls}.{name}": (function, told)
+        f"{cls}.{name}": (function, docstring)
         for cls, value in CLASSES.items()
-        for name, function, told in members(value)
+        for name, function, docstring in members(value)
         if hasattr(function, "__code__") and function.__code__.co_filename != "<string>"
     },
 }
 
 
-def without_shape(types, told):
+def without_shape(types, docstring):
     """What is wrong with the words on values of these types."""
-    if TENSORS.search(BY_NAME.sub("", types)) and not SHAPE.search(told):
+    if TENSORS.search(BY_NAME.sub("", types)) and not SHAPE.search(docstring):
         return "a tensor without a shape"
-    if BY_NAME.search(types) and not (SHAPE.search(told) or "by name" in told):
+    if BY_NAME.search(types) and not (SHAPE.search(docstring) or "by name" in docstring):
         return "tensors of a dictionary, neither 'by name' nor with a shape"
     return ""
 
 
 def types_of(function):
     """The annotations of a function, as text."""
-    found = inspect.signature(function)
-    return " ".join(map(str, (found.return_annotation, *(each.annotation for each in found.parameters.values()))))
+    signature = inspect.signature(function)
+    annotations = (parameter.annotation for parameter in signature.parameters.values())
+    return " ".join(map(str, (signature.return_annotation, *annotations)))
 
 
 def raised(function):
@@ -88,11 +89,11 @@ def test_every_class_says_what_it_is(name):
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_every_function_says_what_it_does_with_shapes_and_errors(name):
-    function, told = FUNCTIONS[name]
-    assert told
-    if not name.endswith("_init__"):  # its class tells what it is made of
-        assert not without_shape(types_of(function), told)
-    assert not [error for error in raised(function) if error not in told]
+    function, docstring = FUNCTIONS[name]
+    assert docstring
+    if not name.endswith("_init__"):  # its class documents the arguments
+        assert not without_shape(types_of(function), docstring)
+    assert not [error for error in raised(function) if error not in docstring]
 
 
 def test_every_constant_and_alias_is_explained():

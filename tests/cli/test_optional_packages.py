@@ -8,13 +8,17 @@ from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
 
 INSTALL = "pip install --no-deps -r plugins/mamlbench-learn2learn/requirements.txt"
+OPTIONAL = ("mamlbench_learn2learn", "mamlbench_peers")
 
 
 @pytest.fixture(autouse=True)
 def without_the_package(monkeypatch):
-    """The installed plugins without mamlbench-learn2learn, which may or may not be installed."""
-    points = [point for point in metadata.entry_points(group="mamlbench") if not point.value.endswith("learn2learn")]
-    monkeypatch.setattr(metadata, "entry_points", lambda **selection: points)
+    """The installed plugins without the optional packages, which may or may not be installed."""
+    every_point = metadata.entry_points
+    points = metadata.EntryPoints(point for point in every_point(group="mamlbench") if point.value not in OPTIONAL)
+    monkeypatch.setattr(
+        metadata, "entry_points", lambda **selection: points if selection == {"group": "mamlbench"} else every_point()
+    )
 
 
 @pytest.mark.parametrize(
@@ -33,6 +37,14 @@ def test_the_error_says_how_to_install_the_package(capsys, words):
     assert f"Error: '{words[-1]}' is not installed. It comes with mamlbench-learn2learn" in err
     assert f"Error: {INSTALL}\n" in err
     assert "Unknown" not in err and "Did you mean" not in err
+
+
+@pytest.mark.parametrize("name", ["learn2learn", "higher", "torchopt", "iteryne"])
+def test_the_bench_says_how_to_install_a_peer(capsys, name):
+    assert main(["bench", "--peer", name, "--setting", "omniglot-5w1s"]) == ExitCode.USAGE
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"'{name}' is not installed. It is a peer of mamlbench-peers" in err
+    assert "pip install ./plugins/mamlbench-peers" in err
 
 
 def test_an_unknown_name_gets_a_similar_one(capsys):

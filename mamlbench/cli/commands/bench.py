@@ -23,7 +23,7 @@ EPILOG = """\b
 Examples:
   mamlbench bench
   mamlbench bench --setting omniglot-5w1s --engine vmap --engine vmap[8] --rounds 20
-  mamlbench bench --peer learn2learn --base learn2learn     (benchmarks/requirements-peers.txt installs peers)
+  mamlbench bench --peer learn2learn --base learn2learn     (peers: the package plugins/mamlbench-peers)
   mamlbench bench --setting training --peer learn2learn --base learn2learn --data-dir DIR
   mamlbench bench --setting memory-1s-10steps --rounds 3
   mamlbench bench --memory --json > bench.json

@@ -6,7 +6,7 @@ import torch
 from mamlbench.cli.main import main
 from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
-from mamlbench_plugins.peers import LEARN2LEARN
+from mamlbench_plugins.optional_packages import LEARN2LEARN
 
 pytestmark = pytest.mark.usefixtures("needs_learn2learn")
 NAMES = ["l2l-maml", "l2l-fomaml", "l2l-metasgd", "l2l-anil", "l2l-reptile"]

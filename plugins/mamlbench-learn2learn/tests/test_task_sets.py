@@ -34,8 +34,8 @@ def make_sampler():
 @pytest.mark.parametrize("check", CHECKS["sampler"], ids=lambda check: check.name)
 def test_it_keeps_the_contract(check):
     plugin = load_plugins().registry.load("sampler", "l2l-tasks")
-    found = check(SUBJECTS["sampler"](plugin))
-    assert found.status == "passed", found
+    result = check(SUBJECTS["sampler"](plugin))
+    assert result.status == "passed", result
 
 
 def test_an_episode_has_distinct_images_under_the_label_of_their_class(make_sampler):

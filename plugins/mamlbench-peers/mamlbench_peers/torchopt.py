@@ -22,7 +22,8 @@ class TorchOpt(Peer):
 
         def iteration() -> None:
             work.network.zero_grad()
-            network, optimizer = (torchopt.extract_state_dict(each, by="reference") for each in (work.network, inner))
+            network = torchopt.extract_state_dict(work.network, by="reference")
+            optimizer = torchopt.extract_state_dict(inner, by="reference")
             for task in range(work.batch.tasks):
                 support, query = ((part.x[task], part.y[task]) for part in (work.batch.support, work.batch.query))
                 for _ in range(work.steps):

@@ -31,10 +31,10 @@ class Learn2Learn(Peer):
 
     def training(self, work: PeerTraining) -> Callable[[], None]:
         """Its Omniglot example, with the transforms of its benchmark and images that are in memory already."""
-        maml, tasks, each = self._maml(work), self._tasks(work), work.shots + work.queries
+        maml, tasks, per_class = self._maml(work), self._tasks(work), work.shots + work.queries
         outer = torch.optim.Adam(maml.parameters(), work.outer_lr)
-        adaptation = (torch.arange(work.ways)[:, None] * each + torch.arange(work.shots)).flatten()
-        evaluation = (torch.arange(work.ways)[:, None] * each + torch.arange(work.shots, each)).flatten()
+        adaptation = (torch.arange(work.ways)[:, None] * per_class + torch.arange(work.shots)).flatten()
+        evaluation = (torch.arange(work.ways)[:, None] * per_class + torch.arange(work.shots, per_class)).flatten()
 
         def iteration() -> None:
             outer.zero_grad()

@@ -32,9 +32,9 @@ class Higher(Peer):
                         descend.step(work.loss(learner(support[0]), support[1]))
                     if work.first_order:  # the example's own way: the gradient at the adapted parameters
                         adapted = list(learner.parameters())
-                        slopes = torch.autograd.grad(work.loss(learner(query[0]), query[1]), adapted)
-                        for parameter, slope in zip(work.network.parameters(), slopes, strict=True):
-                            parameter.grad = slope if parameter.grad is None else parameter.grad + slope
+                        gradients = torch.autograd.grad(work.loss(learner(query[0]), query[1]), adapted)
+                        for parameter, gradient in zip(work.network.parameters(), gradients, strict=True):
+                            parameter.grad = gradient if parameter.grad is None else parameter.grad + gradient
                     else:
                         work.loss(learner(query[0]), query[1]).backward()  # type: ignore[no-untyped-call]
 
