@@ -1,4 +1,8 @@
-"""Which strategy runs: the one asked for, or the fastest of those that compute the right thing."""
+"""Chooses the engine of a run: the requested one, or the fastest of those that compute what the loop computes.
+
+A wrong engine is worse than a slow one: every candidate is checked before it is timed. A choice must not cost more than
+it saves either: trials take a small share of the planned training, and a short training takes the first that passes.
+"""
 
 from __future__ import annotations
 
@@ -19,29 +23,29 @@ from mamlbench.errors import MamlbenchError
 from mamlbench.run_spec import Precision
 
 TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
-"""Trials may take this share of the planned training, and no longer than this many seconds."""
+"""Trials take at most this share of the planned training, and at most this many seconds."""
 COMPILING_SECONDS, COMPILING_SHARE = 240.0, 0.1
-"""Compiling and checking take about so long on two cores; tried where that is at most this share of the training."""
+"""Seconds that compiling and checking take on two cores; tried if they are at most this share of the training."""
 ROUNDS, ENOUGH_ROUNDS = 5, 3
-"""Timed rounds, and how many make a time that a choice may rest on: one round is mostly noise."""
+"""Timed rounds, and the least number of rounds for a time to count: a single round is mostly noise."""
 CLEARLY = 0.95
-"""The first candidate is left for another only where that takes at most this share of its time."""
+"""Another candidate is preferred to the first only if it takes at most this share of the first one's time."""
 EXAMPLE_BYTES_AT_ONCE = 10 << 20
-"""A CPU computes no more tasks together than have so many bytes of examples (counted as ``Workload.task_bytes``): the
-activations of a convolutional network take some hundred times as much."""
+"""Most bytes of examples in tasks that are vectorized on a CPU (counted as ``Workload.task_bytes``): the activations of
+a convolutional network take some hundred times as much."""
 HOPELESS = 1.5
-"""A strategy that took so many times the fastest one's first time is not timed again."""
+"""A candidate whose first time is this many times the fastest one's is not timed again."""
 
 
 class Workload(Protocol):
-    """What an engine is chosen for: one algorithm, network and batch of tasks.
+    """The work that an engine is chosen for: one algorithm, network and batch of tasks.
 
     Attributes:
         tasks: tasks in a batch.
-        task_bytes: size of one task's examples, counted as often as a gradient remembers passes over them, where
-            memory is to be spared (on a CPU); else 0.
+        task_bytes: size of one task's examples, counted once for every pass over them whose activations a gradient
+            keeps; 0 if memory need not be saved (on a GPU).
         iterations: planned batches.
-        vectorizes: whether the algorithm says that its tasks can be computed together.
+        vectorizes: whether the algorithm declares that its tasks can be vectorized.
         differentiates: whether the engine differentiates through inner steps.
         trains: whether training uses the engine at all.
         precision: numbers that the run computes in.
@@ -59,12 +63,12 @@ class Workload(Protocol):
         """Everything an engine computes, on a small part of a batch, flat (``equivalence.Outcome``)."""
 
     def batch(self, engine: Engine) -> Callable[[], object]:
-        """A function that computes the update of a whole batch."""
+        """Return a function that computes the update of a whole batch."""
 
 
 @dataclass
 class Trial:
-    """One candidate: its times, or why it was dropped."""
+    """One candidate: its times, or the reason it was dropped for."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
@@ -86,7 +90,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine, why it was taken, and what was tried."""
+    """The chosen engine, the reason, and the candidates that were tried."""
 
     engine: Engine
     reason: str
@@ -97,34 +101,34 @@ def choose_engine(
     name: str,
     workload: Workload,
     remembered: AutotuneCache | None = None,
-    tell: Callable[[str], object] = str,
+    on_trial: Callable[[str], object] = str,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Choice:
     """Choose an engine.
 
-    With 'auto' every candidate is checked against the loop and dropped, with its reason, where it fails or disagrees.
-    Those that are left are timed in interleaved rounds on the real batch, as far as the planned length of the training
-    pays for it; otherwise the first that agrees is taken.
+    With 'auto' every candidate is checked against the loop, and dropped with the reason if it fails or disagrees. The
+    others are timed in interleaved rounds on the real batch if the training is long enough; otherwise the first that
+    agrees is chosen.
 
     Args:
-        name: 'auto', or an engine's name, which is taken unchecked.
-        workload: what the engine is for.
-        remembered: choices made before on this machine.
-        tell: called with the name of each candidate before it is tried.
+        name: 'auto', or an engine's name, which is chosen without a check.
+        workload: the work that the engine is for.
+        remembered: earlier choices on this machine.
+        on_trial: called with the name of each candidate before it is tried.
         clock: seconds since any fixed moment; candidates are timed with it.
 
     Raises:
-        ConfigError: for an unknown name, or whatever the workload itself cannot be built with.
+        ConfigError: if there is no engine of that name, or if the workload itself cannot be built.
     """
     if name != "auto":
         return Choice(make_engine(name), "asked for")
-    return _Chooser(workload, tell, clock).choose(remembered)
+    return _Chooser(workload, on_trial, clock).choose(remembered)
 
 
 class _Chooser:
-    def __init__(self, workload: Workload, tell: Callable[[str], object], clock: Callable[[], float]) -> None:
+    def __init__(self, workload: Workload, on_trial: Callable[[str], object], clock: Callable[[], float]) -> None:
         self.workload = workload
-        self.tell = tell
+        self.on_trial = on_trial
         self.clock = clock
         self.reference = Reference(workload.outcome, workload.precision)
         self._trials: dict[str, Trial] = {}
@@ -132,15 +136,20 @@ class _Chooser:
     def choose(self, remembered: AutotuneCache | None) -> Choice:
         if not self.workload.vectorizes:
             return self._choice("loop", "the algorithm declares that its tasks cannot be vectorized")
-        known = remembered.recall() if remembered is not None else None
-        if known is not None and is_engine(known) and self._passes(known):
-            return self._choice(known, f"remembered: fastest when timed on this machine; {self.reference.description}")
-        vectorized = [name for name in self._eager() if name.startswith("vmap")]
+        # 1. What was fastest before: the check is made again, since the code may have changed what is right.
+        earlier = remembered.recall() if remembered is not None else None
+        if earlier is not None and is_engine(earlier) and self._passes(earlier):
+            return self._choice(
+                earlier, f"remembered: fastest when timed on this machine; {self.reference.description}"
+            )
+        # 2. The first vectorized candidate that passes and fits; the loop needs neither, and is left if there is none.
+        vectorized = [name for name in self._candidates() if name.startswith("vmap")]
         first = next((name for name in vectorized if self._passes(name) and self._fits(name)), "loop")
         if first == "loop":
             return self._choice("loop", self._why_dropped())
         if not self.workload.trains:
             return self._choice(first, f"first that can take this algorithm and network; {self.reference.description}")
+        # 3. Others, if the training is so long that a faster one repays the trials.
         planned = self._trials[first].median * self.workload.iterations
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
@@ -149,29 +158,29 @@ class _Chooser:
         return self._fastest(self._trials[first], remembered)
 
     def _fastest(self, first: Trial, remembered: AutotuneCache | None) -> Choice:
-        """The fastest where times are well enough known, else the first."""
-        known = [trial for trial in self._trials.values() if len(trial.seconds) >= ENOUGH_ROUNDS]
-        if first not in known:
-            reason = f"the first to agree; {len(self._trials)} tried, for too short a time to tell which is fastest"
+        """The fastest of those timed in enough rounds, or the first if it is not among them."""
+        timed = [trial for trial in self._trials.values() if len(trial.seconds) >= ENOUGH_ROUNDS]
+        if first not in timed:
+            reason = f"the first to agree; {len(self._trials)} tried, for too short a time to know which is fastest"
             return self._choice(first.name, f"{reason}; {self.reference.description}")
-        best = min(known, key=lambda trial: trial.median)
+        best = min(timed, key=lambda trial: trial.median)
         best = best if best.median <= CLEARLY * first.median else first
         if remembered is not None:
             remembered.keep(best.name)
         return self._choice(best.name, f"fastest of {len(self._trials)} tried; {self.reference.description}")
 
     def _try_all(self, first: str, budget: float, *, compiled: bool) -> None:
-        """Time what agrees: once each, then in whole rounds those that may still win, until the budget is spent."""
+        """Time each that passes once, then those that may still win in whole rounds, until the budget is spent."""
         if compiled:  # compiling has its own budget
             self._first_time(["vmap+compiled"])
         end = self.clock() + budget
-        self._first_time(self._eager(), end)
+        self._first_time(self._candidates(), end)
         best = min(trial.median for trial in self._trials.values())
-        hopeful = [t for t in self._trials.values() if t.median <= HOPELESS * best or t.name == first]
+        contenders = [t for t in self._trials.values() if t.median <= HOPELESS * best or t.name == first]
         for _ in range(ROUNDS - 1):
             if self.clock() > end:
                 return
-            for trial in hopeful:
+            for trial in contenders:
                 self._time(trial.name)
 
     def _first_time(self, names: Iterable[str], end: float = float("inf")) -> None:
@@ -179,36 +188,38 @@ class _Chooser:
             if self.clock() < end and self._passes(name) and not self._trials[name].seconds:
                 self._time(name)
 
-    def _eager(self) -> list[str]:
+    def _candidates(self) -> list[str]:
         """Candidates, most promising first."""
         tasks = self.workload.tasks
-        chunks = [f"vmap[{size}]" for size in dict.fromkeys((tasks // 2, tasks // 4, self._most())) if size >= 2]
+        chunks = [
+            f"vmap[{size}]" for size in dict.fromkeys((tasks // 2, tasks // 4, self._largest_chunk())) if size >= 2
+        ]
         if not self.workload.differentiates:
             return ["vmap", *chunks, "loop"]
         return ["vmap", "vmap+remat", *chunks, "loop", "loop+remat"]
 
     def _passes(self, name: str) -> bool:
-        """Check a candidate against the loop; one that does not pass is kept as a dropped trial."""
+        """Check a candidate against the loop; one that does not pass stays in the trials, with the reason."""
         if name in self._trials:
             return not self._trials[name].dropped
         trial = self._trials[name] = Trial(name)
-        self.tell(name)
+        self.on_trial(name)
         try:
             trial.dropped = self._too_large(name) or self.reference.objection(make_engine(name))
         except MamlbenchError:
-            raise  # what cannot be built at all is the run's own error
-        except Exception as error:  # whatever torch raises for what it cannot vectorize or compile
+            raise  # the run itself cannot be built, with any engine
+        except Exception as error:  # torch raises anything for what it cannot vectorize or compile
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
         return not trial.dropped
 
-    def _most(self) -> int:
-        """The most tasks that may be computed together, if less than a quarter of them; 0 otherwise."""
+    def _largest_chunk(self) -> int:
+        """The largest chunk that fits in memory and divides the tasks, if at most a quarter of them; else 0."""
         fitting = EXAMPLE_BYTES_AT_ONCE // max(1, self.workload.task_bytes)
         quarter = self.workload.tasks // 4
         return max((n for n in range(2, min(fitting, quarter) + 1) if self.workload.tasks % n == 0), default=0)
 
     def _too_large(self, name: str) -> str:
-        """Why so many tasks are not to be computed together; empty where they may be."""
+        """Why an engine would vectorize too many tasks at once; empty if it would not."""
         engine = make_engine(name)
         if not isinstance(engine, VmapEngine):
             return ""
@@ -218,24 +229,24 @@ class _Chooser:
         return f"{size / 1e6:.0f} MB of examples at once would take too much memory"
 
     def _fits(self, name: str) -> bool:
-        """Whether a whole batch can be computed, where training has to; it is timed on the way."""
+        """Whether a whole batch can be computed, if training computes one; it is timed as well."""
         if self.workload.trains:
             self._time(name)
         return not self._trials[name].dropped
 
     def _time(self, name: str) -> None:
-        """Compute a whole batch and note the seconds; the first time does not count where it warms up."""
+        """Time a whole batch; the first computation of a candidate warms up and does not count."""
         trial = self._trials[name]
         compute = self.workload.batch(make_engine(name))
         try:
             if not trial.seconds:
                 compute()
-            began = self.clock()
+            start = self.clock()
             compute()
-        except Exception as error:  # the whole batch may not fit where its part did
+        except Exception as error:  # the small batch of the check may fit, and the whole one not
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
             return
-        trial.seconds.append(self.clock() - began)
+        trial.seconds.append(self.clock() - start)
 
     def _choice(self, name: str, reason: str) -> Choice:
         return Choice(make_engine(name), reason, tuple(self._trials.values()))

@@ -1,4 +1,4 @@
-"""Choices made before, one small file for each machine and shape of work, in the cache folder."""
+"""Stores choices of engines in the cache folder: one small file for each machine and workload."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from mamlbench.atomic_write import write_atomically
 
 
 class AutotuneCache:
-    """The choice for one kind of work.
+    """The stored choice for one workload.
 
     Args:
-        folder: where choices are kept.
-        facts: everything that may change which strategy is fastest: machine, software, network, shapes.
+        folder: where choices are stored.
+        facts: everything that may change which engine is fastest: machine, software, network, shapes.
     """
 
     def __init__(self, folder: Path, facts: dict[str, Any]) -> None:
@@ -25,15 +25,15 @@ class AutotuneCache:
         self.path = folder / f"{digest[:32]}.json"
 
     def recall(self) -> str | None:
-        """Name of the engine chosen before, if there is one. What cannot be read is as good as nothing."""
+        """Name of the stored engine; None if there is none, or if the file cannot be read."""
         try:
-            found = json.loads(self.path.read_text())
-            return str(found["engine"]) if found["facts"] == self.facts else None
+            stored = json.loads(self.path.read_text())
+            return str(stored["engine"]) if stored["facts"] == self.facts else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def keep(self, engine: str) -> None:
-        """Write the choice down; a folder that cannot be written costs the next run its trials, and nothing else."""
+        """Store a choice. If the folder cannot be written, the next run makes its trials again."""
         text = json.dumps({"engine": engine, "facts": self.facts}, indent=2)
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)

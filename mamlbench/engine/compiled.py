@@ -16,11 +16,11 @@ _Compiled = Callable[..., tuple[Parameters, Tensor]]
 
 
 class CompiledEngine(VmapEngine):
-    """Vectorized and compiled. What is only mapped (evaluation) is vectorized and not compiled.
+    """Vectorizes and compiles the meta-gradient; ``map`` (evaluation) is vectorized and not compiled.
 
     Compilation takes a minute or two for each shape and needs a C++ compiler on a CPU. Torch's compiler has had wrong
-    second derivatives in several releases: use it through ``choose_engine``, which checks it. A network that is noisy
-    in training is refused: the key of its noise would become a constant of the code.
+    second derivatives in several releases: use it through ``choose_engine``, which checks it. Raises RuntimeError for a
+    network with noise in training, whose key would become a constant of the compiled code.
     """
 
     def __init__(self, chunk: int = 0) -> None:

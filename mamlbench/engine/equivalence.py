@@ -33,7 +33,7 @@ without any."""
 NUDGES = 6
 """Runs of the loop with examples nudged in their last place, before rounding speaks against an engine."""
 WITHOUT_DOUBLE = 1e-4
-"""In float32 where the algorithm cannot run in float64, so that only nudges can tell the loop's own rounding."""
+"""In float32 if the algorithm cannot run in float64, so that only nudges measure the loop's own rounding."""
 
 
 class Outcome(Protocol):
@@ -50,7 +50,7 @@ class Outcome(Protocol):
 class Reference:
     """What the loop computes, exactly and in the run's precision; computed when it is first needed.
 
-    How far rounding may move a result is a matter of luck where it decides on which side of its ReLU's kink a unit
+    How far rounding moves a result is a matter of luck if it decides on which side of its ReLU's kink a unit
     lies: such a unit moves the result a thousand times as far as rounding does otherwise, and of two orders of
     summation one may meet it and the other not. So a candidate that lies too far is held against the furthest of some
     more runs of the loop, too.
@@ -126,7 +126,7 @@ def _objection(difference: float, allowed: float, precision: Precision) -> str:
 
 
 def relative_difference(ours: Tensor, reference: Tensor) -> float:
-    """Norm of the difference over the norm of the reference, in float64; 0 where both are all zeros."""
+    """Norm of the difference over the norm of the reference, in float64; 0 if both are zero."""
     ours, reference = ours.double(), reference.double()
     difference, norm = float((ours - reference).norm()), float(reference.norm())
     return difference / norm if norm else difference

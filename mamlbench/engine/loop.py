@@ -1,4 +1,4 @@
-"""One task after the other: the reference for every other strategy, and the way out for what vmap refuses."""
+"""One task after the other: the reference for every other engine, and the fallback for what vmap cannot run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LoopEngine(Engine):
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad(), route_torch_grad():
             results = [function(*_task(tasks, index)) for index in range(_count(tasks))]
-            return tree_map(lambda *each: torch.stack(each), *results)
+            return tree_map(lambda *outputs: torch.stack(outputs), *results)
 
     def meta_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int

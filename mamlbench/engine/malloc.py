@@ -1,4 +1,4 @@
-"""Let glibc keep the memory of big tensors instead of giving it back to the system after every operation.
+"""Makes glibc keep the memory of large tensors instead of returning it to the system after every operation.
 
 Mapping and faulting the same pages in again costs vectorized steps on a CPU up to half their time. MAMLBENCH_MALLOC=0
 leaves the allocator alone.

@@ -13,7 +13,7 @@ from mamlbench.api import Examples, InnerLoopMethod, Parameters, grad_and_value,
 Differentiation = Literal["stored", "remat"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
 
-Each = Callable[[Callable[..., Any]], Callable[..., Any]]
+TaskMap = Callable[[Callable[..., Any]], Callable[..., Any]]
 """Turns a function of one task into one of all tasks in its arguments: ``torch.func.vmap``, or ``of_one``."""
 
 
@@ -33,7 +33,7 @@ class MetaGradient(Protocol):
         query: Examples,
         steps: int,
         *,
-        each: Each = of_one,
+        over_tasks: TaskMap = of_one,
     ) -> tuple[Parameters, Tensor]:
         """``meta`` is closed over, never mapped: the first inner step has the same weights for all tasks."""
 
@@ -46,7 +46,13 @@ def meta_gradient(method: InnerLoopMethod, differentiation: Differentiation) -> 
 
 
 def stored_gradient(
-    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+    method: InnerLoopMethod,
+    meta: Parameters,
+    support: Examples,
+    query: Examples,
+    steps: int,
+    *,
+    over_tasks: TaskMap = of_one,
 ) -> tuple[Parameters, Tensor]:
     """By reverse mode over the graph of the whole inner loop."""
 
@@ -54,26 +60,38 @@ def stored_gradient(
         def of_task(support: Examples, query: Examples) -> Tensor:
             return method.loss(_adapted(method, meta, support, steps), query)
 
-        losses: Tensor = each(of_task)(support, query)  # [T], or [] of one
+        losses: Tensor = over_tasks(of_task)(support, query)  # [T], or [] of one
         return losses.sum()  # differentiated together: no gradient per task is ever held
 
     return grad_and_value(outer_loss)(meta)
 
 
 def first_order_gradient(
-    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+    method: InnerLoopMethod,
+    meta: Parameters,
+    support: Examples,
+    query: Examples,
+    steps: int,
+    *,
+    over_tasks: TaskMap = of_one,
 ) -> tuple[Parameters, Tensor]:
     """Gradient of the query losses at the adapted states, pulled back through ``init`` alone.
 
     No graph of the inner loop exists at any time.
     """
-    states = each(lambda support: _adapted(method, meta, support, steps))(support)
-    by_state, loss = grad_and_value(lambda states: each(method.loss)(states, query).sum())(states)
-    return vjp(lambda meta: each(lambda support: method.init(meta, support))(support), meta, by_state), loss
+    states = over_tasks(lambda support: _adapted(method, meta, support, steps))(support)
+    by_state, loss = grad_and_value(lambda states: over_tasks(method.loss)(states, query).sum())(states)
+    return vjp(lambda meta: over_tasks(lambda support: method.init(meta, support))(support), meta, by_state), loss
 
 
 def remat_gradient(
-    method: InnerLoopMethod, meta: Parameters, support: Examples, query: Examples, steps: int, *, each: Each = of_one
+    method: InnerLoopMethod,
+    meta: Parameters,
+    support: Examples,
+    query: Examples,
+    steps: int,
+    *,
+    over_tasks: TaskMap = of_one,
 ) -> tuple[Parameters, Tensor]:
     """Through the whole inner loop, with the graph of one step at a time.
 
@@ -84,22 +102,22 @@ def remat_gradient(
     """
 
     def first_state(meta: Parameters) -> Any:
-        return each(lambda support: _adapted(method, meta, support, min(steps, 1)))(support)
+        return over_tasks(lambda support: _adapted(method, meta, support, min(steps, 1)))(support)
 
     state = first_state(meta)
     trajectory = []
     for storage in _allocate(state, steps - 1):
         trajectory.append(_store(state, storage))
-        state = each(method.step)(trajectory[-1], support)
+        state = over_tasks(method.step)(trajectory[-1], support)
 
     def query_loss(floats: list[Tensor]) -> Tensor:
-        return each(method.loss)(_with_floats(state, floats), query).sum()  # type: ignore[no-any-return]
+        return over_tasks(method.loss)(_with_floats(state, floats), query).sum()  # type: ignore[no-any-return]
 
     by_state, loss = grad_and_value(query_loss)(_floats(state))
     for state in reversed(trajectory):
 
         def next_state(floats: list[Tensor], state: Any = state) -> list[Tensor]:
-            return _floats(each(method.step)(_with_floats(state, floats), support))
+            return _floats(over_tasks(method.step)(_with_floats(state, floats), support))
 
         by_state = vjp(next_state, _floats(state), by_state)
     return vjp(lambda meta: _floats(first_state(meta)), meta, by_state), loss

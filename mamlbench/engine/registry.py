@@ -17,7 +17,7 @@ STRATEGIES = ("vmap", "vmap[8]", "loop", "vmap+remat", "vmap[8]+remat", "loop+re
 _LOOP = re.compile(r"loop(?:\+(?P<way>remat))?")
 _VMAP = re.compile(r"vmap(?:\[(?P<chunk>[1-9]\d*)\])?(?:\+(?P<way>remat|compiled))?")
 PATTERN = re.sub(r"\?P<\w+>", "", f"{_LOOP.pattern}|{_VMAP.pattern}")
-"""What every name matches, for schemas, whose regular expressions know no named groups."""
+"""Matches every engine name; for JSON schemas, whose regular expressions have no named groups."""
 
 
 def is_engine(name: str) -> bool:
@@ -26,7 +26,7 @@ def is_engine(name: str) -> bool:
 
 
 def make_engine(name: str) -> Engine:
-    """Build the engine of that name. Raises ConfigError for a name that says nothing."""
+    """Build the engine of that name. Raises ConfigError if there is none."""
     if match := _LOOP.fullmatch(name):
         return LoopEngine(_differentiation(match))
     if match := _VMAP.fullmatch(name):

@@ -32,7 +32,7 @@ class VmapEngine(Engine):
     def map(self, function: Callable[..., Any], *tasks: Any) -> Any:
         with torch.no_grad(), route_torch_grad():
             parts = [_vmap(function, part) for part in self._chunks(tasks)]
-            return parts[0] if len(parts) == 1 else tree_map(lambda *each: torch.cat(each), *parts)
+            return parts[0] if len(parts) == 1 else tree_map(lambda *chunks: torch.cat(chunks), *parts)
 
     def meta_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
@@ -59,7 +59,7 @@ class VmapEngine(Engine):
     ) -> tuple[Parameters, Tensor]:
         """The same by functions that torch.compile can trace."""
         gradient = meta_gradient(method, self.differentiation)
-        return gradient(method, meta, batch.support, batch.query, steps, each=vmap)
+        return gradient(method, meta, batch.support, batch.query, steps, over_tasks=vmap)
 
     @contextmanager
     def _computing(self, *, second_order: bool) -> Iterator[None]:

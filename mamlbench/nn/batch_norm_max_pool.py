@@ -1,4 +1,4 @@
-"""Batch normalization followed by max-pooling, without the normalized map that lies between them.
+"""Batch normalization followed by max-pooling, without the normalized map between them.
 
 Normalizing keeps the order of values, so that the maxima of z = (x - mean) / std are those of x: only they need
 to be normalized, by the mean and std of all values. Derivatives are by hand, as in ``normalize``, whose notation
@@ -135,7 +135,7 @@ class _PooledDoubleBackward(LastDerivative):
 
 
 def _at_maxima(v: Tensor, z: Tensor, scale: Tensor, places: Tensor, sums: list[Tensor]) -> Tensor:
-    """B(v) where the maxima are, from sum(v z) and sum(v): ``[n, C, H, W]`` to ``[n, C, h, w]``."""
+    """B(v) at the maxima, from sum(v z) and sum(v): ``[n, C, H, W]`` to ``[n, C, h, w]``."""
     n, (vz, v_sum) = v.numel() // v.shape[1], sums
     centered = get_at(v, places) - per_channel(v_sum / n)
     return centered.addcmul_(z, per_channel(-vz / n)).mul_(per_channel(scale))
@@ -148,11 +148,11 @@ def get_at(values: Tensor, places: Tensor) -> Tensor:
 
 
 def add_at(values: Tensor, places: Tensor, more: Tensor) -> Tensor:
-    """Add ``more`` ``[n, C, h, w]`` to ``[n, C, H, W]`` at these places, in place where the channels come last."""
+    """Add ``more`` ``[n, C, h, w]`` to ``[n, C, H, W]`` at these places, in place if the channels come last."""
     sums = _pixels(values).scatter_add_(1, _pixels(places), _pixels(more))  # [n, H*W, C]
     return sums.unflatten(1, values.shape[2:]).permute(0, 3, 1, 2)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _pixels(x: Tensor) -> Tensor:
-    """``[n, C, H, W]`` to ``[n, H*W, C]``: the same memory where the channels come last."""
+    """``[n, C, H, W]`` to ``[n, H*W, C]``: the same memory if the channels come last."""
     return x.permute(0, 2, 3, 1).flatten(1, 2)

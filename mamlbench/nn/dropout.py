@@ -1,7 +1,7 @@
 """Noise in training, such as dropout, as a pure function: every mask is a hash of a key, of the layer and of positions.
 
-A network is computed many times for one update: once an inner step, once more where an engine computes a step again,
-for many tasks together or for one after the other. Masks from a generator would hang on that order. Here they are fixed
+A network is computed many times for one update: once an inner step, once more if an engine computes a step again, for
+many tasks together or for one after the other. Masks from a generator would depend on that order. Here they are fixed
 while an update is computed, as those of variational dropout are through time (Gal & Ghahramani 2016, "A Theoretically
 Grounded Application of Dropout in Recurrent Neural Networks"), so that the loss of a task stays one function.
 """
@@ -42,7 +42,7 @@ def noise_key_scope(key: np.uint64 | int) -> Iterator[None]:
 
 
 class StochasticLayer(nn.Module, ABC):
-    """A layer that is random in training and hands on what it gets otherwise. A subclass says how, in ``noisy``.
+    """A layer that is random in training and passes on its input otherwise. A subclass implements ``noisy``.
 
     Attributes:
         place: the layer's name in its network, which gives each layer masks of its own; set by ``Backbone.build``.
@@ -52,9 +52,9 @@ class StochasticLayer(nn.Module, ABC):
 
     @abstractmethod
     def noisy(self, x: Tensor, key: int) -> Tensor:
-        """Return ``x`` ``[n, ...]`` with noise that hangs on the 64 bits of ``key`` and on nothing else that changes.
+        """Return ``x`` ``[n, ...]`` with noise that depends on the 64 bits of ``key`` and on nothing else that changes.
 
-        No example may influence another's noise: derive it by ``chosen`` from positions.
+        No example may influence another's noise: derive it from positions with ``bernoulli_mask``.
         """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -82,8 +82,8 @@ class Dropout(StochasticLayer):
         self.rate = rate
 
     def noisy(self, x: Tensor, key: int) -> Tensor:
-        kept = ~bernoulli_mask(key, x.shape, self.rate, x.device)
-        return x * (kept.to(x.dtype) / (1 - self.rate))
+        mask = ~bernoulli_mask(key, x.shape, self.rate, x.device)
+        return x * (mask.to(x.dtype) / (1 - self.rate))
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}"
@@ -97,7 +97,7 @@ class DropBlock(StochasticLayer):
     within each example: no example influences another.
 
     Args:
-        rate: share of the values that is set to zero, about (less where blocks overlap), in [0, 1).
+        rate: approximate share of the values that is set to zero (less if blocks overlap), in [0, 1).
         size: side of a block; a map that is smaller is set to zero as a whole.
     """
 
@@ -111,19 +111,19 @@ class DropBlock(StochasticLayer):
         rows, columns = height - size + 1, width - size + 1
         gamma = self.rate / size**2 * (height * width) / (rows * columns)
         corners = bernoulli_mask(key, (examples, channels, rows, columns), gamma, x.device).to(x.dtype)
-        # a value is dropped where one of the size * size blocks that cover it has its corner: [n, C, H, W]
-        kept = 1 - F.max_pool2d(F.pad(corners, (size - 1,) * 4), size, stride=1)
-        ones = kept.sum((1, 2, 3), keepdim=True)  # [n, 1, 1, 1]
-        return x * (kept * (channels * height * width / ones.clamp_min(1)))
+        # a value is dropped if one of the size * size blocks that cover it has a corner here: [n, C, H, W]
+        mask = 1 - F.max_pool2d(F.pad(corners, (size - 1,) * 4), size, stride=1)
+        ones = mask.sum((1, 2, 3), keepdim=True)  # [n, 1, 1, 1]
+        return x * (mask * (channels * height * width / ones.clamp_min(1)))
 
     def extra_repr(self) -> str:
         return f"rate={self.rate}, size={self.size}"
 
 
 def bernoulli_mask(key: int, shape: Sequence[int], rate: float, device: torch.device) -> Tensor:
-    """Choose positions with probability ``rate``: bool, of that shape; the first examples stay where more follow.
+    """Choose positions with probability ``rate``: bool, of that shape. Further examples do not change the first ones.
 
-    Computed on the device, which is not waited for.
+    Computed on the device, without waiting for it.
     """
     positions = torch.arange(math.prod(shape), device=device).view(*shape)
     return shift_right(hash64_on_device(key, positions), 11) < round(rate * 2**53)

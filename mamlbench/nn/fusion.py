@@ -62,7 +62,7 @@ def fuse(network: Network) -> Fusion:
     if type(network) is not Network:
         return unfused(network, f"{type(network).__name__} has a forward of its own")
     if not any(map(_is_convolution, network.modules())):
-        return unfused(network, "there is no convolution, and elsewhere nothing would be gained")
+        return unfused(network, "there is no convolution, and nothing else has a faster equal")
     replaced: Counter[str] = Counter()
     try:
         parts = [_fused_part(part, replaced) for part in (network.features, network.head)]
@@ -102,7 +102,7 @@ def _fused_part(part: nn.Module, replaced: Counter[str]) -> tuple[nn.Module, nn.
     for node in graphs[1].nodes:
         if "second_order" in node.kwargs:
             node.kwargs = {**node.kwargs, "second_order": True}
-    first, second = (fx.GraphModule(part, each, "Fused") for each in graphs)
+    first, second = (fx.GraphModule(part, version, "Fused") for version in graphs)
     return first, second
 
 

@@ -1,4 +1,4 @@
-"""Does a fused network compute what its author's does? Asked once of each kind of network, in float64."""
+"""Compares a fused network with the plain one, in float64, once for each kind of network."""
 
 from __future__ import annotations
 

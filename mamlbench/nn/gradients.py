@@ -2,8 +2,8 @@
 
 Inside vmap ``torch.func.grad`` pushes a transform of its own, under which every function with hand-written derivatives
 gets a class made for that call alone: half a millisecond and more, in steps of a few hundred. It also keeps a backward
-graph that nobody may need. The functions here use reverse mode instead where that gives the same numbers, and call
-``torch.func`` everywhere else.
+graph that may not be needed. The functions here use reverse mode instead if that gives the same numbers, and call
+``torch.func`` otherwise.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def reverse_mode_applies(argnums: Argnums, args: tuple[Any, ...]) -> bool:
 def by_reverse_mode(
     function: Callable[..., Any], argnums: Argnums, has_aux: bool, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[Any, Any]:
-    """``torch.func.grad_and_value(function, argnums, has_aux)(*args, **kwargs)`` where ``reverse_mode_applies``.
+    """``torch.func.grad_and_value(function, argnums, has_aux)(*args, **kwargs)`` if ``reverse_mode_applies``.
 
     Raises RuntimeError if ``function`` returns no scalar tensor.
     """

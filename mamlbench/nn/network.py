@@ -1,4 +1,4 @@
-"""A network with a marked place where the features end and the head begins."""
+"""A network in two parts, features and head; and what is removed from one before it is used."""
 
 from __future__ import annotations
 

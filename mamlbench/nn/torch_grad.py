@@ -4,8 +4,8 @@
 ``torch._functorch.eager_transforms.grad_and_value_impl`` (the former through ``grad_impl``). While an engine computes,
 that name refers to ``_routed`` below. Why this is safe:
 
-- it gives torch's own numbers: ``by_reverse_mode`` is used only where ``reverse_mode_applies``, that is for a gradient
-  directly inside one vmap, or where nothing can differentiate it; everything else (a gradient inside a gradient, vjp,
+- it gives torch's own numbers: ``by_reverse_mode`` is used only if ``reverse_mode_applies``, that is for a gradient
+  directly inside one vmap, or if nothing can differentiate it; everything else (a gradient inside a gradient, vjp,
   jacrev, jvp, hessian, nested vmap, torch.compile, arguments that torch refuses) goes to torch's function as it was;
 - the decision looks at this thread's stack of transforms, so that other threads are served right too;
 - the name is restored when the last engine in the process has finished; a count guarded by a lock makes it so.

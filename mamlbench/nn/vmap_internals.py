@@ -3,7 +3,7 @@
 functorch keeps a stack of active transforms. Inside vmap a tensor of one task wraps a tensor of all tasks, with the
 tasks in some dimension; taking the transform off the stack for a moment and unwrapping its tensors gives ordinary
 tensors, which ordinary functions and ordinary autograd can work on. All of that is internal to torch: ``_NEEDED`` names
-what is used, and where a release of torch lacks any of it, ``inside_one_vmap`` is False and callers use ``torch.func``.
+what is used; if a release of torch lacks any of it, ``inside_one_vmap`` is False and callers use ``torch.func``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def grad_and_value_of_tasks(loss: Callable[[Any], Tensor], at: Any) -> tuple[Any
         at: a pytree of one task's tensors.
 
     Returns:
-        A pytree like ``at``, and the loss. They can be differentiated again where gradients are enabled.
+        A pytree like ``at``, and the loss. They can be differentiated again if gradients are enabled.
     """
     again = torch.is_grad_enabled()
     leaves, structure = pytree.tree_flatten(at)

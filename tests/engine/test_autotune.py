@@ -57,8 +57,8 @@ class Work:
         return self.now
 
 
-def choose(work, remembered=None, *, name="auto", tell=str):
-    return choose_engine(name, work, remembered, tell, work.clock)
+def choose(work, remembered=None, *, name="auto", on_trial=str):
+    return choose_engine(name, work, remembered, on_trial, work.clock)
 
 
 def names(choice, *, dropped):
@@ -161,7 +161,7 @@ def test_compiled_candidates_are_tried_where_the_training_pays_for_compiling():
 
 def test_every_candidate_is_announced_before_it_is_tried():
     told = []
-    choice = choose(Work(wrong={"vmap[2]": 1.0}), tell=told.append)
+    choice = choose(Work(wrong={"vmap[2]": 1.0}), on_trial=told.append)
     assert told == [trial.name for trial in choice.trials] and "vmap[2]" in told
 
 

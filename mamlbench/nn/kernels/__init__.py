@@ -1,4 +1,4 @@
-"""What is computed in C, compiled on the machine it runs on; everything here has a counterpart in torch."""
+"""Functions in C, compiled on the machine that they run on; torch can compute everything here as well."""
 
 from mamlbench.nn.kernels.compiler import available, kernels_in_use
 from mamlbench.nn.kernels.convolution import Geometry, convolve, input_grad, weight_grad

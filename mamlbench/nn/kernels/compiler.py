@@ -1,4 +1,4 @@
-"""C sources compiled for this machine, once, and kept in the cache folder."""
+"""Compiles the C sources for this machine, once, into the cache folder."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from mamlbench.atomic_write import replaced_when_complete
 from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 _FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")
-_SECONDS = 120  # for a compilation that takes one
+_SECONDS = 120  # limit of a compilation, which takes one or two
 _REALS = {torch.float32: "float", torch.float64: "double"}
 _SOURCES = ("convolution.c", "norm.c")
 
 
 class NoKernelsError(Exception):
-    """Why nothing can be compiled here, in a few words."""
+    """There are no kernels on this machine; the message says why, in a few words."""
 
 
 @lru_cache
 def kernels_in_use() -> str:
-    """Who computes the convolutions of many tasks on a CPU, for the record: these kernels, or torch and why."""
+    """What computes convolutions of many tasks on a CPU, for records: these kernels, or torch and the reason."""
     try:
         _, version = _compiler()
         for source in _SOURCES:
@@ -42,15 +42,15 @@ def kernels_in_use() -> str:
 
 @lru_cache
 def available(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the kernels of this package compute tensors of this type, on this device."""
+    """Whether the kernels can be used for tensors of this type on this device."""
     return device.type == "cpu" and dtype in _REALS and kernels_in_use().startswith("compiled")
 
 
 @lru_cache
 def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
-    """The functions of a C file beside this one, for one type of numbers.
+    """Load the functions of a C file beside this one for one dtype; compile them if they are not in the cache.
 
-    Raises NoKernelsError where they are not wanted, or cannot be compiled or loaded.
+    Raises NoKernelsError if kernels are switched off, or cannot be compiled or loaded.
     """
     folder = kernels_folder()
     if folder is None:
@@ -60,45 +60,46 @@ def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
     flags = [*_FLAGS, f"-DREAL={_REALS[dtype]}"]
     facts = (path.read_text(), *flags, compiler, version, _processor())
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-    kept = folder / f"{path.stem}-{digest}.so"
+    compiled = folder / f"{path.stem}-{digest}.so"
     try:
-        if not kept.exists():
-            _keep(kept, [compiler, *flags, str(path)])
-        return ctypes.CDLL(str(kept))
+        if not compiled.exists():
+            _compile(compiled, [compiler, *flags, str(path)])
+        return ctypes.CDLL(str(compiled))
     except OSError as error:
-        raise NoKernelsError(f"{kept.name} cannot be used: {error}") from error
+        raise NoKernelsError(f"{compiled.name} cannot be used: {error}") from error
 
 
 def address(tensor: Tensor) -> ctypes.c_void_p:
-    """Where a contiguous tensor lies."""
+    """Address of a contiguous tensor's values, for ctypes: any shape and dtype."""
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _keep(kept: Path, command: list[str]) -> None:
+def _compile(target: Path, command: list[str]) -> None:
     """Compile into the cache folder; several processes may do so at once.
 
-    Raises OSError where the folder cannot be written, NoKernelsError where the compiler fails.
+    Raises OSError if the folder cannot be written, NoKernelsError if the compiler fails.
     """
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_when_complete(kept) as temporary:
-        for threads in (["-fopenmp"], []):  # without: one thread
-            done = _run([*command, *threads, "-o", str(temporary), "-lm"])
-            if done.returncode == 0:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replaced_when_complete(target) as temporary:
+        for threads in (["-fopenmp"], []):  # a compiler without OpenMP makes kernels of one thread
+            result = _run([*command, *threads, "-o", str(temporary), "-lm"])
+            if result.returncode == 0:
                 return
-        raise NoKernelsError(f"{Path(command[0]).name} failed: {(done.stderr.strip() or 'no message').splitlines()[0]}")
+        message = (result.stderr.strip() or "no message").splitlines()[0]
+        raise NoKernelsError(f"{Path(command[0]).name} failed: {message}")
 
 
 @lru_cache
 def _compiler() -> tuple[str, str]:
-    """Path and version of the C compiler: CC, else what lies on the path."""
-    wanted = os.environ.get("CC") or "cc"
-    path = shutil.which(wanted)
+    """Path and version of the C compiler: the one that CC names, else cc."""
+    name = os.environ.get("CC") or "cc"
+    path = shutil.which(name)
     if path is None:
-        raise NoKernelsError(f"no C compiler '{wanted}'")
-    done = _run([path, "--version"])
-    if done.returncode != 0:
-        raise NoKernelsError(f"'{wanted} --version' failed")
-    return path, (done.stdout.splitlines() or [""])[0]
+        raise NoKernelsError(f"no C compiler '{name}'")
+    result = _run([path, "--version"])
+    if result.returncode != 0:
+        raise NoKernelsError(f"'{name} --version' failed")
+    return path, (result.stdout.splitlines() or [""])[0]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:

@@ -57,8 +57,9 @@ typedef struct {
 static inline int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-static void *room(int64_t size) { return aligned_alloc(64, (size_t)ceiling(size + 1, 64) * 64); }
-#define ROOM(type, count) ((type *)room((int64_t)sizeof(type) * (count)))
+/* Buffers begin at a cache line, so that a vector never lies in two; aligned_alloc wants a multiple of it as size. */
+static void *allocate(int64_t size) { return aligned_alloc(64, (size_t)ceiling(size + 1, 64) * 64); }
+#define BUFFER(type, count) ((type *)allocate((int64_t)sizeof(type) * (count)))
 
 static Margins margins(int64_t top, int64_t left, int64_t height, int64_t width) {
     int64_t plane = ceiling(height * width, 16) * 16;
@@ -113,7 +114,7 @@ static inline __attribute__((always_inline)) void tile(
 }
 
 /* The sum at the top of this file, for all its rows and columns: out[to[r] + m * step].
- * b: panels of WIDE columns, [panels][terms][WIDE]; sums: room for [panels][BLOCK][WIDE]. */
+ * b: panels of WIDE columns, [panels][terms][WIDE]; sums: a buffer for [panels][BLOCK][WIDE]. */
 static void product(
     const real *a, const int64_t *row, const int64_t *to, int64_t rows, const int64_t *at, int64_t terms,
     const real *b, int64_t columns, real *sums, real *out, int64_t step, int64_t more) {
@@ -155,15 +156,15 @@ static Part part(const Geometry *s, int64_t number, int64_t size) {
 void convolve(const real *x, const real *w, real *y, const Geometry *s) {
     int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width;
     int64_t taps = s->tap_height * s->tap_width, terms = s->channels * taps, panels = ceiling(s->outputs, WIDE);
-    int64_t each = least(IMAGES, s->n);
+    int64_t images = least(IMAGES, s->n);
     Margins around = margins(s->pad_height, s->pad_width, s->in_height + 2 * s->pad_height, s->in_width + 2 * s->pad_width);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *a = ROOM(real, each * s->channels * around.plane), *b = ROOM(real, panels * WIDE * terms);
-        real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int64_t *row = ROOM(int64_t, each * out), *to = ROOM(int64_t, each * out), *at = ROOM(int64_t, terms);
-        grid(row, each, s->channels * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
-        grid(to, each, s->tasks * s->outputs * out, 1, 0, out, 1);
+        real *a = BUFFER(real, images * s->channels * around.plane), *b = BUFFER(real, panels * WIDE * terms);
+        real *sums = BUFFER(real, panels * BLOCK * WIDE);
+        int64_t *row = BUFFER(int64_t, images * out), *to = BUFFER(int64_t, images * out), *at = BUFFER(int64_t, terms);
+        grid(row, images, s->channels * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
+        grid(to, images, s->tasks * s->outputs * out, 1, 0, out, 1);
         grid(at, s->channels, around.plane, s->tap_height, around.width, s->tap_width, 1);
         memset(b, 0, sizeof(real) * panels * WIDE * terms);
 #pragma omp for schedule(dynamic)
@@ -174,8 +175,8 @@ void convolve(const real *x, const real *w, real *y, const Geometry *s) {
                 for (int64_t k = 0; k < terms; k++)
                     for (int64_t j = 0; j < least(WIDE, s->outputs - m); j++)
                         b[m * terms + k * WIDE + j] = filters[(m + j) * terms + k];
-            for (int64_t first = mine.first; first < mine.first + mine.count; first += each) {
-                int64_t n = least(each, mine.first + mine.count - first), image = first * s->tasks + mine.task;
+            for (int64_t first = mine.first; first < mine.first + mine.count; first += images) {
+                int64_t n = least(images, mine.first + mine.count - first), image = first * s->tasks + mine.task;
                 pad(x + image * s->channels * in, s->tasks * s->channels * in, n, s->channels, s->in_height, s->in_width, around, a);
                 product(a, row, to, n * out, at, terms, b, s->outputs, sums, y + image * s->outputs * out, out, s->more);
             }
@@ -198,15 +199,15 @@ static int64_t begin(int64_t class, int64_t padding, int64_t stride) { return (c
 void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
     int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width;
     int64_t taps = s->tap_height * s->tap_width, panels = ceiling(s->channels, WIDE), classes = s->stride_height * s->stride_width;
-    int64_t each = least(IMAGES, s->n);
+    int64_t images = least(IMAGES, s->n);
     Margins around = margins(s->tap_height, s->tap_width, (s->in_height + s->pad_height) / s->stride_height + 1 + s->tap_height,
                              (s->in_width + s->pad_width) / s->stride_width + 1 + s->tap_width);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *a = ROOM(real, each * s->outputs * around.plane), *b = ROOM(real, panels * WIDE * s->outputs * taps);
-        real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int64_t *row = ROOM(int64_t, each * in), *to = ROOM(int64_t, each * in);
-        int64_t *at = ROOM(int64_t, s->outputs * taps), *tap = ROOM(int64_t, taps);
+        real *a = BUFFER(real, images * s->outputs * around.plane), *b = BUFFER(real, panels * WIDE * s->outputs * taps);
+        real *sums = BUFFER(real, panels * BLOCK * WIDE);
+        int64_t *row = BUFFER(int64_t, images * in), *to = BUFFER(int64_t, images * in);
+        int64_t *at = BUFFER(int64_t, s->outputs * taps), *tap = BUFFER(int64_t, taps);
         memset(b, 0, sizeof(real) * panels * WIDE * s->outputs * taps);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
@@ -221,8 +222,8 @@ void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
                             for (int64_t i = 0; i < least(WIDE, s->channels - m); i++)
                                 panel[i] = filters[(o * s->channels + m + i) * taps + tap[j]];
             }
-            for (int64_t first = mine.first; first < mine.first + mine.count; first += each) {
-                int64_t n = least(each, mine.first + mine.count - first), image = first * s->tasks + mine.task;
+            for (int64_t first = mine.first; first < mine.first + mine.count; first += images) {
+                int64_t n = least(images, mine.first + mine.count - first), image = first * s->tasks + mine.task;
                 pad(g + image * s->outputs * out, s->tasks * s->outputs * out, n, s->outputs, s->out_height, s->out_width, around, a);
                 panel = b;
                 for (int64_t class = 0; class < classes; class++) {
@@ -255,9 +256,9 @@ void weight_grad(const real *g, const real *x, real *w, const Geometry *s) {
     Margins around = margins(s->pad_height, s->pad_width, s->in_height + 2 * s->pad_height, s->in_width + 2 * s->pad_width);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *a = ROOM(real, s->n * s->channels * around.plane), *b = ROOM(real, panels * WIDE * terms);
-        real *sums = ROOM(real, panels * BLOCK * WIDE);
-        int64_t *row = ROOM(int64_t, s->channels * taps), *to = ROOM(int64_t, s->channels * taps), *at = ROOM(int64_t, terms);
+        real *a = BUFFER(real, s->n * s->channels * around.plane), *b = BUFFER(real, panels * WIDE * terms);
+        real *sums = BUFFER(real, panels * BLOCK * WIDE);
+        int64_t *row = BUFFER(int64_t, s->channels * taps), *to = BUFFER(int64_t, s->channels * taps), *at = BUFFER(int64_t, terms);
         grid(row, s->channels, around.plane, s->tap_height, around.width, s->tap_width, 1);
         grid(to, 1, 0, s->channels, taps, taps, 1);
         memset(b, 0, sizeof(real) * panels * WIDE * terms);

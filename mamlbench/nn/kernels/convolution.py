@@ -3,8 +3,8 @@
 torch computes those with filters of their own one task after another, with kernels made for single large convolutions;
 many tasks are many small ones.
 
-Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` where all tasks share them, ``[T, O, C, kh, kw]`` where
-each has its own.
+Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` if all tasks share them, ``[T, O, C, kh, kw]`` if each has
+its own. float32 or float64.
 """
 
 from __future__ import annotations
@@ -71,20 +71,20 @@ class _CGeometry(ctypes.Structure):
 
 
 def convolve(x: Tensor, w: Tensor, at: Geometry, into: Tensor | None = None) -> Tensor:
-    """Maps x and filters w to maps ``[n, T, O, h, w]``; ``into``: add to these."""
+    """Convolve maps x with filters w to ``[n, T, O, h, w]``, which is added to ``into`` if that is given."""
     y = x.new_empty((*x.shape[:2], w.shape[-4], *at.result())) if into is None else into
     return _call("convolve", (x, _once(w)), y, _geometry(x, y, w, at, into))
 
 
 def input_grad(g: Tensor, w: Tensor, at: Geometry, into: Tensor | None = None) -> Tensor:
-    """What a cotangent g ``[n, T, O, h, w]`` of the result sends to the input."""
+    """Derivative by the input, from a cotangent g ``[n, T, O, h, w]`` of the result; added to ``into`` if given."""
     x = g.new_empty((*g.shape[:2], w.shape[-3], *at.size)) if into is None else into
     return _call("input_grad", (g, _once(w)), x, _geometry(x, g, w, at, into))
 
 
 def weight_grad(g: Tensor, x: Tensor, at: Geometry, *, shared: bool, into: Tensor | None = None) -> Tensor:
-    """What a cotangent g ``[n, T, O, h, w]`` of the result sends to the filters."""
-    if shared:  # one large convolution: torch's kernel
+    """Derivative by the filters, from a cotangent g ``[n, T, O, h, w]`` of the result; added to ``into`` if given."""
+    if shared:  # tasks are examples of one large convolution, which torch's kernel is made for
         w = g.new_empty((g.shape[2], x.shape[2], *at.kernel))
         g, x = g.flatten(0, 1), x.flatten(0, 1)
         options = (None, at.stride, at.padding, (1, 1), False, (0, 0), 1, [False, True, False])
@@ -95,7 +95,7 @@ def weight_grad(g: Tensor, x: Tensor, at: Geometry, *, shared: bool, into: Tenso
 
 
 def _once(w: Tensor) -> Tensor:
-    """Filters that are the same for all tasks, though they need not look so, once."""
+    """One copy of filters that are expanded over tasks: the kernels read it for all of them."""
     return w[0] if _repeated(w) else w
 
 
@@ -110,6 +110,6 @@ def _geometry(x: Tensor, y: Tensor, w: Tensor, at: Geometry, into: Tensor | None
 
 
 def _call(name: str, inputs: tuple[Tensor, Tensor], result: Tensor, geometry: _CGeometry) -> Tensor:
-    first, second = (each.contiguous() for each in inputs)
+    first, second = (tensor.contiguous() for tensor in inputs)
     getattr(library(SOURCE, result.dtype), name)(*map(address, (first, second, result)), ctypes.byref(geometry))
     return result

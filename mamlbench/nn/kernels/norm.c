@@ -24,15 +24,24 @@ typedef struct {
 
 #define CACHE (1 << 18) /* bytes of maps that stay in the second cache */
 #define MAPS 5          /* that a function reads and writes */
-#define FACTORS 8       /* rows of room: a value for each place */
+#define FACTORS 8       /* rows of a buffer, with a value for each place */
 
-/* How many channels are computed together. */
-static int64_t together(const Shape *s) {
+/* How many channels are computed together: as many as stay in the cache from the first pass over them to the last. */
+static int64_t group_size(const Shape *s) {
     int64_t fit = CACHE / (int64_t)sizeof(real) / MAPS / (s->n * s->pixels), most = (1024 + s->pixels - 1) / s->pixels;
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
-/* Run for channels [first, first + count); `places` values lie beside each other in each of the n, from `start` on. */
+/* The loops that the three functions share, as macros: their bodies differ, use the loops' variables by name, and must be
+ * inlined for the compiler to vectorize them. Threads divide the groups of channels, so that no two add to one sum.
+ *
+ *     EACH_GROUP      channels [first, first + group), one thread each
+ *     GROUP           of a group: its channels `count`, and `places` values that lie beside each other in each of the n,
+ *                     from `start` on
+ *     EACH_EXAMPLE    of the n: `at` is where its values begin
+ *     EACH_PLACE      a value: `at + p` in maps, `p` in the buffer
+ *     EACH_CHANNEL    a channel: `first + c` in statistics
+ */
 #define EACH_GROUP                                                                                             \
     _Pragma("omp for schedule(static)") for (int64_t first = 0; first < s->channels; first += group)
 #define GROUP                                                                                                  \
@@ -55,7 +64,7 @@ static void fill(real *values, int64_t channel, int64_t pixels, real value) {
 /* y, mean and scale */
 void batch_norm_relu(
     const real *x, const real *weight, const real *bias, real *y, real *mean, real *scale, const Shape *s) {
-    int64_t group = together(s);
+    int64_t group = group_size(s);
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
@@ -91,17 +100,17 @@ void batch_norm_relu(
 void batch_norm_relu_backward(
     const real *cotangent, const real *x, const real *weight, const real *y, const real *mean, const real *scale,
     real *to_x, real *gz, real *g_sum, const Shape *s) {
-    int64_t group = together(s), room = group * s->pixels;
+    int64_t group = group_size(s), row = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *restrict g_sums = malloc(sizeof(real) * FACTORS * room), *restrict gx_sums = g_sums + room;
-        real *restrict center = g_sums + 2 * room, *restrict by_g = g_sums + 3 * room, *restrict by_x = g_sums + 4 * room;
-        real *restrict constant = g_sums + 5 * room;
+        real *restrict g_sums = malloc(sizeof(real) * FACTORS * row), *restrict gx_sums = g_sums + row;
+        real *restrict center = g_sums + 2 * row, *restrict by_g = g_sums + 3 * row, *restrict by_x = g_sums + 4 * row;
+        real *restrict constant = g_sums + 5 * row;
         EACH_GROUP {
             GROUP;
             EACH_CHANNEL fill(center, c, s->pixels, mean[first + c]);
-            memset(g_sums, 0, sizeof(real) * 2 * room);
+            memset(g_sums, 0, sizeof(real) * 2 * row);
             EACH_EXAMPLE EACH_PLACE {
                 real g = y[at + p] <= 0 ? 0 : cotangent[at + p];
                 g_sums[p] += g;
@@ -132,20 +141,20 @@ void batch_norm_relu_double_backward(
     const real *v, const real *t, const real *u, const real *cotangent, const real *x, const real *weight, const real *y,
     const real *mean, const real *scale, const real *gz, const real *g_sum, real *to_cotangent, real *to_x,
     real *to_weight, const Shape *s) {
-    int64_t group = together(s), room = group * s->pixels;
+    int64_t group = group_size(s), row = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *restrict v_sums = malloc(sizeof(real) * FACTORS * room), *restrict vx_sums = v_sums + room;
-        real *restrict vg_sums = v_sums + 2 * room, *restrict center = v_sums + 3 * room;
+        real *restrict v_sums = malloc(sizeof(real) * FACTORS * row), *restrict vx_sums = v_sums + row;
+        real *restrict vg_sums = v_sums + 2 * row, *restrict center = v_sums + 3 * row;
         /* of the two results: factors of x, v and g, and what is added; sums are not needed any more then */
-        real *restrict x_back = v_sums, *restrict back = v_sums + room, *restrict v_back = v_sums + 2 * room;
-        real *restrict by_x = v_sums + 4 * room, *restrict by_g = v_sums + 5 * room, *restrict by_v = v_sums + 6 * room;
-        real *restrict constant = v_sums + 7 * room;
+        real *restrict x_back = v_sums, *restrict back = v_sums + row, *restrict v_back = v_sums + 2 * row;
+        real *restrict by_x = v_sums + 4 * row, *restrict by_g = v_sums + 5 * row, *restrict by_v = v_sums + 6 * row;
+        real *restrict constant = v_sums + 7 * row;
         EACH_GROUP {
             GROUP;
             EACH_CHANNEL fill(center, c, s->pixels, mean[first + c]);
-            memset(v_sums, 0, sizeof(real) * 3 * room);
+            memset(v_sums, 0, sizeof(real) * 3 * row);
             EACH_EXAMPLE EACH_PLACE {
                 real g = y[at + p] <= 0 ? 0 : cotangent[at + p];
                 v_sums[p] += v[at + p];
