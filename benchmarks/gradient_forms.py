@@ -62,9 +62,9 @@ class Method(GradientBased):
 
 def seconds(work: Callable[[], object]) -> float:
     """CPU time of one call."""
-    began = time.process_time()
+    start = time.process_time()
     work()
-    return time.process_time() - began
+    return time.process_time() - start
 
 
 def main() -> int:

@@ -303,7 +303,7 @@ class GradientBased(MetaOptimized[StateT, OuterOptionsT]):
 
     ``compute_update`` and ``apply`` are written: the mean meta-gradient goes to the outer optimizer. A method that
     learns more than the network's parameters names it in ``initial_meta``. How many inner steps are taken in training
-    and at test time the options ``train_steps`` and ``test_steps`` say, if there are such; otherwise none.
+    and at test time the options ``train_steps`` and ``test_steps`` say, or class attributes of these names; else none.
     """
 
     Options: ClassVar[type[Options]] = OuterOptions
@@ -315,7 +315,9 @@ class GradientBased(MetaOptimized[StateT, OuterOptionsT]):
         self._model = context.build(context.objective.outputs)
         self.meta = Parameters(self.initial_meta())
         self.outer = OuterOptimizer(self.meta, options, context.iterations)
-        self.train_steps, self.test_steps = (getattr(options, name, 0) for name in ("train_steps", "test_steps"))
+        self.train_steps, self.test_steps = (
+            getattr(options, name, getattr(self, name, 0)) for name in ("train_steps", "test_steps")
+        )
 
     def initial_meta(self) -> Mapping[str, Tensor]:
         """What training learns, by name, as it is before training: the network's parameters unless overridden."""
