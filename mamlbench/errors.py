@@ -105,6 +105,18 @@ class NothingToDoError(MamlbenchError):
     exit_code = ExitCode.NOTHING
 
 
+class HeldError(MamlbenchError):
+    """Another process is working on the run."""
+
+    exit_code = ExitCode.NOTHING
+
+
+class LostClaimError(MamlbenchError):
+    """This process was suspended for so long that another one took over its run."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` with the most similar candidate, or all candidates if none is similar."""
     candidates = sorted(candidates)
