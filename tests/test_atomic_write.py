@@ -1,6 +1,7 @@
 """A file is there as a whole or as it was before."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -54,8 +55,16 @@ def test_the_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 
 def test_temporary_files_of_all_processes_are_found_by_one_pattern(tmp_path):
     path = tmp_path / "images.safetensors"
-    for process in (None, 7):
-        temporary_path(path, process).touch()
-    matching = sorted(tmp_path.glob(temporary_path(path, "*").name))
-    assert matching == sorted([temporary_path(path, 7), temporary_path(path, os.getpid())])
-    assert all(file.name.startswith(".") for file in matching)
+    paths = {temporary_path(path), temporary_path(path, 7)}
+    for temporary in paths:
+        temporary.touch()
+    assert set(tmp_path.glob(temporary_path(path, "*").name)) == paths
+    assert all(file.name.startswith(".") for file in paths)
+
+
+def test_threads_that_write_the_same_file_do_not_disturb_each_other(tmp_path):
+    path = tmp_path / "record.json"
+    contents = [bytes([number]) * 10_000 for number in range(16)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda content: write_atomically(path, content), contents * 15))  # raises what any call raises
+    assert path.read_bytes() in contents and names(tmp_path) == ["record.json"]
