@@ -4,7 +4,7 @@
 ``autotune.py`` chooses one for a run.
 """
 
-from mamlbench.engine.autotune import EXAMPLE_BYTES_AT_ONCE, Choice, Workload, choose_engine
+from mamlbench.engine.autotune import MAX_EXAMPLE_BYTES, Choice, Workload, choose_engine
 from mamlbench.engine.autotune_cache import AutotuneCache
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
@@ -13,7 +13,7 @@ from mamlbench.engine.registry import PATTERN, STRATEGIES, make_engine
 from mamlbench.engine.vmap import VmapEngine
 
 __all__ = [
-    "EXAMPLE_BYTES_AT_ONCE",
+    "MAX_EXAMPLE_BYTES",
     "PATTERN",
     "STRATEGIES",
     "AutotuneCache",

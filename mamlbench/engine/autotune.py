@@ -23,22 +23,22 @@ from mamlbench.errors import MamlbenchError
 from mamlbench.run_spec import Precision
 
 TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
-"""Trials take at most this share of the planned training, and at most this many seconds."""
+"""Largest share of the planned training that trials may take, and their most seconds."""
 COMPILING_SECONDS, COMPILING_SHARE = 240.0, 0.1
-"""Seconds that compiling and checking take on two cores; tried if they are at most this share of the training."""
-ROUNDS, ENOUGH_ROUNDS = 5, 3
+"""Seconds that compiling and checking take on two cores; the largest share of the training at which it is tried."""
+ROUNDS, MIN_ROUNDS = 5, 3
 """Timed rounds, and the least number of rounds for a time to count: a single round is mostly noise."""
-CLEARLY = 0.95
-"""Another candidate is preferred to the first only if it takes at most this share of the first one's time."""
-EXAMPLE_BYTES_AT_ONCE = 10 << 20
-"""Most bytes of examples in tasks that are vectorized on a CPU (counted as ``Workload.task_bytes``): the activations of
-a convolutional network take some hundred times as much."""
-HOPELESS = 1.5
-"""A candidate whose first time is this many times the fastest one's is not timed again."""
+CLEARLY_FASTER = 0.95
+"""A later candidate replaces the first one only if it takes at most this share of the first one's time."""
+MAX_EXAMPLE_BYTES = 10 << 20
+"""Most bytes of examples (counted as ``Workload.task_bytes``) in the tasks that are vectorized together on a CPU: the
+activations of a convolutional network take some hundred times as much."""
+TOO_SLOW = 1.5
+"""Ratio to the fastest candidate's time above which a candidate is timed only once."""
 
 
 class Workload(Protocol):
-    """The work that an engine is chosen for: one algorithm, network and batch of tasks.
+    """What an engine is chosen for: one algorithm, network and batch of tasks.
 
     Attributes:
         tasks: tasks in a batch.
@@ -60,7 +60,7 @@ class Workload(Protocol):
     precision: Precision
 
     def outcome(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
-        """Everything an engine computes, on a small part of a batch, flat (``equivalence.Outcome``)."""
+        """Return everything an engine computes on a small part of a batch, flat (``equivalence.Outcome``)."""
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """Return a function that computes the update of a whole batch."""
@@ -68,7 +68,7 @@ class Workload(Protocol):
 
 @dataclass
 class Trial:
-    """One candidate: its times, or the reason it was dropped for."""
+    """One candidate: its seconds per batch, or why it was dropped."""
 
     name: str
     seconds: list[float] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Trial:
         return statistics.median(self.seconds) if self.seconds and not self.dropped else float("inf")
 
     def facts(self) -> dict[str, object]:
-        """What the record keeps."""
+        """Fields for the record: the name, then the median and the rounds, or why it was dropped."""
         if self.dropped:
             return {"name": self.name, "dropped": self.dropped}
         if not self.seconds:
@@ -100,7 +100,7 @@ class Choice:
 def choose_engine(
     name: str,
     workload: Workload,
-    remembered: AutotuneCache | None = None,
+    cache: AutotuneCache | None = None,
     on_trial: Callable[[str], object] = str,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Choice:
@@ -113,7 +113,7 @@ def choose_engine(
     Args:
         name: 'auto', or an engine's name, which is chosen without a check.
         workload: the work that the engine is for.
-        remembered: earlier choices on this machine.
+        cache: the stored choice for this workload on this machine.
         on_trial: called with the name of each candidate before it is tried.
         clock: seconds since any fixed moment; candidates are timed with it.
 
@@ -121,8 +121,8 @@ def choose_engine(
         ConfigError: if there is no engine of that name, or if the workload itself cannot be built.
     """
     if name != "auto":
-        return Choice(make_engine(name), "asked for")
-    return _Chooser(workload, on_trial, clock).choose(remembered)
+        return Choice(make_engine(name), "requested")
+    return _Chooser(workload, on_trial, clock).choose(cache)
 
 
 class _Chooser:
@@ -133,50 +133,50 @@ class _Chooser:
         self.reference = Reference(workload.outcome, workload.precision)
         self._trials: dict[str, Trial] = {}
 
-    def choose(self, remembered: AutotuneCache | None) -> Choice:
+    def choose(self, cache: AutotuneCache | None) -> Choice:
         if not self.workload.vectorizes:
             return self._choice("loop", "the algorithm declares that its tasks cannot be vectorized")
-        # 1. What was fastest before: the check is made again, since the code may have changed what is right.
-        earlier = remembered.recall() if remembered is not None else None
+        # 1. The engine that was fastest before. It is checked again: the code may have changed since.
+        earlier = cache.load() if cache is not None else None
         if earlier is not None and is_engine(earlier) and self._passes(earlier):
             return self._choice(
                 earlier, f"remembered: fastest when timed on this machine; {self.reference.description}"
             )
-        # 2. The first vectorized candidate that passes and fits; the loop needs neither, and is left if there is none.
+        # 2. The first vectorized candidate that passes and fits in memory; without one, the loop, which needs neither.
         vectorized = [name for name in self._candidates() if name.startswith("vmap")]
         first = next((name for name in vectorized if self._passes(name) and self._fits(name)), "loop")
         if first == "loop":
             return self._choice("loop", self._why_dropped())
         if not self.workload.trains:
             return self._choice(first, f"first that can take this algorithm and network; {self.reference.description}")
-        # 3. Others, if the training is so long that a faster one repays the trials.
+        # 3. All others, if the training is so long that a faster one saves more time than the trials take.
         planned = self._trials[first].median * self.workload.iterations
         budget = min(TRIAL_SHARE * planned, TRIAL_SECONDS)
         if budget < 4 * self._trials[first].median:
-            return self._choice(first, f"not timed, for so short a training; {self.reference.description}")
+            return self._choice(first, f"not timed, since the training is short; {self.reference.description}")
         self._try_all(first, budget, compiled=COMPILING_SHARE * planned >= COMPILING_SECONDS)
-        return self._fastest(self._trials[first], remembered)
+        return self._fastest(self._trials[first], cache)
 
-    def _fastest(self, first: Trial, remembered: AutotuneCache | None) -> Choice:
+    def _fastest(self, first: Trial, cache: AutotuneCache | None) -> Choice:
         """The fastest of those timed in enough rounds, or the first if it is not among them."""
-        timed = [trial for trial in self._trials.values() if len(trial.seconds) >= ENOUGH_ROUNDS]
+        timed = [trial for trial in self._trials.values() if len(trial.seconds) >= MIN_ROUNDS]
         if first not in timed:
-            reason = f"the first to agree; {len(self._trials)} tried, for too short a time to know which is fastest"
+            reason = f"the first to agree; {len(self._trials)} tried, for too short a time to find the fastest"
             return self._choice(first.name, f"{reason}; {self.reference.description}")
         best = min(timed, key=lambda trial: trial.median)
-        best = best if best.median <= CLEARLY * first.median else first
-        if remembered is not None:
-            remembered.keep(best.name)
+        best = best if best.median <= CLEARLY_FASTER * first.median else first
+        if cache is not None:
+            cache.store(best.name)
         return self._choice(best.name, f"fastest of {len(self._trials)} tried; {self.reference.description}")
 
     def _try_all(self, first: str, budget: float, *, compiled: bool) -> None:
-        """Time each that passes once, then those that may still win in whole rounds, until the budget is spent."""
+        """Time every candidate that passes once, then the fast ones in whole rounds, until the budget is spent."""
         if compiled:  # compiling has its own budget
             self._first_time(["vmap+compiled"])
         end = self.clock() + budget
         self._first_time(self._candidates(), end)
         best = min(trial.median for trial in self._trials.values())
-        contenders = [t for t in self._trials.values() if t.median <= HOPELESS * best or t.name == first]
+        contenders = [t for t in self._trials.values() if t.median <= TOO_SLOW * best or t.name == first]
         for _ in range(ROUNDS - 1):
             if self.clock() > end:
                 return
@@ -189,7 +189,7 @@ class _Chooser:
                 self._time(name)
 
     def _candidates(self) -> list[str]:
-        """Candidates, most promising first."""
+        """Names of the candidates, most promising first."""
         tasks = self.workload.tasks
         chunks = [
             f"vmap[{size}]" for size in dict.fromkeys((tasks // 2, tasks // 4, self._largest_chunk())) if size >= 2
@@ -199,43 +199,43 @@ class _Chooser:
         return ["vmap", "vmap+remat", *chunks, "loop", "loop+remat"]
 
     def _passes(self, name: str) -> bool:
-        """Check a candidate against the loop; one that does not pass stays in the trials, with the reason."""
+        """Check a candidate against the loop; if it fails, its trial holds the reason."""
         if name in self._trials:
             return not self._trials[name].dropped
         trial = self._trials[name] = Trial(name)
         self.on_trial(name)
         try:
-            trial.dropped = self._too_large(name) or self.reference.objection(make_engine(name))
+            trial.dropped = self._too_large(name) or self.reference.mismatch(make_engine(name))
         except MamlbenchError:
-            raise  # the run itself cannot be built, with any engine
-        except Exception as error:  # torch raises anything for what it cannot vectorize or compile
+            raise  # the run cannot be built with any engine
+        except Exception as error:  # torch raises many types for what it cannot vectorize or compile
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
         return not trial.dropped
 
     def _largest_chunk(self) -> int:
         """The largest chunk that fits in memory and divides the tasks, if at most a quarter of them; else 0."""
-        fitting = EXAMPLE_BYTES_AT_ONCE // max(1, self.workload.task_bytes)
+        fitting = MAX_EXAMPLE_BYTES // max(1, self.workload.task_bytes)
         quarter = self.workload.tasks // 4
         return max((n for n in range(2, min(fitting, quarter) + 1) if self.workload.tasks % n == 0), default=0)
 
     def _too_large(self, name: str) -> str:
-        """Why an engine would vectorize too many tasks at once; empty if it would not."""
+        """Why an engine would vectorize more examples than memory allows; empty if it would not."""
         engine = make_engine(name)
         if not isinstance(engine, VmapEngine):
             return ""
         size = self.workload.task_bytes * (engine.chunk or self.workload.tasks)
-        if size <= EXAMPLE_BYTES_AT_ONCE:
+        if size <= MAX_EXAMPLE_BYTES:
             return ""
-        return f"{size / 1e6:.0f} MB of examples at once would take too much memory"
+        return f"{size / 1e6:.0f} MB of examples in one vmap would take too much memory"
 
     def _fits(self, name: str) -> bool:
-        """Whether a whole batch can be computed, if training computes one; it is timed as well."""
+        """Whether a whole batch can be computed, if training computes one. The batch is timed."""
         if self.workload.trains:
             self._time(name)
         return not self._trials[name].dropped
 
     def _time(self, name: str) -> None:
-        """Time a whole batch; the first computation of a candidate warms up and does not count."""
+        """Time a whole batch, after one that warms up if it is the candidate's first."""
         trial = self._trials[name]
         compute = self.workload.batch(make_engine(name))
         try:
@@ -243,7 +243,7 @@ class _Chooser:
                 compute()
             start = self.clock()
             compute()
-        except Exception as error:  # the small batch of the check may fit, and the whole one not
+        except Exception as error:  # out of memory: the check computes a smaller batch
             trial.dropped = f"{type(error).__name__}: {_first_line(error)}"
             return
         trial.seconds.append(self.clock() - start)

@@ -1,4 +1,4 @@
-"""Stores choices of engines in the cache folder: one small file for each machine and workload."""
+"""Stores the chosen engine in the cache folder: one small file for each machine and workload."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class AutotuneCache:
         digest = hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
         self.path = folder / f"{digest[:32]}.json"
 
-    def recall(self) -> str | None:
-        """Name of the stored engine; None if there is none, or if the file cannot be read."""
+    def load(self) -> str | None:
+        """Return the name of the stored engine; None if there is none, or if the file cannot be read."""
         try:
             stored = json.loads(self.path.read_text())
             return str(stored["engine"]) if stored["facts"] == self.facts else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def keep(self, engine: str) -> None:
-        """Store a choice. If the folder cannot be written, the next run makes its trials again."""
+    def store(self, engine: str) -> None:
+        """Store a choice. If the folder cannot be written, nothing is stored and the next run repeats the trials."""
         text = json.dumps({"engine": engine, "facts": self.facts}, indent=2)
         with contextlib.suppress(OSError):
             self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Compiled: the gradient of a chunk of tasks as one ``torch.compile`` region, with ``vmap`` and ``grad`` inside."""
+"""The gradient of a chunk of tasks as one ``torch.compile`` region, with ``vmap`` and ``grad`` inside."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class CompiledEngine(VmapEngine):
     """Vectorizes and compiles the meta-gradient; ``map`` (evaluation) is vectorized and not compiled.
 
     Compilation takes a minute or two for each shape and needs a C++ compiler on a CPU. Torch's compiler has had wrong
-    second derivatives in several releases: use it through ``choose_engine``, which checks it. Raises RuntimeError for a
-    network with noise in training, whose key would become a constant of the compiled code.
+    second derivatives in several releases: use it through ``choose_engine``, which checks it.
+
+    Raises RuntimeError for a network with noise in training, whose key would become a constant of the compiled code.
     """
 
     def __init__(self, chunk: int = 0) -> None:
@@ -32,7 +33,7 @@ class CompiledEngine(VmapEngine):
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         if getattr(getattr(method, "model", None), "noisy", False):
-            # the layer refuses it as well, but torch wraps its reason in forty lines
+            # the layer raises this as well, but torch wraps its message in forty lines
             raise RuntimeError("noise in training cannot be compiled: its key would become a constant")
         compiled = self._compiled.get(method)
         if compiled is None:

@@ -1,15 +1,15 @@
 """Checks that an engine computes what the loop computes, before it is used.
 
-Two questions are asked apart. *Is it the same mathematics?* Both compute in float64, where rounding leaves differences
-of some 1e-14 and a mistake leaves more than 1e-9; autocast is off. *Does it round as well?* Both compute in the run's
-own precision, and an engine may lie as far from the exact result as the loop's own rounding explains.
+Two checks. *The same mathematics*: engine and loop compute in float64 without autocast, where rounding leaves
+differences of some 1e-14 and a mistake more than 1e-9. *Rounding no worse*: both compute in the run's own precision,
+and the engine may differ from the exact result by as much as the loop's own rounding explains.
 
-- float64: the first question is the second one too.
+- float64: the two checks are one.
 - float32: the loop's rounding error is measured against float64, and by nudging the examples in their last place.
 - bf16: the same with nudges of a bfloat16's last place. Convolutions and matrix products keep less than three digits
   there: the loop itself is off by 1 % (pretraining), 10 % (ANIL), 30 % (first-order MAML) or 70 % (second-order MAML)
-  on the quick presets' first tasks. So the second question finds only what breaks under autocast, such as an overflow;
-  a wrong formula is found by the first one.
+  on the quick presets' first tasks. So the second check finds only what breaks under autocast, such as an overflow; the
+  first one finds a wrong formula.
 """
 
 from __future__ import annotations
@@ -26,34 +26,33 @@ from mamlbench.run_spec import Precision
 EXACT = 1e-9
 """Relative difference allowed in float64."""
 ROUNDING_FACTOR = 10.0
-"""In the run's own precision: so many times the loop's own rounding error."""
+"""In the run's own precision: difference allowed, in units of the loop's own rounding error."""
 ROUNDING_FLOOR: dict[Precision, float] = {"float32": 1e-6, "bf16": 0.06}
-"""No less than this is allowed: eight roundings (1.2e-7 in float32, 7.8e-3 in bfloat16), as luck may leave the loop
-without any."""
+"""Least difference allowed: eight roundings (1.2e-7 in float32, 7.8e-3 in bfloat16). The loop's own rounding error may
+happen to be 0."""
 NUDGES = 6
-"""Runs of the loop with examples nudged in their last place, before rounding speaks against an engine."""
+"""Runs of the loop with examples nudged in their last place, before a rounding error counts against an engine."""
 WITHOUT_DOUBLE = 1e-4
-"""In float32 if the algorithm cannot run in float64, so that only nudges measure the loop's own rounding."""
+"""Difference allowed in float32 if the algorithm cannot run in float64, so that only nudges measure rounding."""
 
 
 class Outcome(Protocol):
     """Everything an engine computes on a small part of a batch, flat."""
 
     def __call__(self, engine: Engine, *, precision: Precision, nudge: int = 0) -> Tensor:
-        """Compute it in that precision: float64 and float32 without autocast, bf16 with it.
+        """Compute in that precision: float64 and float32 without autocast, bf16 with it.
 
-        With ``nudge`` every number of every example is off by up to one rounding of that precision, another one for
-        every nudge.
+        A ``nudge`` above 0 seeds a perturbation of every number of every example, by up to one rounding of the
+        precision.
         """
 
 
 class Reference:
-    """What the loop computes, exactly and in the run's precision; computed when it is first needed.
+    """What the loop computes, exactly and in the run's precision; each is computed when it is first needed.
 
-    How far rounding moves a result is a matter of luck if it decides on which side of its ReLU's kink a unit
-    lies: such a unit moves the result a thousand times as far as rounding does otherwise, and of two orders of
-    summation one may meet it and the other not. So a candidate that lies too far is held against the furthest of some
-    more runs of the loop, too.
+    Rounding may decide on which side of its ReLU's kink a unit lies. Such a unit changes the result a thousand times as
+    much as rounding otherwise does, and of two orders of summation one may cross a kink and the other not. So an engine
+    that differs too much is compared once more, with the largest change among ``NUDGES`` perturbed runs of the loop.
 
     Args:
         outcome: what an engine computes.
@@ -70,28 +69,28 @@ class Reference:
         self._loops: dict[Precision, Tensor] = {}
         self._nudges: dict[Precision, float] = {}
 
-    def objection(self, engine: Engine) -> str:
-        """What is wrong with an engine's outcome; empty if nothing is."""
+    def mismatch(self, engine: Engine) -> str:
+        """How an engine's outcome differs from the loop's; empty if it does not."""
         checked = list(dict.fromkeys([self._exact_precision, self.precision]))
         self.description = f"checked against the loop in {' and '.join(checked)}"
-        objection = self._objection_to_mathematics(engine)
-        if objection or self.precision == self._exact_precision:
-            return objection
+        mismatch = self._mismatch_in_mathematics(engine)
+        if mismatch or self.precision == self._exact_precision:
+            return mismatch
         own = relative_difference(self._loop(self.precision), self._exact)
         floor, factor = ROUNDING_FLOOR[self.precision], ROUNDING_FACTOR
-        return self._objection_to_rounding(engine, self.precision, max(factor * own, floor))
+        return self._mismatch_in_rounding(engine, self.precision, max(factor * own, floor))
 
-    def _objection_to_mathematics(self, engine: Engine) -> str:
+    def _mismatch_in_mathematics(self, engine: Engine) -> str:
         if self._exact_precision != "float64":
-            return self._objection_to_rounding(engine, "float32", WITHOUT_DOUBLE)
+            return self._mismatch_in_rounding(engine, "float32", WITHOUT_DOUBLE)
         difference = relative_difference(self._outcome(engine, precision="float64"), self._exact)
-        return "" if difference <= EXACT else _objection(difference, EXACT, "float64")  # nan is an objection, too
+        return "" if difference <= EXACT else _message(difference, EXACT, "float64")  # nan is a mismatch, too
 
-    def _objection_to_rounding(self, engine: Engine, precision: Precision, allowed: float) -> str:
+    def _mismatch_in_rounding(self, engine: Engine, precision: Precision, allowed: float) -> str:
         difference = relative_difference(self._outcome(engine, precision=precision), self._exact)
-        if not difference <= allowed:
+        if not difference <= allowed:  # also for nan
             allowed = max(allowed, ROUNDING_FACTOR * self._nudged(precision))
-        return "" if difference <= allowed else _objection(difference, allowed, precision)
+        return "" if difference <= allowed else _message(difference, allowed, precision)
 
     @cached_property
     def _exact_precision(self) -> Precision:
@@ -112,21 +111,21 @@ class Reference:
         return self._loops[precision]
 
     def _nudged(self, precision: Precision) -> float:
-        """How far the loop's outcome moves, at most, when the examples are nudged in their last place."""
+        """Largest relative change of the loop's outcome when the examples are nudged in their last place."""
         if precision not in self._nudges:
             nudges = range(1, NUDGES + 1)
             outcomes = (self._outcome(LoopEngine(plain=True), precision=precision, nudge=nudge) for nudge in nudges)
-            still = self._loop(precision)
-            self._nudges[precision] = max(relative_difference(outcome, still) for outcome in outcomes)
+            unchanged = self._loop(precision)
+            self._nudges[precision] = max(relative_difference(outcome, unchanged) for outcome in outcomes)
         return self._nudges[precision]
 
 
-def _objection(difference: float, allowed: float, precision: Precision) -> str:
+def _message(difference: float, allowed: float, precision: Precision) -> str:
     return f"differs from the loop by {difference:.1e} in {precision} (at most {allowed:.0e} allowed)"
 
 
-def relative_difference(ours: Tensor, reference: Tensor) -> float:
-    """Norm of the difference over the norm of the reference, in float64; 0 if both are zero."""
-    ours, reference = ours.double(), reference.double()
-    difference, norm = float((ours - reference).norm()), float(reference.norm())
+def relative_difference(tensor: Tensor, reference: Tensor) -> float:
+    """Norm of the difference over the norm of the reference, in float64; 0 if both are zero. Equal shapes."""
+    tensor, reference = tensor.double(), reference.double()
+    difference, norm = float((tensor - reference).norm()), float(reference.norm())
     return difference / norm if norm else difference

@@ -1,4 +1,4 @@
-"""One task after the other: the reference for every other engine, and the fallback for what vmap cannot run."""
+"""One task after the other: the reference for every other engine, and the fallback if vmap cannot run a method."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mamlbench.nn.torch_grad import route_torch_grad
 
 
 class LoopEngine(Engine):
-    """Takes one task at a time.
+    """Computes one task at a time.
 
     Args:
         differentiation: how a second-order gradient is computed (``meta_gradients.Differentiation``).
-        plain: whether networks stay as their author wrote them: the reference that every engine is compared with.
+        plain: whether networks stay as their author wrote them, without fusion, as in the reference of every check.
     """
 
     def __init__(self, differentiation: Differentiation = "stored", *, plain: bool = False) -> None:

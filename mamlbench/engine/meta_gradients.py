@@ -1,4 +1,4 @@
-"""Outer loss and meta-gradient of one task; every engine maps them over its tasks."""
+"""Outer loss and meta-gradient of one task, which every engine maps over its tasks."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Differentiation = Literal["stored", "remat"]
 """How a gradient through the inner loop is computed: the usual graph of all steps, or one step's graph at a time."""
 
 TaskMap = Callable[[Callable[..., Any]], Callable[..., Any]]
-"""Turns a function of one task into one of all tasks in its arguments: ``torch.func.vmap``, or ``of_one``."""
+"""Turns a function of one task into one of all tasks in its arguments: ``torch.func.vmap``, or ``single_task``."""
 
 
-def of_one(function: Callable[..., Any]) -> Callable[..., Any]:
+def single_task(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function itself: the arguments hold one task."""
     return function
 
@@ -33,7 +33,7 @@ class MetaGradient(Protocol):
         query: Examples,
         steps: int,
         *,
-        over_tasks: TaskMap = of_one,
+        over_tasks: TaskMap = single_task,
     ) -> tuple[Parameters, Tensor]:
         """``meta`` is closed over, never mapped: the first inner step has the same weights for all tasks."""
 
@@ -52,16 +52,16 @@ def stored_gradient(
     query: Examples,
     steps: int,
     *,
-    over_tasks: TaskMap = of_one,
+    over_tasks: TaskMap = single_task,
 ) -> tuple[Parameters, Tensor]:
-    """By reverse mode over the graph of the whole inner loop."""
+    """Meta-gradient by reverse mode over the graph of the whole inner loop."""
 
     def outer_loss(meta: Parameters) -> Tensor:
         def of_task(support: Examples, query: Examples) -> Tensor:
             return method.loss(_adapted(method, meta, support, steps), query)
 
         losses: Tensor = over_tasks(of_task)(support, query)  # [T], or [] of one
-        return losses.sum()  # differentiated together: no gradient per task is ever held
+        return losses.sum()  # differentiated as one scalar, so that no gradient per task is stored
 
     return grad_and_value(outer_loss)(meta)
 
@@ -73,11 +73,11 @@ def first_order_gradient(
     query: Examples,
     steps: int,
     *,
-    over_tasks: TaskMap = of_one,
+    over_tasks: TaskMap = single_task,
 ) -> tuple[Parameters, Tensor]:
-    """Gradient of the query losses at the adapted states, pulled back through ``init`` alone.
+    """First-order meta-gradient: that of the query losses at the adapted states, pulled back through ``init`` alone.
 
-    No graph of the inner loop exists at any time.
+    No graph of the inner loop is built.
     """
     states = over_tasks(lambda support: _adapted(method, meta, support, steps))(support)
     by_state, loss = grad_and_value(lambda states: over_tasks(method.loss)(states, query).sum())(states)
@@ -91,12 +91,12 @@ def remat_gradient(
     query: Examples,
     steps: int,
     *,
-    over_tasks: TaskMap = of_one,
+    over_tasks: TaskMap = single_task,
 ) -> tuple[Parameters, Tensor]:
-    """Through the whole inner loop, with the graph of one step at a time.
+    """Meta-gradient through the whole inner loop, with the graph of one step at a time.
 
-    The inner loop is run without a graph; only its states are kept. Then the gradient is carried backwards, each step
-    being computed again with a graph: its Hessian-vector product is a double backward of that step alone, so that a
+    The inner loop runs without a graph and stores its states. Then the gradient is pulled back step by step, each step
+    computed again with a graph: its Hessian-vector product is a double backward of that step alone, so that a
     second-order gradient takes little more than the memory of a first-order one. For the idea see "Scalable
     Meta-Learning via Mixed-Mode Differentiation", ICML 2025 (arXiv 2505.00793).
     """
@@ -132,17 +132,19 @@ def _adapted(method: InnerLoopMethod, meta: Parameters, support: Examples, steps
 
 
 def _allocate(state: Any, count: int) -> list[Any]:
-    """Storage for ``count`` states, each tensor's in one piece: small long-lived tensors would fragment the heap."""
-    pieces = pytree.tree_map(lambda leaf: leaf.new_empty((max(count, 0), *leaf.shape)), state)
-    return [pytree.tree_map(lambda piece, index=index: piece[index], pieces) for index in range(count)]
+    """Allocate ``count`` states, one block per tensor: many small long-lived tensors would fragment the heap."""
+    blocks = pytree.tree_map(lambda leaf: leaf.new_empty((max(count, 0), *leaf.shape)), state)
+    return [pytree.tree_map(lambda block, index=index: block[index], blocks) for index in range(count)]
 
 
 def _store(state: Any, storage: Any) -> Any:
-    """Copy the state into its storage; one that grows with every step does not fit and stays where it is."""
-    (values, structure), (places, expected) = pytree.tree_flatten(state), pytree.tree_flatten(storage)
-    if structure != expected or any(v.shape != p.shape for v, p in zip(values, places, strict=True)):
+    """Copy the state into its storage; return the state itself if its shapes differ, as one that grows each step."""
+    (values, structure), (targets, expected) = pytree.tree_flatten(state), pytree.tree_flatten(storage)
+    if structure != expected or any(v.shape != p.shape for v, p in zip(values, targets, strict=True)):
         return state
-    return pytree.tree_unflatten([place.copy_(value) for place, value in zip(places, values, strict=True)], structure)
+    return pytree.tree_unflatten(
+        [target.copy_(value) for target, value in zip(targets, values, strict=True)], structure
+    )
 
 
 def _floats(state: Any) -> list[Tensor]:

@@ -1,4 +1,4 @@
-"""Engines by name: ``loop``, ``vmap``, ``vmap[8]``, each as it is or ``+remat``; vectorized ones ``+compiled``."""
+"""Engines by name: ``loop``, ``vmap`` or ``vmap[8]``, alone or with ``+remat``; vectorized ones also ``+compiled``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mamlbench.engine.vmap import VmapEngine
 from mamlbench.errors import ConfigError, did_you_mean
 
 STRATEGIES = ("vmap", "vmap[8]", "loop", "vmap+remat", "vmap[8]+remat", "loop+remat", "vmap+compiled")
-"""Names to suggest; any number may stand in the brackets."""
+"""Names to suggest; the brackets take any number of tasks."""
 
 _LOOP = re.compile(r"loop(?:\+(?P<way>remat))?")
 _VMAP = re.compile(r"vmap(?:\[(?P<chunk>[1-9]\d*)\])?(?:\+(?P<way>remat|compiled))?")

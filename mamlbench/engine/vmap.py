@@ -1,4 +1,4 @@
-"""All tasks at once (or in chunks), with ``torch.func.vmap``."""
+"""All tasks together, or chunk by chunk, with ``torch.func.vmap``."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class VmapEngine(Engine):
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
         total: Any = None
-        # hand-written derivatives were measured to gain nothing if one step at a time is differentiated
+        # with remat, hand-written derivatives were measured to save nothing: each step is differentiated on its own
         second_order = method.gradient_order != 1 and self.differentiation == "stored"
-        with torch.no_grad(), self._computing(second_order=second_order):
+        with torch.no_grad(), self._order(second_order=second_order):
             for chunk in self._chunks(batch):
                 part = self.chunk_gradient(method, meta, chunk, steps)
                 total = part if total is None else pytree.tree_map(torch.add, total, part)
@@ -49,21 +49,22 @@ class VmapEngine(Engine):
     def chunk_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
-        """Gradient and loss, summed over tasks that are computed together."""
-        # here and not in ``meta_gradient``: torch.compile must not meet a function of torch's that was replaced
+        """Gradient and loss, summed over the tasks of one chunk."""
+        # here and not in ``meta_gradient``: CompiledEngine overrides this method, since torch.compile cannot trace the
+        # replaced torch.func.grad
         with route_torch_grad():
             return self.traceable_gradient(method, meta, batch, steps)
 
     def traceable_gradient(
         self, method: InnerLoopMethod, meta: Parameters, batch: EpisodeBatch, steps: int
     ) -> tuple[Parameters, Tensor]:
-        """The same by functions that torch.compile can trace."""
+        """``chunk_gradient`` without the replaced ``torch.func.grad``, so that torch.compile can trace it."""
         gradient = meta_gradient(method, self.differentiation)
         return gradient(method, meta, batch.support, batch.query, steps, over_tasks=vmap)
 
     @contextmanager
-    def _computing(self, *, second_order: bool) -> Iterator[None]:
-        """Let models built for this engine know what is computed; also after an error, an evaluation is first order."""
+    def _order(self, *, second_order: bool) -> Iterator[None]:
+        """Set ``second_order``, which models built for this engine read, and reset it, also after an error."""
         before, self.second_order = self.second_order, second_order
         try:
             yield
@@ -78,6 +79,6 @@ class VmapEngine(Engine):
 
 
 def _vmap(function: Callable[..., Any], tasks: tuple[Any, ...]) -> Any:
-    """``function`` over all tasks at once; an optional field that is None is handed on as it is."""
+    """Map ``function`` over all tasks; an optional field that is None is passed on as None."""
     dimensions = pytree.tree_map(lambda leaf: None if leaf is None else 0, tasks)
     return vmap(function, in_dims=dimensions, randomness="error")(*tasks)

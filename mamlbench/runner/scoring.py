@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mamlbench.api import Algorithm, EpisodeBatch, Metric
-from mamlbench.engine import EXAMPLE_BYTES_AT_ONCE
+from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.run_spec import Mode, Protocol
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.engine_workload import task_bytes
@@ -54,7 +54,7 @@ def score_episodes(
 def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
     examples = protocol.ways * (protocol.shots + protocol.queries)
     size = task_bytes(experiment.spec, experiment.dataset.splits[split], examples)
-    return min(EPISODES_AT_ONCE, max(1, EXAMPLE_BYTES_AT_ONCE // max(1, size)))
+    return min(EPISODES_AT_ONCE, max(1, MAX_EXAMPLE_BYTES // max(1, size)))
 
 
 def _predictions(

@@ -1,4 +1,4 @@
-"""The meta-gradient, held to what it is by definition."""
+"""The meta-gradient against its definition: a plain autograd loop, and central differences."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ ENGINES = [
 
 
 class Smooth(Backbone):
-    """No kinks, so that finite differences mean something."""
+    """A network without kinks, so that finite differences converge."""
 
     def features(self, input_shape):
         return nn.Sequential(nn.Flatten(), nn.Linear(9, 4), BatchNorm(4), nn.Tanh()), 4
@@ -31,12 +31,12 @@ def flat(tensors):
     return torch.cat([tensors[name].flatten() for name in sorted(tensors)])
 
 
-def relative(ours, reference):
-    return float((flat(ours) - flat(reference)).norm() / flat(reference).norm())
+def relative(computed, reference):
+    return float((flat(computed) - flat(reference)).norm() / flat(reference).norm())
 
 
 def plain_autograd(algorithm, batch, steps, *, second_order):
-    """MAML as anybody would write it with torch.autograd: one task after the other, graph and all."""
+    """MAML with torch.autograd alone: one task after the other, with the whole graph."""
     network, rate = algorithm.model.network, algorithm.options.inner_lr
     total = {name: torch.zeros_like(value) for name, value in algorithm.meta.items()}
     total_loss = 0.0
@@ -65,44 +65,44 @@ def plain_autograd(algorithm, batch, steps, *, second_order):
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
 def test_equals_a_plain_autograd_loop(make_algorithm, make_batch, engine, steps, name):
     algorithm = make_algorithm(name, engine, inner_lr=0.3, train_steps=steps)
-    direction = algorithm.compute_update(make_batch())
+    update = algorithm.compute_update(make_batch())
     reference, loss = plain_autograd(algorithm, make_batch(), steps, second_order=name == "maml")
-    assert relative(direction.sums, reference) < 1e-10
-    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
-    assert direction.count == 4
+    assert relative(update.sums, reference) < 1e-10
+    assert float(update.loss) == pytest.approx(loss, rel=1e-10)
+    assert update.count == 4
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 @pytest.mark.parametrize("scale", [False, True], ids=["bias only", "scale and bias"])
-def test_batch_norm_parameters_are_adapted_where_that_is_asked_for(make_algorithm, make_batch, engine, scale):
+def test_batch_norm_parameters_are_adapted_with_adapt_norm(make_algorithm, make_batch, engine, scale):
     backbone = StridedConv4(StridedConv4.Options(width=4, scale=scale))
     algorithm = make_algorithm("maml", engine, backbone=backbone, inner_lr=0.3, train_steps=2, adapt_norm=True)
     reference, loss = plain_autograd(algorithm, make_batch(), 2, second_order=True)
-    direction = algorithm.compute_update(make_batch())
-    assert relative(direction.sums, reference) < 1e-10
-    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
+    update = algorithm.compute_update(make_batch())
+    assert relative(update.sums, reference) < 1e-10
+    assert float(update.loss) == pytest.approx(loss, rel=1e-10)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 @pytest.mark.parametrize("name", ["maml", "fomaml"])
-def test_pooled_early_with_derivatives_by_hand_it_equals_the_textbook_network(
+def test_pooling_first_with_hand_written_derivatives_equals_the_plain_network(
     make_algorithm, make_batch, engine, name, monkeypatch
 ):
-    shape, given = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
+    shape, options = (3, 16, 16), {"inner_lr": 0.1, "train_steps": 2, "adapt_norm": True}
     backbone = PooledConv4(PooledConv4.Options(width=4))
-    textbook = make_algorithm(name, LoopEngine(plain=True), backbone=backbone, shape=shape, **given)
-    reference, loss = plain_autograd(textbook, make_batch(shape=shape), 2, second_order=name == "maml")
+    plain = make_algorithm(name, LoopEngine(plain=True), backbone=backbone, shape=shape, **options)
+    reference, loss = plain_autograd(plain, make_batch(shape=shape), 2, second_order=name == "maml")
     monkeypatch.setattr(fast_layers, "LARGE", 0)
-    method = make_algorithm(name, engine, backbone=backbone, shape=shape, **given)
-    assert sum(method.model.fusion.replaced.values()) == 4 and not textbook.model.fusion.replaced
-    direction = method.compute_update(make_batch(shape=shape))
-    assert direction.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
-    assert relative(direction.sums, reference) < 1e-9
-    assert float(direction.loss) == pytest.approx(loss, rel=1e-10)
+    method = make_algorithm(name, engine, backbone=backbone, shape=shape, **options)
+    assert sum(method.model.fusion.replaced.values()) == 4 and not plain.model.fusion.replaced
+    update = method.compute_update(make_batch(shape=shape))
+    assert update.sums.keys() == reference.keys(), "models trained on one can be loaded into the other"
+    assert relative(update.sums, reference) < 1e-9
+    assert float(update.loss) == pytest.approx(loss, rel=1e-10)
 
 
 @pytest.mark.parametrize("engine", [LoopEngine("remat"), VmapEngine(differentiation="remat")])
-def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batch, engine, monkeypatch):
+def test_remat_computes_no_inner_gradient_twice(make_algorithm, make_batch, engine, monkeypatch):
     algorithm, calls = make_algorithm("maml", engine, train_steps=3), []
 
     def counting(name):
@@ -120,19 +120,19 @@ def test_recomputing_evaluates_no_inner_gradient_twice(make_algorithm, make_batc
 def test_second_order_equals_central_differences(make_algorithm, make_batch, steps):
     algorithm = make_algorithm("maml", backbone=Smooth(Options()), shape=(1, 3, 3), inner_lr=0.5, train_steps=steps)
     batch = make_batch(shape=(1, 3, 3))
-    ours = algorithm.compute_update(batch).sums
+    computed = algorithm.compute_update(batch).sums
     reference = {name: torch.zeros_like(value) for name, value in algorithm.meta.items()}
     h = 1e-5
     for name, value in algorithm.meta.items():
-        for place in range(value.numel()):
-            kept = value.view(-1)[place].item()
+        for index in range(value.numel()):
+            original = value.view(-1)[index].item()
             losses = []
             for sign in (1, -1):
-                value.view(-1)[place] = kept + sign * h
+                value.view(-1)[index] = original + sign * h
                 losses.append(float(algorithm.compute_update(batch).loss))
-            value.view(-1)[place] = kept
-            reference[name].view(-1)[place] = (losses[0] - losses[1]) / (2 * h)
-    assert relative(ours, reference) < 1e-6
+            value.view(-1)[index] = original
+            reference[name].view(-1)[index] = (losses[0] - losses[1]) / (2 * h)
+    assert relative(computed, reference) < 1e-6
 
 
 def test_first_order_is_the_query_gradient_at_the_adapted_parameters(make_algorithm, make_batch):
@@ -148,7 +148,7 @@ def test_first_order_is_the_query_gradient_at_the_adapted_parameters(make_algori
 
 
 def test_the_two_orders_differ(make_algorithm, make_batch):
-    """Were they equal, one of the two would not be what it says."""
+    """If they were equal, one of the two would be of the wrong order."""
     first = make_algorithm("fomaml", inner_lr=0.3).compute_update(make_batch()).sums
     second = make_algorithm("maml", inner_lr=0.3).compute_update(make_batch()).sums
     assert relative(first, second) > 0.01

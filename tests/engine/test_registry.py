@@ -7,7 +7,7 @@ from mamlbench.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
-def test_an_engine_is_called_what_it_was_asked_for_by(name):
+def test_an_engine_has_the_name_it_was_made_from(name):
     assert make_engine(name).name == name
 
 
@@ -22,7 +22,7 @@ def test_the_parts_of_a_name():
 @pytest.mark.parametrize(
     "name", ["vmp", "vmap[0]", "vmap[-1]", "loop[2]", "loop+compiled", "vmap+", "vmap+remat+compiled", "", "VMAP"]
 )
-def test_a_name_that_says_nothing_gets_a_suggestion(name):
+def test_an_unknown_name_is_refused(name):
     with pytest.raises(ConfigError, match="Unknown engine"):
         make_engine(name)
 

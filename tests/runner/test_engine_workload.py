@@ -69,7 +69,7 @@ def test_on_a_cpu_large_tasks_are_not_computed_all_at_once(experiment, monkeypat
     from mamlbench.engine import autotune
 
     assert experiment("maml", iterations=5).choice.engine.name == "vmap"
-    monkeypatch.setattr(autotune, "EXAMPLE_BYTES_AT_ONCE", 2 * 3 * 2 * 14 * 14 * 4)
+    monkeypatch.setattr(autotune, "MAX_EXAMPLE_BYTES", 2 * 3 * 2 * 14 * 14 * 4)
     choice = experiment("fomaml", iterations=5, queries=1).choice
     assert choice.engine.name == "vmap[2]"
     assert "too much memory" in next(trial.dropped for trial in choice.trials if trial.name == "vmap")

@@ -1,4 +1,4 @@
-"""Every strategy gives the same numbers."""
+"""Every engine gives the same numbers."""
 
 import pytest
 import torch
@@ -30,9 +30,9 @@ def test_adaptation_and_prediction_agree_with_the_loop(make_algorithm, make_batc
         for tested in (engine, LoopEngine())
     ]
     assert len(adaptations[0]) == len(adaptations[1]) == OPTIONS[name].get("test_steps", 0) + 1
-    for ours, reference in zip(*adaptations, strict=True):
+    for computed, reference in zip(*adaptations, strict=True):
         for mode in MODES:
-            outputs, expected = ours.predict(batch.query.x, mode), reference.predict(batch.query.x, mode)
+            outputs, expected = computed.predict(batch.query.x, mode), reference.predict(batch.query.x, mode)
             assert outputs.shape == (3, 6, 3)
             torch.testing.assert_close(outputs, expected, rtol=1e-9, atol=1e-11)
 
@@ -50,19 +50,19 @@ UPDATES = {
 @pytest.mark.parametrize("name", sorted(UPDATES))
 def test_updates_agree_with_the_loop(make_algorithm, make_batch, name):
     batch = make_batch(tasks=3)
-    ours, chunked, reference = (
+    vectorized, chunked, reference = (
         make_algorithm(name, engine, **UPDATES[name]).compute_update(batch)
         for engine in (VmapEngine(), VmapEngine(chunk=2), LoopEngine())
     )
-    assert float(ours.loss) == pytest.approx(float(reference.loss), rel=1e-9)
-    for key, value in ours.sums.items():
+    assert float(vectorized.loss) == pytest.approx(float(reference.loss), rel=1e-9)
+    for key, value in vectorized.sums.items():
         torch.testing.assert_close(value, reference.sums[key], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(chunked.sums[key], value, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine(), VmapEngine(chunk=2)], ids=lambda engine: engine.name)
 @pytest.mark.parametrize("classes", [None, torch.arange(9).view(3, 3)], ids=["without classes", "with classes"])
-def test_a_whole_batch_can_be_mapped_over_whether_it_names_its_classes_or_not(make_batch, engine, classes):
+def test_a_whole_batch_can_be_mapped_with_and_without_classes(make_batch, engine, classes):
     batch = make_batch(tasks=3)._replace(classes=classes)
     sums = engine.map(lambda task: task.support.x.sum() + (0 if task.classes is None else task.classes.sum()), batch)
     expected = batch.support.x.flatten(1).sum(1) + (0 if classes is None else classes.sum(1))
