@@ -1,4 +1,4 @@
-"""Batch normalization without side effects: by the current batch, or by statistics that the caller gives."""
+"""Batch normalization without side effects: by the current batch, or by statistics that the caller passes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from torch import Tensor, nn
 BatchStats = list[tuple[Tensor, Tensor]]
 """Mean and biased variance ``[features]`` of every batch-norm layer, in the order in which the layers run."""
 
-# Which statistics a pass uses is decided by who calls the model, around all of its layers, and is none of the network's
-# arguments: a module's forward takes examples and nothing else. Hence a context, for one forward pass.
+# The caller of a model chooses the statistics, for all of its layers, but a module's forward takes examples and nothing
+# else. Hence context variables, set for one forward pass.
 _recording: ContextVar[BatchStats | None] = ContextVar("recording", default=None)
 _replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
 
 
 class BatchNorm(nn.Module):
-    """Batch normalization by the current batch, or by statistics that the caller gives: never a side effect.
+    """Batch normalization by the current batch, or by the statistics of ``replay_statistics``, without side effects.
 
-    Takes ``[n, features]`` or ``[n, features, H, W]``. No running statistics are kept (they would leak between
-    tasks). The MAML networks have a bias and no scale (Finn et al. 2017, code).
+    Takes ``[n, features]`` or ``[n, features, H, W]``. It has no running statistics: they would leak
+    between tasks. The MAML networks have a bias and no scale (Finn et al. 2017, code).
 
     Args:
         features: size of the second dimension.
-        scale: whether there is a learned factor ``weight`` ``[features]`` beside the learned ``bias`` ``[features]``.
+        scale: whether there is a learned factor ``weight`` ``[features]``, in addition to ``bias`` ``[features]``.
         eps: added to the variance.
     """
 
@@ -40,7 +40,7 @@ class BatchNorm(nn.Module):
 
     @classmethod
     def like(cls, layer: nn.modules.batchnorm._NormBase) -> BatchNorm:
-        """The layer that normalizes as torch's does in training, with its very parameters and no running statistics."""
+        """The layer that normalizes as torch's ``layer`` does in training; it shares its parameters."""
         norm = cls(layer.num_features, eps=layer.eps)
         norm.weight = layer.weight
         norm.register_parameter("bias", layer.bias)
@@ -55,38 +55,38 @@ class BatchNorm(nn.Module):
 
 
 def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-    """Normalize ``[n, C]`` or ``[n, C, H, W]`` by torch's own functions, then weight and bias, each ``[C]``."""
-    x = wide_enough(x)
+    """Normalize ``[n, C]`` or ``[n, C, H, W]`` with torch's own functions, then apply weight and bias, each ``[C]``."""
+    x = widen_bfloat16(x)
     statistics = next_replayed()
     if statistics is None:
         if _recording.get() is not None:
             variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)
             record(mean, variance)
         return scale_and_shift(F.batch_norm(x, None, None, None, None, True, 0.0, eps), weight, bias)
-    return scale_and_shift(normalize_by(x, *statistics, eps), weight, bias)
+    return scale_and_shift(normalize_with(x, *statistics, eps), weight, bias)
 
 
-def wide_enough(x: Tensor) -> Tensor:
-    """bfloat16 as float32: its eight bits are too few for a mean and a variance. Any shape."""
+def widen_bfloat16(x: Tensor) -> Tensor:
+    """Cast bfloat16 to float32, since its eight bits are too few for a mean and a variance. Any shape."""
     return x.float() if x.dtype == torch.bfloat16 else x
 
 
-def normalize_by(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
-    """Normalize ``[n, C]`` or ``[n, C, H, W]`` by statistics ``[C]``."""
+def normalize_with(x: Tensor, mean: Tensor, variance: Tensor, eps: float) -> Tensor:
+    """Normalize ``[n, C]`` or ``[n, C, H, W]`` with mean and variance ``[C]``."""
     return F.batch_norm(x, mean, variance, None, None, False, 0.0, eps)
 
 
 def scale_and_shift(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Weight and bias ``[C]``, if there are any, of what has been normalized, ``[n, C]`` or ``[n, C, H, W]``."""
-    # apart from batch_norm: through it torch gets second derivatives by them wrong under vmap, and refuses them if
-    # there is a bias without a weight
-    along = (-1, *(1 for _ in range(x.ndim - 2)))
-    scaled = x if weight is None else x * weight.view(along)
-    return scaled if bias is None else scaled + bias.view(along)
+    """Multiply normalized ``[n, C]`` or ``[n, C, H, W]`` by ``weight`` and add ``bias``, each ``[C]`` or None."""
+    # not as arguments of F.batch_norm: under vmap torch's second derivatives by them are wrong, and refused if there is
+    # a bias without a weight
+    channels = (-1, *(1 for _ in range(x.ndim - 2)))
+    scaled = x if weight is None else x * weight.view(channels)
+    return scaled if bias is None else scaled + bias.view(channels)
 
 
 def record(mean: Tensor, variance: Tensor) -> None:
-    """Give the statistics ``[C]`` that a layer normalizes by to ``record_statistics``, if that is active."""
+    """Append the statistics ``[C]`` that a layer normalizes by to those of ``record_statistics``, if it is active."""
     recording = _recording.get()
     if recording is not None:
         recording.append((mean, variance))
@@ -98,14 +98,14 @@ def replaying() -> bool:
 
 
 def next_replayed() -> tuple[Tensor, Tensor] | None:
-    """Mean and variance ``[C]`` that the next layer is to normalize by; None: its batch's own."""
+    """Mean and variance ``[C]`` that the next layer normalizes by; None if by its own batch's."""
     statistics = _replaying.get()
     return None if statistics is None else next(statistics)
 
 
 @contextmanager
 def record_statistics() -> Iterator[BatchStats]:
-    """Collect what every BatchNorm layer normalizes by, during one forward pass."""
+    """Collect the statistics that every BatchNorm layer normalizes by, during one forward pass."""
     statistics: BatchStats = []
     token = _recording.set(statistics)
     try:
@@ -116,7 +116,7 @@ def record_statistics() -> Iterator[BatchStats]:
 
 @contextmanager
 def replay_statistics(statistics: BatchStats) -> Iterator[None]:
-    """Let every BatchNorm layer normalize by collected statistics, during one forward pass."""
+    """Make every BatchNorm layer normalize by collected statistics, during one forward pass."""
     token = _replaying.set(iter(statistics))
     try:
         yield

@@ -1,7 +1,7 @@
-"""Normalization by a batch's own statistics, with its first two derivatives written by hand.
+"""Normalization by a batch's own statistics, with hand-written first and second derivatives.
 
-torch's second derivative of batch normalization is a few dozen passes over its input; on large feature maps these are
-a good part of a second-order meta-gradient. Here it is five, and the sums come from torch's fused kernels.
+torch's second derivative of batch normalization takes a few dozen passes over its input; on large feature maps these
+are a good part of a second-order meta-gradient. Here it takes five, and the sums come from torch's fused kernels.
 
 With z = (x - mean) / std per channel, n values in each, and B(g) = (g - mean(g) - z mean(g z)) / std:
 
@@ -21,10 +21,10 @@ _BOTH_SUMS, _ONE_SUM = [True, True, True], [False, True, False]  # grad of input
 
 
 def normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """``[n, C, H, W]`` to zero mean and unit variance in each channel; with it mean and 1 / std, each ``[C]``.
+    """Normalize ``[n, C, H, W]`` in each channel; return the result, then mean and 1 / std, each ``[C]``.
 
-    Differentiable twice, in reverse and forward mode and under vmap; a third derivative raises NotImplementedError.
-    The statistics have no derivative.
+    The result is differentiable twice, in reverse and forward mode and under vmap; a third derivative raises
+    NotImplementedError. Mean and 1 / std have no derivative.
     """
     return _Normalize.apply(x, eps)  # type: ignore[no-any-return]
 
@@ -83,7 +83,7 @@ class _NormalizeBackward(Channelwise):
 
     @staticmethod
     def forward(g: Tensor, x: Tensor, mean: Tensor, scale: Tensor, eps: float) -> tuple[Tensor, ...]:
-        return _fused(g, x, (mean, scale), eps, _BOTH_SUMS)
+        return _native_backward(g, x, (mean, scale), eps, _BOTH_SUMS)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
@@ -103,41 +103,43 @@ class _NormalizeBackward(Channelwise):
     @staticmethod
     def jvp(ctx: Any, dg: Tensor | None, dx: Tensor | None, *_: None) -> tuple[Tensor | None, None, None]:
         _, x, mean, scale, *_ = ctx.saved_tensors
-        to_result = None if dg is None else _NormalizeBackward.apply(dg, x, mean, scale, ctx.eps)[0]
+        result = None if dg is None else _NormalizeBackward.apply(dg, x, mean, scale, ctx.eps)[0]
         if dx is not None:
             by_x = _NormalizeDoubleBackward.apply(dx, *ctx.saved_tensors, ctx.eps)[1]
-            to_result = by_x if to_result is None else to_result + by_x
-        return to_result, None, None
+            result = by_x if result is None else result + by_x
+        return result, None, None
 
 
 class _NormalizeDoubleBackward(LastDerivative):
-    """What a cotangent v of B(g) sends to g, which is B(v), and to x."""
+    """Pulls a cotangent v of B(g) back to g, where it is B(v), and to x."""
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor, Tensor]:
         v, g, x, mean, scale, gz, g_sum, eps = inputs
         n = x.numel() // x.shape[1]
-        to_g, vz, v_sum = _fused(v, x, (mean, scale), eps, _BOTH_SUMS)
-        _, vg, _ = _fused(v, g, (torch.zeros_like(mean), torch.ones_like(mean)), eps, _ONE_SUM)
+        grad_g, vz, v_sum = _native_backward(v, x, (mean, scale), eps, _BOTH_SUMS)
+        _, vg, _ = _native_backward(v, g, (torch.zeros_like(mean), torch.ones_like(mean)), eps, _ONE_SUM)
         s, t = gz / n, vz / n
-        variance = -scale.square()
-        along_x = variance * scale * (vg / n - v_sum * g_sum / n**2 - 3 * s * t)
-        constant = -variance * (t * g_sum + s * v_sum) / n - along_x * mean
-        to_x = torch.addcmul(per_channel(constant), x, per_channel(along_x))
-        to_x.addcmul_(g, per_channel(variance * t)).addcmul_(v, per_channel(variance * s))
-        return to_g, to_x
+        minus_scale_squared = -scale.square()
+        x_factor = minus_scale_squared * scale * (vg / n - v_sum * g_sum / n**2 - 3 * s * t)
+        constant = -minus_scale_squared * (t * g_sum + s * v_sum) / n - x_factor * mean
+        grad_x = torch.addcmul(per_channel(constant), x, per_channel(x_factor))
+        grad_x.addcmul_(g, per_channel(minus_scale_squared * t)).addcmul_(v, per_channel(minus_scale_squared * s))
+        return grad_g, grad_x
 
 
-def _fused(
+def _native_backward(
     g: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float, mask: list[bool]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """torch's kernel of the first derivative: B(g), sum(g z) and sum(g), each if ``mask`` asks for it."""
+    """torch's kernel of the first derivative: those of B(g), sum(g z) and sum(g) that ``mask`` selects."""
     return torch.ops.aten.native_batch_norm_backward(g, x, None, None, None, *statistics, True, eps, mask)  # type: ignore[no-any-return]
 
 
-def sums_along(v: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Nothing, sum(v z) and sum(v), each ``[C]``."""
-    return _fused(v, x, statistics, eps, [False, True, True])
+def batch_norm_sums(
+    v: Tensor, x: Tensor, statistics: tuple[Tensor, Tensor], eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """An unused tensor, then sum(v z) and sum(v), each ``[C]``."""
+    return _native_backward(v, x, statistics, eps, [False, True, True])
 
 
 def per_channel(values: Tensor) -> Tensor:
@@ -146,12 +148,12 @@ def per_channel(values: Tensor) -> Tensor:
 
 
 def fold(x: Tensor, dim: int | None, tasks: int) -> Tensor:
-    """Tasks become channels, which nothing here mixes: ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
+    """Turn tasks into channels: ``[n, C, H, W]`` to ``[n, T*C, H, W]``, ``[C]`` to ``[T*C]``."""
     x = x.unsqueeze(0).expand(tasks, *x.shape) if dim is None else x.movedim(dim, 0)
     return x.reshape(-1) if x.ndim == 2 else x.transpose(0, 1).flatten(1, 2)
 
 
 def unfold(tasks: int, *results: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
-    """Back to results of each task, with the dimension that the tasks are in."""
+    """Undo ``fold``: results with the tasks in a dimension of their own, and that dimension of each result."""
     dims = tuple(0 if result.ndim == 1 else 1 for result in results)
     return tuple(result.unflatten(dim, (tasks, -1)) for result, dim in zip(results, dims, strict=True)), dims  # type: ignore[no-untyped-call]

@@ -1,9 +1,10 @@
-"""Noise in training, such as dropout, as a pure function: every mask is a hash of a key, of the layer and of positions.
+"""Noise in training, such as dropout, as a pure function: every mask is a hash of a key, the layer and the position.
 
-A network is computed many times for one update: once an inner step, once more if an engine computes a step again, for
-many tasks together or for one after the other. Masks from a generator would depend on that order. Here they are fixed
-while an update is computed, as those of variational dropout are through time (Gal & Ghahramani 2016, "A Theoretically
-Grounded Application of Dropout in Recurrent Neural Networks"), so that the loss of a task stays one function.
+An update computes a network many times: in every inner step, again if an engine rematerializes a step, for many tasks
+together or one after the other. Masks from a generator would depend on that order. Here they are fixed during an
+update, as those of variational dropout are over time (Gal & Ghahramani 2016, "A Theoretically
+Grounded Application of Dropout in Recurrent Neural Networks"), so that the loss of a task is one function
+throughout.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _training: ContextVar[int | None] = ContextVar("_training", default=None)
 
 @contextmanager
 def noise_key_scope(key: np.uint64 | int) -> Iterator[None]:
-    """Let every ``StochasticLayer`` be random inside; outside they pass on their input.
+    """Make every ``StochasticLayer`` random inside; outside they return their input.
 
     The harness opens it around ``Algorithm.compute_update`` and nowhere else, with a key made of the training seed and
-    the number of the meta-iteration. One key means one mask a layer: for all tasks, steps and passes.
+    the number of the meta-iteration. One key means one mask per layer, for all tasks, steps and passes.
 
     Args:
         key: 64 bits that decide every mask.
@@ -42,17 +43,17 @@ def noise_key_scope(key: np.uint64 | int) -> Iterator[None]:
 
 
 class StochasticLayer(nn.Module, ABC):
-    """A layer that is random in training and passes on its input otherwise. A subclass implements ``noisy``.
+    """A layer that is random in training and returns its input otherwise. A subclass implements ``noisy``.
 
     Attributes:
-        place: the layer's name in its network, which gives each layer masks of its own; set by ``Backbone.build``.
+        place: the layer's name in its network, set by ``Backbone.build``, so that each layer has its own masks.
     """
 
     place: str = ""
 
     @abstractmethod
     def noisy(self, x: Tensor, key: int) -> Tensor:
-        """Return ``x`` ``[n, ...]`` with noise that depends on the 64 bits of ``key`` and on nothing else that changes.
+        """Return ``x`` ``[n, ...]`` with noise that depends on the 64 bits of ``key`` and on no other state.
 
         No example may influence another's noise: derive it from positions with ``bernoulli_mask``.
         """
@@ -69,7 +70,7 @@ class StochasticLayer(nn.Module, ABC):
 
 
 class Dropout(StochasticLayer):
-    """Sets single values to zero and divides the others by the share that is kept (Srivastava et al. 2014).
+    """Sets single values to zero and divides the others by ``1 - rate`` (Srivastava et al. 2014).
 
     Takes ``[n, ...]`` of a floating-point type.
 
@@ -93,12 +94,12 @@ class DropBlock(StochasticLayer):
     """Sets square blocks of each channel to zero (Ghiasi, Lin & Le 2018, "DropBlock", Algorithm 1).
 
     Takes ``[n, C, H, W]`` of a floating-point type. Blocks begin wherever they fit as a whole, with the probability γ
-    of the paper's equation 1, and may overlap. What is left is scaled by count / count of ones, as in the paper, but
-    within each example: no example influences another.
+    of the paper's equation 1, and may overlap. The other values are scaled by count / count of ones as in the paper,
+    but within each example, so that no example influences another.
 
     Args:
-        rate: approximate share of the values that is set to zero (less if blocks overlap), in [0, 1).
-        size: side of a block; a map that is smaller is set to zero as a whole.
+        rate: approximate share of the values set to zero (fewer if blocks overlap), in [0, 1).
+        size: height and width of a block; a smaller map is set to zero as a whole.
     """
 
     def __init__(self, rate: float, size: int) -> None:
@@ -121,9 +122,9 @@ class DropBlock(StochasticLayer):
 
 
 def bernoulli_mask(key: int, shape: Sequence[int], rate: float, device: torch.device) -> Tensor:
-    """Choose positions with probability ``rate``: bool, of that shape. Further examples do not change the first ones.
+    """Choose positions with probability ``rate``: bool, of that shape. More examples do not change the first ones.
 
-    Computed on the device, without waiting for it.
+    Computed on the device, without synchronizing.
     """
     positions = torch.arange(math.prod(shape), device=device).view(*shape)
     return shift_right(hash64_on_device(key, positions), 11) < round(rate * 2**53)

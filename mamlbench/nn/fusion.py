@@ -1,15 +1,15 @@
-"""Puts the faster equal in the place of plain layers, once, when a network has been built.
+"""Replaces plain layers by faster equal functions, once, when a network has been built.
 
-Authors write ``nn.Conv2d``, ``nn.BatchNorm2d`` (or ours), ``nn.ReLU`` and ``nn.MaxPool2d`` in any module. ``torch.fx``
-traces what the network's forward does; in the graph these are replaced by the functions of ``fast_layers``:
+Authors write ``nn.Conv2d``, ``nn.BatchNorm2d`` (or mamlbench's ``BatchNorm``), ``nn.ReLU`` and ``nn.MaxPool2d`` in any
+module. ``torch.fx`` traces the network's forward; in the graph these are replaced by the functions of ``fast_layers``:
 
 - convolution with a stride, batch norm, ReLU: one function, compiled for many tasks;
 - convolution, batch norm without a scale, ReLU and 2x2 max-pooling in either order: pooling first, channels last;
-- any other convolution or batch norm: the same with other derivatives.
+- any other convolution or batch norm: the same operation with other derivatives.
 
-Parameters keep their names, shapes and values, since the graph reads them from the very modules that the author made.
-The result is compared with the network as it was (``fusion_check``). A network that cannot be traced, or that differs,
-stays as it is, and records and ``mamlbench check`` give the reason.
+Parameters keep their names, shapes and values, since the graph reads them from the author's modules. The result is
+compared with the original network (``fusion_check``). A network that cannot be traced, or that differs, stays as it is,
+and records and ``mamlbench check`` give the reason.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch.fx import Node
 from mamlbench.nn import fast_layers
 from mamlbench.nn.batch_norm import BatchNorm
 from mamlbench.nn.dropout import StochasticLayer
-from mamlbench.nn.fusion_check import disagreement
+from mamlbench.nn.fusion_check import mismatch
 from mamlbench.nn.network import Network
 
 _RELUS = (F.relu, torch.relu, "relu")
@@ -38,13 +38,13 @@ _POOLING_DEFAULTS = {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": F
 
 @dataclass(frozen=True)
 class Fusion:
-    """A network as engines run it.
+    """A network in the two versions that engines run.
 
     Attributes:
-        first_order: to be differentiated once, or not at all.
-        second_order: to be differentiated twice through a stored graph; the same numbers.
-        replaced: what was put in, and how often.
-        reason: why nothing was; empty if something was.
+        first_order: for one differentiation, or none.
+        second_order: for two, through a stored graph; it computes the same outputs.
+        replaced: number of replacements of each kind.
+        reason: why nothing was replaced; empty if something was.
     """
 
     first_order: Network
@@ -53,47 +53,47 @@ class Fusion:
     reason: str = ""
 
     def facts(self) -> dict[str, object]:
-        """What records keep."""
+        """Fields for the record: the replacements, or none and the reason."""
         return {"fused": self.replaced} if self.replaced else {"fused": {}, "reason": self.reason}
 
 
 def fuse(network: Network) -> Fusion:
-    """Replace what has a faster equal. The network itself stays as it is; parameters are shared with it."""
+    """Replace layers that have a faster equal. The network itself is not changed; the result shares its parameters."""
     if type(network) is not Network:
         return unfused(network, f"{type(network).__name__} has a forward of its own")
     if not any(map(_is_convolution, network.modules())):
-        return unfused(network, "there is no convolution, and nothing else has a faster equal")
+        return unfused(network, "there is no convolution, and no other layer has a faster equal")
     replaced: Counter[str] = Counter()
     try:
         parts = [_fused_part(part, replaced) for part in (network.features, network.head)]
     except Exception as error:  # the author's forward may raise anything when it meets a proxy of torch.fx
         return unfused(network, f"torch.fx cannot trace it: {(str(error).strip().splitlines() or [''])[0]}")
-    (features, twice_features), (head, twice_head) = parts
+    (features, second_features), (head, second_head) = parts
     first_order = Network(features, head, network.input_shape)
-    second_order = Network(twice_features, twice_head, network.input_shape)
-    problem = disagreement(network, second_order)
+    second_order = Network(second_features, second_head, network.input_shape)
+    problem = mismatch(network, second_order)
     return unfused(network, problem) if problem else Fusion(first_order, second_order, dict(replaced))
 
 
 def unfused(network: Network, reason: str) -> Fusion:
-    """The network as it is, and why."""
+    """The network without replacements, and why."""
     return Fusion(network, network, {}, reason)
 
 
 class _Tracer(fx.Tracer):
-    """Traces into the author's modules; those that are replaced, and those that depend on a context, are leaves."""
+    """Traces into the author's modules; layers that are replaced or that read a context variable are leaves."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return isinstance(m, BatchNorm | StochasticLayer) or super().is_leaf_module(m, module_qualified_name)
 
 
 def _fused_part(part: nn.Module, replaced: Counter[str]) -> tuple[nn.Module, nn.Module]:
-    """Features or head, for first and for second order; counts what is replaced."""
+    """Features or head in the first-order and second-order version; counts the replacements."""
     if not any(map(_is_convolution, part.modules())):
         return part, part
     graph = _Tracer().trace(part)
     if any(node.op == "get_attr" and "_tensor_constant" in str(node.target) for node in graph.nodes):
-        # the graph would repeat the tensor of the first pass, were it random or made for that input's size
+        # tracing makes such a tensor a constant, which is wrong if it is random or depends on the input's size
         raise TypeError("its forward makes tensors of its own")
     editor = _Editor(part, graph)
     editor.replace()
@@ -109,8 +109,8 @@ def _fused_part(part: nn.Module, replaced: Counter[str]) -> tuple[nn.Module, nn.
 class _Editor:
     """Replaces chains of nodes in one graph.
 
-    In a chain each node's result goes to the next node and nowhere else. What replaces it stands where its batch norm
-    stood, so that batch norms run, and statistics are recorded, in the author's order.
+    In a chain only the next node reads a node's result. The replacement is inserted at the chain's batch norm, so that
+    batch norms run, and statistics are recorded, in the author's order.
     """
 
     def __init__(self, root: nn.Module, graph: fx.Graph) -> None:
@@ -135,7 +135,7 @@ class _Editor:
         self.graph.lint()
 
     def pooled(self, convolution: Node, norm: Node, *others: Node) -> bool:
-        """Pool before bias and ReLU. A scale forbids it: if negative, it exchanges maxima and minima."""
+        """Pool before bias and ReLU. Not with a scale: a negative one exchanges maxima and minima."""
         if self.layer(norm).weight is not None:
             return False
         with self.graph.inserting_before(norm):
@@ -147,11 +147,11 @@ class _Editor:
         return self.finish("convolution + batch norm + ReLU + 2x2 max-pooling", (convolution, norm, *others), x)
 
     def block(self, convolution: Node, norm: Node, relu: Node) -> bool:
-        """One function for the three, if the kernels have it."""
+        """Replace the three by one function, if the kernels support it."""
         layer = self.layer(convolution)
         # without a stride, torch's grouped convolutions were measured to take 5 to 40 % less time than the kernels
         strided = max(layer.stride) > 1 and layer.groups == 1 and set(layer.dilation) == {1}
-        if not strided or layer.out_channels < fast_layers.LEAST_OUTPUTS:
+        if not strided or layer.out_channels < fast_layers.MIN_OUTPUTS:
             return False
         with self.graph.inserting_before(norm):
             options = {name: self.geometry(convolution)[name] for name in ("stride", "padding")}
@@ -162,28 +162,28 @@ class _Editor:
         return self.finish("convolution + batch norm + ReLU", (convolution, norm, relu), y)
 
     def convolution(self, convolution: Node) -> bool:
-        """A convolution alone."""
+        """Replace a convolution alone."""
         with self.graph.inserting_before(convolution):
             arguments = (convolution.args[0], *self.weights(convolution))
             y = self.call(fast_layers.conv2d, arguments, self.geometry(convolution))
         return self.finish("convolution", (convolution,), y)
 
     def norm(self, norm: Node) -> bool:
-        """A batch norm alone."""
+        """Replace a batch norm alone."""
         with self.graph.inserting_before(norm):
             arguments = (norm.args[0], *self.weights(norm), self.layer(norm).eps)
             y = self.call(fast_layers.batch_norm, arguments)
         return self.finish("batch norm", (norm,), y)
 
     def chain(self, node: Node, kinds: Sequence[str]) -> list[Node]:
-        """The nodes of these kinds that begin with ``node``; empty if there are none."""
+        """The chain of nodes of these kinds that begins with ``node``; empty if there is none."""
         chain = [node]
         while len(chain) < len(kinds) and len(chain[-1].users) == 1:
             chain.append(next(iter(chain[-1].users)))
         return chain if [self.kind(member) for member in chain] == list(kinds) else []
 
     def kind(self, node: Node) -> str:
-        """What a node computes, as the patterns name it; empty for anything else."""
+        """The kind of a node, as the patterns name it; empty for any other."""
         layer = self.layer(node)
         if _is_convolution(layer):
             return "convolution"
@@ -194,7 +194,7 @@ class _Editor:
         return "pool" if self.is_pool(node) else ""
 
     def is_pool(self, node: Node) -> bool:
-        """Whether a node is max-pooling of 2x2 squares that touch and do not overlap."""
+        """Whether a node is max-pooling of 2x2 squares with stride 2."""
         layer = self.layer(node)
         options: dict[str, Any] = dict(_POOLING_DEFAULTS)
         if type(layer) is nn.MaxPool2d:
@@ -219,7 +219,7 @@ class _Editor:
         )
 
     def geometry(self, convolution: Node) -> dict[str, Any]:
-        """Everything else of a convolution."""
+        """A convolution's padding, stride, dilation and groups."""
         layer = self.layer(convolution)
         names = ("stride", "dilation", "groups")
         return {"padding": _padding(layer), **{name: getattr(layer, name) for name in names}}
@@ -227,11 +227,11 @@ class _Editor:
     def call(
         self, function: Callable[..., Any], arguments: tuple[Any, ...], options: Mapping[str, Any] | None = None
     ) -> Node:
-        """Call one of the functions of ``fast_layers``."""
+        """Insert a call of one of the functions of ``fast_layers``, in its first-order form."""
         return self.graph.call_function(function, arguments, {**(options or {}), "second_order": False})
 
     def finish(self, name: str, chain: Sequence[Node], result: Node) -> bool:
-        """Let the result stand for the last node of the chain, and remove the chain."""
+        """Put ``result`` in place of the chain's last node, remove the chain, and count the replacement."""
         chain[-1].replace_all_uses_with(result)
         for node in reversed(chain):
             self.graph.erase_node(node)
@@ -246,7 +246,7 @@ def _is_convolution(layer: object) -> bool:
 
 
 def _padding(layer: nn.Conv2d) -> tuple[int, ...] | None:
-    """Zeros on either side in height and width; None if there is one more on one side."""
+    """Zeros on each side in height and width; None if one side has one more than the other."""
     if not isinstance(layer.padding, str):
         return layer.padding
     if layer.padding == "valid":
@@ -256,5 +256,5 @@ def _padding(layer: nn.Conv2d) -> tuple[int, ...] | None:
 
 
 def _scalar(value: Any) -> Any:
-    """One number for height and width, if they are equal."""
+    """A pair of equal numbers as one number; any other value unchanged."""
     return value[0] if isinstance(value, tuple | list) and len(set(value)) == 1 else value

@@ -1,9 +1,9 @@
-"""Gradients with the signatures of ``torch.func``, without what functorch's transforms cost inside an inner step.
+"""Gradients with the signatures of ``torch.func``, without the cost of functorch's transforms in an inner step.
 
-Inside vmap ``torch.func.grad`` pushes a transform of its own, under which every function with hand-written derivatives
-gets a class made for that call alone: half a millisecond and more, in steps of a few hundred. It also keeps a backward
-graph that may not be needed. The functions here use reverse mode instead if that gives the same numbers, and call
-``torch.func`` otherwise.
+Inside vmap ``torch.func.grad`` pushes a transform of its own, under which torch creates a class in every call of a
+function with hand-written derivatives: half a millisecond or more, in steps of a few hundred microseconds. It also
+stores a backward graph that may not be needed. The functions here use reverse mode instead if that gives the same
+numbers, and call ``torch.func`` otherwise.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ def grad(function: Callable[..., Any], argnums: Argnums = 0, has_aux: bool = Fal
     Args:
         function: a scalar ``[]`` of its arguments; with ``has_aux`` that scalar and a pytree of tensors.
         argnums: which arguments to differentiate by: pytrees of floating-point tensors.
-        has_aux: whether ``function`` returns something beside the scalar, which is then returned beside the gradient.
+        has_aux: whether ``function`` returns (scalar, auxiliary); the result is then (gradient, auxiliary).
 
-    Differentiable wherever something differentiates it. Elsewhere it saves what ``grad_and_value`` saves.
+    The result can be differentiated. If nothing can differentiate it, the graph is freed as in ``grad_and_value``.
     """
 
     def gradient(*args: Any, **kwargs: Any) -> Any:
@@ -47,11 +47,11 @@ def grad_and_value(
     Args:
         function: a scalar ``[]`` of its arguments; with ``has_aux`` that scalar and a pytree of tensors.
         argnums: which arguments to differentiate by: pytrees of floating-point tensors.
-        has_aux: whether ``function`` returns something beside the scalar, which is then returned beside it.
+        has_aux: whether ``function`` returns (scalar, auxiliary); the result is then (gradient, (scalar, auxiliary)).
 
-    torch's own keeps the whole backward pass in memory, as a derivative of the gradient would need it. Where gradients
-    are switched off (``torch.no_grad``, as the engines do) and no transform of ``torch.func`` is active, nothing can
-    differentiate the result: there the graph is freed on the way back. The numbers are the same bit for bit.
+    torch's own stores the whole backward pass, as a derivative of the gradient would need it. If gradients are disabled
+    (``torch.no_grad``, as the engines do) and no transform of ``torch.func`` is active, nothing can differentiate the
+    result, and the graph is freed during the backward pass. The numbers are the same bit for bit.
 
     Raises RuntimeError if ``function`` returns no scalar tensor.
     """
@@ -65,19 +65,19 @@ def grad_and_value(
 
 
 def reverse_mode_applies(argnums: Argnums, args: tuple[Any, ...]) -> bool:
-    """Whether ``by_reverse_mode`` gives what ``torch.func`` gives, for a gradient that is asked for here.
+    """Whether ``by_reverse_mode`` gives the result of ``torch.func`` for a gradient that is computed here.
 
-    It does not apply to a gradient inside another one of a task: that would make third derivatives of the second-order
-    meta-gradient around both, which hand-written derivatives do not have. torch's transform has derivatives of any
-    order, since under it layers compute with torch's own functions.
+    Not for a gradient inside another one of a task: the second-order meta-gradient of both would take third
+    derivatives, which hand-written functions do not have. Under torch's transform layers use torch's own functions,
+    which have derivatives of any order.
     """
     if torch.compiler.is_compiling():
         return False
-    if not _is_last() and (differentiating_tasks() or not inside_one_vmap()):
+    if not _is_outermost() and (differentiating_tasks() or not inside_one_vmap()):
         return False
     positions = (argnums,) if isinstance(argnums, int) else argnums
     if not positions or len(set(positions)) < len(positions):
-        return False  # torch has errors of its own for these, and for the following
+        return False  # left to torch, which raises its own errors for these and the following
     if not all(-len(args) <= position < len(args) for position in positions):
         return False
     leaves = pytree.tree_leaves([args[position] for position in positions])
@@ -101,39 +101,39 @@ def by_reverse_mode(
             replaced[position] = argument
         return _scalar(function(*replaced, **kwargs), extra if has_aux else None)
 
-    again = torch.is_grad_enabled()
+    differentiable = torch.is_grad_enabled()
     at = tuple(args[position] for position in positions)
     if inside_one_vmap():
         gradients, value = grad_and_value_of_tasks(value_of, at)
     else:
-        gradients, value = _pulled_back(value_of, at, None)
+        gradients, value = _vjp_and_value(value_of, at, None)
     gradients = gradients[0] if single else gradients
     if not has_aux:
         return gradients, value
-    # what is returned beside the scalar was computed with a graph, which nothing needs unless gradients are enabled
-    aux = extra[0] if again else pytree.tree_map_only(Tensor, Tensor.detach, extra[0])
+    # the auxiliary output was computed with a graph, which nothing needs unless gradients are enabled
+    aux = extra[0] if differentiable else pytree.tree_map_only(Tensor, Tensor.detach, extra[0])
     return gradients, (value, aux)
 
 
 def vjp(function: Callable[[Any], Any], at: Any, cotangent: Any) -> Any:
-    """The vector-Jacobian product of ``function`` in ``at``, a pytree of tensors: ``torch.func.vjp`` in one go.
+    """The vector-Jacobian product of ``function`` at ``at``, a pytree of tensors: ``torch.func.vjp`` in one call.
 
     Args:
         function: from a pytree like ``at`` to another pytree of tensors.
         at: where its derivative is taken.
-        cotangent: what is pulled back, a pytree like the outputs.
+        cotangent: the vector to pull back, a pytree like the outputs.
 
     Returns:
-        A pytree like ``at``. What ``grad_and_value`` saves is saved here.
+        A pytree like ``at``. The graph is freed as in ``grad_and_value``.
     """
-    if _is_last():
-        return _pulled_back(function, at, cotangent)[0]
+    if _is_outermost():
+        return _vjp_and_value(function, at, cotangent)[0]
     _, back, *_ = torch.func.vjp(function, at)
     return back(cotangent)[0]
 
 
 def _scalar(output: Any, extra: list[Any] | None) -> Tensor:
-    """What ``function`` returned, if it is a scalar; with ``extra``, what it returned beside it is appended there."""
+    """The scalar of ``function``'s output; with ``extra``, the auxiliary output is appended there."""
     if extra is not None:
         if not (isinstance(output, tuple) and len(output) == 2):
             raise RuntimeError("grad: with has_aux the function must return a tuple (scalar, auxiliary)")
@@ -148,26 +148,26 @@ def _scalar(output: Any, extra: list[Any] | None) -> Tensor:
     return output
 
 
-def _pulled_back(function: Callable[[Any], Any], at: Any, cotangent: Any) -> tuple[Any, Any]:
-    """The product and the detached outputs; ``cotangent`` None: 1, for a scalar."""
+def _vjp_and_value(function: Callable[[Any], Any], at: Any, cotangent: Any) -> tuple[Any, Any]:
+    """The vector-Jacobian product and the detached outputs; a ``cotangent`` of None means 1, for a scalar."""
     leaves, structure = pytree.tree_flatten(at)
     with torch.enable_grad():
         leaves = [leaf.detach().requires_grad_() for leaf in leaves]
         value = function(pytree.tree_unflatten(leaves, structure))
         outputs = pytree.tree_leaves(value)
         cotangents = [None] if cotangent is None else pytree.tree_leaves(cotangent)
-        # an output may not depend on any of them
+        # outputs that do not depend on ``at`` have no gradient to add
         pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
         if pairs:
-            depending, along = zip(*pairs, strict=True)
-            gradients = torch.autograd.grad(depending, leaves, along, materialize_grads=True)
+            depending, cotangents = zip(*pairs, strict=True)
+            gradients = torch.autograd.grad(depending, leaves, cotangents, materialize_grads=True)
         else:
             gradients = tuple(map(torch.zeros_like, leaves))
     return pytree.tree_unflatten(list(gradients), structure), pytree.tree_map(Tensor.detach, value)
 
 
-def _is_last() -> bool:
-    """Whether nothing can differentiate what is computed here."""
+def _is_outermost() -> bool:
+    """Whether nothing can differentiate the result: gradients are disabled and no transform is active."""
     if torch.is_grad_enabled() or torch.compiler.is_compiling():
         return False
     active_transform = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: "unknown")

@@ -1,6 +1,6 @@
 """Optimizers of inner loops, as pure functions: parameters, gradient and state in, parameters and state out.
 
-Nothing is changed in place, so that a step can be vectorized over tasks and differentiated, to any order::
+Nothing is changed in place, so that a step can be vectorized over tasks and differentiated to any order::
 
     optimizer = InnerAdam(lr=1e-3, beta1=0)
     state = optimizer.init(theta)
@@ -38,12 +38,12 @@ class AdamState(NamedTuple):
 
 @dataclass(frozen=True)
 class InnerSGD:
-    """Gradient descent with momentum, dampening and weight decay, step for step as ``torch.optim.SGD`` takes it.
+    """Gradient descent with momentum, dampening and weight decay; the same steps as ``torch.optim.SGD``.
 
     Args:
         lr: learning rate; Parameters: one for each tensor or element.
-        momentum: share of the velocity that each step keeps.
-        dampening: share of the gradient that the velocity leaves out, but for the first step.
+        momentum: factor on the velocity in each step.
+        dampening: share of the gradient that is not added to the velocity, except in the first step.
         weight_decay: factor on the parameters that is added to the gradient.
     """
 
@@ -71,11 +71,11 @@ class InnerSGD:
 
 @dataclass(frozen=True)
 class InnerAdam:
-    """Adam (Kingma & Ba, ICLR 2015, arXiv 1412.6980, Algorithm 1), step for step as ``torch.optim.Adam`` takes it.
+    """Adam (Kingma & Ba, ICLR 2015, arXiv 1412.6980, Algorithm 1), the same steps as ``torch.optim.Adam``.
 
     Args:
         lr: learning rate; Parameters: one for each tensor or element.
-        beta1: decay of the running mean of gradients; 0 keeps none, the gradient itself is taken.
+        beta1: decay of the running mean of gradients; with 0 the gradient itself is used.
         beta2: decay of the running mean of squared gradients.
         epsilon: added to the root of that mean.
     """
@@ -104,9 +104,9 @@ class InnerAdam:
 
 
 def _differentiable_sqrt(value: Tensor) -> Tensor:
-    """The root, whose derivative at 0 is 0: a weight without a gradient must not turn a second-order gradient to NaN.
+    """Square root whose derivative at 0 is 0, so that a weight without a gradient makes no second-order gradient NaN.
 
-    The root of the smallest normal number vanishes beside Adam's epsilon: no step changes by it.
+    It changes no step: the root of the smallest normal number is negligible against Adam's epsilon.
     """
     return value.clamp_min(torch.finfo(value.dtype).tiny).sqrt()
 

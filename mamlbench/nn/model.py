@@ -19,35 +19,36 @@ from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
 
 
-class ModelUser(Protocol):
-    """What computes with a model: an engine (see ``mamlbench.api.Engine``)."""
+class EngineFlags(Protocol):
+    """Attributes of ``mamlbench.api.Engine`` that choose the version of a network."""
 
     plain: bool
     second_order: bool
 
 
 class Model:
-    """``outputs = model(parameters, x)``, for one task; the engine maps it over tasks.
+    """``outputs = model(parameters, x)`` for one task; the engine maps it over tasks.
 
     Args:
-        network: whose layers are used; its own parameters are never changed.
-        engine: what will compute with it, which says how; without one everything is fused, for first order.
+        network: its layers are used; its own parameters are never changed.
+        engine: the engine that runs the model and chooses plain or fused, first or second order; without one, the
+            fused network for first order.
         bf16: whether convolutions and matrix products are computed in bfloat16; outputs stay in the parameters' type.
 
     Attributes:
-        network: as its author wrote it.
-        fusion: the network as the engine runs it: layers are replaced by faster ones that compute the same.
-        names: of the parameters, in the network's order.
-        norm_names: those of batch-norm layers.
+        network: the network as its author wrote it.
+        fusion: the network with layers replaced by faster equal ones, as the engine runs it.
+        names: names of the parameters, in the network's order.
+        norm_names: names of the batch-norm layers' parameters.
         noisy: whether a layer is random in training (``StochasticLayer``).
     """
 
-    def __init__(self, network: Network, engine: ModelUser | None = None, *, bf16: bool = False) -> None:
+    def __init__(self, network: Network, engine: EngineFlags | None = None, *, bf16: bool = False) -> None:
         self.bf16 = bf16
         self.network = network.requires_grad_(False)
         self.engine = engine
         plain = engine is not None and engine.plain
-        self.fusion = unfused(network, "the engine takes networks as they are") if plain else fuse(network)
+        self.fusion = unfused(network, "the engine runs networks as they are") if plain else fuse(network)
         self.names = tuple(name for name, _ in network.named_parameters())
         self.norm_names = frozenset(
             f"{prefix}.{name}"
@@ -66,8 +67,8 @@ class Model:
         return Parameters({name: value.detach().clone() for name, value in self.network.named_parameters()})
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this very batch."""
-        return self._run(self._prepared, dict(parameters), x)
+        """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this batch."""
+        return self._run(self._version, dict(parameters), x)
 
     def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to the features ``[n, d]``."""
@@ -78,7 +79,7 @@ class Model:
         return self._part("head", parameters, features)
 
     def statistics(self, parameters: Mapping[str, Tensor], x: Tensor) -> BatchStats:
-        """What each batch-norm layer normalizes ``x`` ``[n, *input_shape]`` by, in one pass."""
+        """Statistics that each batch-norm layer normalizes ``x`` ``[n, *input_shape]`` by, from one pass."""
         with record_statistics() as statistics:
             self(parameters, x)
         return statistics
@@ -99,20 +100,20 @@ class Model:
         return forward_in_mode(mode, self, parameters, support_x, x, statistics=self.statistics)
 
     def query_features(self, parameters: Mapping[str, Tensor], support_x: Tensor, x: Tensor, mode: Mode) -> Tensor:
-        """The features that ``predict`` puts under the head: ``[n, *input_shape]`` to ``[n, d]``.
+        """The features that ``predict`` passes to the head: ``[n, *input_shape]`` to ``[n, d]``.
 
-        They are the same for all parameters that differ in a head without batch norm alone.
+        Parameters that differ only in a head without batch norm give the same features.
         """
         return forward_in_mode(mode, self.features, parameters, support_x, x, statistics=self.statistics)
 
     @property
-    def _prepared(self) -> Network:
-        """The version of the network for what the engine computes at the moment."""
-        twice = self.engine is not None and self.engine.second_order
-        return self.fusion.second_order if twice else self.fusion.first_order
+    def _version(self) -> Network:
+        """The version of the network for the engine's present order of differentiation."""
+        second_order = self.engine is not None and self.engine.second_order
+        return self.fusion.second_order if second_order else self.fusion.first_order
 
     def _part(self, name: str, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
-        part: nn.Module = getattr(self._prepared, name)
+        part: nn.Module = getattr(self._version, name)
         own = {key.removeprefix(f"{name}."): value for key, value in parameters.items() if key.startswith(f"{name}.")}
         return self._run(part, own, x)
 
@@ -121,5 +122,5 @@ class Model:
             return functional_call(module, parameters, (x,))  # type: ignore[no-any-return]
         with bf16_autocast(x.device):
             outputs: Tensor = functional_call(module, parameters, (x,))
-        # Losses, prototypes and states of tasks are kept in float32: sums of many bfloat16 numbers lose most of them.
+        # Losses, prototypes and task states stay in float32: a sum of many bfloat16 numbers loses most of its digits.
         return outputs.float() if outputs.dtype == torch.bfloat16 else outputs

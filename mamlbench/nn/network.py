@@ -1,4 +1,4 @@
-"""A network in two parts, features and head; and what is removed from one before it is used."""
+"""A network of features and a head, and the removal of its layers' side effects."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from mamlbench.nn.batch_norm import BatchNorm
 
 
 class Network(nn.Module):
-    """Features, then a head.
+    """Features followed by a head.
 
     Args:
         features: ``[n, *input_shape]`` to ``[n, d]``.
         head: ``[n, d]`` to ``[n, outputs]``.
-        input_shape: shape of one example; empty if it is not known, and then nothing is fused.
+        input_shape: shape of one example; empty if it is unknown, and then nothing is fused.
     """
 
     def __init__(self, features: nn.Module, head: nn.Module, input_shape: tuple[int, ...] = ()) -> None:
@@ -31,12 +31,12 @@ _BATCH_NORMS = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}
 
 
 def remove_side_effects(network: nn.Module) -> None:
-    """Let torch's batch norms normalize by the batch alone, and activations leave their input as it is.
+    """Make torch's batch norms normalize by the batch alone, and activations not work in place.
 
     ``nn.BatchNorm1d``, ``2d`` and ``3d`` are replaced by ``BatchNorm`` with the same parameters: running statistics
     would leak from task to task. Work in place would overwrite what a second derivative still needs.
     """
-    replaced: dict[nn.Module, BatchNorm] = {}  # a layer may stand in several places
+    replaced: dict[nn.Module, BatchNorm] = {}  # a layer may be used several times
     for parent in list(network.modules()):
         for name, layer in parent._modules.items():
             if isinstance(layer, nn.modules.batchnorm._NormBase) and type(layer) in _BATCH_NORMS:

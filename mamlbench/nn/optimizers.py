@@ -13,7 +13,7 @@ from torch import Tensor
 from mamlbench.run_spec.options import Options
 
 Schedule = Literal["constant", "linear", "cosine"]
-"""How the outer learning rate goes on: as it is, or down to 0 along a line or half a cosine."""
+"""Course of the outer learning rate over a run: constant, or down to 0 along a line or half a cosine."""
 
 
 class OuterOptions(Options):
@@ -40,7 +40,7 @@ class OuterOptimizer:
 
     Args:
         parameters: by name, of any shape; changed by ``step``.
-        options: which optimizer, its rate, its schedule, its clip.
+        options: optimizer, rate, schedule and clip.
         iterations: planned meta-iterations, for the schedule.
     """
 

@@ -1,4 +1,4 @@
-"""Named tensors with the arithmetic of vectors, so that ``theta - lr * gradient`` stands in the code as in a paper."""
+"""Named tensors with the arithmetic of vectors, so that code says ``theta - lr * gradient`` as papers do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 Operand = dict[str, Tensor] | Tensor | float
-"""What stands beside Parameters: tensors of the same names, or one number (a scalar tensor ``[]``) for all of them."""
+"""The other operand of Parameters: tensors of the same names, or one number (or scalar tensor ``[]``) for all."""
 
 
 class Parameters(dict[str, Tensor]):
@@ -43,26 +43,26 @@ class Parameters(dict[str, Tensor]):
         return self._combine(operator.truediv, other)
 
     def __radd__(self, other: Operand) -> Parameters:
-        return self._combine(lambda ours, theirs: theirs + ours, other)
+        return self._combine(lambda value, other: other + value, other)
 
     def __rsub__(self, other: Operand) -> Parameters:
-        return self._combine(lambda ours, theirs: theirs - ours, other)
+        return self._combine(lambda value, other: other - value, other)
 
     def __rmul__(self, other: Operand) -> Parameters:
-        return self._combine(lambda ours, theirs: theirs * ours, other)
+        return self._combine(lambda value, other: other * value, other)
 
     def __rtruediv__(self, other: Operand) -> Parameters:
-        return self._combine(lambda ours, theirs: theirs / ours, other)
+        return self._combine(lambda value, other: other / value, other)
 
     def __neg__(self) -> Parameters:
         return self.map(operator.neg)
 
     def __or__(self, other: Mapping[str, Tensor]) -> Parameters:  # type: ignore[override]
-        """These tensors, with those of ``other`` in place of, or beside, the ones of the same names."""
+        """These tensors and those of ``other``, which take precedence if both have a name."""
         return Parameters({**self, **other})
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Parameters:
-        """Apply ``function`` to each tensor, of whatever shape."""
+        """Apply ``function`` to each tensor, of any shape."""
         return Parameters({name: function(value) for name, value in self.items()})
 
     def select(self, names: Iterable[str]) -> Parameters:
@@ -75,7 +75,7 @@ class Parameters(dict[str, Tensor]):
         return torch.stack([(value * other[name]).sum() for name, value in self.items()]).sum()
 
     def _combine(self, operation: Callable[[Any, Any], Any], other: Operand) -> Parameters:
-        if not isinstance(other, dict):  # one number for all
+        if not isinstance(other, dict):  # one number for all tensors
             return Parameters({name: operation(value, other) for name, value in self.items()})
         self._require_same_names(other)
         return Parameters({name: operation(value, other[name]) for name, value in self.items()})

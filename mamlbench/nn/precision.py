@@ -1,4 +1,4 @@
-"""What a run's precision means for tensors: the type of parameters and examples, autocast, the unit of rounding."""
+"""A run's precision applied to tensors: dtype of parameters and examples, autocast, unit of rounding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def parameter_dtype(precision: Precision) -> torch.dtype:
 
 
 def in_precision(examples: Any, precision: Precision) -> Any:
-    """Cast the float tensors of a pytree, of any shape, to the type of the parameters; what has it is not copied."""
+    """Cast the float tensors of a pytree, of any shape, to the parameters' dtype; those that have it are not copied."""
     dtype = parameter_dtype(precision)
     return pytree.tree_map(
         lambda leaf: leaf.to(dtype) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, examples
@@ -37,9 +37,9 @@ def in_precision(examples: Any, precision: Precision) -> Any:
 
 @contextmanager
 def bf16_autocast(device: torch.device) -> Iterator[None]:
-    """Let torch compute convolutions and matrix products in bfloat16 inside; parameters stay in float32.
+    """Make torch compute convolutions and matrix products in bfloat16 inside; parameters stay in float32.
 
-    Open it around a forward pass alone: the derivatives of what was computed inside take the same types by themselves.
+    Open it around a forward pass alone: the backward pass uses the dtypes of the forward pass by itself.
     """
     # No cache: it would hand a cast weight of one task, or of one level of differentiation, to another.
     with torch.autocast(device.type, torch.bfloat16, cache_enabled=False), _CastConvolutions():
@@ -47,10 +47,10 @@ def bf16_autocast(device: torch.device) -> Iterator[None]:
 
 
 class _CastConvolutions(TorchFunctionMode):
-    """Casts what convolutions get: under ``vmap`` on a CPU, torch's autocast misses them.
+    """Casts the arguments of convolutions, which torch's autocast misses under ``vmap`` on a CPU.
 
     vmap turns conv2d into aten::convolution, which is not on that autocast's list (torch 2.14), and computes in float32
-    what the loop computes in bfloat16. What is cast already, autocast leaves alone.
+    what the loop computes in bfloat16. Autocast does not cast again what is cast here.
     """
 
     def __torch_function__(

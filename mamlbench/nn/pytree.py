@@ -32,5 +32,5 @@ def copy_into(target: Mapping[str, Tensor], source: Mapping[str, Tensor]) -> Non
 
 
 def tree_map(function: Callable[..., Any], *trees: Any) -> Any:
-    """Apply ``function`` leaf by leaf to pytrees of equal structure; None, an optional field left out, stays None."""
+    """Apply ``function`` leaf by leaf to pytrees of equal structure; None (an empty optional field) stays None."""
     return pytree.tree_map(lambda *leaves: None if leaves[0] is None else function(*leaves), *trees)

@@ -1,9 +1,9 @@
-"""Inside ``torch.func.vmap``: the tensors of all tasks behind those of one, and gradients by reverse mode over them.
+"""Inside ``torch.func.vmap``: access to the tensors of all tasks, and gradients by reverse mode over them.
 
 functorch keeps a stack of active transforms. Inside vmap a tensor of one task wraps a tensor of all tasks, with the
 tasks in some dimension; taking the transform off the stack for a moment and unwrapping its tensors gives ordinary
-tensors, which ordinary functions and ordinary autograd can work on. All of that is internal to torch: ``_NEEDED`` names
-what is used; if a release of torch lacks any of it, ``inside_one_vmap`` is False and callers use ``torch.func``.
+tensors for ordinary functions and autograd. All of that is internal to torch: ``_NEEDED`` lists what is used; if a
+release of torch lacks any of it, ``inside_one_vmap`` is False and callers use ``torch.func``.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _NEEDED = (
     "pop_dynamic_layer_stack",
     "push_dynamic_layer_stack",
 )
-_KNOWN = all(hasattr(_functorch, name) for name in _NEEDED)
-"""Whether this release of torch can be asked for what ``vmap`` holds."""
+_SUPPORTED = all(hasattr(_functorch, name) for name in _NEEDED)
+"""Whether this release of torch has the internals that this module uses."""
 
 _differentiating: ContextVar[bool] = ContextVar("differentiating", default=False)
 
 
 def inside_one_vmap() -> bool:
-    """Whether one ``torch.func.vmap`` is active here, and no other transform."""
-    if not _KNOWN or torch.compiler.is_compiling():
+    """Whether one ``torch.func.vmap`` is active, and no other transform."""
+    if not _SUPPORTED or torch.compiler.is_compiling():
         return False
     transforms = _functorch.get_interpreter_stack() or ()
     return len(transforms) == 1 and transforms[0].key() == _functorch.TransformType.Vmap
@@ -48,24 +48,24 @@ def vmap_size() -> int:
 
 
 def differentiating_tasks() -> bool:
-    """Whether ``grad_and_value_of_tasks`` is computing a loss here, so that a gradient would be one inside another."""
+    """Whether ``grad_and_value_of_tasks`` is computing a loss, so that a gradient taken now is one inside another."""
     return _differentiating.get()
 
 
 def grad_and_value_of_tasks(loss: Callable[[Any], Tensor], at: Any) -> tuple[Any, Tensor]:
     """Each task's gradient and loss, inside one vmap.
 
-    A task's loss depends on its own tensors alone, so that the derivative of the sum over tasks holds each one's
-    gradient.
+    A task's loss depends on its own tensors alone, so that the derivative of the sum over tasks contains the gradient
+    of each.
 
     Args:
-        loss: one task's, a scalar ``[]``.
+        loss: a function of one task's tensors; a scalar ``[]``.
         at: a pytree of one task's tensors.
 
     Returns:
-        A pytree like ``at``, and the loss. They can be differentiated again if gradients are enabled.
+        A pytree like ``at``, and the loss. Both can be differentiated if gradients are enabled.
     """
-    again = torch.is_grad_enabled()
+    differentiable = torch.is_grad_enabled()
     leaves, structure = pytree.tree_flatten(at)
     with torch.enable_grad():
         tasks = [_alias(unwrap_batch_expanded(leaf)) for leaf in leaves]  # each [T, ...]
@@ -77,16 +77,18 @@ def grad_and_value_of_tasks(loss: Callable[[Any], Tensor], at: Any) -> tuple[Any
         losses = unwrap_batch_expanded(value)  # [T]
         with outside_vmap():
             if losses.requires_grad:
-                along = torch.ones_like(losses)
-                gradients = torch.autograd.grad(losses, tasks, along, create_graph=again, materialize_grads=True)
+                ones = torch.ones_like(losses)
+                gradients = torch.autograd.grad(
+                    losses, tasks, ones, create_graph=differentiable, materialize_grads=True
+                )
             else:
                 gradients = tuple(map(torch.zeros_like, tasks))
-            losses = losses if again else losses.detach()
+            losses = losses if differentiable else losses.detach()
     return pytree.tree_unflatten([wrap_batch(gradient) for gradient in gradients], structure), wrap_batch(losses)
 
 
 def unwrap_batch(tensor: Tensor, *, into: int = 0) -> Tensor:
-    """What vmap holds of a tensor: with the tasks in dimension ``into``, or without if all tasks share it."""
+    """The tensor of all tasks, with the tasks in dimension ``into``; the tensor itself if all tasks share it."""
     dim = _functorch.maybe_get_bdim(tensor)
     if dim < 0:
         return tensor
@@ -95,7 +97,7 @@ def unwrap_batch(tensor: Tensor, *, into: int = 0) -> Tensor:
 
 
 def unwrap_batch_expanded(tensor: Tensor, *, into: int = 0) -> Tensor:
-    """The same with the tasks in any case; what they share is repeated without a copy."""
+    """``unwrap_batch``, where a tensor that all tasks share is expanded over the tasks, without a copy."""
     values = unwrap_batch(tensor, into=into)
     if values is not tensor:
         return values
@@ -105,17 +107,17 @@ def unwrap_batch_expanded(tensor: Tensor, *, into: int = 0) -> Tensor:
 
 
 def wrap_batch(tensor: Tensor, *, dim: int = 0) -> Tensor:
-    """One task's tensor, of one that has the tasks in dimension ``dim``."""
+    """The tensor of one task, from one with the tasks in dimension ``dim``."""
     level = _functorch.get_interpreter_stack()[0].level()
     return _functorch._add_batch_dim(tensor, dim, level)
 
 
 @contextmanager
 def outside_vmap() -> Iterator[None]:
-    """As if vmap were not active: tensors are those of all tasks.
+    """Deactivate vmap inside, so that functions take the tensors of all tasks.
 
-    While the transform is off the stack, no tensor that it wraps may be used: torch would find its level gone. The
-    ``finally`` matters as much: a stack that stays short would break every later transform in this thread.
+    While the transform is off the stack, no tensor that it wraps may be used: torch would look up a level that does not
+    exist. ``finally`` is needed because a stack that stays short would break every later transform in this thread.
     """
     transform = _functorch.pop_dynamic_layer_stack()
     try:
@@ -129,6 +131,6 @@ def _batch_size() -> int:
 
 
 def _alias(tensor: Tensor) -> Tensor:
-    """The same values, to differentiate by: what else uses ``tensor`` does not count."""
+    """The same values as another leaf, so that its gradient does not include other uses of ``tensor``."""
     with outside_vmap():
         return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mamlbench.api import Algorithm, Engine, Examples, OuterUpdate, Parameters
 from mamlbench.engine import STRATEGIES, LoopEngine, make_engine
-from mamlbench.nn.torch_grad import torch_grad_is_ours, torch_grad_route
+from mamlbench.nn.torch_grad import torch_grad_is_routed, torch_grad_route
 from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_contract import TOLERANCE
 from mamlbench.testing.algorithm_subject import AlgorithmSubject, half
@@ -97,7 +97,7 @@ def engines_agree(subject: AlgorithmSubject) -> str:
         for quantity, value in numbers.items():
             difference = distance(value, reference[quantity])
             ensure(difference < TOLERANCE, f"{quantity}: {name} differs from the loop by {difference:.2g}")
-    if torch_grad_is_ours():
+    if torch_grad_is_routed():
         return ""
     return f"torch.func.grad is slower here than mamlbench.api.grad, up to 20 %: its path is {torch_grad_route()}"
 

@@ -14,29 +14,27 @@ SHAPES = [(6, 3), (6, 3, 4, 4), (2, 3, 1, 1)]
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 @pytest.mark.parametrize("scale", [False, True])
-def test_by_the_batch_it_equals_torch_in_training(shape, scale):
-    ours, theirs = (
-        BatchNorm(3, scale=scale).double(),
-        (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(3).double(),
-    )
+def test_normalizing_by_the_batch_equals_torch_in_training(shape, scale):
+    layer = BatchNorm(3, scale=scale).double()
+    reference = (nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d)(3).double()
     with torch.no_grad():
-        ours.bias.copy_(random(3, seed=1))
-        theirs.bias.copy_(ours.bias)
+        layer.bias.copy_(random(3, seed=1))
+        reference.bias.copy_(layer.bias)
         if scale:
-            ours.weight.copy_(random(3, seed=2))
-            theirs.weight.copy_(ours.weight)
+            layer.weight.copy_(random(3, seed=2))
+            reference.weight.copy_(layer.weight)
     x = random(*shape)
-    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-12)
+    torch.testing.assert_close(layer(x), reference(x), rtol=0, atol=1e-12)
 
 
-def test_no_running_statistics_are_kept():
+def test_the_layer_has_no_running_statistics():
     layer = BatchNorm(3)
     assert not list(layer.buffers())
     assert [name for name, _ in layer.named_parameters()] == ["bias"]
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_recorded_are_mean_and_biased_variance_of_the_batch(shape):
+def test_mean_and_biased_variance_of_the_batch_are_recorded(shape):
     layer, x = BatchNorm(3).double(), random(*shape)
     with record_statistics() as statistics:
         recorded = layer(x)
@@ -49,17 +47,17 @@ def test_recorded_are_mean_and_biased_variance_of_the_batch(shape):
 
 @torch.no_grad()
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_replaying_a_batch_its_own_statistics_changes_nothing(shape):
+def test_replaying_the_statistics_of_the_batch_changes_nothing(shape):
     network, x = nn.Sequential(BatchNorm(3), BatchNorm(3, scale=True)).double(), random(*shape)
     with record_statistics() as statistics:
         plain = network(x)
     with replay_statistics(statistics):
         torch.testing.assert_close(network(x), plain, rtol=0, atol=1e-12)
-    with replay_statistics(statistics):  # and of a single example it normalizes by them, not by itself
+    with replay_statistics(statistics):  # a single example is normalized by them, not by itself
         torch.testing.assert_close(network(x[:1]), plain[:1], rtol=0, atol=1e-12)
 
 
-def test_recording_and_replaying_end_with_their_block_even_after_an_error():
+def test_recording_and_replaying_end_with_the_block_also_after_an_error():
     layer, x = BatchNorm(3).double(), random(6, 3)
     plain = layer(x)
     with pytest.raises(ZeroDivisionError), record_statistics() as statistics:
@@ -71,10 +69,10 @@ def test_recording_and_replaying_end_with_their_block_even_after_an_error():
 
 
 @pytest.mark.parametrize("affine", [True, False])
-def test_like_torchs_it_has_its_parameters_and_normalizes_as_in_training(affine):
-    theirs = nn.BatchNorm2d(3, eps=1e-3, affine=affine).double()
+def test_like_shares_the_parameters_of_torchs_layer_and_normalizes_as_it_does_in_training(affine):
+    reference = nn.BatchNorm2d(3, eps=1e-3, affine=affine).double()
     if affine:
-        theirs.weight.data, theirs.bias.data = random(3, seed=1), random(3, seed=2)
-    ours, x = BatchNorm.like(theirs), random(6, 3, 4, 4)
-    assert ours.weight is theirs.weight and ours.bias is theirs.bias
-    torch.testing.assert_close(ours(x), theirs(x), rtol=0, atol=1e-12)
+        reference.weight.data, reference.bias.data = random(3, seed=1), random(3, seed=2)
+    layer, x = BatchNorm.like(reference), random(6, 3, 4, 4)
+    assert layer.weight is reference.weight and layer.bias is reference.bias
+    torch.testing.assert_close(layer(x), reference(x), rtol=0, atol=1e-12)

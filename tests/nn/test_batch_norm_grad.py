@@ -1,4 +1,4 @@
-"""Derivatives written by hand, held to torch's own."""
+"""Hand-written derivatives of batch normalization against torch's own."""
 
 import pytest
 import torch
@@ -35,58 +35,58 @@ def channels_last(x):
 X, WEIGHTS, ALONG = random(4, 3, 5, 6), random(4, 3, 5, 6, seed=1), random(4, 3, 5, 6, seed=2)
 
 
-def slope(function):
-    """Gradient of something curved in the output, so that the second derivative has all its terms."""
+def gradient(function):
+    """Gradient of a nonlinear function of the output, so that the second derivative has all its terms."""
     return grad(lambda x: (WEIGHTS * function(x, EPS).sin()).sum())
 
 
-def assert_close(ours, theirs):
-    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+def assert_close(computed, expected):
+    torch.testing.assert_close(computed, expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("layout", [lambda x: x, channels_last], ids=["channels first", "channels last"])
-class TestOfOneTask:
+class TestOneTask:
     def test_value_and_gradient(self, layout):
         assert_close(normalize(layout(X), EPS), reference(X, EPS))
-        assert_close(slope(normalize)(layout(X)), slope(reference)(X))
+        assert_close(gradient(normalize)(layout(X)), gradient(reference)(X))
 
     def test_second_derivative_by_reverse_over_reverse(self, layout):
-        _, back = vjp(slope(normalize), layout(X))
-        _, back_reference = vjp(slope(by_definition), X)
+        _, back = vjp(gradient(normalize), layout(X))
+        _, back_reference = vjp(gradient(by_definition), X)
         assert_close(back(layout(ALONG))[0], back_reference(ALONG)[0])
 
     def test_first_and_second_derivative_by_forward_mode(self, layout, forward_mode):
         for function, base in (
             (lambda x: normalize(x, EPS), lambda x: by_definition(x, EPS)),
-            (slope(normalize), slope(by_definition)),
+            (gradient(normalize), gradient(by_definition)),
         ):
             assert_close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
 
-    def test_the_second_derivative_by_the_gradient_alone_that_comes_in(self, layout):
-        """A cotangent that does not depend on x: only x is curved."""
-        ours, theirs = (
+    def test_second_derivative_for_a_constant_cotangent(self, layout):
+        """Only the dependence on x contributes."""
+        computed, expected = (
             grad(lambda x, f=f: (ALONG * vjp(lambda x: f(x, EPS), x)[1](WEIGHTS)[0]).sum())(X)
             for f in (normalize, by_definition)
         )
-        assert_close(ours, theirs)
+        assert_close(computed, expected)
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_of_many_tasks(dim):
+def test_many_tasks_under_vmap(dim):
     tasks = torch.stack([random(4, 3, 5, 6, seed=seed) for seed in (3, 4)])
-    given = tasks.movedim(0, dim)
-    assert_close(vmap(slope(normalize), in_dims=dim)(given), torch.stack([slope(normalize)(x) for x in tasks]))
+    stacked = tasks.movedim(0, dim)
+    assert_close(vmap(gradient(normalize), in_dims=dim)(stacked), torch.stack([gradient(normalize)(x) for x in tasks]))
 
     def curvature(x, along):
-        return vjp(slope(normalize), x)[1](along)[0]
+        return vjp(gradient(normalize), x)[1](along)[0]
 
     for directions, along_dim in ((ALONG, None), (torch.stack([ALONG, -WEIGHTS]), 0)):
-        each = [ALONG, ALONG] if along_dim is None else [ALONG, -WEIGHTS]
-        ours = vmap(curvature, in_dims=(dim, along_dim))(given, directions)
-        assert_close(ours, torch.stack([curvature(x, along) for x, along in zip(tasks, each, strict=True)]))
+        vectors = [ALONG, ALONG] if along_dim is None else [ALONG, -WEIGHTS]
+        computed = vmap(curvature, in_dims=(dim, along_dim))(stacked, directions)
+        assert_close(computed, torch.stack([curvature(x, along) for x, along in zip(tasks, vectors, strict=True)]))
 
 
-def test_plain_autograd_has_both_derivatives():
+def test_first_and_second_derivative_with_plain_autograd():
     x = X.clone().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: normalize(x, EPS), (x,))
     assert torch.autograd.gradgradcheck(lambda x: normalize(x, EPS), (x,))
@@ -94,4 +94,4 @@ def test_plain_autograd_has_both_derivatives():
 
 def test_a_third_derivative_is_refused():
     with pytest.raises(NotImplementedError, match="third"):
-        grad(lambda x: grad(lambda x: slope(normalize)(x).square().sum())(x).square().sum())(X)
+        grad(lambda x: grad(lambda x: gradient(normalize)(x).square().sum())(x).square().sum())(X)

@@ -1,4 +1,4 @@
-"""Normalized maxima against batch norm and pooling one after the other."""
+"""Pooled batch normalization against batch norm followed by pooling."""
 
 import pytest
 import torch
@@ -32,52 +32,52 @@ X, ALONG = random(4, 3, 5, 6), random(4, 3, 5, 6, seed=2)  # an odd height: the 
 WEIGHTS = random(4, 3, 2, 3, seed=1)
 
 
-def slope(function):
-    """Gradient of something curved in the output, so that the second derivative has all its terms."""
+def gradient(function):
+    """Gradient of a nonlinear function of the output, so that the second derivative has all its terms."""
     return grad(lambda x: (WEIGHTS * function(x).sin()).sum())
 
 
-def assert_close(ours, theirs):
-    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+def assert_close(computed, expected):
+    torch.testing.assert_close(computed, expected, rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize("layout", [lambda x: x, channels_last], ids=["channels first", "channels last"])
-class TestOfOneTask:
+class TestOneTask:
     def test_value_statistics_and_gradient(self, layout):
         values, mean, scale = pooled_normalize(layout(X), EPS)
         assert_close(values, by_definition(X))
         assert_close((mean, scale), (X.mean((0, 2, 3)), (X.var((0, 2, 3), correction=0) + EPS).rsqrt()))
-        assert_close(slope(maxima)(layout(X)), slope(by_definition)(X))
+        assert_close(gradient(maxima)(layout(X)), gradient(by_definition)(X))
 
     def test_second_derivative_by_reverse_over_reverse(self, layout):
-        _, back = vjp(slope(maxima), layout(X))
-        _, back_reference = vjp(slope(by_definition), X)
+        _, back = vjp(gradient(maxima), layout(X))
+        _, back_reference = vjp(gradient(by_definition), X)
         assert_close(back(layout(ALONG))[0], back_reference(ALONG)[0])
 
     def test_first_and_second_derivative_by_forward_mode(self, layout, forward_mode):
-        for function, base in ((maxima, by_definition), (slope(maxima), slope(by_definition))):
+        for function, base in ((maxima, by_definition), (gradient(maxima), gradient(by_definition))):
             assert_close(jvp(function, (layout(X),), (layout(ALONG),))[1], jvp(base, (X,), (ALONG,))[1])
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2])
-def test_of_many_tasks(dim, forward_mode):
+def test_many_tasks_under_vmap(dim, forward_mode):
     tasks = torch.stack([random(4, 3, 5, 6, seed=seed) for seed in (3, 4)])
-    given = tasks.movedim(0, dim)
-    assert_close(vmap(slope(maxima), in_dims=dim)(given), torch.stack([slope(maxima)(x) for x in tasks]))
-    curvatures = vmap(lambda x: vjp(slope(maxima), x)[1](ALONG)[0], in_dims=dim)(given)
-    assert_close(curvatures, torch.stack([vjp(slope(by_definition), x)[1](ALONG)[0] for x in tasks]))
-    along = vmap(lambda x: jvp(slope(maxima), (x,), (ALONG,))[1], in_dims=dim)(given)
+    stacked = tasks.movedim(0, dim)
+    assert_close(vmap(gradient(maxima), in_dims=dim)(stacked), torch.stack([gradient(maxima)(x) for x in tasks]))
+    curvatures = vmap(lambda x: vjp(gradient(maxima), x)[1](ALONG)[0], in_dims=dim)(stacked)
+    assert_close(curvatures, torch.stack([vjp(gradient(by_definition), x)[1](ALONG)[0] for x in tasks]))
+    along = vmap(lambda x: jvp(gradient(maxima), (x,), (ALONG,))[1], in_dims=dim)(stacked)
     assert_close(along, curvatures)  # the Hessian is symmetric
 
 
-def test_plain_autograd_has_both_derivatives():
+def test_first_and_second_derivative_with_plain_autograd():
     x = X.clone().requires_grad_()
     assert torch.autograd.gradcheck(maxima, (x,))
     assert torch.autograd.gradgradcheck(maxima, (x,))
 
 
-def test_what_has_no_rule_is_refused_and_not_wrong(forward_mode):
+def test_unsupported_derivatives_are_refused(forward_mode):
     with pytest.raises(NotImplementedError, match="reverse over forward"):
         grad(lambda x: jvp(maxima, (x,), (ALONG,))[1].sum())(X)
     with pytest.raises(NotImplementedError, match="third derivatives"):
-        grad(lambda x: (ALONG * grad(lambda x: (slope(maxima)(x) * ALONG).sum())(x)).sum())(X)
+        grad(lambda x: (ALONG * grad(lambda x: (gradient(maxima)(x) * ALONG).sum())(x)).sum())(X)

@@ -19,35 +19,35 @@ def random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-class ByThreeKernels(nn.Conv2d):
+class KernelConv2d(nn.Conv2d):
     """Torch's layer, with ``convolve`` in place of its function."""
 
     def forward(self, x):
-        at = Geometry(x.shape[-2:], self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
-        y = convolve(x, self.weight, at)
+        geometry = Geometry(x.shape[-2:], self.kernel_size, self.stride, self.padding, self.dilation, self.groups)
+        y = convolve(x, self.weight, geometry)
         return y if self.bias is None else y + self.bias.view(-1, 1, 1)
 
 
 @pytest.fixture(params=KINDS.values(), ids=KINDS)
 def layers(request):
-    """Ours, and torch's with the same parameters."""
+    """The layer under test, and torch's with the same parameters."""
     torch.manual_seed(0)
-    ours, theirs = (
-        kind(4, 6, 3, **request.param).double().requires_grad_(False) for kind in (ByThreeKernels, nn.Conv2d)
+    layer, reference = (
+        kind(4, 6, 3, **request.param).double().requires_grad_(False) for kind in (KernelConv2d, nn.Conv2d)
     )
-    theirs.load_state_dict(ours.state_dict())
-    return ours, theirs
+    reference.load_state_dict(layer.state_dict())
+    return layer, reference
 
 
 def second_order(layer, x, weights, rate):
-    """A gradient of a gradient by weights and input, as MAML's: after one step, of a loss that is not quadratic."""
+    """Gradient by weights and input of a loss after one gradient step, as in MAML; the loss is not quadratic."""
 
     def loss(weights, x):
         return functional_call(layer, weights, (x,)).square().mean().sqrt()
 
     def outer(weights, x):
-        slope, along = grad(loss, argnums=(0, 1))(weights, x)
-        return loss({name: value - rate * slope[name] for name, value in weights.items()}, x - rate * along)
+        by_weights, by_x = grad(loss, argnums=(0, 1))(weights, x)
+        return loss({name: value - rate * by_weights[name] for name, value in weights.items()}, x - rate * by_x)
 
     return grad(outer, argnums=(0, 1))(weights, x)
 
@@ -59,12 +59,12 @@ def flat(result):
 
 def per_task(layer, weights_of, xs):
     """torch's own layer, one task after the other."""
-    each = [flat(second_order(layer, x, weights_of(task), 0.3)) for task, x in enumerate(xs)]
-    return [torch.stack(parts) for parts in zip(*each, strict=True)]
+    tasks = [flat(second_order(layer, x, weights_of(task), 0.3)) for task, x in enumerate(xs)]
+    return [torch.stack(parts) for parts in zip(*tasks, strict=True)]
 
 
-def close(ours, theirs):
-    for one, other in zip(ours, theirs, strict=True):
+def close(computed, expected):
+    for one, other in zip(computed, expected, strict=True):
         torch.testing.assert_close(one, other)
 
 
@@ -73,16 +73,16 @@ def test_tasks_with_weights_of_their_own(layers, dim):
     layer, reference = layers
     xs = random(TASKS, 2, 4, 7, 8)
     weights = {name: random(TASKS, *value.shape, seed=1) for name, value in layer.named_parameters()}
-    ours = vmap(lambda x, w: second_order(layer, x, w, 0.3), in_dims=(dim, 0))(xs.movedim(0, dim), weights)
-    close(flat(ours), per_task(reference, lambda task: {name: value[task] for name, value in weights.items()}, xs))
+    computed = vmap(lambda x, w: second_order(layer, x, w, 0.3), in_dims=(dim, 0))(xs.movedim(0, dim), weights)
+    close(flat(computed), per_task(reference, lambda task: {name: value[task] for name, value in weights.items()}, xs))
 
 
 def test_tasks_that_share_their_weights(layers):
     layer, reference = layers
     xs, weights = random(TASKS, 2, 4, 7, 8), dict(layer.named_parameters())
-    ours = vmap(lambda x: second_order(layer, x, weights, 0.3))(xs)
+    computed = vmap(lambda x: second_order(layer, x, weights, 0.3))(xs)
     shared = grad(lambda w: vmap(lambda x: functional_call(layer, w, (x,)).square().sum())(xs).sum())(weights)
-    close(flat(ours), per_task(reference, lambda _: weights, xs))
+    close(flat(computed), per_task(reference, lambda _: weights, xs))
     sums = grad(lambda w: sum(functional_call(reference, w, (x,)).square().sum() for x in xs))(weights)
     close(shared.values(), sums.values())
 
@@ -90,11 +90,11 @@ def test_tasks_that_share_their_weights(layers):
 def test_tasks_that_share_their_input(layers):
     layer, reference = layers
     x, weights = random(2, 4, 7, 8), {n: random(TASKS, *v.shape, seed=1) for n, v in layer.named_parameters()}
-    ours = vmap(lambda w: second_order(layer, x, w, 0.3))(weights)
-    close(flat(ours), per_task(reference, lambda task: {n: v[task] for n, v in weights.items()}, [x] * TASKS))
+    computed = vmap(lambda w: second_order(layer, x, w, 0.3))(weights)
+    close(flat(computed), per_task(reference, lambda task: {n: v[task] for n, v in weights.items()}, [x] * TASKS))
 
 
-def test_every_derivative_of_plain_autograd(layers):
+def test_first_and_second_derivatives_with_plain_autograd(layers):
     layer, _ = layers
     x = random(2, 4, 5, 6).requires_grad_()
     weights = [value.clone().requires_grad_() for value in layer.parameters()]
@@ -110,8 +110,8 @@ def test_every_derivative_of_plain_autograd(layers):
 def test_no_gradient_of_the_images_is_computed(monkeypatch):
     from mamlbench.nn import conv2d
 
-    asked = []
+    masks = []
     kernel = conv2d._backward
-    monkeypatch.setattr(conv2d, "_backward", lambda *all_: asked.append(all_[-1]) or kernel(*all_))
-    ByThreeKernels(1, 2, 3)(torch.ones(2, 1, 4, 4)).square().sum().backward()
-    assert asked == [[False, True, False]]
+    monkeypatch.setattr(conv2d, "_backward", lambda *arguments: masks.append(arguments[-1]) or kernel(*arguments))
+    KernelConv2d(1, 2, 3)(torch.ones(2, 1, 4, 4)).square().sum().backward()
+    assert masks == [[False, True, False]]

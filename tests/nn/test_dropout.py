@@ -1,4 +1,4 @@
-"""Noise in training: masks are functions of key, layer and position, and of nothing else."""
+"""Noise in training: masks are functions of key, layer and position alone."""
 
 import pytest
 import torch
@@ -24,24 +24,24 @@ def test_positions_are_chosen_at_the_rate(key, rate):
     assert abs(share - rate) < 5 * (rate * (1 - rate) / 10_000) ** 0.5
 
 
-def test_the_first_examples_stay_where_more_follow():
+def test_more_examples_do_not_change_the_mask_of_the_first():
     assert torch.equal(bernoulli_mask(1, (7, 3, 5), 0.5, CPU)[:4], bernoulli_mask(1, (4, 3, 5), 0.5, CPU))
 
 
 @pytest.mark.parametrize("layer", [Dropout(0.2), DropBlock(0.2, 5)], ids=str)
-def test_the_mean_stays_and_what_is_kept_is_scaled(layer):
+def test_the_mean_is_one_and_remaining_values_are_scaled_equally(layer):
     ones = torch.ones(64, 32, 12, 12, dtype=torch.float64)
     outputs = noisy(layer, ones)
-    kept = outputs != 0
+    remaining = outputs != 0
     assert float(outputs.mean()) == pytest.approx(1, abs=0.02)
-    # blocks overlap, so that fewer values are dropped than the rate says
-    assert 0.8 - 0.01 < float(kept.double().mean()) < 0.84
-    for example, mask in zip(outputs, kept, strict=True):
+    # blocks overlap, so that fewer values are dropped than the rate
+    assert 0.8 - 0.01 < float(remaining.double().mean()) < 0.84
+    for example, mask in zip(outputs, remaining, strict=True):
         assert example[mask].unique().numel() == 1
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5])
-def test_what_drop_block_drops_are_whole_blocks(size):
+def test_drop_block_drops_whole_blocks(size):
     dropped = noisy(DropBlock(0.2, size), torch.ones(SHAPE, dtype=torch.float64)) == 0
     assert dropped.any() and not dropped.all()
     covered = torch.zeros_like(dropped)
@@ -60,20 +60,20 @@ def test_a_map_no_larger_than_a_block_is_dropped_as_a_whole(side):
     assert float(maps.all(-1).double().mean()) == pytest.approx(0.3, abs=0.05)
 
 
-def test_an_example_of_which_nothing_is_kept_is_zero_and_not_nan():
+def test_a_fully_dropped_example_is_zero_and_not_nan():
     outputs = noisy(DropBlock(0.9, 5), torch.ones(64, 1, 2, 2))
     assert outputs.isfinite().all() and (outputs.flatten(1) == 0).all(1).any()
 
 
 @pytest.mark.parametrize("layer", [Dropout(0.3), DropBlock(0.3, 3)], ids=str)
 class TestLayer:
-    def test_outside_training_it_hands_on_what_it_gets(self, layer):
+    def test_outside_training_the_input_is_returned(self, layer):
         x = torch.rand(SHAPE)
         assert layer(x) is x
         noisy(layer, x)
         assert layer(x) is x
 
-    def test_one_key_is_one_mask_and_the_global_state_is_left_alone(self, layer):
+    def test_one_key_is_one_mask_and_the_global_random_state_is_unchanged(self, layer):
         x, before = torch.rand(SHAPE), torch.get_rng_state()
         first = noisy(layer, x)
         torch.rand(5)
@@ -85,8 +85,8 @@ class TestLayer:
 
     def test_tasks_share_the_mask_under_vmap(self, layer):
         x = torch.rand(3, *SHAPE)
-        together = noisy(vmap(layer, randomness="error"), x)
-        assert torch.equal(together, torch.stack([noisy(layer, one) for one in x]))
+        vectorized = noisy(vmap(layer, randomness="error"), x)
+        assert torch.equal(vectorized, torch.stack([noisy(layer, one) for one in x]))
 
     def test_precisions_share_the_mask(self, layer):
         x = torch.rand(SHAPE, dtype=torch.float64)
@@ -99,7 +99,7 @@ class TestLayer:
         assert torch.equal(noisy(layer, x)[:2], noisy(layer, x[:2]))
 
     @pytest.mark.gpu
-    def test_a_gpu_has_the_same_mask_and_is_not_waited_for(self, layer):
+    def test_a_gpu_has_the_same_mask_without_synchronizing(self, layer):
         x = torch.rand(SHAPE)
         on_gpu = x.cuda()
         noisy(layer, on_gpu)
@@ -111,7 +111,7 @@ class TestLayer:
         torch.testing.assert_close(outputs.cpu(), noisy(layer, x))
 
 
-def test_every_layer_of_a_network_has_masks_of_its_own():
+def test_each_layer_of_a_network_has_its_own_masks():
     class Two(Backbone):
         def features(self, input_shape):
             return nn.Sequential(Dropout(0.5), Dropout(0.5)), 8
@@ -122,7 +122,7 @@ def test_every_layer_of_a_network_has_masks_of_its_own():
     assert not torch.equal(noisy(one, x), noisy(other, x))
 
 
-def test_contexts_nest_and_end_with_an_error():
+def test_scopes_nest_and_end_after_an_error():
     layer, x = Dropout(0.5), torch.ones(20, 8)
     with noise_key_scope(1):
         outer = layer(x)

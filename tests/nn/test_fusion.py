@@ -1,4 +1,4 @@
-"""What fusion replaces in a network of plain layers, and that nothing else changes."""
+"""Fusion replaces the layers it should in a network of plain ones, and changes no number."""
 
 import pytest
 import torch
@@ -38,42 +38,46 @@ def strided(channels, width, **options):
 
 
 class Functional(nn.Module):
-    """Functions of torch instead of modules, and a path beside."""
+    """Functions of torch instead of modules, and a second branch."""
 
     def __init__(self):
         super().__init__()
         self.first, self.norm, self.second = strided(2, 8), nn.BatchNorm2d(8), conv(8, 8, bias=False)
-        self.after, self.beside = BatchNorm(8), nn.Conv2d(2, 8, 1, stride=4)
+        self.third, self.branch = BatchNorm(8), nn.Conv2d(2, 8, 1, stride=4)
 
     def forward(self, x):
         y = torch.relu(self.norm(self.first(x)))
-        y = F.max_pool2d(self.after(self.second(y)).relu(), kernel_size=2)
-        return (y + self.beside(x)).flatten(1)
+        y = F.max_pool2d(self.third(self.second(y)).relu(), kernel_size=2)
+        return (y + self.branch(x)).flatten(1)
 
 
-APART = {"convolution": 1, "batch norm": 1}
+SEPARATE = {"convolution": 1, "batch norm": 1}
 FITTING = {
     "a block": (lambda: flat(strided(2, 8), nn.BatchNorm2d(8), nn.ReLU()), 288, {BLOCK: 1}),
-    "ours": (lambda: flat(strided(2, 8, bias=False), BatchNorm(8), nn.ReLU(inplace=True)), 288, {BLOCK: 1}),
+    "BatchNorm of mamlbench": (
+        lambda: flat(strided(2, 8, bias=False), BatchNorm(8), nn.ReLU(inplace=True)),
+        288,
+        {BLOCK: 1},
+    ),
     "no affine": (lambda: flat(strided(2, 8), nn.BatchNorm2d(8, affine=False), nn.ReLU()), 288, {BLOCK: 1}),
-    "without a stride": (lambda: flat(conv(2, 8), nn.BatchNorm2d(8), nn.ReLU()), 1152, APART),
+    "without a stride": (lambda: flat(conv(2, 8), nn.BatchNorm2d(8), nn.ReLU()), 1152, SEPARATE),
     "pooled": (lambda: flat(conv(2, 8), BatchNorm(8), nn.ReLU(), nn.MaxPool2d(2)), 288, {POOLED: 1}),
     "pooled before ReLU": (
         lambda: flat(conv(2, 8, bias=False), BatchNorm(8), nn.MaxPool2d((2, 2), (2, 2)), nn.ReLU()),
         288,
         {POOLED: 1},
     ),
-    "pooled with a scale": (lambda: flat(conv(2, 8), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)), 288, APART),
+    "pooled with a scale": (lambda: flat(conv(2, 8), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)), 288, SEPARATE),
     "other pooling": (lambda: flat(strided(2, 8), BatchNorm(8), nn.ReLU(), nn.MaxPool2d(3, 2, 1)), 72, {BLOCK: 1}),
-    "few channels": (lambda: flat(strided(2, 4), BatchNorm(4), nn.ReLU()), 144, APART),
-    "groups, padding in words, a leaky ReLU": (
+    "few channels": (lambda: flat(strided(2, 4), BatchNorm(4), nn.ReLU()), 144, SEPARATE),
+    "groups, padding by name, a leaky ReLU": (
         lambda: flat(
             nn.Conv2d(2, 8, 3, padding="same", groups=2), BatchNorm(8, scale=True), nn.LeakyReLU(0.1, inplace=True)
         ),
         1152,
-        APART,
+        SEPARATE,
     ),
-    "functions and a path beside": (Functional, 72, {BLOCK: 1, POOLED: 1, "convolution": 1}),
+    "functions and a second branch": (Functional, 72, {BLOCK: 1, POOLED: 1, "convolution": 1}),
 }
 
 
@@ -84,14 +88,14 @@ def fitting(request):
 
 
 def outer_gradient(model, weights, x, rate=0.3):
-    """MAML's, one step, of the sum over tasks, with the weights of each task its own."""
+    """MAML's meta-gradient after one step, summed over tasks that have weights of their own."""
 
     def outer(weights, x):
         def loss(weights, x):
             return (model(weights, x) - 0.4).pow(3).mean()
 
-        slope = grad(loss)(weights, x[:4])
-        return loss({name: value - rate * slope[name] for name, value in weights.items()}, x[4:])
+        gradient = grad(loss)(weights, x[:4])
+        return loss({name: value - rate * gradient[name] for name, value in weights.items()}, x[4:])
 
     leaves = {name: value.clone().requires_grad_() for name, value in weights.items()}
     return torch.autograd.grad(vmap(outer)(leaves, x).sum(), list(leaves.values()), materialize_grads=True)
@@ -111,31 +115,31 @@ def weights_of(model, tasks=3):
     return {name: value + 0.1 * random(tasks, *value.shape, seed=1) for name, value in named}
 
 
-def close(ours, theirs):
-    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-11)
+def close(computed, expected):
+    torch.testing.assert_close(computed, expected, rtol=1e-9, atol=1e-11)
 
 
-def test_what_fits_is_replaced_and_computes_the_same(fitting, monkeypatch):
+def test_fusible_layers_are_replaced_and_the_gradients_are_equal(fitting, monkeypatch):
     plain, replaced = fitting
     monkeypatch.setattr(fast_layers, "LARGE", 0)
     reference, fused = Model(plain, LoopEngine(plain=True)), Model(plain, SecondOrder())
     assert fused.fusion.replaced == replaced and not fused.fusion.reason
     weights, x = weights_of(fused), random(3, 8, *SHAPE, seed=2)
-    # a bias before batch norm has a gradient of 0, or of rounding: small beside the others
-    ours, theirs = (torch.cat([g.flatten() for g in outer_gradient(m, weights, x)]) for m in (fused, reference))
-    assert float((ours - theirs).norm()) < 1e-9 * float(theirs.norm())
+    # the norm of all gradients: a bias before batch norm has a gradient of 0 or of rounding errors
+    computed, expected = (torch.cat([g.flatten() for g in outer_gradient(m, weights, x)]) for m in (fused, reference))
+    assert float((computed - expected).norm()) < 1e-9 * float(expected.norm())
 
 
-def test_in_every_mode_of_batch_norm(fitting):
+def test_predictions_are_equal_in_every_mode_of_batch_norm(fitting):
     plain, _ = fitting
     reference, fused = Model(plain, LoopEngine(plain=True)), Model(plain)
     weights, support, query = weights_of(fused), random(3, 6, *SHAPE, seed=2), random(3, 4, *SHAPE, seed=3)
     for mode in ("transductive", "inductive", "support+query"):
-        ours, theirs = (
+        computed, expected = (
             vmap(lambda p, s, q, m=model, mode=mode: m.predict(p, s, q, mode))(weights, support, query)
             for model in (fused, reference)
         )
-        close(ours, theirs)
+        close(computed, expected)
     one = {name: value[0] for name, value in weights.items()}
     close(fused.statistics(one, support[0]), reference.statistics(one, support[0]))
 
@@ -144,9 +148,9 @@ def test_parameters_keep_names_shapes_and_values(fitting):
     plain, _ = fitting
     fused = Model(plain).fusion
     for version in (fused.first_order, fused.second_order):
-        ours = dict(version.named_parameters())
-        assert set(ours) == {name for name, _ in plain.named_parameters()}
-        assert all(ours[name] is value for name, value in plain.named_parameters())
+        parameters = dict(version.named_parameters())
+        assert set(parameters) == {name for name, _ in plain.named_parameters()}
+        assert all(parameters[name] is value for name, value in plain.named_parameters())
     state = plain.state_dict()
     assert set(fused.first_order.state_dict()) == set(state), "what is trained on one can be loaded into the other"
     fused.first_order.load_state_dict(state)
@@ -159,7 +163,7 @@ def test_conv4_has_the_names_of_its_checkpoints():
         assert names == [*(name for block in blocks for name in block), "head.weight", "head.bias"]
 
 
-def test_noise_is_that_of_the_plain_network():
+def test_the_fused_network_has_the_noise_of_the_plain_one():
     plain = network(flat(strided(2, 8), BatchNorm(8), nn.ReLU(), Dropout(0.5)), 288).double()
     fused, x = Model(plain), random(4, *SHAPE)
     assert fused.fusion.replaced == {BLOCK: 1}
@@ -176,7 +180,7 @@ class Branching(nn.Module):
         return self.conv(x if x.sum() > 0 else -x).flatten(1)
 
 
-class Drawing(nn.Module):
+class MakesTensors(nn.Module):
     def __init__(self):
         super().__init__()
         self.conv = conv(2, 8)
@@ -186,7 +190,7 @@ class Drawing(nn.Module):
 
 
 class Float(nn.Module):
-    """Insists on float32."""
+    """A forward that is wrong in other dtypes than float32."""
 
     def __init__(self):
         super().__init__()
@@ -198,14 +202,14 @@ class Float(nn.Module):
 
 UNFIT = {
     "branches on values": (Branching, 1152, "torch.fx cannot trace it: symbolically traced variables"),
-    "makes tensors": (Drawing, 1152, "makes tensors of its own"),
+    "makes tensors": (MakesTensors, 1152, "makes tensors of its own"),
     "no convolution": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(288, 8), BatchNorm(8)), 8, "no convolution"),
     "in float32 only": (Float, 1152, "it could not be compared with the plain network"),
 }
 
 
 @pytest.mark.parametrize("name", UNFIT)
-def test_what_does_not_fit_is_left_with_the_reason(name):
+def test_a_network_that_cannot_be_fused_stays_as_it_is_with_a_reason(name):
     make, width, reason = UNFIT[name]
     plain = network(make(), width)
     fused = fuse(plain)
@@ -213,7 +217,7 @@ def test_what_does_not_fit_is_left_with_the_reason(name):
     assert reason in fused.reason and fused.facts() == {"fused": {}, "reason": fused.reason}
 
 
-def test_what_disagrees_is_left_with_the_reason(monkeypatch):
+def test_a_fused_network_that_differs_is_dropped_with_a_reason(monkeypatch):
     conv2d = fast_layers.conv2d
     monkeypatch.setattr(fast_layers, "conv2d", lambda x, weight, bias, **options: conv2d(x, weight, None, **options))
     monkeypatch.setattr(fusion_check, "_verdicts", {})
@@ -221,10 +225,10 @@ def test_what_disagrees_is_left_with_the_reason(monkeypatch):
     assert not fused.replaced and "differs from the plain network" in fused.reason
 
 
-def test_a_network_of_unknown_input_or_of_its_own_kind_is_left():
+def test_unknown_input_shapes_and_subclasses_of_network_are_not_fused():
     plain = network(flat(conv(2, 8)), 1152)
     plain.input_shape = ()
-    assert "shape of its input is not known" in fuse(plain).reason
+    assert "shape of its input is unknown" in fuse(plain).reason
 
     class Own(type(plain)):
         pass
@@ -232,7 +236,7 @@ def test_a_network_of_unknown_input_or_of_its_own_kind_is_left():
     assert "has a forward of its own" in fuse(Own(plain.features, plain.head, SHAPE)).reason
 
 
-def test_it_is_compared_once(monkeypatch):
+def test_equal_networks_are_compared_once(monkeypatch):
     compared, compare = [], fusion_check._compare
     monkeypatch.setattr(fusion_check, "_compare", lambda *networks: compared.append(1) or compare(*networks))
     monkeypatch.setattr(fusion_check, "_verdicts", {})
@@ -243,7 +247,7 @@ def test_it_is_compared_once(monkeypatch):
     assert len(compared) == 2
 
 
-def test_it_draws_no_random_numbers():
+def test_fusion_draws_no_global_random_numbers():
     plain = network(flat(conv(2, 8)), 1152)
     torch.manual_seed(3)
     expected = torch.rand(3)
@@ -252,14 +256,14 @@ def test_it_draws_no_random_numbers():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_the_engine_says_which_version_runs(make_algorithm, make_batch, monkeypatch):
-    seen, whole = [], fast_layers.conv_norm_relu
+def test_the_engine_chooses_the_version(make_algorithm, make_batch, monkeypatch):
+    orders, original = [], fast_layers.conv_norm_relu
 
-    def watched(*arguments, second_order, **options):
-        seen.append(second_order)
-        return whole(*arguments, second_order=second_order, **options)
+    def recorded(*arguments, second_order, **options):
+        orders.append(second_order)
+        return original(*arguments, second_order=second_order, **options)
 
-    monkeypatch.setattr(fast_layers, "conv_norm_relu", watched)
+    monkeypatch.setattr(fast_layers, "conv_norm_relu", recorded)
     backbone, batch = StridedConv4(StridedConv4.Options(width=8)), make_batch(tasks=2)
     for name, engine, expected in (
         ("maml", VmapEngine(), True),
@@ -268,20 +272,20 @@ def test_the_engine_says_which_version_runs(make_algorithm, make_batch, monkeypa
         ("fomaml", VmapEngine(), False),
     ):
         algorithm = make_algorithm(name, engine, backbone=backbone)
-        seen.clear()
+        orders.clear()
         algorithm.compute_update(batch)
-        assert set(seen) == {expected}, engine.name
-        seen.clear()
+        assert set(orders) == {expected}, engine.name
+        orders.clear()
         algorithm.adapt(batch.support, batch.keys).predict(batch.query.x, "transductive")
-        assert set(seen) == {False}, "an evaluation is of first order"
+        assert set(orders) == {False}, "an evaluation is first order"
     engine = VmapEngine()
     algorithm = make_algorithm("maml", engine, backbone=backbone)
     with pytest.raises(TypeError):
         engine.meta_gradient(algorithm, algorithm.meta, batch._replace(query=batch.query._replace(y=())), 1)
-    assert not engine.second_order, "nor what comes after an error"
+    assert not engine.second_order, "reset after an error"
 
 
-def test_with_another_head_the_features_are_the_same():
+def test_with_head_shares_the_features():
     model = Model(network(flat(conv(2, 8)), 1152))
     other = model.with_head(nn.Linear(1152, 7))
     assert other.network.features is model.network.features and other.fusion.replaced == {"convolution": 1}
@@ -290,7 +294,7 @@ def test_with_another_head_the_features_are_the_same():
 
 @pytest.mark.skipif(not kernels.available(torch.device("cpu"), torch.float32), reason=kernels.kernels_in_use())
 def test_blocks_reach_the_kernels_under_one_vmap_alone(monkeypatch):
-    """Not outside, for one task, under a second vmap or another transform, or with autocast."""
+    """Not outside of vmap, for one task, under a second vmap or another transform, or with autocast."""
     calls, block = [], fast_layers.conv_block
     monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: calls.append(1) or block(*arguments))
     model = Model(network(flat(strided(2, 8), nn.BatchNorm2d(8), nn.ReLU()), 288))
@@ -308,29 +312,29 @@ def test_blocks_reach_the_kernels_under_one_vmap_alone(monkeypatch):
         "two vmaps": lambda: vmap(lambda x: vmap(run)(x[None])[0])(x),
         "another transform": lambda: vmap(lambda x: torch.func.vjp(run, x)[0])(x),
     }
-    for how, compute in elsewhere.items():
-        torch.testing.assert_close(compute(), expected, msg=how)
+    for case, compute in elsewhere.items():
+        torch.testing.assert_close(compute(), expected, msg=case)
     with torch.autocast("cpu", torch.bfloat16):
         assert vmap(run)(x).dtype == torch.float32
     assert len(calls) == 1
 
 
-def test_second_order_in_bf16_is_torchs(monkeypatch):
-    """No kernel and no derivative by hand of a convolution: only sums are taken in another order."""
+def test_second_order_in_bf16_uses_torchs_functions(monkeypatch):
+    """No kernel and no hand-written derivative of a convolution: only the order of sums differs."""
     monkeypatch.setattr(fast_layers, "LARGE", 0)
     plain = network(flat(conv(2, 8), BatchNorm(8), nn.ReLU(), nn.MaxPool2d(2), conv(8, 4)), 144)
     reference, fused = (Model(plain, engine, bf16=True) for engine in (LoopEngine(plain=True), SecondOrder()))
     assert fused.fusion.replaced == {POOLED: 1, "convolution": 1}
     weights, x = {n: v.float() for n, v in weights_of(fused).items()}, random(3, 8, *SHAPE).float()
-    ours, theirs = (torch.cat([g.flatten() for g in outer_gradient(m, weights, x)]) for m in (fused, reference))
-    assert ours.dtype == theirs.dtype == torch.float32
-    assert float((ours - theirs).norm()) < 0.1 * float(theirs.norm())
+    computed, expected = (torch.cat([g.flatten() for g in outer_gradient(m, weights, x)]) for m in (fused, reference))
+    assert computed.dtype == expected.dtype == torch.float32
+    assert float((computed - expected).norm()) < 0.1 * float(expected.norm())
 
 
 def test_batch_norms_run_in_the_authors_order():
     """Statistics are recorded in the order in which the layers run, though a block ends later than its batch norm."""
 
-    class Beside(nn.Module):
+    class TwoNorms(nn.Module):
         def __init__(self):
             super().__init__()
             self.conv, self.norm, self.other = strided(2, 8), BatchNorm(8), BatchNorm(2)
@@ -339,18 +343,18 @@ def test_batch_norms_run_in_the_authors_order():
             y, z = self.norm(self.conv(x)), self.other(x)
             return torch.cat([F.relu(y).flatten(1), z.flatten(1)], 1)
 
-    fused = Model(network(Beside(), 576).double())
+    fused = Model(network(TwoNorms(), 576).double())
     assert fused.fusion.replaced == {BLOCK: 1, "batch norm": 1}
     statistics = fused.statistics(fused.initial_parameters(), random(4, *SHAPE))
     assert [len(mean) for mean, _ in statistics] == [8, 2]
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
-def test_padding_in_words():
+def test_padding_by_name():
     layers = (
         nn.Conv2d(2, 8, 2, padding="same"),
         nn.Conv2d(8, 8, 3, padding="same"),
         nn.Conv2d(8, 8, 3, padding="valid"),
     )
     fused = fuse(network(flat(*layers), 800))
-    assert fused.replaced == {"convolution": 2}, "one more zero on one side is nothing that the kernels know"
+    assert fused.replaced == {"convolution": 2}, "the kernels do not support one more zero on one side"

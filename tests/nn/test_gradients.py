@@ -1,4 +1,4 @@
-"""Gradients that are let go where nothing differentiates them, and are torch.func's everywhere else."""
+"""Gradients equal those of torch.func, and free their graph if nothing differentiates them."""
 
 import pytest
 import torch
@@ -23,69 +23,71 @@ def at():
 X = torch.linspace(1, 2, 4, dtype=torch.float64)
 
 
-def same(ours, theirs):
-    assert ours.keys() == theirs.keys()
-    return all(torch.equal(ours[name], theirs[name]) and not ours[name].requires_grad for name in ours)
+def same(computed, expected):
+    assert computed.keys() == expected.keys()
+    return all(torch.equal(computed[name], expected[name]) for name in computed) and not any(
+        value.requires_grad for value in computed.values()
+    )
 
 
-def test_the_last_gradient_is_that_of_torch(at):
+def test_an_outermost_gradient_equals_torchs(at):
     expected, value = torch.func.grad_and_value(loss)(at, X)
     with torch.no_grad():
-        gradient, told = grad_and_value(loss)(at, X)
+        gradient, returned = grad_and_value(loss)(at, X)
         assert same(gradient, expected) and same(grad(loss)(at, X), expected)
-    assert torch.equal(told, value) and not told.requires_grad
+    assert torch.equal(returned, value) and not returned.requires_grad
     assert not any(tensor.requires_grad for tensor in at.values())
 
 
-def test_its_backward_pass_is_let_go(at, monkeypatch):
-    kept = []
-    plain = torch.autograd.grad
+def test_the_graph_of_an_outermost_gradient_is_freed(at, monkeypatch):
+    create_graphs = []
+    original = torch.autograd.grad
 
-    def watched(*arguments, create_graph=False, **given):
-        kept.append(create_graph)
-        return plain(*arguments, create_graph=create_graph, **given)
+    def recorded(*arguments, create_graph=False, **options):
+        create_graphs.append(create_graph)
+        return original(*arguments, create_graph=create_graph, **options)
 
-    monkeypatch.setattr(torch.autograd, "grad", watched)
+    monkeypatch.setattr(torch.autograd, "grad", recorded)
     with torch.no_grad():
         grad(loss)(at, X)
     grad(loss)(at, X)
-    assert kept == [False, True]
+    assert create_graphs == [False, True]
 
 
-def test_a_derivative_of_it_is_right(at, forward_mode):
-    def slope(a):
+def test_a_gradient_can_be_differentiated(at, forward_mode):
+    def gradient(a):
         return grad(loss)({**at, "a": a}, X)["a"]
 
     a = at["a"]
     expected = -a.sin() * X
-    torch.testing.assert_close(torch.func.grad(lambda a: slope(a).sum())(a), expected)
-    with torch.no_grad():  # as engines call it: the outer one is the last, the inner one is not
-        torch.testing.assert_close(grad(lambda a: slope(a).sum())(a), expected)
-        torch.testing.assert_close(torch.func.jvp(slope, (a,), (a,))[1], expected * a)
+    torch.testing.assert_close(torch.func.grad(lambda a: gradient(a).sum())(a), expected)
+    with torch.no_grad():  # as engines call it: the outer gradient is outermost, the inner one is not
+        torch.testing.assert_close(grad(lambda a: gradient(a).sum())(a), expected)
+        torch.testing.assert_close(torch.func.jvp(gradient, (a,), (a,))[1], expected * a)
 
 
-def test_it_can_be_mapped_over_tasks(at):
+def test_a_gradient_can_be_mapped_over_tasks(at):
     xs = torch.stack([X, 2 * X])
     with torch.no_grad():
         mapped = vmap(lambda x: grad(loss)(at, x)["a"])(xs)
         torch.testing.assert_close(mapped[1], grad(loss)(at, xs[1])["a"])
 
 
-def test_what_the_loss_does_not_depend_on_has_a_slope_of_zero(at):
+def test_unused_parameters_have_a_gradient_of_zero(at):
     with torch.no_grad():
         gradient, value = grad_and_value(lambda at: torch.ones(()))(at)
-        assert value == 1 and all(torch.equal(slope, torch.zeros_like(at[name])) for name, slope in gradient.items())
+        assert value == 1 and all(torch.equal(part, torch.zeros_like(at[name])) for name, part in gradient.items())
 
 
 @pytest.mark.parametrize("switched_off", [True, False])
-def test_what_is_pulled_back_is_the_vector_jacobian_product(at, switched_off):
+def test_vjp_equals_torchs(at, switched_off):
     def function(at):
         return [at["a"].exp(), at["c"], torch.ones(2)]
 
-    slope = [X, torch.ones(3), torch.ones(2)]
+    cotangent = [X, torch.ones(3), torch.ones(2)]
     _, back = torch.func.vjp(function, at)
     with torch.set_grad_enabled(not switched_off):
-        assert same(vjp(function, at, slope), back(slope)[0])
+        assert same(vjp(function, at, cotangent), back(cotangent)[0])
 
 
 def random(*shape, seed=0):
@@ -95,8 +97,8 @@ def random(*shape, seed=0):
 TASKS = 3
 
 
-def test_gradients_inside_vmap_are_those_of_torch():
-    """By reverse mode over all tasks: with shared and own tensors, an unused one and one that is closed over."""
+def test_gradients_inside_vmap_equal_torchs():
+    """With tensors of each task and shared ones, an unused one and one that is closed over."""
     own, shared, x = random(TASKS, 4), random(4, seed=1), random(TASKS, 4, seed=2)
 
     def loss(at, x):
@@ -105,8 +107,8 @@ def test_gradients_inside_vmap_are_those_of_torch():
 
     at, dims = (own, shared, shared), ((0, None, None), 0)
     expected = vmap(torch.func.grad_and_value(loss), in_dims=dims)(at, x)
-    ours = vmap(grad_and_value(loss), in_dims=dims)(at, x)
-    for one, other in zip((*ours[0], ours[1]), (*expected[0], expected[1]), strict=True):
+    computed = vmap(grad_and_value(loss), in_dims=dims)(at, x)
+    for one, other in zip((*computed[0], computed[1]), (*expected[0], expected[1]), strict=True):
         torch.testing.assert_close(one, other)
     closed = vmap(lambda own, x: grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
     by_torch = vmap(lambda own, x: torch.func.grad(lambda at: loss((at, shared, own), x) * own.sum())(own))(own, x)
@@ -115,7 +117,7 @@ def test_gradients_inside_vmap_are_those_of_torch():
     assert torch.equal(constant, torch.zeros_like(own))
 
 
-def test_no_graph_is_kept_where_nothing_is_differentiated_again():
+def test_outermost_gradients_inside_vmap_have_no_graph():
     with torch.no_grad():
         gradient, value = vmap(grad_and_value(lambda x: x.square().sum()))(random(TASKS, 4))
     assert gradient.grad_fn is None and value.grad_fn is None and not gradient.requires_grad

@@ -1,4 +1,4 @@
-"""Inner optimizers: torch.optim's numbers, as functions that can be mapped over tasks and differentiated."""
+"""Inner optimizers equal those of torch.optim, and can be mapped over tasks and differentiated."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def start(seed=0):
 
 
 def loss(theta):
-    """Not convex, and of very different curvature along its parameters."""
+    """A nonconvex loss whose curvature differs by a factor of 100 between its parameters."""
     return (theta["a"] ** 2).sum() + 100 * (theta["b"] - theta["a"].mean() ** 2).square().sum() + theta["b"].sin().sum()
 
 
@@ -36,7 +36,7 @@ def run(optimizer, theta, gradients):
 
 
 def run_torch(make, theta, gradients):
-    """The same with an optimizer of torch's."""
+    """Parameters after every step of torch's optimizer."""
     leaves = {name: value.clone().requires_grad_() for name, value in theta.items()}
     optimizer, path = make(leaves.values()), []
     for gradient in gradients:
@@ -55,8 +55,8 @@ def three_steps(optimizer, theta):
     return theta
 
 
-def assert_same_path(ours, reference):
-    for theta, expected in zip(ours, reference, strict=True):
+def assert_same_path(path, reference):
+    for theta, expected in zip(path, reference, strict=True):
         for name, value in expected.items():
             torch.testing.assert_close(theta[name], value, rtol=1e-10, atol=1e-12)
 
@@ -71,7 +71,7 @@ GRADIENTS = [start(100 + number) for number in range(STEPS)]
     weight_decay=st.sampled_from([0.0, 1e-3, 0.1]),
     seed=st.integers(0, 3),
 )
-def test_sgd_is_torchs(lr, momentum, dampening, weight_decay, seed):
+def test_sgd_equals_torchs(lr, momentum, dampening, weight_decay, seed):
     settings = {"momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
     reference = run_torch(lambda leaves: torch.optim.SGD(leaves, lr, **settings), start(seed), GRADIENTS)
     assert_same_path(run(InnerSGD(lr, **settings), start(seed), GRADIENTS), reference)
@@ -84,7 +84,7 @@ def test_sgd_is_torchs(lr, momentum, dampening, weight_decay, seed):
     epsilon=st.sampled_from([1e-8, 1e-3]),
     seed=st.integers(0, 3),
 )
-def test_adam_is_torchs(lr, beta1, beta2, epsilon, seed):
+def test_adam_equals_torchs(lr, beta1, beta2, epsilon, seed):
     reference = run_torch(lambda leaves: torch.optim.Adam(leaves, lr, (beta1, beta2), epsilon), start(seed), GRADIENTS)
     assert_same_path(run(InnerAdam(lr, beta1, beta2, epsilon), start(seed), GRADIENTS), reference)
 
@@ -108,13 +108,13 @@ def test_nothing_is_changed_in_place(optimizer):
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
-def test_mapped_over_tasks_it_is_the_same(optimizer):
+def test_vectorized_over_tasks_equals_a_loop(optimizer):
     tasks = pytree.tree_map(lambda *values: torch.stack(values), *(start(seed) for seed in range(3)))
-    ours = vmap(lambda theta: three_steps(optimizer, theta))(tasks)
+    computed = vmap(lambda theta: three_steps(optimizer, theta))(tasks)
     for task in range(3):
         expected = three_steps(optimizer, start(task))
         for name, value in expected.items():
-            torch.testing.assert_close(ours[name][task], value, rtol=1e-12, atol=1e-14)
+            torch.testing.assert_close(computed[name][task], value, rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=repr)
@@ -122,18 +122,18 @@ def test_the_gradient_through_the_steps_equals_central_differences(optimizer):
     def after(theta):
         return loss(three_steps(optimizer, theta))
 
-    ours, theta, h = grad(after)(start()), start(), 1e-6
+    computed, theta, h = grad(after)(start()), start(), 1e-6
     for name, value in theta.items():
-        for place in range(value.numel()):
+        for index in range(value.numel()):
             unit = torch.zeros_like(value)
-            unit.view(-1)[place] = h
+            unit.view(-1)[index] = h
             ahead, behind = (after(theta | {name: value + sign * unit}) for sign in (1, -1))
             expected = float((ahead - behind) / (2 * h))
-            assert float(ours[name].view(-1)[place]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+            assert float(computed[name].view(-1)[index]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("beta1", [0.0, 0.9])
-def test_a_weight_without_gradient_is_no_nan_in_the_second_order(beta1):
+def test_a_weight_without_gradient_has_no_nan_second_order_gradient(beta1):
     """Its second moment is 0, where the root has an infinite derivative."""
     optimizer = InnerAdam(0.01, beta1)
 
@@ -153,14 +153,14 @@ def test_each_tensor_may_have_its_own_rate(kind):
     rates = Parameters(a=torch.tensor(0.01), b=torch.full((4,), 0.001, dtype=torch.float64))
     theta = start()
     optimizer = kind(rates)
-    ours, _ = optimizer.step(theta, grad(loss)(theta), optimizer.init(theta))
+    computed, _ = optimizer.step(theta, grad(loss)(theta), optimizer.init(theta))
     for name, rate in (("a", 0.01), ("b", 0.001)):
         single = kind(rate)
         expected, _ = single.step(theta, grad(loss)(theta), single.init(theta))
-        torch.testing.assert_close(ours[name], expected[name], rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(computed[name], expected[name], rtol=1e-6, atol=1e-9)
 
 
-def test_what_is_not_needed_is_not_kept():
+def test_unused_moments_are_empty():
     assert not InnerSGD(0.1).init(start()).velocity
     assert not InnerAdam(0.1, beta1=0).init(start()).first
     assert InnerSGD(0.1, momentum=0.9).init(start()).velocity.keys() == start().keys()

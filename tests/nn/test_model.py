@@ -37,17 +37,17 @@ def one(tree, task):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_vectorized_over_tasks_it_equals_a_loop(setting, mode):
+def test_predictions_vectorized_over_tasks_equal_a_loop(setting, mode):
     model, parameters, support, query = setting
-    together = vmap(lambda p, s, x: model.predict(p, s, x, mode))(parameters, support, query)
-    assert together.dtype == torch.float64
+    vectorized = vmap(lambda p, s, x: model.predict(p, s, x, mode))(parameters, support, query)
+    assert vectorized.dtype == torch.float64
     for task in range(T):
-        alone = model.predict(one(parameters, task), support[task], query[task], mode)
-        torch.testing.assert_close(together[task], alone, rtol=0, atol=1e-12)
+        expected = model.predict(one(parameters, task), support[task], query[task], mode)
+        torch.testing.assert_close(vectorized[task], expected, rtol=0, atol=1e-12)
 
 
-def _changes_when_the_last_query_is_changed(setting, mode):
-    """Which of the query examples' outputs change."""
+def _outputs_that_change_with_the_last_query(setting, mode):
+    """Whether each query example's output changes."""
     model, parameters, support, query = setting
     changed = query.clone()
     changed[:, -1] = 5 * random(*query[:, -1].shape, seed=7)
@@ -57,12 +57,12 @@ def _changes_when_the_last_query_is_changed(setting, mode):
 
 
 @pytest.mark.parametrize("mode", ["inductive", "support+query"])
-def test_no_query_example_sees_another(setting, mode):
-    assert _changes_when_the_last_query_is_changed(setting, mode).tolist() == [False] * (Q - 1) + [True]
+def test_no_query_example_influences_another(setting, mode):
+    assert _outputs_that_change_with_the_last_query(setting, mode).tolist() == [False] * (Q - 1) + [True]
 
 
-def test_transductive_query_examples_see_each_other(setting):
-    assert _changes_when_the_last_query_is_changed(setting, "transductive").all()
+def test_transductive_query_examples_influence_each_other(setting):
+    assert _outputs_that_change_with_the_last_query(setting, "transductive").all()
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -104,7 +104,7 @@ def _with_torchs_layers(network, parameters):
     for layer in [*network.features, network.head]:
         if isinstance(layer, BatchNorm):
             features = layer.bias.numel()
-            kind = nn.BatchNorm2d if any(isinstance(each, nn.Conv2d) for each in network.features) else nn.BatchNorm1d
+            kind = nn.BatchNorm2d if any(isinstance(other, nn.Conv2d) for other in network.features) else nn.BatchNorm1d
             layers.append(kind(features, momentum=1.0).double())
         else:
             layers.append(layer)
@@ -121,12 +121,12 @@ def test_support_and_query_equals_a_loop_over_the_query_examples(setting):
     model, parameters, support, query = setting
     p = one(parameters, 0)
     outputs = model.predict(p, support[0], query[0], "support+query")
-    for place, example in enumerate(query[0]):
+    for index, example in enumerate(query[0]):
         expected = model(p, torch.cat([support[0], example[None]]))[-1]
-        torch.testing.assert_close(outputs[place], expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(outputs[index], expected, rtol=0, atol=1e-12)
 
 
-def test_statistics_are_collected_in_one_pass_under_the_given_parameters(setting):
+def test_statistics_come_from_one_pass_with_the_task_parameters(setting):
     model, parameters, support, _ = setting
     p = one(parameters, 1)
     first, *_ = model.statistics(p, support[1])
@@ -140,13 +140,13 @@ def test_statistics_are_collected_in_one_pass_under_the_given_parameters(setting
     assert len(model.statistics(p, support[1])) == sum(isinstance(m, BatchNorm) for m in model.network.modules())
 
 
-def test_gradients_run_through_the_parameters_and_leave_the_network_alone(setting):
+def test_gradients_are_by_the_parameters_and_do_not_change_the_network(setting):
     model, parameters, support, _ = setting
     before = model.initial_parameters()
-    slope = vmap(grad(lambda p, x: model(p, x).square().sum()))(parameters, support)
-    assert set(slope) == set(before)
-    for name in slope:
-        assert slope[name].shape == parameters[name].shape
+    gradient = vmap(grad(lambda p, x: model(p, x).square().sum()))(parameters, support)
+    assert set(gradient) == set(before)
+    for name in gradient:
+        assert gradient[name].shape == parameters[name].shape
     after = model.initial_parameters()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not any(value.requires_grad for value in model.network.parameters())
@@ -154,13 +154,13 @@ def test_gradients_run_through_the_parameters_and_leave_the_network_alone(settin
 
 def test_initial_parameters_are_copies(setting):
     model = setting[0]
-    taken = model.initial_parameters()
-    for value in taken.values():
+    copies = model.initial_parameters()
+    for value in copies.values():
         value.zero_()
     assert all(value.abs().sum() > 0 for name, value in model.initial_parameters().items() if name.startswith("head"))
 
 
-def test_features_then_head_is_the_whole(setting):
+def test_features_followed_by_head_equal_the_model(setting):
     model, parameters, support, _ = setting
     p = one(parameters, 0)
     features = model.features(p, support[0])

@@ -9,14 +9,14 @@ from mamlbench.errors import ConfigError
 
 
 def build(*layers, width=12, shape=(3, 2, 2)):
-    class Given(Backbone):
+    class Fixed(Backbone):
         def features(self, input_shape):
             return nn.Sequential(*layers), width
 
-    return Given(Options()).build(shape, 5)
+    return Fixed(Options()).build(shape, 5)
 
 
-def test_a_network_is_features_and_a_linear_head():
+def test_a_network_has_features_and_a_linear_head():
     network = build(nn.Flatten())
     x = torch.randn(7, 3, 2, 2)
     assert network(x).shape == (7, 5) and network.input_shape == (3, 2, 2)
@@ -29,8 +29,8 @@ def test_torchs_batch_norms_lose_their_running_statistics_and_nothing_else():
     names, parameters = zip(*plain.named_parameters(), strict=True)
     network = build(*plain, width=16)
     assert [name for name, _ in network.features.named_parameters()] and not list(network.buffers())
-    ours = dict(network.features.named_parameters())
-    assert set(ours) == set(names) and all(ours[n] is p for n, p in zip(names, parameters, strict=True))
+    built = dict(network.features.named_parameters())
+    assert set(built) == set(names) and all(built[n] is p for n, p in zip(names, parameters, strict=True))
     assert sum(type(layer) is BatchNorm for layer in network.modules()) == 2
     x = torch.randn(6, 3, 2, 2)
     expected = network.head(plain.train()(x))

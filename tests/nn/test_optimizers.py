@@ -26,38 +26,37 @@ def equal(one, other):
 
 
 @pytest.mark.parametrize(("name", "reference"), [("adam", torch.optim.Adam), ("sgd", torch.optim.SGD)])
-def test_it_is_torchs_optimizer(name, reference):
-    ours, theirs = start(), [value.clone() for value in start().values()]
-    optimizer = OuterOptimizer(ours, OuterOptions(outer_optimizer=name, outer_lr=0.02), 10)
-    torchs = reference(theirs, lr=0.02)
+def test_steps_equal_those_of_torchs_optimizer(name, reference):
+    parameters, expected = start(), [value.clone() for value in start().values()]
+    optimizer = OuterOptimizer(parameters, OuterOptions(outer_optimizer=name, outer_lr=0.02), 10)
+    torch_optimizer = reference(expected, lr=0.02)
     for gradient in gradients(5):
         optimizer.step(gradient)
-        for value, of_value in zip(theirs, gradient.values(), strict=True):
-            value.grad = of_value
-        torchs.step()
-    for value, expected in zip(ours.values(), theirs, strict=True):
-        assert torch.equal(value, expected)
+        for value, part in zip(expected, gradient.values(), strict=True):
+            value.grad = part
+        torch_optimizer.step()
+    assert all(map(torch.equal, parameters.values(), expected))
 
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
-def test_a_restored_optimizer_goes_on_bit_for_bit(name, schedule):
+def test_a_restored_optimizer_continues_bit_for_bit(name, schedule):
     options = OuterOptions(outer_optimizer=name, outer_schedule=schedule, outer_lr=0.1)
-    whole, half = start(), start()
-    straight = OuterOptimizer(whole, options, 8)
-    run(straight, gradients(8))
+    expected, resumed_from = start(), start()
+    uninterrupted = OuterOptimizer(expected, options, 8)
+    run(uninterrupted, gradients(8))
 
-    first = OuterOptimizer(half, options, 8)
+    first = OuterOptimizer(resumed_from, options, 8)
     run(first, gradients(8)[:4])
     saved = {key: value.clone() for key, value in first.state().items()}
-    resumed = OuterOptimizer(half, options, 8)
+    resumed = OuterOptimizer(resumed_from, options, 8)
     resumed.load_state(saved)
     run(resumed, gradients(8)[4:])
-    assert equal(half, whole)
-    assert equal(resumed.state(), straight.state())
+    assert equal(resumed_from, expected)
+    assert equal(resumed.state(), uninterrupted.state())
 
 
-def test_loading_takes_copies_and_forgets_what_was_there():
+def test_loading_copies_and_replaces_the_state():
     options = OuterOptions(outer_lr=0.1)
     optimizer = OuterOptimizer(start(), options, 8)
     run(optimizer, gradients(2))
@@ -67,7 +66,7 @@ def test_loading_takes_copies_and_forgets_what_was_there():
     optimizer.load_state(saved)
     assert equal(optimizer.state(), expected)
     run(optimizer, gradients(1))
-    assert equal(saved, expected), "stepping on must not write into the saved tensors"
+    assert equal(saved, expected), "further steps must not write into the saved tensors"
     optimizer.load_state({"done": torch.tensor(0)})
     assert equal(optimizer.state(), {"done": torch.tensor(0)})
 
@@ -79,7 +78,7 @@ def test_clipping_is_elementwise():
     torch.testing.assert_close(parameters["a"], torch.tensor([[-0.2, 0.4], [-0.5, 0.5]]))
 
 
-def test_the_gradient_given_is_not_changed():
+def test_the_gradient_is_not_changed_in_place():
     (gradient,) = gradients(1, scale=3)
     before = {name: value.clone() for name, value in gradient.items()}
     run(OuterOptimizer(start(), OuterOptions(clip=0.1), 3), [gradient])
@@ -108,11 +107,11 @@ def test_the_schedule_drives_the_rate():
     optimizer = OuterOptimizer(
         parameters, OuterOptions(outer_optimizer="sgd", outer_lr=1, outer_schedule="linear"), iterations=4
     )
-    places = []
+    path = []
     for _ in range(4):
         optimizer.step({"a": torch.tensor([-1.0])})
-        places.append(parameters["a"].item())
-    assert places == [1.0, 1.75, 2.25, 2.5]
+        path.append(parameters["a"].item())
+    assert path == [1.0, 1.75, 2.25, 2.5]
 
 
 @pytest.mark.parametrize("bad", [{"outer_lr": 0}, {"clip": -1}, {"outer_optimizer": "lion"}, {"lr": 1}])

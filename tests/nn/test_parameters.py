@@ -1,4 +1,4 @@
-"""Arithmetic on named tensors: element by element what torch computes, inside every transform."""
+"""Arithmetic on named tensors equals torch's, tensor by tensor, inside every transform."""
 
 import copy
 import operator
@@ -28,36 +28,36 @@ def make(seed=0, **extra):
     )
 
 
-def assert_equal(ours, expected):
-    assert type(ours) is Parameters and list(ours) == list(expected)
-    assert all(torch.equal(ours[name], value) for name, value in expected.items())
+def assert_equal(computed, expected):
+    assert type(computed) is Parameters and list(computed) == list(expected)
+    assert all(torch.equal(computed[name], value) for name, value in expected.items())
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("other", [make(1), dict(make(1))], ids=["Parameters", "dict"])
 def test_two_operands_are_combined_name_by_name(operation, other):
-    ours = make()
-    assert_equal(operation(ours, other), {name: operation(ours[name], other[name]) for name in ours})
-    assert_equal(operation(other, ours), {name: operation(other[name], ours[name]) for name in ours})
+    theta = make()
+    assert_equal(operation(theta, other), {name: operation(theta[name], other[name]) for name in theta})
+    assert_equal(operation(other, theta), {name: operation(other[name], theta[name]) for name in theta})
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("number", [2, 0.25, torch.tensor(3.0), torch.tensor(3.0, dtype=torch.float64)], ids=repr)
 def test_a_number_is_combined_with_every_tensor(operation, number):
-    ours = make()
-    assert_equal(operation(ours, number), {name: operation(value, number) for name, value in ours.items()})
-    assert_equal(operation(number, ours), {name: operation(number, value) for name, value in ours.items()})
+    theta = make()
+    assert_equal(operation(theta, number), {name: operation(value, number) for name, value in theta.items()})
+    assert_equal(operation(number, theta), {name: operation(number, value) for name, value in theta.items()})
 
 
 @given(st.floats(-10, 10), st.integers(0, 5))
-def test_a_gradient_step_reads_as_in_a_paper(lr, seed):
+def test_a_gradient_step_is_written_as_in_a_paper(lr, seed):
     theta, gradient = make(seed), make(seed + 1)
     assert_equal(theta - lr * gradient, {name: theta[name] - lr * gradient[name] for name in theta})
 
 
-def test_the_order_of_names_is_the_left_operands():
-    ours, other = make(), Parameters(reversed(make(1).items()))
-    assert_equal(ours + other, {name: ours[name] + other[name] for name in ours})
+def test_the_result_has_the_order_of_the_left_operand():
+    theta, other = make(), Parameters(reversed(make(1).items()))
+    assert_equal(theta + other, {name: theta[name] + other[name] for name in theta})
 
 
 @pytest.mark.parametrize("other", [Parameters(), make(1, c=torch.ones(1)), Parameters(b=torch.ones(4))])
@@ -95,11 +95,11 @@ def test_gradients_are_parameters_and_can_be_differentiated_again():
     expected = grad(loss)(dict(theta))
     assert_equal(grad(loss)(theta), expected)
 
-    def along(theta):
+    def product_along(theta):
         return grad(loss)(theta).dot(direction)
 
     _, symmetric = vjp(grad(loss), dict(theta))
-    product = grad(along)(theta)
+    product = grad(product_along)(theta)
     for name, value in symmetric(dict(direction))[0].items():
         torch.testing.assert_close(product[name], value)
     _, pull_back = vjp(lambda theta: theta - 0.1 * grad(loss)(theta), theta)
@@ -107,29 +107,31 @@ def test_gradients_are_parameters_and_can_be_differentiated_again():
     assert_equal(pull_back(direction)[0], pull_back_plain(dict(direction))[0])
 
 
-def test_it_can_be_mapped_over_tasks():
+def test_steps_can_be_mapped_over_tasks():
     tasks = pytree.tree_map(lambda *values: torch.stack(values), make(0), make(1), make(2))
     rates = torch.tensor([0.1, 0.2, 0.3], dtype=torch.float64)
 
     def step(theta, rate):
         return theta - rate * grad(loss)(theta)
 
-    ours = vmap(step)(tasks, rates)
+    computed = vmap(step)(tasks, rates)
     for task in range(3):
         expected = step(make(task), rates[task])
         for name, value in expected.items():
-            torch.testing.assert_close(ours[name][task], value)
-    assert type(ours) is Parameters
+            torch.testing.assert_close(computed[name][task], value)
+    assert type(computed) is Parameters
 
 
 @pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine(), VmapEngine(chunk=2)], ids=lambda engine: engine.name)
 def test_engines_return_parameters(engine):
     theta = make()
-    ours = engine.map(lambda x: x * theta, torch.arange(3.0, dtype=torch.float64))
-    assert_equal(ours, {name: torch.stack([number * value for number in range(3)]) for name, value in theta.items()})
+    computed = engine.map(lambda x: x * theta, torch.arange(3.0, dtype=torch.float64))
+    assert_equal(
+        computed, {name: torch.stack([number * value for number in range(3)]) for name, value in theta.items()}
+    )
 
 
-def test_modules_files_and_copies_take_it_as_the_dictionary_that_it_is():
+def test_modules_files_and_copies_treat_parameters_as_a_dictionary():
     layer = nn.Linear(2, 3).double()
     weights = Parameters({name: 2 * value.detach() for name, value in layer.named_parameters()})
     x = torch.rand(5, 2, dtype=torch.float64)
@@ -138,6 +140,6 @@ def test_modules_files_and_copies_take_it_as_the_dictionary_that_it_is():
         assert_equal(Parameters(other).select(weights), weights)
 
 
-def test_it_is_traced_whole_by_the_compiler():
+def test_torch_compile_traces_it_as_one_graph():
     compiled = torch.compile(lambda theta: theta - 0.1 * grad(loss)(theta), backend="eager", fullgraph=True)
     assert_equal(compiled(make()), make() - 0.1 * grad(loss)(make()))

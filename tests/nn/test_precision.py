@@ -1,4 +1,4 @@
-"""bf16: what is computed in bfloat16, what is not, and that many tasks are computed as one is."""
+"""bf16: which operations run in bfloat16, and that vectorized tasks equal single ones."""
 
 import pytest
 import torch
@@ -28,12 +28,12 @@ def examples(tasks=T, seed=0):
     return torch.rand(tasks, N, *SHAPE, generator=generator), torch.arange(N).remainder(WAYS).expand(tasks, -1)
 
 
-def difference(ours, reference):
-    return float((ours - reference).norm() / reference.norm())
+def difference(tensor, reference):
+    return float((tensor - reference).norm() / reference.norm())
 
 
 def gradients(model, *, second_order):
-    """The summed gradient of the tasks' losses after an inner step: of all tasks at once, and one by one."""
+    """Gradient of the summed losses after an inner step: tasks vectorized, and one by one."""
     x, y = examples()
     parameters = model.initial_parameters()
 
@@ -41,17 +41,17 @@ def gradients(model, *, second_order):
         return F.cross_entropy(model(parameters, x), y)
 
     def outer(parameters, x, y):
-        slope = grad(loss)(parameters, x, y)
-        step = {n: parameters[n] - 0.1 * (s if second_order else s.detach()) for n, s in slope.items()}
-        return loss(step, x, y)
+        gradient = grad(loss)(parameters, x, y)
+        adapted = {n: parameters[n] - 0.1 * (g if second_order else g.detach()) for n, g in gradient.items()}
+        return loss(adapted, x, y)
 
-    def of_all(parameters):
+    def vectorized(parameters):
         return vmap(lambda x, y: outer(parameters, x, y))(x, y).sum()
 
     def one_by_one(parameters):
         return sum(outer(parameters, x[task], y[task]) for task in range(T))
 
-    return tuple(torch.cat([v.flatten() for v in grad(f)(parameters).values()]) for f in (of_all, one_by_one))
+    return tuple(torch.cat([v.flatten() for v in grad(f)(parameters).values()]) for f in (vectorized, one_by_one))
 
 
 def test_outputs_are_in_float32_and_differ_by_roundings_of_bfloat16():
@@ -67,7 +67,7 @@ def test_outputs_are_in_float32_and_differ_by_roundings_of_bfloat16():
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_tasks_at_once_are_computed_in_bfloat16_as_one_task_is(mode):
+def test_vectorized_tasks_are_computed_in_bfloat16_like_single_ones(mode):
     model, (x, _) = Model(network(), bf16=True), examples()
     parameters, query = model.initial_parameters(), examples(seed=1)[0]
     outputs = vmap(lambda x, query: model.predict(parameters, x, query, mode))(x, query)
@@ -94,23 +94,23 @@ def test_every_convolution_is_cast_under_vmap_too(convolution, shared):
 @pytest.mark.parametrize("second_order", [True, False])
 def test_gradients_are_in_float32_and_near_the_exact_ones(second_order):
     exact, _ = gradients(Model(network()), second_order=second_order)
-    at_once, one_by_one = gradients(Model(network(), bf16=True), second_order=second_order)
-    for computed in (at_once, one_by_one):
+    vectorized, one_by_one = gradients(Model(network(), bf16=True), second_order=second_order)
+    for computed in (vectorized, one_by_one):
         assert computed.dtype == torch.float32
         assert UNIT / 20 < difference(computed, exact) < 0.3
 
 
 @pytest.mark.parametrize("bf16", [True, False])
 def test_the_compiled_kernels_leave_bfloat16_to_torch(monkeypatch, bf16):
-    used = []
+    calls = []
     model, (x, _) = Model(network(), bf16=bf16), examples()
     assert "convolution + batch norm + ReLU" in model.fusion.replaced
     monkeypatch.setattr(kernels, "available", lambda device, dtype: True)
     zeros = (torch.zeros(N, 8, 4, 4), torch.zeros(8), torch.ones(8))
-    monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: used.append(1) or zeros)
+    monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: calls.append(1) or zeros)
     with torch.no_grad():
         vmap(lambda x: model(model.initial_parameters(), x))(x)
-    assert bool(used) is not bf16
+    assert bool(calls) is not bf16
 
 
 def test_statistics_of_batch_norm_are_collected_in_float32():
@@ -124,7 +124,7 @@ def test_statistics_of_batch_norm_are_collected_in_float32():
     assert collected[0][0].dtype == torch.float32
 
 
-def test_autocast_ends_with_the_pass_and_with_an_error():
+def test_autocast_ends_with_its_block_also_after_an_error():
     with pytest.raises(RuntimeError), bf16_autocast(CPU):
         assert bf16_is_on(CPU)
         torch.rand(2, 3) @ torch.rand(2, 3)

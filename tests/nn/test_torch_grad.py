@@ -1,4 +1,4 @@
-"""``torch.func.grad`` while an engine computes: ours where it is the same, torch's own everywhere else."""
+"""``torch.func.grad`` while an engine computes: routed if the numbers are the same, else torch's own."""
 
 import threading
 
@@ -23,11 +23,11 @@ def loss(a, b, power=3):
 
 
 @pytest.fixture
-def taken(monkeypatch):
-    """Which gradients took the path of ``mamlbench.api.grad``: one entry each."""
+def routed(monkeypatch):
+    """One entry for each gradient that took the path of ``mamlbench.api.grad``."""
     torch_grad_route()  # its trial does not count
-    calls, ours = [], torch_grad.by_reverse_mode
-    monkeypatch.setattr(torch_grad, "by_reverse_mode", lambda *given: calls.append(1) or ours(*given))
+    calls, original = [], torch_grad.by_reverse_mode
+    monkeypatch.setattr(torch_grad, "by_reverse_mode", lambda *arguments: calls.append(1) or original(*arguments))
     return calls
 
 
@@ -36,11 +36,11 @@ def task():
     return {"w": random(TASKS, 4), "v": random(TASKS, 2, seed=1)}, random(TASKS, 4, seed=2)
 
 
-def close(ours, expected):
-    torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-12)
+def close(computed, expected):
+    torch.testing.assert_close(computed, expected, rtol=1e-9, atol=1e-12)
 
 
-def two(a, b):
+def with_auxiliary(a, b):
     value = loss(a, b)
     return value, {"twice": 2 * value, "seen": b}
 
@@ -50,38 +50,38 @@ FORMS = {
     "grad_and_value": grad_and_value(loss),
     "by both arguments": grad(loss, argnums=(0, 1)),
     "by the last argument": grad_and_value(loss, argnums=-1),
-    "something beside": grad(two, has_aux=True),
-    "something beside the value": grad_and_value(two, argnums=(0,), has_aux=True),
+    "auxiliary": grad(with_auxiliary, has_aux=True),
+    "value and auxiliary": grad_and_value(with_auxiliary, argnums=(0,), has_aux=True),
     "a keyword": lambda a, b: grad(loss)(a, b, power=2),
 }
 
 
 @pytest.mark.parametrize("enabled", [True, False], ids=["gradients enabled", "no_grad"])
 @pytest.mark.parametrize("name", FORMS)
-def test_every_form_is_the_same(name, task, taken, enabled):
+def test_every_form_gives_torchs_result(name, task, routed, enabled):
     with torch.set_grad_enabled(enabled):
         expected = vmap(FORMS[name])(*task)
-        assert not taken
+        assert not routed
         with route_torch_grad():
             close(vmap(FORMS[name])(*task), expected)
-    assert len(taken) == 1
+    assert len(routed) == 1
 
 
-def test_outside_vmap_only_where_nothing_differentiates_it(task, taken):
+def test_outside_vmap_only_outermost_gradients_are_routed(task, routed):
     a, b = {name: value[0] for name, value in task[0].items()}, task[1][0]
     expected = grad(loss)(a, b)
     with route_torch_grad():
         close(grad(loss)(a, b), expected)
-        assert not taken
+        assert not routed
         with torch.no_grad():
             close(grad(loss)(a, b), expected)
-    assert len(taken) == 1
+    assert len(routed) == 1
 
 
-def test_it_can_be_differentiated_by_what_is_around(task, taken):
+def test_a_routed_gradient_can_be_differentiated_outside_vmap(task, routed):
     def outer(w, b):
-        slope = grad(lambda w: loss({"w": w, "v": w[:2]}, b))
-        return loss({"w": w - 0.1 * slope(w), "v": w[2:]}, b)
+        gradient = grad(lambda w: loss({"w": w, "v": w[:2]}, b))
+        return loss({"w": w - 0.1 * gradient(w), "v": w[2:]}, b)
 
     def outer_gradient():
         w = task[0]["w"].clone().requires_grad_()
@@ -90,7 +90,7 @@ def test_it_can_be_differentiated_by_what_is_around(task, taken):
     expected = outer_gradient()
     with route_torch_grad():
         close(outer_gradient(), expected)
-    assert len(taken) == 1
+    assert len(routed) == 1
 
 
 def curvature(w, b):
@@ -98,7 +98,7 @@ def curvature(w, b):
     return grad(lambda w: grad(lambda w: loss({"w": w, "v": w[:2]}, b))(w).square().sum())(w)
 
 
-TORCHS = {
+NOT_ROUTED = {
     "vjp": lambda w, b: vjp(lambda w: (w * b).sin(), w)[1](w)[0],
     "jacrev": lambda w, b: jacrev(lambda w: (w * b).sin())(w),
     "hessian": lambda w, b: hessian(lambda w: loss({"w": w, "v": w[:2]}, b))(w),
@@ -108,20 +108,20 @@ TORCHS = {
 }
 
 
-@pytest.mark.parametrize("name", TORCHS)
-def test_other_transforms_are_torchs(name, task, taken, forward_mode):
-    expected = vmap(TORCHS[name])(task[0]["w"], task[1])
+@pytest.mark.parametrize("name", NOT_ROUTED)
+def test_other_transforms_are_not_routed(name, task, routed, forward_mode):
+    expected = vmap(NOT_ROUTED[name])(task[0]["w"], task[1])
     with route_torch_grad():
-        close(vmap(TORCHS[name])(task[0]["w"], task[1]), expected)
-    assert not taken
+        close(vmap(NOT_ROUTED[name])(task[0]["w"], task[1]), expected)
+    assert not routed
 
 
-def test_of_two_gradients_the_inner_one_is_torchs(task, taken):
+def test_of_nested_gradients_only_the_outer_one_is_routed(task, routed):
     w = task[0]["w"]
     expected = vmap(curvature)(w, task[1])
     with route_torch_grad():
         close(vmap(curvature)(w, task[1]), expected)
-    assert len(taken) == 1
+    assert len(routed) == 1
 
     def outer_gradient():
         leaf = w.clone().requires_grad_()
@@ -143,48 +143,48 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_torch_refuses_is_refused(name):
+def test_arguments_that_torch_refuses_are_refused(name):
     with pytest.raises((RuntimeError, ValueError)):
         REFUSED[name]()
     with route_torch_grad(), pytest.raises((RuntimeError, ValueError)):
         REFUSED[name]()
 
 
-def test_torchs_function_is_back_when_the_last_engine_is_done():
-    torchs = eager_transforms.grad_and_value_impl
+def test_torchs_function_is_restored_when_the_last_engine_is_done():
+    original = eager_transforms.grad_and_value_impl
     with route_torch_grad():
         with route_torch_grad():
             pass
-        assert eager_transforms.grad_and_value_impl is not torchs
-    assert eager_transforms.grad_and_value_impl is torchs
+        assert eager_transforms.grad_and_value_impl is not original
+    assert eager_transforms.grad_and_value_impl is original
     with pytest.raises(KeyError), route_torch_grad():
         raise KeyError
-    assert eager_transforms.grad_and_value_impl is torchs
+    assert eager_transforms.grad_and_value_impl is original
 
 
-def test_another_thread_keeps_its_own_stack_of_transforms(task):
-    """One thread is inside vmap; the other one's gradient is outside, and is taken for what it is."""
+def test_another_thread_has_its_own_stack_of_transforms(task):
+    """One thread is inside vmap; the gradient of the other one is outside."""
     results = []
 
-    def elsewhere():
+    def outside_vmap():
         results.append(grad(torch.square)(torch.tensor(3.0)))
 
-    def waiting(w, b):
-        thread = threading.Thread(target=elsewhere)
+    def with_another_thread(w, b):
+        thread = threading.Thread(target=outside_vmap)
         thread.start()
         thread.join()
         return grad(lambda w: loss({"w": w, "v": w[:2]}, b))(w)
 
-    expected = vmap(waiting)(task[0]["w"], task[1])
+    expected = vmap(with_another_thread)(task[0]["w"], task[1])
     with route_torch_grad():
-        close(vmap(waiting)(task[0]["w"], task[1]), expected)
+        close(vmap(with_another_thread)(task[0]["w"], task[1]), expected)
     assert [float(result) for result in results] == [6.0, 6.0]
 
 
 @pytest.mark.parametrize("broken", ["missing", "looked up elsewhere"])
-def test_another_release_of_torch_keeps_its_own(broken, task, monkeypatch, taken):
+def test_with_other_internals_torchs_function_stays(broken, task, monkeypatch, routed):
     if broken == "missing":
-        monkeypatch.setattr(torch_grad, "_torchs", None)
+        monkeypatch.setattr(torch_grad, "_torch_impl", None)
     else:
         own = eager_transforms.grad_and_value_impl
         monkeypatch.setattr(torch._functorch.apis, "grad", lambda f: lambda x: own(f, 0, False, (x,), {})[0])
@@ -196,18 +196,18 @@ def test_another_release_of_torch_keeps_its_own(broken, task, monkeypatch, taken
         expected = vmap(grad(loss))(*task)
         with route_torch_grad():
             close(vmap(grad(loss))(*task), expected)
-        assert not taken
+        assert not routed
     finally:
         torch_grad_route.cache_clear()
 
 
-def test_this_release_takes_our_path():
+def test_this_release_of_torch_is_routed():
     assert torch_grad_route() == "that of mamlbench.api.grad"
 
 
 @pytest.mark.parametrize("engine", [VmapEngine(), VmapEngine(differentiation="remat"), LoopEngine()])
 @pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "meta-sgd", "maml++", "imaml"])
-def test_a_method_may_be_written_with_either(name, engine, make_algorithm, make_batch, monkeypatch):
+def test_methods_give_the_same_update_with_torch_func_grad(name, engine, make_algorithm, make_batch, monkeypatch):
     expected = make_algorithm(name, LoopEngine(), train_steps=2).compute_update(make_batch(tasks=2)).sums
     module = type(make_algorithm(name)).step.__globals__
     for home in (module, make_algorithm("maml").step.__globals__):
@@ -218,6 +218,6 @@ def test_a_method_may_be_written_with_either(name, engine, make_algorithm, make_
         from mamlbench.nn import inner_gradient as home
 
         monkeypatch.setattr(home, "grad", torch.func.grad)
-    ours = make_algorithm(name, engine, train_steps=2).compute_update(make_batch(tasks=2)).sums
+    computed = make_algorithm(name, engine, train_steps=2).compute_update(make_batch(tasks=2)).sums
     for key, value in expected.items():
-        close(ours[key], value)
+        close(computed[key], value)

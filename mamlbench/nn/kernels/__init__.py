@@ -1,4 +1,4 @@
-"""Functions in C, compiled on the machine that they run on; torch can compute everything here as well."""
+"""Functions in C, compiled on the machine they run on; each has an equal in torch, used if they cannot be compiled."""
 
 from mamlbench.nn.kernels.compiler import available, kernels_in_use
 from mamlbench.nn.kernels.convolution import Geometry, convolve, input_grad, weight_grad

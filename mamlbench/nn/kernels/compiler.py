@@ -48,7 +48,7 @@ def available(device: torch.device, dtype: torch.dtype) -> bool:
 
 @lru_cache
 def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
-    """Load the functions of a C file beside this one for one dtype; compile them if they are not in the cache.
+    """Load the functions of a C file of this folder for one dtype; compile them if they are not in the cache.
 
     Raises NoKernelsError if kernels are switched off, or cannot be compiled or loaded.
     """
@@ -75,7 +75,7 @@ def address(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def _compile(target: Path, command: list[str]) -> None:
-    """Compile into the cache folder; several processes may do so at once.
+    """Compile into the cache folder; several processes may do so at the same time.
 
     Raises OSError if the folder cannot be written, NoKernelsError if the compiler fails.
     """

@@ -1,20 +1,20 @@
 /* Convolutions of many tasks, each with filters of its own, and their two derivatives.
  *
- * All three are one sum of products,
+ * All three are sums of products,
  *
  *     out[r][m] = sum over k of a[row[r] + at[k]] * b[k][m],
  *
- * where `a` are padded feature maps, in which tables of offsets find the values (so that no patch is ever copied), and
- * `b` is the other factor, copied once per task so that the columns m lie beside each other:
+ * where `a` are padded feature maps, read through tables of offsets (so that no patch is copied), and `b` is the other
+ * factor, copied once per task so that its columns m are adjacent:
  *
- *     convolve     r: pixels of the outputs    k: input channels and taps    m: output channels
- *     input_grad     r: pixels of the inputs     k: output channels and taps   m: input channels
- *     weight_grad   r: input channels and taps  k: pixels of the outputs      m: output channels
+ *     convolve      r: pixels of the outputs     k: input channels and taps    m: output channels
+ *     input_grad    r: pixels of the inputs      k: output channels and taps   m: input channels
+ *     weight_grad   r: input channels and taps   k: pixels of the outputs      m: output channels
  *
- * With a stride, the pixels of an input fall into classes that meet different taps: each class is a sum of its own.
+ * With a stride, the pixels of an input form classes that meet different taps; each class is a separate sum.
  *
  * Maps are [n][tasks][channels][height][width], filters [tasks][outputs][channels][height][width], all contiguous.
- * Compiled twice, with REAL float and double. A sum is taken in the same order whatever the number of threads is.
+ * Compiled twice, with REAL float and double. The order of a sum does not depend on the number of threads.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -24,7 +24,7 @@ typedef REAL real;
 
 #if defined(__AVX512F__)
 #define BYTES 64 /* of a vector */
-#define ROWS 8   /* of a tile: two vectors in each; as many as the registers hold */
+#define ROWS 8   /* of a tile, with two vectors each: as many as the registers hold */
 #elif defined(__AVX__)
 #define BYTES 32
 #define ROWS 6
@@ -34,9 +34,9 @@ typedef REAL real;
 #endif
 #define LANES (int64_t)(BYTES / sizeof(real))
 #define WIDE (2 * LANES) /* columns of a tile, and of a panel of b */
-#define BLOCK 96         /* rows whose values stay in the second cache while the columns pass by; of whole tiles */
-#define DEPTH 640        /* terms of a sum for which the same holds */
-#define IMAGES 32        /* padded at a time */
+#define BLOCK 96         /* rows that stay in the second-level cache during a pass over the columns; a multiple of ROWS */
+#define DEPTH 640        /* terms of a sum that stay there */
+#define IMAGES 32        /* images padded at a time */
 
 typedef real vector __attribute__((vector_size(BYTES), aligned(sizeof(real)), may_alias));
 
@@ -44,12 +44,12 @@ typedef struct {
     int64_t n, tasks, channels, outputs;
     int64_t in_height, in_width, out_height, out_width;
     int64_t tap_height, tap_width, stride_height, stride_width, pad_height, pad_width;
-    int64_t repeated; /* whether all tasks have the same filters, of which there is one copy */
-    int64_t more;     /* whether to add to what the result holds */
+    int64_t repeated; /* whether all tasks read one copy of the filters */
+    int64_t add;      /* whether to add to the values of the result */
     int64_t threads;
 } Geometry;
 
-/* Feature maps with zeros around: [n][channels][plane], in each plane rows of `width`. */
+/* Feature maps with a margin of zeros: [n][channels][plane], each plane in rows of `width`. */
 typedef struct {
     int64_t top, left, width, plane;
 } Margins;
@@ -63,17 +63,17 @@ static void *allocate(int64_t size) { return aligned_alloc(64, (size_t)ceiling(s
 
 static Margins margins(int64_t top, int64_t left, int64_t height, int64_t width) {
     int64_t plane = ceiling(height * width, 16) * 16;
-    return (Margins){top, left, width, plane % 32 ? plane : plane + 16}; /* no power of 2: channels would share cache sets */
+    return (Margins){top, left, width, plane % 32 ? plane : plane + 16}; /* not a power of 2, with which channels would share cache sets */
 }
 
-/* Offsets in a block of three dimensions, given the steps along each. */
+/* Write the offsets in a block of three dimensions, from the steps along each. */
 static void grid(int64_t *offset, int64_t n, int64_t step, int64_t height, int64_t down, int64_t width, int64_t right) {
     for (int64_t i = 0; i < n; i++)
         for (int64_t y = 0; y < height; y++)
             for (int64_t x = 0; x < width; x++) *offset++ = i * step + y * down + x * right;
 }
 
-/* Copy maps with `step` values from one to the next of the n. */
+/* Copy n maps, `step` values apart, into the middle of zeros. */
 static void pad(const real *maps, int64_t step, int64_t n, int64_t channels, int64_t height, int64_t width, Margins to, real *out) {
     memset(out, 0, sizeof(real) * n * channels * to.plane);
     for (int64_t i = 0; i < n; i++)
@@ -85,7 +85,7 @@ static void pad(const real *maps, int64_t step, int64_t n, int64_t channels, int
         }
 }
 
-/* Add `terms` products to sums of at most ROWS rows and WIDE columns. */
+/* Add `terms` products to the sums of at most ROWS rows and WIDE columns. */
 static inline __attribute__((always_inline)) void tile(
     const real *a, const int64_t *row, int64_t rows, const int64_t *at, int64_t terms, const real *b, real *sums) {
     const real *from[ROWS];
@@ -113,11 +113,11 @@ static inline __attribute__((always_inline)) void tile(
         }
 }
 
-/* The sum at the top of this file, for all its rows and columns: out[to[r] + m * step].
+/* Compute the sum at the top of this file for all rows and columns, into out[to[r] + m * step].
  * b: panels of WIDE columns, [panels][terms][WIDE]; sums: a buffer for [panels][BLOCK][WIDE]. */
 static void product(
     const real *a, const int64_t *row, const int64_t *to, int64_t rows, const int64_t *at, int64_t terms,
-    const real *b, int64_t columns, real *sums, real *out, int64_t step, int64_t more) {
+    const real *b, int64_t columns, real *sums, real *out, int64_t step, int64_t add) {
     int64_t panels = ceiling(columns, WIDE);
     for (int64_t first = 0; first < rows; first += BLOCK) {
         int64_t block = least(BLOCK, rows - first);
@@ -130,7 +130,7 @@ static void product(
         for (int64_t m = 0; m < columns; m++) {
             const real *column = sums + m / WIDE * BLOCK * WIDE + m % WIDE;
             real *into = out + m * step;
-            if (more)
+            if (add)
                 for (int64_t r = 0; r < block; r++) into[to[first + r]] += column[r * WIDE];
             else
                 for (int64_t r = 0; r < block; r++) into[to[first + r]] = column[r * WIDE];
@@ -138,9 +138,9 @@ static void product(
     }
 }
 
-/* Each thread gets as many whole tasks as the others; what is left is divided among all of them. */
+/* Every thread gets the same number of whole tasks; the remaining tasks are divided among all threads. */
 typedef struct {
-    int64_t task, first, count; /* of the images, or channels, that are divided */
+    int64_t task, first, count; /* first and count: of the images or channels that are divided */
 } Part;
 
 static int64_t parts(const Geometry *s) { return s->tasks + s->tasks % s->threads * (s->threads - 1); }
@@ -178,14 +178,14 @@ void convolve(const real *x, const real *w, real *y, const Geometry *s) {
             for (int64_t first = mine.first; first < mine.first + mine.count; first += images) {
                 int64_t n = least(images, mine.first + mine.count - first), image = first * s->tasks + mine.task;
                 pad(x + image * s->channels * in, s->tasks * s->channels * in, n, s->channels, s->in_height, s->in_width, around, a);
-                product(a, row, to, n * out, at, terms, b, s->outputs, sums, y + image * s->outputs * out, out, s->more);
+                product(a, row, to, n * out, at, terms, b, s->outputs, sums, y + image * s->outputs * out, out, s->add);
             }
         }
         free(a), free(b), free(sums), free(row), free(at), free(to);
     }
 }
 
-/* Which taps the pixels of a class meet, and how many they are. */
+/* Write the taps that the pixels of a class meet; return how many they are. */
 static int64_t taps_of(const Geometry *s, int64_t class, int64_t *tap) {
     int64_t count = 0;
     for (int64_t h = class / s->stride_width; h < s->tap_height; h += s->stride_height)
@@ -193,7 +193,7 @@ static int64_t taps_of(const Geometry *s, int64_t class, int64_t *tap) {
     return count;
 }
 
-/* The first row, or column, of the inputs in that class. */
+/* The first row or column of the inputs in that class. */
 static int64_t begin(int64_t class, int64_t padding, int64_t stride) { return (class + stride * padding - padding) % stride; }
 
 void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
@@ -213,7 +213,7 @@ void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
         for (int64_t number = 0; number < parts(s); number++) {
             Part mine = part(s, number, s->n);
             const real *filters = w + (s->repeated ? 0 : mine.task) * s->outputs * s->channels * taps;
-            real *panel = b; /* those of one class behind those of another */
+            real *panel = b; /* of all classes, one after the other */
             for (int64_t class = 0; class < classes; class++) {
                 int64_t count = taps_of(s, class, tap);
                 for (int64_t m = 0; m < s->channels; m += WIDE)
@@ -241,7 +241,7 @@ void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
                                             ((h + s->pad_height) / s->stride_height + around.top) * around.width;
                                 to[rows++] = i * s->tasks * s->channels * in + h * s->in_width + v;
                             }
-                    product(a, row, to, rows, at, terms, panel, s->channels, sums, x + image * s->channels * in, in, s->more);
+                    product(a, row, to, rows, at, terms, panel, s->channels, sums, x + image * s->channels * in, in, s->add);
                     panel += panels * WIDE * terms;
                 }
             }
@@ -276,7 +276,7 @@ void weight_grad(const real *g, const real *x, real *w, const Geometry *s) {
                             b[m * terms + (i * out + p) * WIDE + j] = maps[j * out + p];
                 }
             product(a, row, to, mine.count * taps, at, terms, b, s->outputs, sums,
-                    w + (mine.task * s->outputs * s->channels + mine.first) * taps, s->channels * taps, s->more);
+                    w + (mine.task * s->outputs * s->channels + mine.first) * taps, s->channels * taps, s->add);
         }
         free(a), free(b), free(sums), free(row), free(at), free(to);
     }

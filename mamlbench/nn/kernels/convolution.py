@@ -1,7 +1,7 @@
 """Convolutions of many tasks and their derivatives on a CPU, by ``convolution.c``.
 
-torch computes those with filters of their own one task after another, with kernels made for single large convolutions;
-many tasks are many small ones.
+If each task has its own filters, torch computes one task after another, with kernels for single large convolutions;
+those of tasks are many and small.
 
 Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` if all tasks share them, ``[T, O, C, kh, kw]`` if each has
 its own. float32 or float64.
@@ -22,12 +22,12 @@ SOURCE = "convolution.c"
 
 @dataclass(frozen=True)
 class Geometry:
-    """What a convolution is besides its tensors: height and width each.
+    """Sizes and settings of a convolution, as pairs of height and width.
 
     Attributes:
-        size: of its input.
-        kernel, stride, padding, dilation: as torch has them.
-        groups: as torch has it. The kernels here know neither dilation nor groups.
+        size: of the input.
+        kernel, stride, padding, dilation: as torch defines them.
+        groups: as torch defines it. The C kernels support neither dilation nor groups.
     """
 
     size: tuple[int, ...]
@@ -64,38 +64,38 @@ class _CGeometry(ctypes.Structure):
             "pad_height",
             "pad_width",
             "repeated",
-            "more",
+            "add",
             "threads",
         )
     )
 
 
-def convolve(x: Tensor, w: Tensor, at: Geometry, into: Tensor | None = None) -> Tensor:
-    """Convolve maps x with filters w to ``[n, T, O, h, w]``, which is added to ``into`` if that is given."""
-    y = x.new_empty((*x.shape[:2], w.shape[-4], *at.result())) if into is None else into
-    return _call("convolve", (x, _once(w)), y, _geometry(x, y, w, at, into))
+def convolve(x: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None) -> Tensor:
+    """Convolve maps x with filters w to ``[n, T, O, h, w]``; add the result to ``into`` if it is not None."""
+    y = x.new_empty((*x.shape[:2], w.shape[-4], *geometry.result())) if into is None else into
+    return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, into))
 
 
-def input_grad(g: Tensor, w: Tensor, at: Geometry, into: Tensor | None = None) -> Tensor:
-    """Derivative by the input, from a cotangent g ``[n, T, O, h, w]`` of the result; added to ``into`` if given."""
-    x = g.new_empty((*g.shape[:2], w.shape[-3], *at.size)) if into is None else into
-    return _call("input_grad", (g, _once(w)), x, _geometry(x, g, w, at, into))
+def input_grad(g: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None) -> Tensor:
+    """Pull a cotangent g ``[n, T, O, h, w]`` back to the input; add the result to ``into`` if it is not None."""
+    x = g.new_empty((*g.shape[:2], w.shape[-3], *geometry.size)) if into is None else into
+    return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, into))
 
 
-def weight_grad(g: Tensor, x: Tensor, at: Geometry, *, shared: bool, into: Tensor | None = None) -> Tensor:
-    """Derivative by the filters, from a cotangent g ``[n, T, O, h, w]`` of the result; added to ``into`` if given."""
-    if shared:  # tasks are examples of one large convolution, which torch's kernel is made for
-        w = g.new_empty((g.shape[2], x.shape[2], *at.kernel))
+def weight_grad(g: Tensor, x: Tensor, geometry: Geometry, *, shared: bool, into: Tensor | None = None) -> Tensor:
+    """Pull a cotangent g ``[n, T, O, h, w]`` back to the filters; add the result to ``into`` if it is not None."""
+    if shared:  # one large convolution of all tasks' examples: torch's kernel is faster
+        w = g.new_empty((g.shape[2], x.shape[2], *geometry.kernel))
         g, x = g.flatten(0, 1), x.flatten(0, 1)
-        options = (None, at.stride, at.padding, (1, 1), False, (0, 0), 1, [False, True, False])
+        options = (None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, [False, True, False])
         w = torch.ops.aten.convolution_backward(g, x, w, *options)[1]
         return w if into is None else into.add_(w)
-    w = g.new_empty((g.shape[1], g.shape[2], x.shape[2], *at.kernel)) if into is None else into
-    return _call("weight_grad", (g, x), w, _geometry(x, g, w, at, into))
+    w = g.new_empty((g.shape[1], g.shape[2], x.shape[2], *geometry.kernel)) if into is None else into
+    return _call("weight_grad", (g, x), w, _c_geometry(x, g, w, geometry, into))
 
 
-def _once(w: Tensor) -> Tensor:
-    """One copy of filters that are expanded over tasks: the kernels read it for all of them."""
+def _single_copy(w: Tensor) -> Tensor:
+    """One copy of filters that are expanded over tasks, which the kernels read for every task."""
     return w[0] if _repeated(w) else w
 
 
@@ -103,10 +103,11 @@ def _repeated(w: Tensor) -> bool:
     return w.ndim == 5 and w.stride(0) == 0
 
 
-def _geometry(x: Tensor, y: Tensor, w: Tensor, at: Geometry, into: Tensor | None) -> _CGeometry:
+def _c_geometry(x: Tensor, y: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None) -> _CGeometry:
     n, tasks = (x.shape[0] * x.shape[1], 1) if w.ndim == 4 else x.shape[:2]  # with shared filters, tasks are examples
-    sizes = (x.shape[2], y.shape[2], *at.size, *y.shape[3:], *at.kernel, *at.stride, *at.padding)
-    return _CGeometry(n, tasks, *sizes, _repeated(w), into is not None, torch.get_num_threads())
+    channels, outputs = x.shape[2], y.shape[2]
+    sizes = (*geometry.size, *y.shape[3:], *geometry.kernel, *geometry.stride, *geometry.padding)
+    return _CGeometry(n, tasks, channels, outputs, *sizes, _repeated(w), into is not None, torch.get_num_threads())
 
 
 def _call(name: str, inputs: tuple[Tensor, Tensor], result: Tensor, geometry: _CGeometry) -> Tensor:

@@ -1,14 +1,14 @@
-/* Batch normalization by a batch's own statistics, a weight, a bias and a ReLU in one, and their first two derivatives.
+/* Batch normalization by a batch's own statistics, weight, bias and ReLU in one, with first and second derivatives.
  *
  *     y = max(0, weight * z + bias),   z = (x - mean) * scale,   scale = 1 / sqrt(variance + eps)   per channel
  *
- * Maps are [n][channels][pixels], contiguous; statistics, weights and biases [channels]; `weight` may be NULL: 1. Tasks
- * are channels too. A few channels are read from memory once: their sums are taken and their results written while they
- * lie in the cache. Sums are taken place by place over the n, which fills vectors however few the pixels are, then over
- * a channel's pixels. So a pass over the maps is the same whatever the weights are: they change its factors alone.
+ * Maps are [n][channels][pixels], contiguous; statistics, weights and biases [channels]; a `weight` of NULL means 1.
+ * Tasks are channels too. A group of channels is read from memory once: its sums are computed and its results written
+ * while it is in the cache. Sums are taken over the n for each pixel, which fills vectors even if the pixels are few,
+ * then over a channel's pixels. A pass over the maps is the same for all weights, which change its factors alone.
  *
  * The notation is that of mamlbench/nn/batch_norm_grad.py: B(g) = scale * (g - mean(g) - z mean(g z)).
- * Compiled twice, with REAL float and double. A channel is summed in the same order whatever the number of threads is.
+ * Compiled twice, with REAL float and double. The order of a sum does not depend on the number of threads.
  */
 #include <math.h>
 #include <stdint.h>
@@ -22,25 +22,24 @@ typedef struct {
     double eps;
 } Shape;
 
-#define CACHE (1 << 18) /* bytes of maps that stay in the second cache */
-#define MAPS 5          /* that a function reads and writes */
-#define FACTORS 8       /* rows of a buffer, with a value for each place */
+#define CACHE (1 << 18) /* bytes of maps that stay in the second-level cache */
+#define MAPS 5          /* maps that a function reads and writes, at most */
+#define FACTORS 8       /* rows of a thread's buffer, each with a value for every pixel of a group */
 
-/* How many channels are computed together: as many as stay in the cache from the first pass over them to the last. */
+/* Channels in a group: as many as stay in the cache from the first pass over them to the last. */
 static int64_t group_size(const Shape *s) {
     int64_t fit = CACHE / (int64_t)sizeof(real) / MAPS / (s->n * s->pixels), most = (1024 + s->pixels - 1) / s->pixels;
     return fit < 1 ? 1 : fit < most ? fit : most;
 }
 
-/* The loops that the three functions share, as macros: their bodies differ, use the loops' variables by name, and must be
+/* The loops of the three functions are macros because their bodies differ, use the loops' variables by name, and must be
  * inlined for the compiler to vectorize them. Threads divide the groups of channels, so that no two add to one sum.
  *
  *     EACH_GROUP      channels [first, first + group), one thread each
- *     GROUP           of a group: its channels `count`, and `places` values that lie beside each other in each of the n,
- *                     from `start` on
- *     EACH_EXAMPLE    of the n: `at` is where its values begin
- *     EACH_PLACE      a value: `at + p` in maps, `p` in the buffer
- *     EACH_CHANNEL    a channel: `first + c` in statistics
+ *     GROUP           sizes of a group: `count` channels; in each example `places` adjacent values, from `start` on
+ *     EACH_EXAMPLE    examples; `at` is the offset of one's values
+ *     EACH_PLACE      values of an example: `at + p` in maps, `p` in the buffer
+ *     EACH_CHANNEL    channels of a group: `first + c` in statistics
  */
 #define EACH_GROUP                                                                                             \
     _Pragma("omp for schedule(static)") for (int64_t first = 0; first < s->channels; first += group)
@@ -61,7 +60,7 @@ static void fill(real *values, int64_t channel, int64_t pixels, real value) {
     for (int64_t p = channel * pixels; p < (channel + 1) * pixels; p++) values[p] = value;
 }
 
-/* y, mean and scale */
+/* Compute y, mean and scale. */
 void batch_norm_relu(
     const real *x, const real *weight, const real *bias, real *y, real *mean, real *scale, const Shape *s) {
     int64_t group = group_size(s);
@@ -88,18 +87,18 @@ void batch_norm_relu(
             }
             EACH_EXAMPLE EACH_PLACE {
                 real value = x[at + p] * by_x[p] + constant[p];
-                y[at + p] = value < 0 ? 0 : value; /* what is not a number stays so */
+                y[at + p] = value < 0 ? 0 : value; /* keeps NaN, which fmax would not */
             }
         }
         free(sums);
     }
 }
 
-/* What a cotangent of y sends to x, which is weight * B(g) with g = cotangent where y > 0; to the weight, which is
- * sum(g z); and to the bias, which is sum(g). */
+/* Pull a cotangent of y back: to x, weight * B(g) with g = cotangent if y > 0, else 0; to the weight, sum(g z); to the
+ * bias, sum(g). */
 void batch_norm_relu_backward(
     const real *cotangent, const real *x, const real *weight, const real *y, const real *mean, const real *scale,
-    real *to_x, real *gz, real *g_sum, const Shape *s) {
+    real *grad_x, real *gz, real *g_sum, const Shape *s) {
     int64_t group = group_size(s), row = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
@@ -119,38 +118,38 @@ void batch_norm_relu_backward(
             EACH_CHANNEL {
                 double factor = scale[first + c], g = sum_of(g_sums, c, s->pixels), z = sum_of(gx_sums, c, s->pixels) * factor;
                 gz[first + c] = (real)z, g_sum[first + c] = (real)g;
-                double along_x = -factor * factor * z / total;
-                if (weight) factor *= weight[first + c], along_x *= weight[first + c];
+                double x_factor = -factor * factor * z / total;
+                if (weight) factor *= weight[first + c], x_factor *= weight[first + c];
                 fill(by_g, c, s->pixels, (real)factor);
-                fill(by_x, c, s->pixels, (real)along_x);
-                fill(constant, c, s->pixels, (real)(-factor * g / total - along_x * mean[first + c]));
+                fill(by_x, c, s->pixels, (real)x_factor);
+                fill(constant, c, s->pixels, (real)(-factor * g / total - x_factor * mean[first + c]));
             }
             EACH_EXAMPLE EACH_PLACE {
                 real g = y[at + p] <= 0 ? 0 : cotangent[at + p];
-                to_x[at + p] = g * by_g[p] + x[at + p] * by_x[p] + constant[p];
+                grad_x[at + p] = g * by_g[p] + x[at + p] * by_x[p] + constant[p];
             }
         }
         free(g_sums);
     }
 }
 
-/* What cotangents v of to_x, t of gz and u of g_sum send to the cotangent of y, which is weight * B(v) + t z + u where
- * y > 0; to x, which is weight times B's derivative, plus t * B(g); and to the weight, which is sum(v B(g)). With a weight
- * of NULL, t and to_weight are not used. v and to_x may be the same. */
+/* Pull cotangents v of grad_x, t of gz and u of g_sum back: to the cotangent of y, weight * B(v) + t z + u if y > 0, else
+ * 0; to x, weight times the derivative of B(g), plus t * B(g); to the weight, sum(v B(g)). With a weight of NULL, t and
+ * grad_weight are not used. v and grad_x may be the same. */
 void batch_norm_relu_double_backward(
     const real *v, const real *t, const real *u, const real *cotangent, const real *x, const real *weight, const real *y,
-    const real *mean, const real *scale, const real *gz, const real *g_sum, real *to_cotangent, real *to_x,
-    real *to_weight, const Shape *s) {
+    const real *mean, const real *scale, const real *gz, const real *g_sum, real *grad_g, real *grad_x,
+    real *grad_weight, const Shape *s) {
     int64_t group = group_size(s), row = group * s->pixels;
     double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
         real *restrict v_sums = malloc(sizeof(real) * FACTORS * row), *restrict vx_sums = v_sums + row;
         real *restrict vg_sums = v_sums + 2 * row, *restrict center = v_sums + 3 * row;
-        /* of the two results: factors of x, v and g, and what is added; sums are not needed any more then */
-        real *restrict x_back = v_sums, *restrict back = v_sums + row, *restrict v_back = v_sums + 2 * row;
-        real *restrict by_x = v_sums + 4 * row, *restrict by_g = v_sums + 5 * row, *restrict by_v = v_sums + 6 * row;
-        real *restrict constant = v_sums + 7 * row;
+        /* factors of x, v and g in grad_g and in grad_x, and constants; those of grad_g replace the sums, used before */
+        real *restrict g_by_x = v_sums, *restrict g_constant = v_sums + row, *restrict g_by_v = v_sums + 2 * row;
+        real *restrict x_by_x = v_sums + 4 * row, *restrict x_by_g = v_sums + 5 * row, *restrict x_by_v = v_sums + 6 * row;
+        real *restrict x_constant = v_sums + 7 * row;
         EACH_GROUP {
             GROUP;
             EACH_CHANNEL fill(center, c, s->pixels, mean[first + c]);
@@ -163,35 +162,35 @@ void batch_norm_relu_double_backward(
             }
             EACH_CHANNEL {
                 int64_t channel = first + c;
-                double factor = scale[channel], variance = -factor * factor, mean_g = g_sum[channel] / total;
+                double factor = scale[channel], minus_scale_squared = -factor * factor, mean_g = g_sum[channel] / total;
                 double mean_v = sum_of(v_sums, c, s->pixels) / total, mean_vg = sum_of(vg_sums, c, s->pixels) / total;
                 double mean_vz = sum_of(vx_sums, c, s->pixels) * factor / total, mean_gz = gz[channel] / total;
-                double bend = variance * factor * (mean_vg - mean_v * mean_g - 3 * mean_gz * mean_vz);
-                /* of the cotangent's share, v_factor v + x_factor (x - mean) + shift; of that of x, likewise */
-                double v_factor = factor, x_factor = variance * mean_vz, shift = -factor * mean_v;
-                double g_bend = variance * mean_vz, v_bend = variance * mean_gz;
-                double shift_bend = -variance * (mean_vz * mean_g + mean_gz * mean_v);
+                double x_from_x = minus_scale_squared * factor * (mean_vg - mean_v * mean_g - 3 * mean_gz * mean_vz);
+                /* grad_g = g_from_v v + g_from_x (x - mean) + g_offset, and likewise grad_x, with a term of g */
+                double g_from_v = factor, g_from_x = minus_scale_squared * mean_vz, g_offset = -factor * mean_v;
+                double x_from_g = minus_scale_squared * mean_vz, x_from_v = minus_scale_squared * mean_gz;
+                double x_offset = -minus_scale_squared * (mean_vz * mean_g + mean_gz * mean_v);
                 if (weight) {
-                    double w = weight[channel], along = t[channel];
-                    to_weight[channel] = (real)(factor * total * (mean_vg - mean_v * mean_g - mean_vz * mean_gz));
-                    v_factor *= w, x_factor = w * x_factor + along * factor, shift *= w;
-                    bend = w * bend + along * variance * mean_gz, g_bend = w * g_bend + along * factor;
-                    v_bend *= w, shift_bend = w * shift_bend - along * factor * mean_g;
+                    double w = weight[channel], t_channel = t[channel];
+                    grad_weight[channel] = (real)(factor * total * (mean_vg - mean_v * mean_g - mean_vz * mean_gz));
+                    g_from_v *= w, g_from_x = w * g_from_x + t_channel * factor, g_offset *= w;
+                    x_from_x = w * x_from_x + t_channel * minus_scale_squared * mean_gz, x_from_g = w * x_from_g + t_channel * factor;
+                    x_from_v *= w, x_offset = w * x_offset - t_channel * factor * mean_g;
                 }
-                fill(v_back, c, s->pixels, (real)v_factor);
-                fill(x_back, c, s->pixels, (real)x_factor);
-                fill(back, c, s->pixels, (real)(shift - x_factor * mean[channel]) + u[channel]);
-                fill(by_x, c, s->pixels, (real)bend);
-                fill(by_g, c, s->pixels, (real)g_bend);
-                fill(by_v, c, s->pixels, (real)v_bend);
-                fill(constant, c, s->pixels, (real)(shift_bend - bend * mean[channel]));
+                fill(g_by_v, c, s->pixels, (real)g_from_v);
+                fill(g_by_x, c, s->pixels, (real)g_from_x);
+                fill(g_constant, c, s->pixels, (real)(g_offset - g_from_x * mean[channel]) + u[channel]);
+                fill(x_by_x, c, s->pixels, (real)x_from_x);
+                fill(x_by_g, c, s->pixels, (real)x_from_g);
+                fill(x_by_v, c, s->pixels, (real)x_from_v);
+                fill(x_constant, c, s->pixels, (real)(x_offset - x_from_x * mean[channel]));
             }
             EACH_EXAMPLE EACH_PLACE {
-                real g = cotangent[at + p], to_g = v[at + p] * v_back[p] + x[at + p] * x_back[p] + back[p];
-                real on = y[at + p];
-                to_cotangent[at + p] = on <= 0 ? 0 : to_g;
-                g = on <= 0 ? 0 : g;
-                to_x[at + p] = x[at + p] * by_x[p] + g * by_g[p] + v[at + p] * by_v[p] + constant[p];
+                real g = cotangent[at + p], value = v[at + p] * g_by_v[p] + x[at + p] * g_by_x[p] + g_constant[p];
+                real activation = y[at + p];
+                grad_g[at + p] = activation <= 0 ? 0 : value;
+                g = activation <= 0 ? 0 : g;
+                grad_x[at + p] = x[at + p] * x_by_x[p] + g * x_by_g[p] + v[at + p] * x_by_v[p] + x_constant[p];
             }
         }
         free(v_sums);

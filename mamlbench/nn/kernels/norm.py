@@ -1,6 +1,6 @@
-"""Batch norm, weight, bias and ReLU in one, with two derivatives, on a CPU, by ``norm.c``.
+"""Batch norm, weight, bias and ReLU in one function, with first and second derivatives, on a CPU, by ``norm.c``.
 
-Maps are ``[n, T, C, H, W]``; weights, biases and statistics ``[T, C]``; float32 or float64. A weight of None is 1.
+Maps are ``[n, T, C, H, W]``; weights, biases and statistics ``[T, C]``; float32 or float64. A weight of None means 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class _Shape(ctypes.Structure):
 
 
 def batch_norm_relu(x: Tensor, weight: Tensor | None, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """max(0, weight z + bias) of maps x ``[n, T, C, H, W]``, then mean and 1 / std, each ``[T, C]``."""
+    """Compute max(0, weight z + bias) of maps x ``[n, T, C, H, W]``, then mean and 1 / std, each ``[T, C]``."""
     x = x.contiguous()
     y, mean, scale = torch.empty_like(x), torch.empty_like(bias), torch.empty_like(bias)
     _call("batch_norm_relu", (x, _contiguous(weight), bias.contiguous(), y, mean, scale), x, eps)
@@ -32,31 +32,31 @@ def batch_norm_relu(x: Tensor, weight: Tensor | None, bias: Tensor, eps: float) 
 def batch_norm_relu_backward(
     g: Tensor, x: Tensor, y: Tensor, weight: Tensor | None, statistics: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What a cotangent g of y sends to x, ``[n, T, C, H, W]``, to the weight and to the bias, each ``[T, C]``."""
+    """Pull a cotangent g of y back to x ``[n, T, C, H, W]``, to the weight and to the bias, each ``[T, C]``."""
     mean, scale = statistics
     g, x, y = (maps.contiguous() for maps in (g, x, y))
-    to_x, gz, g_sum = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
-    _call("batch_norm_relu_backward", (g, x, _contiguous(weight), y, mean, scale, to_x, gz, g_sum), x)
-    return to_x, gz, g_sum
+    grad_x, gz, g_sum = torch.empty_like(x), torch.empty_like(mean), torch.empty_like(mean)
+    _call("batch_norm_relu_backward", (g, x, _contiguous(weight), y, mean, scale, grad_x, gz, g_sum), x)
+    return grad_x, gz, g_sum
 
 
 def batch_norm_relu_double_backward(
     v: Tensor, t: Tensor | None, u: Tensor, *backward: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """What cotangents of the three results of ``batch_norm_relu_backward`` send to its g, to its x and to its weight.
+    """Pull cotangents of the results of ``batch_norm_relu_backward`` back to its g, its x and its weight.
 
     Args:
-        v: of the first result, ``[n, T, C, H, W]``; overwritten by the second result here.
+        v: of the first result, ``[n, T, C, H, W]``; overwritten by the second result.
         t: of the second, ``[T, C]``; not used if the weight is None.
         u: of the third, ``[T, C]``.
-        backward: what ``batch_norm_relu_backward`` took, g, x, y, weight, mean, 1 / std, and its results gz and g_sum.
+        backward: what ``batch_norm_relu_backward`` took (g, x, y, weight, mean, 1 / std) and returned (gz, g_sum).
     """
     g, x, y, weight, mean, scale, gz, g_sum = (_contiguous(tensor) for tensor in backward)
     assert x is not None and mean is not None
-    to_g, to_weight = torch.empty_like(x), None if weight is None else torch.empty_like(mean)
-    tensors = (v, _contiguous(t), u.contiguous(), g, x, weight, y, mean, scale, gz, g_sum, to_g, v, to_weight)
+    grad_g, grad_weight = torch.empty_like(x), None if weight is None else torch.empty_like(mean)
+    tensors = (v, _contiguous(t), u.contiguous(), g, x, weight, y, mean, scale, gz, g_sum, grad_g, v, grad_weight)
     _call("batch_norm_relu_double_backward", tensors, x)
-    return to_g, v, to_weight
+    return grad_g, v, grad_weight
 
 
 def _contiguous(tensor: Tensor | None) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""Where kernels cannot be compiled, torch does the work and the record says why."""
+"""If kernels cannot be compiled, torch computes and the record has the reason."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ print(kernels.available(torch.device("cpu"), torch.float32))
 
 @pytest.fixture(scope="module")
 def describe(run_forked):
-    """``describe(NAME=value)``: the words of the record, and whether there are kernels, with environment variables."""
+    """``describe(NAME=value)``: description in records and whether there are kernels, with environment variables."""
 
     def describe(**variables):
         done = run_forked(SCRIPT, **{name: str(value) for name, value in variables.items()})
@@ -28,7 +28,7 @@ def describe(run_forked):
 
 @pytest.fixture(scope="module")
 def compiled(describe, tmp_path_factory):
-    """A folder of kernels, and the words of the record."""
+    """A folder of compiled kernels, and their description in records."""
     folder = tmp_path_factory.mktemp("kernels")
     words, available = describe(MAMLBENCH_KERNELS=folder)
     if not available:
@@ -36,7 +36,7 @@ def compiled(describe, tmp_path_factory):
     return folder, words
 
 
-def test_they_are_compiled_once_and_kept(compiled, describe):
+def test_kernels_are_compiled_once(compiled, describe):
     folder, words = compiled
     times = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     assert words.startswith("compiled by") and len(times) == 2 and all(name.endswith(".so") for name in times)
@@ -44,7 +44,7 @@ def test_they_are_compiled_once_and_kept(compiled, describe):
     assert times == {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
 
 
-def test_the_cache_folder_keeps_them_unless_another_is_named(tmp_path, describe):
+def test_kernels_are_stored_in_the_cache_folder_by_default(tmp_path, describe):
     if describe(MAMLBENCH_KERNELS="", MAMLBENCH_CACHE=tmp_path)[1]:
         assert list((tmp_path / "kernels").glob("*.so"))
 
@@ -62,8 +62,11 @@ def test_a_compiler_that_fails(tmp_path, describe):
     compiler = tmp_path / "cc"
     compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "cc 1.0" && exit\necho "no space left" >&2\nexit 1\n')
     compiler.chmod(0o755)
-    assert describe(CC=compiler, MAMLBENCH_KERNELS=tmp_path / "kept") == ("torch (cc failed: no space left)", False)
-    assert not list((tmp_path / "kept").iterdir())
+    assert describe(CC=compiler, MAMLBENCH_KERNELS=tmp_path / "libraries") == (
+        "torch (cc failed: no space left)",
+        False,
+    )
+    assert not list((tmp_path / "libraries").iterdir())
 
 
 def test_a_folder_that_cannot_be_written(tmp_path, describe):
@@ -72,7 +75,7 @@ def test_a_folder_that_cannot_be_written(tmp_path, describe):
     assert not available and (words.startswith("torch (") and ("cannot be used" in words or "no C compiler" in words))
 
 
-def test_a_kept_file_that_is_damaged(compiled, tmp_path, describe):
+def test_a_damaged_library(compiled, tmp_path, describe):
     folder = shutil.copytree(compiled[0], tmp_path / "kernels")
     for path in folder.iterdir():
         path.write_bytes(b"not a library")

@@ -1,4 +1,4 @@
-"""The compiled kernels against torch's own, in numbers."""
+"""The compiled kernels give torch's numbers."""
 
 import pytest
 import torch
@@ -30,47 +30,47 @@ def convolutions(draw):
     return shape, kernels.Geometry(size, kernel, stride, padding)
 
 
-def of_each_task(x, w, at):
+def one_by_one(x, w, geometry):
     """torch's own convolutions, one task after the other."""
     tasks = range(x.shape[1])
-    each = [F.conv2d(x[:, t], w[t] if w.ndim == 5 else w, None, at.stride, at.padding) for t in tasks]
-    return torch.stack(each, 1)
+    outputs = [F.conv2d(x[:, t], w[t] if w.ndim == 5 else w, None, geometry.stride, geometry.padding) for t in tasks]
+    return torch.stack(outputs, 1)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("filters", ["own", "shared", "repeated"])
 @given(convolutions())
 def test_a_convolution_and_its_derivatives(filters, threads, case):
-    (tasks, n, channels, outputs), at = case
-    x = random(n, tasks, channels, *at.size).requires_grad_()
+    (tasks, n, channels, outputs), geometry = case
+    x = random(n, tasks, channels, *geometry.size).requires_grad_()
     own = () if filters == "shared" else (tasks,)
-    w = random(*own, outputs, channels, *at.kernel, seed=1)
+    w = random(*own, outputs, channels, *geometry.kernel, seed=1)
     if filters == "repeated":
         w = w[:1].expand_as(w)
     w = w.detach().requires_grad_()
-    expected = of_each_task(x, w, at)
+    expected = one_by_one(x, w, geometry)
     g = random(*expected.shape, seed=2)
-    to_x, to_w = torch.autograd.grad(expected, (x, w), g)
+    grad_x, grad_w = torch.autograd.grad(expected, (x, w), g)
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
         x, w = x.detach(), w.detach()
-        torch.testing.assert_close(kernels.convolve(x, w, at), expected.detach())
-        torch.testing.assert_close(kernels.input_grad(g, w, at), to_x)
-        torch.testing.assert_close(kernels.weight_grad(g, x, at, shared=filters == "shared"), to_w)
+        torch.testing.assert_close(kernels.convolve(x, w, geometry), expected.detach())
+        torch.testing.assert_close(kernels.input_grad(g, w, geometry), grad_x)
+        torch.testing.assert_close(kernels.weight_grad(g, x, geometry, shared=filters == "shared"), grad_w)
         more = random(*expected.shape, seed=3)
-        torch.testing.assert_close(kernels.convolve(x, w, at, into=more.clone()), more + expected.detach())
-        more = random(*to_x.shape, seed=3)
-        torch.testing.assert_close(kernels.input_grad(g, w, at, into=more.clone()), more + to_x)
-        more = random(*to_w.shape, seed=3)
-        result = kernels.weight_grad(g, x, at, shared=filters == "shared", into=more.clone())
-        torch.testing.assert_close(result, more + to_w)
+        torch.testing.assert_close(kernels.convolve(x, w, geometry, into=more.clone()), more + expected.detach())
+        more = random(*grad_x.shape, seed=3)
+        torch.testing.assert_close(kernels.input_grad(g, w, geometry, into=more.clone()), more + grad_x)
+        more = random(*grad_w.shape, seed=3)
+        result = kernels.weight_grad(g, x, geometry, shared=filters == "shared", into=more.clone())
+        torch.testing.assert_close(result, more + grad_w)
     finally:
         torch.set_num_threads(before)
 
 
 def test_a_sum_does_not_depend_on_the_number_of_threads():
-    at = kernels.Geometry((7, 7), (3, 3), (2, 2), (1, 1))
+    geometry = kernels.Geometry((7, 7), (3, 3), (2, 2), (1, 1))
     x, w = random(40, 3, 16, 7, 7, dtype=torch.float32), random(3, 16, 16, 3, 3, dtype=torch.float32)
     g = random(40, 3, 16, 4, 4, dtype=torch.float32)
     results, before = [], torch.get_num_threads()
@@ -80,12 +80,12 @@ def test_a_sum_does_not_depend_on_the_number_of_threads():
             y, mean, scale = kernels.batch_norm_relu(x, None, torch.zeros(3, 16), EPS)
             results.append(
                 (
-                    kernels.convolve(x, w, at),
-                    kernels.input_grad(g, w, at),
+                    kernels.convolve(x, w, geometry),
+                    kernels.input_grad(g, w, geometry),
                     y,
                     mean,
                     scale,
-                    kernels.weight_grad(g, x, at, shared=False),
+                    kernels.weight_grad(g, x, geometry, shared=False),
                 )
             )
     finally:
@@ -105,7 +105,7 @@ sizes = st.tuples(*(st.integers(1, top) for top in (6, 3, 4, 9, 40)))
 
 @pytest.mark.parametrize("weighted", [False, True])
 @given(shape=sizes)
-def test_batch_norm_bias_and_relu_with_two_derivatives(weighted, shape):
+def test_batch_norm_bias_and_relu_with_first_and_second_derivatives(weighted, shape):
     _, tasks, channels, *_ = shape
     x, bias = random(*shape).requires_grad_(), random(tasks, channels, seed=1).requires_grad_()
     weight = random(tasks, channels, seed=5).requires_grad_() if weighted else None
@@ -118,16 +118,16 @@ def test_batch_norm_bias_and_relu_with_two_derivatives(weighted, shape):
     x, bias, g = x.detach(), bias.detach(), g.detach()
     weight = weight.detach() if weighted else None
     y, mean, scale = kernels.batch_norm_relu(x, weight, bias, EPS)
-    close = {"rtol": 1e-6, "atol": 1e-6 * float(1 + scale.max() ** 3)}  # equal values have a scale of 316
-    torch.testing.assert_close(y, expected.detach(), **close)
-    to_x, gz, g_sum = kernels.batch_norm_relu_backward(g, x, y, weight, (mean, scale))
-    ours = (to_x, g_sum, gz)[: len(by)]
-    for one, other in zip(ours, first, strict=True):
-        torch.testing.assert_close(one, other.detach(), **close)
-    ours = kernels.batch_norm_relu_double_backward(v.clone(), t, u, g, x, y, weight, mean, scale, gz, g_sum)
-    assert (ours[2] is not None) == weighted
-    for one, other in zip(ours, second, strict=False):
-        torch.testing.assert_close(one, other, **close)
+    tolerance = {"rtol": 1e-6, "atol": 1e-6 * float(1 + scale.max() ** 3)}  # equal values have a scale of 316
+    torch.testing.assert_close(y, expected.detach(), **tolerance)
+    grad_x, gz, g_sum = kernels.batch_norm_relu_backward(g, x, y, weight, (mean, scale))
+    computed = (grad_x, g_sum, gz)[: len(by)]
+    for one, other in zip(computed, first, strict=True):
+        torch.testing.assert_close(one, other.detach(), **tolerance)
+    computed = kernels.batch_norm_relu_double_backward(v.clone(), t, u, g, x, y, weight, mean, scale, gz, g_sum)
+    assert (computed[2] is not None) == weighted
+    for one, other in zip(computed, second, strict=False):
+        torch.testing.assert_close(one, other, **tolerance)
 
 
 def test_a_weight_of_ones_changes_nothing():
@@ -137,15 +137,15 @@ def test_a_weight_of_ones_changes_nothing():
     for weight in (None, ones):
         y, mean, scale = kernels.batch_norm_relu(x, weight, u, EPS)
         first = kernels.batch_norm_relu_backward(g, x, y, weight, (mean, scale))
-        given_back = (g, x, y, weight, mean, scale, *first[1:])
-        results.append((y, *first, *kernels.batch_norm_relu_double_backward(v.clone(), t, u, *given_back)[:2]))
+        backward = (g, x, y, weight, mean, scale, *first[1:])
+        results.append((y, *first, *kernels.batch_norm_relu_double_backward(v.clone(), t, u, *backward)[:2]))
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
-def test_what_is_not_a_number_stays_so():
+def test_nan_is_kept():
     x = random(2, 1, 2, 3, 3)
     x[0, 0, 1, 0, 0] = float("nan")
     y, mean, scale = kernels.batch_norm_relu(x, None, torch.zeros(1, 2, dtype=x.dtype), EPS)
     assert torch.isfinite(y[:, :, 0]).all() and y[:, :, 1].isnan().all()
-    to_x, _, g_sum = kernels.batch_norm_relu_backward(torch.ones_like(x), x, y, None, (mean, scale))
-    assert torch.isfinite(to_x[:, :, 0]).all() and to_x[:, :, 1].isnan().all() and g_sum[0, 1] == x[:, 0, 1].numel()
+    grad_x, _, g_sum = kernels.batch_norm_relu_backward(torch.ones_like(x), x, y, None, (mean, scale))
+    assert torch.isfinite(grad_x[:, :, 0]).all() and grad_x[:, :, 1].isnan().all() and g_sum[0, 1] == x[:, 0, 1].numel()

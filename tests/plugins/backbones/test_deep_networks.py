@@ -1,4 +1,4 @@
-"""ResNet-12, ResNet-18 and VGG-16: shapes, where the features end, and gradients on both engines."""
+"""ResNet-12, ResNet-18 and VGG-16: shapes, features, and gradients of both engines."""
 
 import pytest
 import torch
@@ -40,9 +40,9 @@ def convolutions(network):
 
 
 def test_widths_and_depth_are_torchvisions():
-    ours = convolutions(backbone("resnet18").build((3, 32, 32), 5))
-    theirs = convolutions(models.resnet18())
-    assert ours[1:] == theirs[1:] and ours[0] == (64, 3, 3, 3)
+    built = convolutions(backbone("resnet18").build((3, 32, 32), 5))
+    reference = convolutions(models.resnet18())
+    assert built[1:] == reference[1:] and built[0] == (64, 3, 3, 3)
     assert convolutions(backbone("vgg16").build((3, 32, 32), 5)) == convolutions(models.vgg16_bn().features)
 
 
@@ -54,8 +54,8 @@ def test_resnet12_has_twelve_layers_in_four_blocks():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_example_alone_is_normalized_by_the_support_set(name):
-    """Inductive: no query example sees another, whatever stands beside it."""
+def test_inductive_predictions_do_not_depend_on_other_queries(name):
+    """A query example is normalized by the support set."""
     model = Model(small(name).build((1, 16, 16), 3).double())
     parameters = model.initial_parameters()
     support, query = (torch.rand(4, 1, 16, 16, dtype=torch.float64) for _ in range(2))
@@ -69,10 +69,10 @@ def test_an_example_alone_is_normalized_by_the_support_set(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_engines_agree_on_the_meta_gradient(make_algorithm, make_batch, name):
-    side = 16 if name == "resnet12" else 8
-    batch = make_batch(tasks=2, ways=2, shots=2, queries=2, shape=(1, side, side))
+    size = 16 if name == "resnet12" else 8
+    batch = make_batch(tasks=2, ways=2, shots=2, queries=2, shape=(1, size, size))
     loop, vmap = (
-        make_algorithm("maml", engine, backbone=small(name), shape=(1, side, side), inner_lr=0.01)
+        make_algorithm("maml", engine, backbone=small(name), shape=(1, size, size), inner_lr=0.01)
         .compute_update(batch)
         .sums
         for engine in (LoopEngine(), VmapEngine())

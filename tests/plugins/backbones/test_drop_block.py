@@ -1,4 +1,4 @@
-"""ResNet-12 with DropBlock: noise in training alone, and the same one under every engine."""
+"""ResNet-12 with DropBlock: noise in training only, the same with every engine."""
 
 import json
 
@@ -38,14 +38,14 @@ def update(make_algorithm, make_batch):
     return update
 
 
-def test_noise_stands_where_the_original_has_it():
+def test_noise_layers_are_those_of_the_original_code():
     noise = [[*block.out][2:] for block in network().features[:4]]
     assert [[type(layer) for layer in layers] for layers in noise] == [[Dropout], [Dropout], [DropBlock], [DropBlock]]
     assert all(layer.rate == 0.2 for (layer,) in noise) and noise[3][0].size == 5
     assert not Model(network(drop_block=0)).noisy and Model(network()).noisy
 
 
-def test_parameters_and_outputs_outside_training_are_those_without():
+def test_outside_training_parameters_and_outputs_are_those_without_noise():
     x = torch.rand(4, *SHAPE, dtype=torch.float64)
     with_noise, without = network(), network(drop_block=0)
     assert with_noise.state_dict().keys() == without.state_dict().keys()
@@ -89,54 +89,54 @@ def larger_toy(toy_plugin, tmp_path):
 
 
 @pytest.fixture
-def assembled(larger_toy, tmp_path):
+def make_experiment(larger_toy, tmp_path):
     plugins = load_plugins([larger_toy])
 
-    def assembled(rate=0.3, **given):
-        small = {"meta_batch_size": 2, "ways": 3, "queries": 1, "iterations": 3, "engine": "vmap", **given}
+    def make(rate=0.3, **settings):
+        small = {"meta_batch_size": 2, "ways": 3, "queries": 1, "iterations": 3, "engine": "vmap", **settings}
         options = {"backbone.width": 4, "backbone.drop_block": rate}
-        asked = RunRequest(algorithms=("fomaml",), dataset="toy", backbone="resnet12", options=options, **small)
-        (spec,) = plan(asked, plugins)
+        request = RunRequest(algorithms=("fomaml",), dataset="toy", backbone="resnet12", options=options, **small)
+        (spec,) = plan(request, plugins)
         dataset = load_dataset(spec, plugins, Folders(results=tmp_path, cache=tmp_path, data=()))
         return build_experiment(spec, plugins, dataset, tmp_path)
 
-    return assembled
+    return make
 
 
 def sums(experiment, iteration, batch):
     return torch.cat([value.flatten() for value in experiment.compute_update(iteration, batch).sums.values()])
 
 
-def test_iteration_and_seed_decide_the_noise(assembled):
-    experiment, again, other = assembled(), assembled(), assembled(seed=5)
+def test_iteration_and_seed_decide_the_noise(make_experiment):
+    experiment, again, other = make_experiment(), make_experiment(), make_experiment(seed=5)
     batch, start = experiment.training_batch(0), experiment.algorithm.state()
     other.algorithm.load_state(start)
     first = sums(experiment, 0, batch)
     assert not torch.equal(sums(experiment, 1, batch), first)
-    assert torch.equal(sums(again, 0, batch), first), "whatever was computed before"
+    assert torch.equal(sums(again, 0, batch), first), "independent of earlier updates"
     assert not torch.equal(sums(other, 0, batch), first)
 
 
-def test_adaptation_after_training_is_not_noisy(assembled):
-    noisy, quiet = assembled(), assembled(rate=0)
+def test_adaptation_after_training_is_not_noisy(make_experiment):
+    noisy, quiet = make_experiment(), make_experiment(rate=0)
     episodes = noisy.sampler.episodes("val", 0, 2, shots=1, queries=2)
     for mode in ("transductive", "inductive"):
-        ours, without = (
-            each.algorithm.adapt(episodes.support, episodes.keys).predict(episodes.query.x, mode)
-            for each in (noisy, quiet)
+        with_noise, without = (
+            experiment.algorithm.adapt(episodes.support, episodes.keys).predict(episodes.query.x, mode)
+            for experiment in (noisy, quiet)
         )
-        assert torch.equal(ours, without)
+        assert torch.equal(with_noise, without)
 
 
-def test_what_is_checked_before_a_run_is_noisy_as_the_run_is(assembled, monkeypatch):
-    seen = []
-    monkeypatch.setattr(Dropout, "noisy", lambda self, x, key: seen.append(x.dtype) or x)
-    assert "checked against the loop in float64 and float32" in assembled(engine="auto").choice.reason
-    assert set(seen) == {torch.float32, torch.float64}
+def test_the_check_of_the_engine_runs_with_noise(make_experiment, monkeypatch):
+    dtypes = []
+    monkeypatch.setattr(Dropout, "noisy", lambda self, x, key: dtypes.append(x.dtype) or x)
+    assert "checked against the loop in float64 and float32" in make_experiment(engine="auto").choice.reason
+    assert set(dtypes) == {torch.float32, torch.float64}
 
 
 def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
-    tiny = [
+    settings = [
         "--plugin",
         str(larger_toy),
         "--dataset",
@@ -166,10 +166,10 @@ def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
 
     def run(folder, rate):
         results = tmp_path / folder
-        code, _, said = call(
-            "run", "--algo", "maml", *tiny, "-o", f"backbone.drop_block={rate}", "--results-dir", str(results)
+        code, _, stderr = call(
+            "run", "--algo", "maml", *settings, "-o", f"backbone.drop_block={rate}", "--results-dir", str(results)
         )
-        assert code == ExitCode.OK, said
+        assert code == ExitCode.OK, stderr
         (path,) = results.glob("*.json")
         record = json.loads(path.read_text())
         losses = [point["loss"] for point in record["curve"] if point.get("loss") is not None]
@@ -181,8 +181,8 @@ def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
 
 
 @pytest.mark.parametrize("rate", ["1", "-0.1"])
-def test_a_rate_that_is_none_is_refused(call, larger_toy, rate):
-    code, _, said = call(
+def test_a_rate_outside_0_to_1_is_refused(call, larger_toy, rate):
+    code, _, stderr = call(
         "run",
         "--algo",
         "maml",
@@ -197,4 +197,4 @@ def test_a_rate_that_is_none_is_refused(call, larger_toy, rate):
         "-o",
         f"backbone.drop_block={rate}",
     )
-    assert code == ExitCode.USAGE and "drop_block" in said
+    assert code == ExitCode.USAGE and "drop_block" in stderr
