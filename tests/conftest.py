@@ -189,7 +189,16 @@ def make_algorithm():
     from mamlbench_plugins.backbones.conv4 import StridedConv4
 
     def make(
-        name, engine=None, *, backbone=None, shape=(1, 14, 14), objective=None, pooled=None, iterations=10, **options
+        name,
+        engine=None,
+        *,
+        backbone=None,
+        shape=(1, 14, 14),
+        objective=None,
+        pooled=None,
+        iterations=10,
+        shots=2,
+        **options,
     ):
         import torch
 
@@ -208,7 +217,7 @@ def make_algorithm():
             pooled_objective=pooled or Classification(7),
             engine=engine,
             iterations=iterations,
-            shots=2,
+            shots=shots,
         )
         return plugin(context, plugin.Options(**options))
 

@@ -17,7 +17,7 @@ from mamlbench.api import (
     grad,
     share_query_features,
 )
-from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
 
@@ -69,11 +69,11 @@ class ANIL(GradientBased[ANILState, ANILOptions]):
 
     def inner_loss(self, state: ANILState, support: Examples) -> Tensor:
         """L(support), by the features that the state has of it: a scalar."""
-        return set_loss(self, self.model.head(state.head, state.features), support.y)
+        return support_loss(self, self.model.head(state.head, state.features), support.y)
 
     def loss(self, state: ANILState, query: Examples) -> Tensor:
         """L(query): a scalar."""
-        return set_loss(self, self.model(self.parameters(state), query.x), query.y)
+        return query_loss(self, self.model(self.parameters(state), query.x), query.y)
 
     def parameters(self, state: ANILState) -> Parameters:
         return self.meta | state.body | state.head

@@ -6,7 +6,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
-from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
 
@@ -57,8 +57,8 @@ class MAML(GradientBased[Parameters, MAMLOptions]):
 
     def inner_loss(self, state: Parameters, support: Examples) -> Tensor:
         """L(fθ) of line 6, on the support set: a scalar. What is added here changes the inner loop alone."""
-        return set_loss(self, self.model(state, support.x), support.y)
+        return support_loss(self, self.model(state, support.x), support.y)
 
     def loss(self, state: Parameters, query: Examples) -> Tensor:
         """L(fθ') of line 10, on the query set: a scalar."""
-        return set_loss(self, self.model(state, query.x), query.y)
+        return query_loss(self, self.model(state, query.x), query.y)

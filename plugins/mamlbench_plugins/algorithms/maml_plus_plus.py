@@ -20,7 +20,7 @@ from mamlbench.api import (
     grad,
     tree_map,
 )
-from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
 
@@ -105,11 +105,11 @@ class MAMLPlusPlus(GradientBased[MAMLPlusPlusState, MAMLPlusPlusOptions]):
 
     def inner_loss(self, state: MAMLPlusPlusState, support: Examples) -> Tensor:
         """L(support), under the batch norm of the step about to be taken: a scalar."""
-        return set_loss(self, self.model(self._network(state, state.number), support.x), support.y)
+        return support_loss(self, self.model(self._network(state, state.number), support.x), support.y)
 
     def loss(self, state: MAMLPlusPlusState, query: Examples) -> Tensor:
         """L(query) after a step: a scalar."""
-        return set_loss(self, self.model(self.parameters(state), query.x), query.y)
+        return query_loss(self, self.model(self.parameters(state), query.x), query.y)
 
     def parameters(self, state: MAMLPlusPlusState) -> Parameters:
         """BNWB: queries meet the batch norm of the step just taken."""

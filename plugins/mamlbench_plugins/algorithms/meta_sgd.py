@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
-from mamlbench_plugins.algorithms.loss_reduction import LossReduction, set_loss
+from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
 
@@ -77,11 +77,11 @@ class MetaSGD(GradientBased[MetaSGDState, MetaSGDOptions]):
 
     def inner_loss(self, state: MetaSGDState, support: Examples) -> Tensor:
         """L_train of line 5, on the support set: a scalar."""
-        return set_loss(self, self.model(state.theta, support.x), support.y)
+        return support_loss(self, self.model(state.theta, support.x), support.y)
 
     def loss(self, state: MetaSGDState, query: Examples) -> Tensor:
         """L_test of line 7, on the query set: a scalar."""
-        return set_loss(self, self.model(state.theta, query.x), query.y)
+        return query_loss(self, self.model(state.theta, query.x), query.y)
 
     def parameters(self, state: MetaSGDState) -> Parameters:
         return state.theta

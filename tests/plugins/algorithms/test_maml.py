@@ -14,8 +14,8 @@ def test_per_shot_reduction_is_the_number_of_classes_times_the_mean(make_algorit
     assert float(per_shot.loss(per_shot.meta, query)) == pytest.approx(3 * float(mean.loss(mean.meta, query)))
     slow = make_algorithm("maml", loss_reduction="per-shot", inner_lr=0.1)
     fast = make_algorithm("maml", loss_reduction="mean", inner_lr=0.3)
-    for ours, other in zip(slow.step(slow.meta, query).values(), fast.step(fast.meta, query).values(), strict=True):
-        torch.testing.assert_close(ours, other)
+    for per_shot, mean in zip(slow.step(slow.meta, query).values(), fast.step(fast.meta, query).values(), strict=True):
+        torch.testing.assert_close(per_shot, mean)
 
 
 @pytest.mark.parametrize("adapt_norm", [True, False])
