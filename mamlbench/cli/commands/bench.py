@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli import growth_display
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
@@ -27,7 +26,6 @@ Examples:
   mamlbench bench --setting training --peer learn2learn --base learn2learn --data-dir DIR
   mamlbench bench --setting memory-1s-10steps --rounds 3
   mamlbench bench --memory --json > bench.json
-  mamlbench bench --backbones --rounds 3 --output growth.svg       time and memory as the network grows
 
 \b
 Every competitor does the same work on the same random images, once per round, in alternation. Compare times only
@@ -48,24 +46,6 @@ within one run. 'plain' is a loop over tasks in torch alone. Peers and plain use
 )
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
 @click.option("--memory", is_flag=True, help="Also measure peak memory, each in a new process (slow).")
-@click.option(
-    "--backbones",
-    is_flag=True,
-    help="Measure time and memory of MAML, FOMAML and Reptile over networks of increasing size instead; --setting then "
-    "names networks, and --engine one engine (default: loop).",
-)
-@click.option(
-    "--cell-limit",
-    default=600.0,
-    show_default=True,
-    type=click.FloatRange(min=1),
-    help="With --backbones: time limit in seconds for each network and algorithm.",
-)
-@click.option(
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="With --backbones: write an image to this file (.png, .svg or .pdf).",
-)
 @shared.precision
 @shared.data_dir
 @shared.plugin_files
@@ -81,9 +61,6 @@ def command(
     base: str,
     rounds: int,
     memory: bool,
-    backbones: bool,
-    cell_limit: float,
-    output: Path | None,
     precision: Precision,
     data_dir: Path | None,
     as_json: bool,
@@ -91,15 +68,8 @@ def command(
     """Time one meta-iteration of each algorithm with every engine and peer, and compare their results."""
     session = session_of(context)
     plugins = session.plugins
-    if precision != "float32" and (backbones or peers):
-        raise ConfigError("--precision applies to engines only. It cannot be combined with --peer or --backbones.")
-    if backbones:
-        if peers:
-            raise ConfigError("--backbones cannot be combined with --peer.")
-        growth_display.run(plugins, settings, engines, rounds=rounds, limit=cell_limit, output=output, as_json=as_json)
-        return
-    if output is not None:
-        raise ConfigError("--output is for the image of --backbones. To write a table to a file, use '> FILE'.")
+    if precision != "float32" and peers:
+        raise ConfigError("--precision applies to engines only. It cannot be combined with --peer.")
 
     from mamlbench.bench import PLAIN, SETTINGS, Bench, describe_peers
     from mamlbench.engine import make_engine

@@ -106,14 +106,12 @@ class GrowthBench:
         engine: name of the engine.
         rounds: timed meta-iterations.
         limit: seconds per network and algorithm, including the start and one untimed meta-iteration.
-        files: plugin files to load.
     """
 
     networks: Sequence[GrowthSetting]
     engine: str
     rounds: int
     limit: float
-    files: Sequence[Path] = ()
 
     @property
     def size(self) -> int:
@@ -129,7 +127,7 @@ class GrowthBench:
     def _measure(self, network: GrowthSetting, algorithm: str) -> GrowthResult:
         context = multiprocessing.get_context(START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
-        task = GrowthTask(network, algorithm, self.engine, self.rounds, time.time() + self.limit, tuple(self.files))
+        task = GrowthTask(network, algorithm, self.engine, self.rounds, time.time() + self.limit)
         process = context.Process(target=_run_in_process, args=(sender, task), daemon=True)
         process.start()
         sender.close()  # otherwise the pipe would stay open after the process ends
@@ -158,7 +156,6 @@ class GrowthTask:
     engine: str
     rounds: int
     deadline: float
-    files: tuple[Path, ...]
 
 
 class GrowthWork(Work):
@@ -196,7 +193,7 @@ def _run_in_process(sender: Connection, task: GrowthTask) -> None:
 def measure(task: GrowthTask) -> GrowthResult:
     """Run one untimed meta-iteration, then the requested number of timed ones, or as many as the deadline allows."""
     keep_memory()
-    work = GrowthWork(task.network, task.algorithm, load_plugins(task.files).registry)
+    work = GrowthWork(task.network, task.algorithm, load_plugins().registry)
     parameters, compute = work.parameters, work.with_engine(task.engine)
     idle = peak_resident_bytes()
     compute()  # one-time setup is not timed

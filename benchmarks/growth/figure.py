@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mamlbench.bench.backbone_growth import GrowthResult
+from growth.measurement import GrowthResult
 from mamlbench.report.figures.export import empty_figure, figure_bytes, figure_settings
 from mamlbench.report.figures.style import INK, STYLES, Style
 

@@ -1,16 +1,25 @@
-"""Time and memory as the network grows: what is measured, and how a cell is marked that cannot be."""
+"""``benchmarks/backbone_growth.py``: measurements, skipped ones with their reasons, and the image."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
 
-from mamlbench.bench import backbone_growth
-from mamlbench.bench.backbone_growth import ALGORITHMS, NETWORKS, GrowthBench, GrowthResult, GrowthSetting
-from mamlbench.bench.growth_figure import growth_figure, short_number
 from mamlbench.bench.rounds import RoundStatistics
-from mamlbench.cli.main import main
-from mamlbench.errors import ExitCode
 from mamlbench.plugin import load_plugins
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import backbone_growth
+from growth import measurement
+from growth.figure import growth_figure, short_number
+from growth.measurement import ALGORITHMS, NETWORKS, GrowthBench, GrowthResult, GrowthSetting
+
+
+@pytest.fixture(autouse=True)
+def preloaded_processes(monkeypatch, start_method):
+    """Start the processes that are measured quickly."""
+    monkeypatch.setattr(measurement, "START_METHOD", start_method)
 
 
 def tiny(name, algorithms=("maml",), **network):
@@ -18,76 +27,68 @@ def tiny(name, algorithms=("maml",), **network):
 
 
 def cell(network, algorithm, seconds=None, memory=None, parameters=1000):
-    gone = {"skipped": "memory", "note": "too large"}
+    failure = {"skipped": "memory", "note": "too large"}
     spread = seconds and RoundStatistics(seconds, float("nan"), float("nan"), (seconds, seconds))
     return GrowthResult(
-        network, algorithm, parameters, spread, memory, 1 if seconds else 0, **({} if seconds else gone)
+        network, algorithm, parameters, spread, memory, 1 if seconds else 0, **({} if seconds else failure)
     )
 
 
 def test_every_network_can_be_built_and_they_grow():
     registry = load_plugins().registry
-    sizes = {
-        name: backbone_growth.GrowthWork(setting, "maml", registry).parameters for name, setting in NETWORKS.items()
-    }
+    sizes = {name: measurement.GrowthWork(setting, "maml", registry).parameters for name, setting in NETWORKS.items()}
     assert all(setting.algorithms == ALGORITHMS for setting in NETWORKS.values())
     assert sizes["conv4-16"] < sizes["conv4-64"] < sizes["resnet12"] and sizes["vgg16"] > 10_000_000
 
 
-def test_the_command_measures_each_cell_and_names_the_one_that_does_not_fit(monkeypatch, tmp_path, capsys):
+def test_each_network_is_measured_and_one_that_does_not_fit_is_named(monkeypatch, tmp_path, capsys):
     cases = (tiny("small", hidden=(16,)), tiny("huge", hidden=(2**34,)))  # its first layer alone has 4 TiB
     monkeypatch.setattr(backbone_growth, "NETWORKS", {case.name: case for case in cases})
     image = tmp_path / "growth.svg"
-    arguments = ["bench", "--backbones", "--rounds", "2", "--engine", "loop", "--output", str(image), "--json"]
-    assert main(arguments) == ExitCode.OK
-    out, err = capsys.readouterr()
-    output = json.loads(out)
+    arguments = ["--network", "small", "huge", "--rounds", "2", "--output", str(image), "--json"]
+    assert backbone_growth.main(arguments) == 0
+    output = json.loads(capsys.readouterr().out)
     small, huge = output["results"]
     # 64 * 16 weights, 16 biases of batch norm, a head of 16 * 5 + 5
     assert (small["network"], small["algorithm"], small["parameters"], small["rounds"]) == ("small", "maml", 1125, 2)
     assert small["seconds"]["median"] > 0 and small["seconds"]["low"] is None and 0 <= small["memory"] < 2**30
     assert huge["seconds"] is None and huge["skipped"] == "memory" and "does not fit into" in huge["note"]
-    assert "small, maml: done" in err and "huge, maml: does not fit into" in err
     assert "huge" in image.read_text() and output["engine"] == "loop" and output["environment"]["threads"] > 0
 
 
-def test_a_cell_that_takes_too_long_is_ended_and_named():
+def test_a_measurement_that_takes_too_long_is_ended_and_named():
     bench = GrowthBench([tiny("slow")], "loop", rounds=1, limit=0)
     assert [(result.skipped, result.note) for result in bench.results()] == [("time", "took longer than 0 s")]
 
 
-def test_a_process_that_dies_is_named(tmp_path):
-    plugin = tmp_path / "dies.py"
-    plugin.write_text("import os\nos._exit(7)\n")
-    bench = GrowthBench([tiny("any")], "loop", rounds=1, limit=300, files=(plugin,))
+def test_a_process_that_dies_is_named():
+    bench = GrowthBench([tiny("any", no_such_option=1)], "loop", rounds=1, limit=300)
     assert [(result.skipped, result.note) for result in bench.results()] == [
-        ("neither", "its process died (exit code 7)")
+        ("neither", "its process died (exit code 1)")
     ]
 
 
 def test_a_table_has_ratios_to_first_order_and_the_notes(monkeypatch, capsys):
     results = [cell("a", "maml", 3.0, 300 * 2**20), cell("a", "fomaml", 1.5, 100 * 2**20), cell("b", "maml")]
     monkeypatch.setattr(GrowthBench, "results", lambda self: iter(results))
-    assert main(["bench", "--backbones"]) == ExitCode.OK
+    assert backbone_growth.main([]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["a", "1", "k", "maml", "3", "±", "0", "2.0", "300", "3.0"] in lines
     assert ["fomaml", "1.5", "±", "0", "1.0", "100", "1.0"] in lines
     assert ["b", "1", "k", "maml", "too", "large"] in lines
 
 
-def test_no_measurement_is_no_success(monkeypatch, capsys):
+def test_without_any_measurement_the_exit_code_is_1(monkeypatch, capsys):
     monkeypatch.setattr(GrowthBench, "results", lambda self: iter([cell("a", "maml")]))
-    assert main(["bench", "--backbones"]) == ExitCode.NOTHING
-    assert "No network could be measured" in capsys.readouterr().err
+    assert backbone_growth.main([]) == 1
+    assert "too large" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--setting", "conv4-46"], "Did you mean 'conv4-64'?"),
-        (["--engine", "loop", "--engine", "vmap"], "Use --engine once"),
+        (["--network", "conv4-46"], "invalid choice: 'conv4-46'"),
         (["--engine", "vmp"], "Unknown engine 'vmp'"),
-        (["--peer", "learn2learn"], "cannot be combined with --peer"),
         (["--output", "growth.gif"], "must end in png, svg, pdf"),
         (["--output", "no/such/folder/growth.png"], "cannot be written"),
     ],
@@ -95,13 +96,9 @@ def test_no_measurement_is_no_success(monkeypatch, capsys):
 )
 def test_a_mistake_is_reported_before_anything_is_measured(monkeypatch, capsys, arguments, message):
     monkeypatch.setattr(GrowthBench, "results", lambda self: pytest.fail("measured"))
-    assert main(["bench", "--backbones", *arguments]) == ExitCode.USAGE
+    with pytest.raises(SystemExit, match="2"):
+        backbone_growth.main(arguments)
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_an_image_is_drawn_of_backbones_only(capsys):
-    assert main(["bench", "--output", "x.png"]) == ExitCode.USAGE
-    assert "--output is for the image of --backbones" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("format_", ["png", "svg", "pdf"])

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/backbone_growth.py``: measurements in new processes, and their figure."""
