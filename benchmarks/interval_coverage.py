@@ -18,11 +18,10 @@ from collections.abc import Sequence
 import numpy as np
 from false_alarms import draw_setting
 from numpy.random import Generator
-from scipy import stats
 
 from mamlbench.report.statistics.cochran_cox import least_significant_difference
 from mamlbench.report.statistics.variance import VarianceComponents, variance_of_difference
-from mamlbench.student_t import LEVEL, Array
+from mamlbench.student_t import LEVEL, Array, t_quantile
 
 NOISE = 0.22
 COUNTS = ((3, 3), (4, 4), (6, 6), (10, 10), (1, 5), (1, 10), (3, 6))
@@ -82,7 +81,7 @@ def shares(
         [VarianceComponents.pooled(*spreads)] if same_spread else spreads, between, episodes
     )
     difference = np.abs(generator.normal(0, np.sqrt(true), trials))
-    covered = float(np.mean(difference < stats.t.ppf(0.975, freedom) * np.sqrt(variance)))
+    covered = float(np.mean(difference < t_quantile(1 - LEVEL / 2, freedom) * np.sqrt(variance)))
     if same_spread:
         return covered, float("nan")
     parts = [*(side.between_seeds * side.weight for side in spreads), between]

@@ -15,7 +15,7 @@ LEVEL = 0.05
 """Significance level: the probability of reporting a difference that does not exist."""
 
 
-def t_quantile(probability: float, degrees_of_freedom: ArrayLike) -> Array:
+def t_quantile(probability: ArrayLike, degrees_of_freedom: ArrayLike) -> Array:
     """Return the value of Student's t below which ``probability`` lies."""
     from scipy import special  # scipy.stats has the same function but takes a second to import
 

@@ -17,8 +17,8 @@ from mamlbench.bench.rounds import RoundStatistics, interleaved, speedup, summar
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
-from mamlbench.engine.equivalence import relative_difference
 from mamlbench.errors import DataError
+from mamlbench.nn.precision import relative_difference
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders, Precision
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mamlbench.api import Engine
 from mamlbench.engine.loop import LoopEngine
+from mamlbench.nn.precision import relative_difference
 from mamlbench.run_spec import Precision
 
 EXACT = 1e-9
@@ -122,10 +123,3 @@ class Reference:
 
 def _message(difference: float, allowed: float, precision: Precision) -> str:
     return f"differs from the loop by {difference:.1e} in {precision} (at most {allowed:.0e} allowed)"
-
-
-def relative_difference(tensor: Tensor, reference: Tensor) -> float:
-    """Norm of the difference over the norm of the reference, in float64; 0 if both are zero. Equal shapes."""
-    tensor, reference = tensor.double(), reference.double()
-    difference, norm = float((tensor - reference).norm()), float(reference.norm())
-    return difference / norm if norm else difference

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.func import functional_call, vmap
 
 from mamlbench.nn.network import Network
+from mamlbench.nn.precision import relative_difference
 
 TASKS, EXAMPLES = 2, 3
 """Kernels need at least two tasks; with fewer than three examples a batch norm of single pixels is constant."""
@@ -52,7 +53,7 @@ def _compare(plain: Network, fused: Network) -> str:
     }
     x = random(TASKS, EXAMPLES, *plain.input_shape)
     reference = _run(plain, parameters, x, _loop)
-    difference = max(map(_difference, _run(fused, parameters, x, vmap), reference))
+    difference = max(map(relative_difference, _run(fused, parameters, x, vmap), reference))
     if difference <= TOLERANCE:
         return ""
     return f"{DIFFERS} by {difference:.1e} in float64"  # also if it is nan
@@ -81,12 +82,6 @@ def _loop(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         return torch.stack(tasks)
 
     return compute
-
-
-def _difference(tensor: Tensor, reference: Tensor) -> float:
-    norm = float(reference.norm())
-    difference = float((tensor - reference).norm())
-    return difference / norm if norm else difference
 
 
 def _double(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A run's precision applied to tensors: dtype of parameters and examples, autocast, unit of rounding."""
+"""A run's precision applied to tensors: dtype of parameters and examples, autocast, rounding."""
 
 from __future__ import annotations
 
@@ -78,3 +78,10 @@ def _to_bf16(value: Any) -> Any:
 def bf16_is_on(device: torch.device) -> bool:
     """Whether ``bf16_autocast`` (or the user's own autocast) is open for that kind of device."""
     return torch.is_autocast_enabled(device.type)
+
+
+def relative_difference(tensor: Tensor, reference: Tensor) -> float:
+    """Norm of the difference over the norm of the reference, in float64; 0 if both are zero. Equal shapes."""
+    tensor, reference = tensor.double(), reference.double()
+    difference, norm = float((tensor - reference).norm()), float(reference.norm())
+    return difference / norm if norm else difference

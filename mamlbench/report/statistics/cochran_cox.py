@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mamlbench.student_t import Array
+from mamlbench.student_t import Array, t_quantile
 
 SMALLEST_P_VALUE = 1e-30
 """Smaller p-values are reported as 0: stdtrit is not defined so far out in the tail."""
@@ -59,8 +59,6 @@ def _weights(variances: Sequence[Array]) -> tuple[Array, list[Array]]:
 
 def _critical_t(log_tail: Array | float, weights: Sequence[Array], degrees_of_freedom: Sequence[int]) -> Array:
     """Return the weighted mean of the components' critical values for a one-sided tail ``exp(log_tail)``."""
-    from scipy import special
-
     tail = np.exp(log_tail)
-    terms = [-weight * special.stdtrit(df, tail) for weight, df in zip(weights, degrees_of_freedom, strict=True)]
+    terms = [-weight * t_quantile(tail, df) for weight, df in zip(weights, degrees_of_freedom, strict=True)]
     return np.asarray(sum(terms))

@@ -12,7 +12,7 @@ from mamlbench.record import Interval
 from mamlbench.report.statistics.episode_scores import episode_scores
 from mamlbench.report.statistics.significance_tests import MIN_SEEDS_PER_SIDE
 from mamlbench.report.table.groups import RowRuns
-from mamlbench.student_t import confidence_interval, half_width
+from mamlbench.student_t import confidence_interval
 
 
 class Estimate(NamedTuple):
@@ -47,8 +47,7 @@ def estimate(row: RowRuns, metric: str, mode: str, quantity: str) -> Estimate | 
     scores = episode_scores(row, metric, mode, quantity)
     if scores is None:
         return Estimate(over_seeds, "seeds")
-    half, mean = float(half_width(scores.mean(0))), over_seeds.mean
-    return Estimate(Interval(mean=mean, low=mean - half, high=mean + half), "episodes")
+    return Estimate(confidence_interval(over_seeds.mean, scores.mean(0)), "episodes")
 
 
 def interval_over_seeds(seed_means: Sequence[float]) -> Interval:
