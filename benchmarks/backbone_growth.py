@@ -86,10 +86,10 @@ def _measure(bench: GrowthBench) -> list[GrowthResult]:
     out = Console(stderr=True)
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         task = bar.add_task(titles[0], total=bench.size)
-        results = []
-        for next_title, result in zip([*titles[1:], titles[-1]], bench.results(), strict=True):
+        results: list[GrowthResult] = []
+        for result in bench.results():
             results.append(result)
-            bar.update(task, description=next_title, advance=1)
+            bar.update(task, description=titles[min(len(results), bench.size - 1)], advance=1)
     return results
 
 

@@ -159,8 +159,8 @@ def _vjp_and_value(function: Callable[[Any], Any], at: Any, cotangent: Any) -> t
         # outputs that do not depend on ``at`` have no gradient to add
         pairs = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
         if pairs:
-            depending, cotangents = zip(*pairs, strict=True)
-            gradients = torch.autograd.grad(depending, leaves, cotangents, materialize_grads=True)
+            depending, vectors = zip(*pairs, strict=True)
+            gradients = torch.autograd.grad(depending, leaves, vectors, materialize_grads=True)
         else:
             gradients = tuple(map(torch.zeros_like, leaves))
     return pytree.tree_unflatten(list(gradients), structure), pytree.tree_map(Tensor.detach, value)
