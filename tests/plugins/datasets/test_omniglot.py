@@ -4,73 +4,22 @@ import io
 import os
 import re
 import shutil
-import sys
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from toy_omniglot import ALPHABETS, TOY, drawing, image_split, load, names_of, write_archives, write_folders
 
-from mamlbench.api import SPLITS, CachedImages, DataPaths, ImageSplit, hash64, seed_key
+from mamlbench.api import SPLITS, CachedImages, DataPaths
 from mamlbench.errors import DataError
-from mamlbench_plugins.datasets import omniglot, omniglot_download
+from mamlbench_plugins.datasets import omniglot
 from mamlbench_plugins.datasets.omniglot import Omniglot, split_by_alphabet, split_randomly
 from mamlbench_plugins.datasets.omniglot_files import HALVES
 from mamlbench_plugins.datasets.omniglot_images import decode, resize
-
-ALPHABETS = (("Angelic", "Braille", "Cyrillic"), ("Tengwar", "ULOG"))
-"""Of the background and the evaluation half of the toy set; each has three characters with two drawings."""
-
-TOY = {
-    f"{half}/{alphabet}/character{character:02}/{number:04}_{drawer:02}.png"
-    for half, alphabets in zip(HALVES, ALPHABETS, strict=True)
-    for number, (alphabet, character) in enumerate((a, c) for a in alphabets for c in (1, 2, 3))
-    for drawer in (1, 2)
-}
-
-
-def drawing(name: str, size: tuple[int, int] = (105, 105)) -> bytes:
-    """A PNG file: black noise on the left, drawn by file name, on white paper."""
-    ink = hash64(seed_key(name), np.arange(size[0] * size[1])).reshape(size[::-1]) % np.uint64(3) == 0
-    ink[:, 60:] = False
-    file = io.BytesIO()
-    Image.fromarray(~ink).save(file, "PNG")
-    return file.getvalue()
-
-
-def write_folders(folder: Path, names: Iterable[str] = TOY) -> Path:
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(drawing(name))
-    return folder
-
-
-def write_archives(folder: Path, names: Iterable[str] = sorted(TOY), halves: Iterable[str] = HALVES) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    for half in halves:
-        with zipfile.ZipFile(folder / f"{half}.zip", "w") as archive:
-            for name in names:
-                if name.startswith(half):
-                    archive.writestr(name, drawing(name))
-    return folder
-
-
-def load(folder: Path | None, cache: Path, *, allow_download: bool = False, **options: object) -> Omniglot:
-    folders = () if folder is None else (("--data-dir", folder),)
-    return Omniglot(Omniglot.Options.model_validate(options), DataPaths(folders, cache, allow_download))
-
-
-def image_split(dataset: Omniglot, name: str) -> ImageSplit:
-    split = dataset.splits[name]
-    assert isinstance(split, ImageSplit)
-    return split
-
-
-def names_of(dataset: Omniglot) -> dict[str, set[str]]:
-    return {split: set(image_split(dataset, split).class_names) for split in dataset.splits}
 
 
 @pytest.fixture
@@ -339,137 +288,7 @@ def test_identical_drawings_are_no_damage(toy: Path, cache: Path) -> None:
     assert load(toy, cache).splits["train"].size == 10
 
 
-# ------------------------------------------------------------------------------------------------------ download
-
-
-def fake_torchvision(monkeypatch: pytest.MonkeyPatch, fetch: Callable[[Path, str], None]) -> list[str]:
-    """Put ``fetch(folder, half)`` in place of torchvision's download; returns the requested halves."""
-    requested: list[str] = []
-
-    class Fake:
-        folder = "omniglot-py"
-
-        def __init__(self, root: str, background: bool, download: bool) -> None:
-            assert download
-            requested.append(HALVES[0 if background else 1])
-            fetch(Path(root) / self.folder, requested[-1])
-
-    module = type(sys)("torchvision.datasets")
-    vars(module)["Omniglot"] = Fake
-    monkeypatch.setitem(sys.modules, "torchvision", type(sys)("torchvision"))
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
-    return requested
-
-
-def test_downloaded_once(
-    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fetch(folder: Path, half: str) -> None:
-        write_archives(folder, halves=[half])
-        write_folders(folder, [name for name in TOY if name.startswith(half)])  # torchvision extracts
-        print("Downloading", half)
-
-    requested = fake_torchvision(monkeypatch, fetch)
-    with caplog.at_level("INFO", "mamlbench"):
-        dataset = load(tmp_path, cache, allow_download=True)
-    assert [record.message for record in caplog.records if "14 MB" in record.message] == [caplog.records[0].message]
-    assert dataset.origin == "zip archives" and requested == list(HALVES)
-    files = sorted(path.relative_to(cache / "downloads").as_posix() for path in (cache / "downloads").rglob("*"))
-    assert files == ["omniglot-py", *(f"omniglot-py/{half}.zip" for half in HALVES)]
-    assert load(tmp_path, cache).content_hash == dataset.content_hash
-    assert requested == list(HALVES), "not requested again"
-
-
-def test_standard_output_stays_clean_while_downloading(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fetch(folder: Path, half: str) -> None:
-        print("Downloading", half)
-        write_archives(folder, halves=[half])
-
-    fake_torchvision(monkeypatch, fetch)
-    load(None, cache, allow_download=True)
-    assert capsys.readouterr().out == ""
-
-
-@pytest.mark.parametrize("error", [OSError("no route to host"), RuntimeError("File not found or corrupted.")])
-def test_a_failed_download_leaves_nothing_and_says_so(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    def fetch(folder: Path, half: str) -> None:
-        write_archives(folder, halves=[half])
-        if half == HALVES[1]:
-            raise error
-
-    fake_torchvision(monkeypatch, fetch)
-    with pytest.raises(DataError, match=rf"downloading it failed \({error}\): name the folder.*--dataset glyphs"):
-        load(None, cache, allow_download=True)
-    assert not list((cache / "downloads").iterdir())
-
-
-def test_two_processes_may_download_at_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(folder: Path, half: str) -> None:
-        write_archives(folder, halves=[half])
-        write_archives(cache / "downloads" / "omniglot-py")  # the other one was faster
-
-    fake_torchvision(monkeypatch, fetch)
-    omniglot_download.download(cache / "downloads")
-    assert [path.name for path in (cache / "downloads").iterdir()] == ["omniglot-py"]
-
-
-# ------------------------------------------------------------------------------------------------------ real data
-
-
-@pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def real(shared_data: Path, real_cache: Path) -> Omniglot:
-    return load(shared_data, real_cache)
-
-
-def test_the_complete_set(real: Omniglot) -> None:
-    assert real.subset is None
-    assert {name: split.size for name, split in real.splits.items()} == {"train": 1100, "val": 100, "test": 423}
-    assert len(set.union(*names_of(real).values())) == 1623
-    assert all(set(np.diff(image_split(real, split).offsets)) == {20} for split in real.splits)
-    assert {re.sub(r"\d\d$", "NN", name).split("/")[1] for name in image_split(real, "train").class_names} == {
-        "characterNN"
-    }
-
-
-def test_the_hashes_never_change(real: Omniglot) -> None:
-    """If one changes unintentionally, numbers cannot be compared; the first depends on the published files alone."""
-    assert real.drawings_hash == "c8308fe01f0163cd5dd90910a484f5be62d616c1b91d2c725e84f06bcc153556"
-    assert real.content_hash == "a09a5d5f587d6574debf2efb68c421ce57ed0e13d2d91b78c95f33462d3be567"
-
-
-def test_the_published_evaluation_alphabets_are_the_test_split(
-    real: Omniglot, shared_data: Path, real_cache: Path
-) -> None:
-    names = names_of(load(shared_data, real_cache, split="alphabets"))
-    alphabets = {split: {name.split("/")[0] for name in classes} for split, classes in names.items()}
-    assert {name: len(letters) for name, letters in alphabets.items()} == {"train": 25, "val": 5, "test": 20}
-    assert len(set.union(*alphabets.values())) == 50
-    assert len(names["test"]) == 659 and len(names["train"] | names["val"]) == 964
-
-
-def test_ink_is_sparse(real: Omniglot) -> None:
-    images = image_split(real, "train").images.float() / 255
-    assert 0.03 < images.mean() < 0.15
-    assert images.amax((1, 2, 3)).min() > 0.3, "a drawing vanished"
-
-
-def test_a_second_start_opens_no_archive_and_hashes_no_image(
-    real: Omniglot, shared_data: Path, real_cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("zipfile.ZipFile.open", "PIL.Image.open", "mamlbench.data.image_cache._image_hash"):
-        monkeypatch.setattr(name, lambda *arguments, **options: pytest.fail("not from the cache"))
-    again = load(shared_data, real_cache)
-    assert again.content_hash == real.content_hash
-    assert torch.equal(image_split(again, "val").images[:3], image_split(real, "val").images[:3])
+# ----------------------------------------------------------------------------------------------- a user's drawing
 
 
 @pytest.mark.parametrize("ink", [0, 1])
