@@ -17,9 +17,14 @@ class Backbone(ABC):
     """Builds networks for an input shape and a number of outputs, of plain torch layers.
 
     What has a faster equal is replaced in the built network, so that no layer need be written for speed.
+
+    Attributes:
+        example_shapes: input shapes that ``mamlbench check`` tries it with; empty: those of images and of points of a
+            curve. A network of sequences names one, such as ``((12,),)``.
     """
 
     Options: ClassVar[type[Options]] = Options
+    example_shapes: ClassVar[tuple[tuple[int, ...], ...]] = ()
 
     def __init__(self, options: Any) -> None:
         self.options = options

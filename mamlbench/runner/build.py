@@ -146,6 +146,7 @@ def algorithm_maker(
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,
+            seed=spec.seed,
         )
         return plugin(context, options)
 

@@ -15,6 +15,7 @@
 
 from mamlbench.testing.algorithm_contract import CONTRACT
 from mamlbench.testing.algorithm_episodes import EPISODES
+from mamlbench.testing.algorithm_leaks import LEAKS
 from mamlbench.testing.algorithm_learning import LEARNING
 from mamlbench.testing.algorithm_options import OPTIONS
 from mamlbench.testing.algorithm_properties import PROPERTIES
@@ -29,7 +30,7 @@ from mamlbench.testing.subjects import SUBJECTS, Subject, subject_of
 from mamlbench.testing.tiny import TinyNetwork, tiny_splits
 
 CHECKS: dict[str, tuple[Check, ...]] = {
-    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *OPTIONS, *LEARNING),
+    "algorithm": (*COMMON, PRESETS, *CONTRACT, *PROPERTIES, *EPISODES, *LEAKS, *OPTIONS, *LEARNING),
     "backbone": (*COMMON, *BACKBONE),
     "dataset": (*COMMON, *DATASET),
     "metric": (DOCSTRING, *METRIC),

@@ -18,6 +18,13 @@ TOLERANCE = 1e-8
 """Relative difference in float64 that the order of summation may cause."""
 
 
+def can_be_built_and_run(subject: AlgorithmSubject) -> None:
+    """It can be built with its default options, computes an update, adapts and predicts."""
+    algorithm = subject.build()
+    algorithm.compute_update(subject.training_batch(algorithm))
+    _predictions(algorithm, subject.episodes())
+
+
 def shapes_and_types(subject: AlgorithmSubject) -> None:
     """Updates have the shapes of the meta-parameters, predictions those of the objective, in the network's dtype."""
     algorithm = subject.build()
@@ -162,6 +169,7 @@ def _ensure_like(value: Tensor, shape: torch.Size, name: str) -> None:
 
 
 CONTRACT = (
+    Check(can_be_built_and_run, "Fix this error first: every other check runs the method.", needed=True),
     Check(
         shapes_and_types,
         "Take dtype and device from the network's tensors (new_zeros, zeros_like, .to(parameter)). "

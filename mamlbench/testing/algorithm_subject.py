@@ -53,8 +53,9 @@ class AlgorithmSubject:
         iterations: int = ITERATIONS,
         quick: bool = False,
         ways: int = WAYS,
+        seed: int = 0,
     ) -> Algorithm:
-        """Build a new instance, always from the same initial network.
+        """Build a new instance, with the same seed always from the same initial network.
 
         Args:
             engine: the engine; by default a vectorized one if the class declares that it can be vectorized.
@@ -64,24 +65,30 @@ class AlgorithmSubject:
             iterations: planned meta-iterations.
             quick: whether to use the options of the method's 'quick' preset for options without a value.
             ways: classes of a test episode.
+            seed: the run's training seed.
         """
         engine = engine or self.engine
         backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
 
         def build(outputs: int) -> Model:
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(0)
+                torch.manual_seed(seed)
                 return Model(backbone.build(SHAPE, outputs).to(dtype), engine, bf16=bf16)
 
-        bench = MethodContext(
+        context = MethodContext(
             build=build,
             objective=Classification(ways),
             pooled_objective=tiny_splits()["train"].objective,
             engine=engine,
             iterations=iterations,
             shots=SHOTS,
+            seed=seed,
         )
-        return self.plugin(bench, self.options(quick=quick))
+        return self.plugin(context, self.options(quick=quick))
+
+    def with_options(self, **options: Any) -> AlgorithmSubject:
+        """Return a subject with these options changed too."""
+        return AlgorithmSubject(self.plugin, **{**self.changed_options, **options})
 
     def options(self, *, quick: bool = False) -> Options:
         """Return the options under test."""

@@ -45,15 +45,24 @@ class BackboneSubject:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The first of SHAPES that the backbone accepts. Raises ContractError if it accepts none."""
+        """The first of its ``example_shapes`` (else of SHAPES) that it accepts.
+
+        Raises ContractError if it accepts none of them.
+        """
         if self._shape is None:
             self._shape = next(iter(self._accepted_shapes()), None)
         if self._shape is None:
-            raise ContractError(f"it accepts none of the shapes {', '.join(str(list(shape)) for shape in SHAPES)}")
+            raise ContractError(
+                f"it accepts none of the shapes {', '.join(str(list(shape)) for shape in self._shapes)}"
+            )
         return self._shape
 
+    @property
+    def _shapes(self) -> tuple[tuple[int, ...], ...]:
+        return self.plugin.example_shapes or SHAPES
+
     def _accepted_shapes(self) -> Iterable[tuple[int, ...]]:
-        for shape in SHAPES:
+        for shape in self._shapes:
             try:
                 self.backbone.features(shape)
             except ConfigError:
@@ -70,6 +79,11 @@ class BackboneSubject:
         """Return inputs in [0, 1]: ``[tasks * examples, *shape]``."""
         generator = torch.Generator().manual_seed(3)
         return torch.rand(tasks * EXAMPLES, *self.shape, generator=generator, dtype=torch.float64)
+
+
+def can_be_built_and_run(subject: BackboneSubject) -> None:
+    """A network can be built for some input shape, and takes inputs of that shape."""
+    subject.build()(subject.x())
 
 
 def shapes_and_types(subject: BackboneSubject) -> None:
@@ -235,6 +249,12 @@ def fused_layers_are_equivalent(subject: BackboneSubject) -> str:
 
 
 BACKBONE = (
+    Check(
+        can_be_built_and_run,
+        "Fix this error first: every other check runs the network. If it takes inputs of other shapes than images "
+        "and curves, name one in example_shapes.",
+        needed=True,
+    ),
     Check(shapes_and_types, "Return from features a module and the length of its output; flatten at its end."),
     Check(
         unsupported_shapes_raise_config_error, "Check input_shape in features, and raise ConfigError with the reason."

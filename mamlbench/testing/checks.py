@@ -52,10 +52,13 @@ class Check:
         function: raises ContractError or NotApplicable; its name and docstring state the requirement. What it returns,
             if anything, is shown beside a pass.
         hint: how an author fixes a failure.
+        needed: whether all later checks need what this one requires: if it fails, they are skipped, because one error
+            would fail each of them with a hint that does not help.
     """
 
     function: Callable[[Any], str | None]
     hint: str
+    needed: bool = False
 
     @property
     def name(self) -> str:
@@ -109,8 +112,17 @@ def ensure(condition: bool, message: str) -> None:
 
 
 def run_checks(checks: Iterable[Check], subject: Any) -> list[CheckResult]:
-    """Run the checks one after the other."""
-    return [check(subject) for check in checks]
+    """Run the checks one after the other; those after a failed check that they need are skipped."""
+    results: list[CheckResult] = []
+    failed = ""
+    for check in checks:
+        if failed:
+            results.append(CheckResult(check.name, "skipped", check.requirement, f"needs '{failed}' to pass"))
+            continue
+        results.append(check(subject))
+        if check.needed and results[-1].status == "failed":
+            failed = check.name
+    return results
 
 
 def _location(error: Exception) -> str:

@@ -26,6 +26,8 @@ SHOTS, QUERIES, TASKS = 1, 1, 4
 MAX_INPUT = 100.0
 """Largest allowed absolute value of an input."""
 
+MOST_WAYS = 10_000
+"""Largest split of which an episode with too many ways is requested."""
 MAX_DUPLICATES = 0.05
 """Fraction of images that may be duplicates: real collections contain some images twice."""
 
@@ -89,6 +91,11 @@ class DatasetSubject:
         return self.dataset.splits[split].episodes(self.keys() if keys is None else keys, self.ways, SHOTS, queries)
 
 
+def can_be_loaded_and_drawn_from(subject: DatasetSubject) -> None:
+    """It can be loaded with its default options, and an episode can be drawn from its test split."""
+    subject.episodes("test")
+
+
 def license_and_source_are_named(subject: DatasetSubject) -> None:
     """info has a title, a license and a citation."""
     info = getattr(subject.plugin, "info", None)
@@ -143,7 +150,7 @@ def hash_depends_only_on_the_content(subject: DatasetSubject) -> None:
 
 
 def episodes_are_well_formed(subject: DatasetSubject) -> None:
-    """Inputs are finite float32 of the declared shape; labels are 0 to ways - 1 in equal numbers."""
+    """Inputs are finite float32, or int64, of the declared shape; labels are 0 to ways - 1 in equal numbers."""
     ways, regression = subject.ways, subject.plugin.kind == "regression"
     for split in SPLITS:
         task_split, batch = subject.dataset.splits[split], subject.episodes(split)
@@ -196,10 +203,13 @@ def more_queries_keep_the_support_set(subject: DatasetSubject) -> None:
 
 
 def labeled_examples_are_well_formed(subject: DatasetSubject) -> None:
-    """Labeled examples of the whole split, for pretraining, depend only on their key."""
+    """Labeled examples of the whole split, for pretraining, depend only on their key; ConfigError if there are none."""
     task_split = subject.dataset.splits["train"]
     key = seed_key("check", "labeled")
-    first, again = task_split.labeled_examples(key, 6), task_split.labeled_examples(key, 6)
+    try:
+        first, again = task_split.labeled_examples(key, 6), task_split.labeled_examples(key, 6)
+    except ConfigError as error:
+        raise NotApplicable(f"has no labeled examples for pretraining: {error}") from error
     _ensure_inputs(first.x, (6, *task_split.input_shape), "labeled")
     ensure(same(first.x, again.x) and same(first.y, again.y), "the same key draws different examples")
     if subject.plugin.kind == "classification":
@@ -213,6 +223,8 @@ def labeled_examples_are_well_formed(subject: DatasetSubject) -> None:
 def too_many_ways_raise_config_error(subject: DatasetSubject) -> None:
     """Requesting more classes than the split has raises ConfigError."""
     task_split: TaskSplit = subject.dataset.splits["val"]
+    if task_split.size > MOST_WAYS:
+        raise NotApplicable(f"an episode of {task_split.size + 1} ways would not fit in memory")
     try:
         task_split.episodes(subject.keys(), task_split.size + 1, SHOTS, QUERIES)
     except ConfigError:
@@ -257,7 +269,9 @@ def _reversed_listings() -> Iterator[None]:
 
 def _ensure_inputs(x: Tensor, shape: tuple[int, ...], split: str) -> None:
     ensure(tuple(x.shape) == shape, f"{split}: inputs are {list(x.shape)}, not {list(shape)}")
-    ensure(x.dtype == torch.float32, f"{split}: inputs are {x.dtype}, not float32")
+    if x.dtype == torch.int64:  # token ids: any number may stand for a token
+        return
+    ensure(x.dtype == torch.float32, f"{split}: inputs are {x.dtype}, not float32 (or int64)")
     ensure(bool(x.isfinite().all()), f"{split}: inputs are not finite")
     ensure(float(x.abs().max()) <= MAX_INPUT, f"{split}: inputs reach {float(x.abs().max()):.4g}")
 
@@ -287,6 +301,7 @@ def _map(part: Any, function: Any) -> Any:
 
 
 DATASET = (
+    Check(can_be_loaded_and_drawn_from, "Fix this error first: every other check draws episodes.", needed=True),
     Check(license_and_source_are_named, "Set info = DatasetInfo(title=..., license=..., citation=...)."),
     Check(splits_are_complete, "Return {'train': ..., 'val': ..., 'test': ...} from load."),
     Check(splits_share_no_classes, "Split by class, not by image, and look for duplicates."),

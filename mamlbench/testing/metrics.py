@@ -47,6 +47,12 @@ class MetricSubject:
         return self.plugin().compute(outputs.clone(), y.clone())
 
 
+def can_be_computed(subject: MetricSubject) -> None:
+    """It can be made without arguments, and computes scores of random outputs."""
+    y = subject.targets()
+    subject.compute(subject.random(y), y)
+
+
 def declarations(subject: MetricSubject) -> None:
     """name and unit are strings, higher_is_better is a bool, and kind is 'classification' or 'regression'."""
     for attribute, types in (("name", str), ("unit", str), ("higher_is_better", bool)):
@@ -130,6 +136,7 @@ def _generator(seed: int) -> torch.Generator:
 
 
 METRIC = (
+    Check(can_be_computed, "Fix this error first: every other check computes scores.", needed=True),
     Check(
         declarations,
         "Set name, unit and higher_is_better on the class, and kind = 'regression' for values.",

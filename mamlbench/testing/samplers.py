@@ -45,6 +45,12 @@ def draw(
     return sampler.episodes(split, first, count, shots=SHOTS, queries=queries)
 
 
+def can_be_built_and_drawn_from(subject: SamplerSubject) -> None:
+    """It can be built with its default options, and an episode can be drawn from every split."""
+    for split in SPLITS:
+        draw(subject.build(), split, count=1)
+
+
 def episodes_are_well_formed(subject: SamplerSubject) -> None:
     """A batch has the requested number of episodes, each with the requested ways, shots and queries."""
     for split in SPLITS:
@@ -157,6 +163,7 @@ def _ensure_from(x: Tensor, task_split: Any, split: str) -> None:
 
 
 SAMPLER = (
+    Check(can_be_built_and_drawn_from, "Fix this error first: every other check draws episodes.", needed=True),
     Check(episodes_are_well_formed, "Pass ways, shots and queries to the split unchanged."),
     Check(training_episodes_have_the_requested_ways, "Accept `ways` as an argument of episodes, and pass it on."),
     Check(

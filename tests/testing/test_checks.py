@@ -44,6 +44,41 @@ def mamlbench_register_algorithms(register):
     register("broken", Broken)
 """
 
+RECURRENT = """
+import mamlbench
+import torch
+from torch import nn
+from mamlbench.api import Backbone, ConfigError
+
+
+class Cell(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.from_input, self.from_state = nn.Linear(1, 4), nn.Linear(4, 4, bias=False)
+
+    def forward(self, x):  # [n, length]
+        state = x.new_zeros(len(x), 4)
+        for step in range(x.shape[1]):
+            state = torch.tanh(self.from_input(x[:, step, None]) + self.from_state(state))
+        return state
+
+
+class Recurrent(Backbone):
+    "A recurrent network; a sequence of one never uses its state."
+
+    example_shapes = ((5,),)
+
+    def features(self, input_shape):
+        if len(input_shape) != 1:
+            raise ConfigError("A sequence is needed.")
+        return Cell(), 4
+
+
+@mamlbench.hookimpl
+def mamlbench_register_backbones(register):
+    register("recurrent", Recurrent)
+"""
+
 
 def test_a_sound_plugin_passes(project):
     done = project.run("check", "fresh")
@@ -57,6 +92,24 @@ def test_a_failed_check_has_a_hint_and_exits_with_1(project):
     (report,) = project.run("check", "broken.py", "--json", expect=ExitCode.REGRESSION).json()
     (failed,) = [result for result in report["results"] if result["status"] == "failed"]
     assert failed["check"] == "gradient order is correct" and failed["hint"]
+
+
+def test_an_error_that_breaks_everything_is_one_failure(project):
+    project.write(broken=BROKEN.replace("    gradient_order = 2\n", "    step = None\n"))
+    done = project.run("check", "broken.py", "--json", expect=ExitCode.REGRESSION)
+    results = done.json()[0]["results"]
+    (failed,) = [result for result in results if result["status"] == "failed"]
+    assert failed["check"] == "can be built and run"
+    after = results[results.index(failed) + 1 :]
+    assert len(after) > 15 and {result["message"] for result in after} == {"needs 'can be built and run' to pass"}
+
+
+def test_a_network_of_sequences_names_an_example_shape(project):
+    project.write(recurrent=RECURRENT)
+    assert "0 failed" in project.run("check", "recurrent.py").out
+    project.write(recurrent=RECURRENT.replace("example_shapes = ((5,),)", ""))
+    done = project.run("check", "recurrent.py", expect=ExitCode.REGRESSION)
+    assert "no effect on the outputs: features.from_state.weight" in " ".join(done.out.split())
 
 
 def test_options_are_passed_to_the_plugin(project):

@@ -37,6 +37,12 @@ def module(function):
     return Layer()
 
 
+@caught_by("can be built and run", "backbone")
+class FailsInForward(Flat):
+    def more(self):
+        return [nn.Linear(5, 6)]
+
+
 @caught_by("shapes and types", "backbone")
 class WrongWidth(Flat):
     def features(self, input_shape):

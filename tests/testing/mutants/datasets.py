@@ -39,6 +39,12 @@ class Patterns(Dataset):
         return (255 * torch.rand(self.sizes[split] * 5, 1, 6, 6, generator=generator)).to(torch.uint8)
 
 
+@caught_by("can be loaded and drawn from", "dataset")
+class FailsToLoad(Patterns):
+    def load(self):
+        raise ValueError("no patterns")
+
+
 class Odd(ImageSplit):
     """A split whose episodes are changed by ``change(batch, keys)``."""
 

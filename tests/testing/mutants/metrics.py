@@ -26,6 +26,12 @@ class Undocumented(Right):
 Undocumented.__doc__ = None
 
 
+@caught_by("can be computed", "metric")
+class FailsToCompute(Right):
+    def compute(self, outputs, y):
+        raise ValueError("no score")
+
+
 @caught_by("declarations", "metric")
 class Nameless(Right):
     name = ""

@@ -13,6 +13,12 @@ from mamlbench.api import (
 from .registry import caught_by
 
 
+@caught_by("can be built and drawn from", "sampler")
+class FailsToDraw(TaskSampler):
+    def key_index(self, split, index):
+        raise ValueError("no index")
+
+
 @caught_by("episodes are well formed", "sampler")
 class OneShort(TaskSampler):
     def episodes(self, split, first, count, **shape):
