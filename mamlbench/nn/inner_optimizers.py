@@ -78,12 +78,15 @@ class InnerAdam:
         beta1: decay of the running mean of gradients; with 0 the gradient itself is used.
         beta2: decay of the running mean of squared gradients.
         epsilon: added to the root of that mean.
+        differentiable: whether gradients may be taken through the steps, as second-order methods do; False saves an
+            operation on every parameter.
     """
 
     lr: Rate
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
+    differentiable: bool = True
 
     def init(self, parameters: Parameters) -> AdamState:
         """The state before the first step on parameters of these names and shapes."""
@@ -98,7 +101,8 @@ class InnerAdam:
             first = self.beta1 * state.first + (1 - self.beta1) * gradient
             rate = self.lr / (1 - self.beta1**steps)
         second = self.beta2 * state.second + (1 - self.beta2) * (gradient * gradient)
-        root = second.map(_differentiable_sqrt) / (1 - self.beta2**steps).sqrt()
+        sqrt = _differentiable_sqrt if self.differentiable else torch.sqrt
+        root = second.map(sqrt) / (1 - self.beta2**steps).sqrt()
         parameters = parameters - rate * first / (root + self.epsilon)
         return parameters, AdamState(first if self.beta1 else Parameters(), second, steps)
 

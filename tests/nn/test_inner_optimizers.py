@@ -89,11 +89,20 @@ def test_adam_equals_torchs(lr, beta1, beta2, epsilon, seed):
     assert_same_path(run(InnerAdam(lr, beta1, beta2, epsilon), start(seed), GRADIENTS), reference)
 
 
+def test_differentiable_or_not_the_steps_are_the_same():
+    with_zeros = [{"a": gradient["a"].clone().fill_(0), "b": gradient["b"]} for gradient in GRADIENTS]
+    for gradients in (GRADIENTS, [Parameters(gradient) for gradient in with_zeros]):
+        plain = run(InnerAdam(0.01, differentiable=False), start(), gradients)
+        for theta, expected in zip(run(InnerAdam(0.01), start(), gradients), plain, strict=True):
+            assert all(torch.equal(value, theta[name]) for name, value in expected.items())
+
+
 OPTIMIZERS = [
     InnerSGD(1e-3),
     InnerSGD(1e-3, momentum=0.9, dampening=0.5, weight_decay=0.01),
     InnerAdam(0.01),
     InnerAdam(0.01, beta1=0),
+    InnerAdam(0.01, beta1=0, differentiable=False),
 ]
 
 

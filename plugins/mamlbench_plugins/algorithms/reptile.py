@@ -82,7 +82,7 @@ class Reptile(InnerLoop[ReptileState, ReptileOptions]):
         super().__init__(context, options)
         self._model = context.build(context.objective.outputs)
         self.meta = self._model.initial_parameters()
-        self.optimizer = InnerAdam(options.inner_lr, beta1=0)
+        self.optimizer = InnerAdam(options.inner_lr, beta1=0, differentiable=False)  # line 5 takes no gradient
         self.test_steps = options.test_steps
         self.done = 0
 
