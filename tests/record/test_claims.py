@@ -271,4 +271,4 @@ def test_workers_that_are_killed_lose_nothing_and_do_nothing_twice(tmp_path):
     done = (tmp_path / "log").read_text().split()
     killed_between = 10  # after the line of the log and before the file
     assert set(done) == {str(cell) for cell in range(cells)} and len(done) <= cells + killed_between
-    assert sorted(path.name for path in folder.iterdir()) == sorted(f"{cell}.json" for cell in range(cells))
+    assert sorted(path.name for path in folder.glob("*.json")) == sorted(f"{cell}.json" for cell in range(cells))
