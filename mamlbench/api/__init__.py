@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions, Schedule, scheduled
     from mamlbench.nn.parameters import Parameters
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
+    from mamlbench.nn.seeding import seeded
     from mamlbench.objectives import Classification, Metric, Objective, Regression
     from mamlbench.plugin.callbacks import (
         Register,
@@ -98,6 +99,7 @@ _HOMES = {
     "mamlbench.nn.optimizers": "OuterOptimizer OuterOptions Schedule scheduled",
     "mamlbench.nn.parameters": "Parameters",
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
+    "mamlbench.nn.seeding": "seeded",
     "mamlbench.objectives": "Classification Metric Objective Regression",
     "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
@@ -202,6 +204,7 @@ __all__ = [
     "sample_without_replacement",
     "scheduled",
     "seed_key",
+    "seeded",
     "share_query_features",
     "summarize_names",
     "tree_map",

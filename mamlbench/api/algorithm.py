@@ -5,16 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Literal, NamedTuple
 
-import torch
 from torch import Tensor
 from typing_extensions import TypeVar
 
 from mamlbench.api.engine import Engine, StateT
-from mamlbench.data.counter_rng import seed_key
 from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.nn.model import Model
 from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions
@@ -73,7 +70,7 @@ class MethodContext:
         engine: runs per-task functions over tasks.
         iterations: planned meta-iterations, for schedules.
         shots: support examples per class in training episodes.
-        seed: the run's training seed; networks of the method's own are initialized inside ``seeded(name)``.
+        seed: the run's training seed; networks of its own are initialized ``with seeded("name", seed)``.
     """
 
     build: Callable[[int], Model]
@@ -83,19 +80,6 @@ class MethodContext:
     iterations: int
     shots: int
     seed: int = 0
-
-    @contextmanager
-    def seeded(self, name: str) -> Iterator[None]:
-        """Let torch's global random state depend on ``name`` and the run's seed alone; it is restored afterwards.
-
-        For networks of the method's own, which would otherwise start alike in all runs, or in none again::
-
-            with context.seeded("critic"):
-                critic = nn.Linear(64, 1)
-        """
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seed_key(name, self.seed)) % 2**63)
-            yield
 
 
 class Algorithm(ABC, Generic[StateT, OptionsT]):

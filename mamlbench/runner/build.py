@@ -27,7 +27,7 @@ from mamlbench.api import (
     TaskSplit,
     no_progress,
     noise_key_scope,
-    seed_key,
+    seeded,
 )
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
@@ -163,8 +163,7 @@ def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...])
     backbone = backbone_type(stored_options("backbone", backbone_type, spec.backbone))
 
     def build(outputs: int, *, engine: Engine | None = None, precision: Precision = spec.precision) -> Model:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(seed_key("network", spec.seed)) % 2**63)
+        with seeded("network", spec.seed):
             network = backbone.build(input_shape, outputs)
         # initialized in float32 and then cast: every precision starts from the same network
         network = network.to(torch.device(spec.device), parameter_dtype(precision))

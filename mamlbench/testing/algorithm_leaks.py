@@ -154,7 +154,7 @@ LEAKS = (
     Check(steps_descend, "Subtract the gradient in apply: check the sign of each part."),
     Check(
         every_network_depends_on_the_seed,
-        "Initialize networks of your own inside `with context.seeded('name'):`.",
+        "Initialize networks of your own inside `with mamlbench.api.seeded('name', context.seed):`.",
     ),
     Check(nothing_depends_on_pythons_hash, "Use mamlbench.api.seed_key in place of hash()."),
 )
