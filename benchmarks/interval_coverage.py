@@ -66,7 +66,7 @@ def shares(
     spreads = [
         VarianceComponents(
             mean_square(spread**2 + noise**2 / episodes, count - 1, trials, generator),
-            mean_square(noise**2, (count - 1) * (episodes - 1), trials, generator),
+            mean_square(noise**2, (count - 1) * (episodes - 1), trials, generator) / episodes,
             1 / count,
             count - 1,
         )
@@ -78,7 +78,7 @@ def shares(
     true = in_episodes + sum(spread**2 / count for count, spread in zip(counts, seeds, strict=True))
     between = mean_square(in_episodes, episodes - 1, trials, generator)
     variance, freedom = variance_of_difference(
-        [VarianceComponents.pooled(*spreads)] if same_spread else spreads, between, episodes
+        [VarianceComponents.pooled(*spreads)] if same_spread else spreads, between, episodes - 1
     )
     difference = np.abs(generator.normal(0, np.sqrt(true), trials))
     covered = float(np.mean(difference < t_quantile(1 - LEVEL / 2, freedom) * np.sqrt(variance)))

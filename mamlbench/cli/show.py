@@ -82,13 +82,16 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     rows = table("metric", "mode", "score", "untrained", "gain")
     for name, metric in evaluation.metrics.items():
         for index, (mode, result) in enumerate(metric.modes.items()):
-            intervals = (result.score, result.untrained, result.gain)
-            rows.add_row("" if index else name, mode, *(_interval(value, metric.unit == "%") for value in intervals))
+            percent = metric.unit == "%"
+            score = _interval(result.score, percent, result.score_new_classes)
+            gain = _interval(result.gain, percent, result.gain_new_classes)
+            rows.add_row("" if index else name, mode, score, _interval(result.untrained, percent), gain)
     out = console()
     out.print(rows)
     out.print(
         f"{protocol.ways}-way {protocol.shots}-shot, {protocol.queries} queries per class, {protocol.test_episodes} "
-        f"test episodes (seed {protocol.episode_seed}){precision}; ±: 95 % confidence interval over episodes.",
+        f"test episodes (seed {protocol.episode_seed}){precision}; ±: 95 % confidence interval over episodes"
+        + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )
     percent = evaluation.unit == "%"
@@ -98,11 +101,12 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     out.print(f"{after}: {evaluation.metric} {steps}{more}", highlight=False)
 
 
-def _interval(value: Interval | None, percent: bool) -> str:
+def _interval(value: Interval | None, percent: bool, new_classes: Interval | None = None) -> str:
     if value is None:
         return ""
-    half = (value.high - value.low) / 2
-    return f"{_number(value.mean, percent)} ± {_number(half, percent)}"
+    half, *wider = ((interval.high - interval.low) / 2 for interval in (value, new_classes) if interval is not None)
+    text = f"{_number(value.mean, percent)} ± {_number(half, percent)}"
+    return f"{text} ({_number(wider[0], percent)})" if wider else text
 
 
 def _number(value: float, percent: bool) -> str:

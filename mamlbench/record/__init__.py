@@ -2,6 +2,7 @@
 
 from mamlbench.record.adaptation import Adaptation, HeldOut, LabeledImage
 from mamlbench.record.environment import Environment, code_hash, cpu_name, current_environment
+from mamlbench.record.episode_classes import EpisodeClasses, pack_classes
 from mamlbench.record.episode_file import read_episodes
 from mamlbench.record.published_number import PublishedNumber
 from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
@@ -28,6 +29,7 @@ __all__ = [
     "CurvePoint",
     "DataFacts",
     "Environment",
+    "EpisodeClasses",
     "EpisodeFile",
     "Evaluation",
     "HeldOut",
@@ -46,6 +48,7 @@ __all__ = [
     "cpu_name",
     "current_environment",
     "make_record",
+    "pack_classes",
     "read_episodes",
     "read_record",
     "utc_now",

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from mamlbench.record.run_record import Interval, RecordPart
+from mamlbench.record.record_part import RecordPart
+from mamlbench.record.run_record import Interval
 from mamlbench.run_spec import Mode
 
 

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, model_validator
+from pydantic import Field, GetPydanticSchema, model_validator
 from pydantic_core import core_schema
 
 from mamlbench.record.environment import Environment
+from mamlbench.record.episode_classes import EpisodeClasses
+from mamlbench.record.record_part import RecordPart
 from mamlbench.run_spec import Precision, Protocol, RunSpec
 
 SCHEMA_VERSION = 2
@@ -19,13 +21,6 @@ LARGEST = 2**63 - 1
 """Integers in a record lie within 64 bits."""
 
 Status = Literal["finished", "interrupted", "diverged", "failed"]
-
-
-class RecordPart(BaseModel):
-    """Base of everything in a record: immutable, without unknown fields."""
-
-    # JSON has no NaN: as null, the record of a diverged run could be written and never read again.
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="strings")
 
 
 class Interval(RecordPart):
@@ -61,13 +56,17 @@ PackedFloats = Annotated[
 class ModeResult(RecordPart):
     """One batch-norm mode: the trained and the untrained network on the same episodes."""
 
-    score: Interval = Field(description="after adaptation, over episodes")
+    score: Interval = Field(description="after adaptation, over episodes of these test classes")
     untrained: Interval | None = Field(None, description="the untrained network, given the same adaptation")
     gain: Interval | None = Field(None, description="paired difference per episode, positive if training helped")
     episode_scores: PackedFloats = Field(default_factory=lambda: _pack([]))
     """score of each test episode, in their order"""
     untrained_episode_scores: PackedFloats = Field(default_factory=lambda: _pack([]))
     """the same of the untrained network"""
+    score_new_classes: Interval | None = Field(
+        None, description="score for classes like those tested; None if episodes do not say which classes they share"
+    )
+    gain_new_classes: Interval | None = Field(None, description="gain for classes like those tested")
 
 
 class MetricResult(RecordPart):
@@ -108,6 +107,8 @@ class Evaluation(RecordPart):
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
     precision: Precision = "float32"
     """numbers that it was computed in"""
+    classes: EpisodeClasses | None = None
+    """which classes of the split each episode has; None if the sampler does not say"""
 
     @property
     def metric(self) -> str:

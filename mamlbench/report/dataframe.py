@@ -28,7 +28,8 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
         - protocol: ``ways``, ``shots``, ``queries``, ``test_episodes``, ``episode_seed``, ``data_hash``,
           ``test_split_hash``, ``metric``, ``higher_is_better``, ``mode``;
         - scores over episodes, each with ``_low`` and ``_high`` of its 95 % confidence interval: ``score``,
-          ``untrained``, ``gain`` (positive if training helped); ``before`` (before adaptation, first mode only),
+          ``untrained``, ``gain`` (positive if training helped); the ends for new classes, ``score_new_classes_low``,
+          ``gain_new_classes_high``, ...; ``before`` (before adaptation, first mode only),
           ``episode_scores`` (a list), ``adaptation_steps``;
         - time in seconds, memory in bytes: ``device_seconds``, ``wall_seconds``, ``data_seconds``,
           ``train_seconds``, ``evaluate_seconds``, ``checkpoint_seconds``, ``other_seconds`` (wall),
@@ -106,6 +107,9 @@ def _scores(test: Evaluation | None, metric: str = "", mode: str = "") -> dict[s
     for name in ("score", "untrained", "gain"):
         interval: Interval | None = getattr(result, name, None)
         row[name] = interval.mean if interval else None
+        row |= {f"{name}_{end}": getattr(interval, end) if interval else None for end in ("low", "high")}
+    for name in ("score_new_classes", "gain_new_classes"):
+        interval = getattr(result, name, None)
         row |= {f"{name}_{end}": getattr(interval, end) if interval else None for end in ("low", "high")}
     after_step = of_metric.score_after_step if of_metric and mode == next(iter(of_metric.modes)) else []
     return row | {

@@ -21,8 +21,13 @@ def percent_or_number(value: float, percent: bool) -> str:
     return f"{100 * value:.1f}" if percent and math.isfinite(value) else number(value)
 
 
-def with_half_width(mean: float, half: float, percent: bool, *, signed: bool = False) -> str:
-    """Format as ``97.2 ± 0.4``, with decimals according to the half-width; the mean alone if it is not finite."""
+def with_half_width(
+    mean: float, half: float, percent: bool, *, signed: bool = False, new_classes: float | None = None
+) -> str:
+    """Format as ``97.2 ± 0.4``, with decimals according to the half-width; the mean alone if it is not finite.
+
+    The half-width for new classes, if there is one, follows in parentheses: ``97.2 ± 0.4 (0.9)``.
+    """
     plus = "+" if signed else ""
     if not (math.isfinite(mean) and math.isfinite(half)):
         return number(mean)
@@ -31,7 +36,10 @@ def with_half_width(mean: float, half: float, percent: bool, *, signed: bool = F
         decimals = 1 if half >= 0.1 or half == 0 else 2
     else:
         decimals = 2 if half == 0 else min(max(1 - math.floor(math.log10(float(f"{half:.1e}"))), 0), 6)
-    return f"{mean:{plus},.{decimals}f} ± {half:,.{decimals}f}"
+    text = f"{mean:{plus},.{decimals}f} ± {half:,.{decimals}f}"
+    if new_classes is None or not math.isfinite(new_classes):
+        return text
+    return f"{text} ({100 * new_classes if percent else new_classes:,.{decimals}f})"
 
 
 def printable(text: str) -> str:

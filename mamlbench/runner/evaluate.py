@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from mamlbench.api import Algorithm, Metric
+from mamlbench.api import Algorithm, ImageSplit, Metric, TaskSplit
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
-from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult
+from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult, pack_classes
 from mamlbench.run_spec import Folders, Precision, Protocol, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import load_model
@@ -20,6 +21,7 @@ from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.scoring import Scores, score_episodes
+from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
 from mamlbench.student_t import confidence_interval
 
 
@@ -27,27 +29,42 @@ def make_evaluation(
     experiment: Experiment, split: str, protocol: Protocol, trained: Scores, untrained: Scores | None
 ) -> Evaluation:
     """Compute means and confidence intervals from scores per episode."""
+    classes = _independent_classes(experiment.dataset.splits[split], trained.details.get("classes"))
+    shared = None if classes is None else shared_classes(classes)
     return Evaluation(
         split=split,
         protocol=protocol,
         adaptation_steps=trained.steps[-1],
-        metrics={metric.name: _metric_result(metric, trained, untrained) for metric in experiment.metrics},
+        metrics={metric.name: _metric_result(metric, trained, untrained, shared) for metric in experiment.metrics},
         steps_reported=trained.steps,
         precision=experiment.spec.precision,
+        classes=None if classes is None else pack_classes(classes),
     )
 
 
-def _metric_result(metric: Metric, trained: Scores, untrained: Scores | None) -> MetricResult:
+def _independent_classes(split: TaskSplit, classes: torch.Tensor | None) -> NDArray[Any] | None:
+    """Return the classes ``[E, ways]`` with a number in common for all rotations of a class: they are not new."""
+    if classes is None:
+        return None
+    return classes.numpy() % len(split.class_names) if isinstance(split, ImageSplit) else classes.numpy()
+
+
+def _metric_result(
+    metric: Metric, trained: Scores, untrained: Scores | None, shared: SharedClasses | None
+) -> MetricResult:
     sign = 1.0 if metric.higher_is_better else -1.0
     modes = {}
     for mode, scores in trained.final[metric.name].items():
         base = untrained.final[metric.name][mode] if untrained is not None else None
+        gain = sign * (scores - base) if base is not None else None
         modes[str(mode)] = ModeResult(
             score=episode_interval(scores),
             untrained=episode_interval(base) if base is not None else None,
-            gain=episode_interval(sign * (scores - base)) if base is not None else None,
+            gain=episode_interval(gain) if gain is not None else None,
             episode_scores=_rounded(scores),
             untrained_episode_scores=_rounded(base) if base is not None else [],
+            score_new_classes=_interval_for_new_classes(scores, shared),
+            gain_new_classes=_interval_for_new_classes(gain, shared) if gain is not None else None,
         )
     return MetricResult(
         unit=metric.unit,
@@ -61,6 +78,13 @@ def episode_interval(scores: torch.Tensor) -> Interval:
     """The mean of the scores of episodes ``[episodes]``, and its 95 % confidence interval (Student's t)."""
     values = scores.double()
     return confidence_interval(float(values.mean()), values.numpy())
+
+
+def _interval_for_new_classes(scores: torch.Tensor, shared: SharedClasses | None) -> Interval | None:
+    values = scores.double()
+    if shared is None or not bool(values.isfinite().all()):
+        return None
+    return interval_for_new_classes(float(values.mean()), values.numpy(), shared)
 
 
 def evaluate_model(

@@ -45,6 +45,14 @@ Exit codes: 0 every metric with a threshold is shown to be no worse than allowed
     "for several.  [default: fail in [compare] of mamlbench.toml]",
 )
 @click.option(
+    "--population",
+    type=click.Choice(["these-classes", "new-classes"]),
+    default="these-classes",
+    show_default=True,
+    help="Classes that verdicts on scores hold for: those of the test, which a gate meets again and again, or new ones "
+    "like them.",
+)
+@click.option(
     "--rerun-base",
     is_flag=True,
     help="Run both sides again on this machine, in alternation, BASE with the code of its git revision, and compare "
@@ -87,6 +95,7 @@ def command(
     base: str,
     head: str,
     fail: tuple[str, ...],
+    population: str,
     rerun_base: bool,
     base_revision: str | None,
     repeats: int,
@@ -122,7 +131,9 @@ def command(
         )
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
-    result = compare_records(before, after, thresholds)
+    result = compare_records(
+        before, after, thresholds, "new classes" if population == "new-classes" else "these classes"
+    )
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
 

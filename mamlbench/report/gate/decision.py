@@ -16,7 +16,7 @@ from mamlbench.report.gate.machine_verdicts import machine_verdicts
 from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.score_verdicts import score_verdicts
 from mamlbench.report.gate.thresholds import Threshold
-from mamlbench.report.gate.verdict import PendingVerdict, Verdict, VerdictKind
+from mamlbench.report.gate.verdict import PendingVerdict, Population, Verdict, VerdictKind
 from mamlbench.report.statistics.multiple_comparisons import holm
 from mamlbench.report.statistics.significance_tests import Comparison
 from mamlbench.student_t import LEVEL, t_quantile
@@ -25,12 +25,16 @@ MAX_FACTOR = 1000
 """If deciding would take more than this multiple of the present runs or episodes, no number is suggested."""
 
 
-def judge(pairs: Sequence[ConfigurationPair], thresholds: Sequence[Threshold] = ()) -> list[Verdict]:
+def judge(
+    pairs: Sequence[ConfigurationPair],
+    thresholds: Sequence[Threshold] = (),
+    population: Population = "these classes",
+) -> list[Verdict]:
     """Return a verdict on every metric of every pair. Raises ConfigError if a threshold does not fit a metric."""
     pending = [
         verdict
         for pair in pairs
-        for verdict in (*score_verdicts(pair, thresholds), *machine_verdicts(pair, thresholds))
+        for verdict in (*score_verdicts(pair, thresholds, population), *machine_verdicts(pair, thresholds))
     ]
     adjusted: dict[int, float] = {}
     # Comparisons with a threshold are a family of their own: the others cannot fail the gate and must not weaken it.
@@ -119,6 +123,8 @@ def _needed(pending: PendingVerdict, margin: float, p_value: float) -> str:
         return "the difference is too close to the margin for any practical number of runs"
     if not episodes:
         return f"about {_more(min(base, head), factor)} more runs on each side are needed"
+    if pending.verdict.population == "new classes":
+        return "more test classes are needed; more episodes and seeds only help as far as classes leave chance to them"
     if comparison.claim == "checkpoints":
         return f"about {_more(episodes, factor)} more test episodes are needed"
     return f"about {_more(min(base, head), factor)} more seeds on each side are needed"

@@ -153,6 +153,11 @@ def _is_or_are(count: int) -> str:
 def legend(result: GateResult) -> Iterator[str]:
     """Explain what the verdicts are about."""
     claims = {verdict.claim for verdict in result.verdicts}
+    populations = {verdict.population for verdict in result.verdicts if verdict.claim in ("algorithms", "checkpoints")}
+    if "these classes" in populations:
+        yield "Verdicts on scores hold for these test classes, which both sides share (--population these-classes)."
+    if "new classes" in populations:
+        yield "Verdicts on scores hold for new classes like those tested: classes are random too."
     if "algorithms" in claims:
         yield "Scores: training seeds and shared episodes are both random effects (5 %, Holm-corrected)."
     if "checkpoints" in claims:

@@ -11,7 +11,7 @@ from mamlbench.report.gate.configurations import ConfigurationPair, pair_configu
 from mamlbench.report.gate.decision import judge
 from mamlbench.report.gate.metrics import FIRST_METRIC, MACHINE_METRICS
 from mamlbench.report.gate.thresholds import Threshold
-from mamlbench.report.gate.verdict import Verdict
+from mamlbench.report.gate.verdict import Population, Verdict
 from mamlbench.report.loading import LoadedRecords
 
 
@@ -27,8 +27,13 @@ class GateResult:
     """Additional remarks."""
 
 
-def compare_records(base: LoadedRecords, head: LoadedRecords, thresholds: Sequence[Threshold] = ()) -> GateResult:
-    """Compare HEAD with BASE.
+def compare_records(
+    base: LoadedRecords,
+    head: LoadedRecords,
+    thresholds: Sequence[Threshold] = (),
+    population: Population = "these classes",
+) -> GateResult:
+    """Compare HEAD with BASE, for these test classes or for new ones.
 
     The exit code is REGRESSION if a metric with a threshold is worse. It is NOTHING if nothing could be compared, or if
     a threshold depends on something undecided: an inconclusive or missing verdict, or a file that could not be read. It
@@ -38,7 +43,7 @@ def compare_records(base: LoadedRecords, head: LoadedRecords, thresholds: Sequen
     """
     _check_names(thresholds, [*base.records, *head.records])
     pairs = pair_configurations(base.records, head.records)
-    verdicts = judge(pairs, thresholds)
+    verdicts = judge(pairs, thresholds, population)
     worse = [_sentence(verdict) for verdict in verdicts if verdict.gated and verdict.kind == "worse"]
     undecided = [
         _sentence(verdict) for verdict in verdicts if verdict.gated and verdict.kind != "worse" and not verdict.passes

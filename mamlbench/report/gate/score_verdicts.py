@@ -12,14 +12,17 @@ from mamlbench.record import MetricResult
 from mamlbench.report.gate.configurations import Configuration, ConfigurationPair
 from mamlbench.report.gate.metrics import FRACTION_MARGIN, MACHINE_METRICS, SCORE_MARGIN
 from mamlbench.report.gate.thresholds import Threshold, last_applying
-from mamlbench.report.gate.verdict import PendingVerdict, Verdict
-from mamlbench.report.statistics.episode_scores import episode_scores
+from mamlbench.report.gate.verdict import PendingVerdict, Population, Verdict
+from mamlbench.report.statistics.episode_scores import classes_of, episode_scores
 from mamlbench.report.statistics.estimates import estimate
 from mamlbench.report.statistics.significance_tests import MIN_SEEDS_IN_TOTAL, compare
+from mamlbench.shared_classes import SharedClasses
 from mamlbench.student_t import Array
 
 
-def score_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> list[PendingVerdict]:
+def score_verdicts(
+    pair: ConfigurationPair, thresholds: Sequence[Threshold], population: Population = "these classes"
+) -> list[PendingVerdict]:
     """Compare the scores of every metric and mode that either side was tested in.
 
     Raises ConfigError if a threshold does not fit the unit or the direction of a metric.
@@ -37,7 +40,7 @@ def score_verdicts(pair: ConfigurationPair, thresholds: Sequence[Threshold]) -> 
                 _check_threshold(threshold, metric, result)
             scale = 100.0 if result.unit == "%" else 1.0
             missing = Verdict(pair.name, metric, mode, result.unit, scale, not result.higher_is_better, "missing")
-            missing = replace(missing, changed=pair.changed, gated=threshold is not None)
+            missing = replace(missing, changed=pair.changed, gated=threshold is not None, population=population)
             verdicts.append(_score_verdict(pair, threshold, missing))
     return verdicts
 
@@ -90,14 +93,20 @@ def _score_verdict(pair: ConfigurationPair, threshold: Threshold | None, missing
         margin=_score_margin(threshold, verdict),
     )
     base_seeds, head_seeds = (_seeds(side, metric) for side in (pair.base, pair.head))
-    return _compare_scores(verdict, base, head, same_seeds=base_seeds == head_seeds)
+    shared = classes_of([pair.base.row, pair.head.row]) if verdict.population == "new classes" else None
+    if verdict.population == "new classes" and shared is None:
+        detail = "the records do not say which classes their episodes share; run again for a verdict on new classes"
+        return PendingVerdict(replace(verdict, detail=detail))
+    return _compare_scores(verdict, base, head, shared, same_seeds=base_seeds == head_seeds)
 
 
 def _seeds(side: Configuration, metric: str) -> list[int]:
     return [run.spec.seed for run in side.row.seed_runs if run.test is not None and metric in run.test.metrics]
 
 
-def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: bool) -> PendingVerdict:
+def _compare_scores(
+    verdict: Verdict, base: Array, head: Array, shared: SharedClasses | None, *, same_seeds: bool
+) -> PendingVerdict:
     """Compare scores ``[seeds, episodes]`` of BASE and HEAD."""
     if same_seeds and np.array_equal(base, head):
         equal = replace(verdict, kind="same", passes=True, change=0.0, low=0.0, high=0.0, p_value=1.0)
@@ -109,7 +118,7 @@ def _compare_scores(verdict: Verdict, base: Array, head: Array, *, same_seeds: b
         detail = f"the sides have different training seeds; needs {more} more to separate their effect from the code's"
         return PendingVerdict(replace(verdict, detail=detail))
     sign = 1.0 if verdict.lower_is_better else -1.0
-    comparison = compare(sign * head, sign * base, equal_variance=True)
+    comparison = compare(sign * head, sign * base, equal_variance=True, shared=shared)
     return PendingVerdict(verdict, comparison, (*seeds, base.shape[-1]))
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from mamlbench.report.statistics.significance_tests import Comparison
 
+Population = Literal["these classes", "new classes"]
+"""The classes that a verdict on scores holds for: those of the test episodes, or others like them."""
 VerdictKind = Literal["better", "worse", "same", "inconclusive", "not comparable", "missing"]
 
 
@@ -40,6 +42,8 @@ class Verdict:
     """Change for the worse that is allowed, in the unit of the change."""
     claim: str = ""
     """What the verdict is about: 'algorithms' or 'checkpoints' for scores, 'runs' for times and memory."""
+    population: Population | None = None
+    """The classes that it holds for; None for times and memory, and without a comparison."""
     p_value: float | None = None
     """Corrected after Holm."""
     effect_size: float | None = None

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
-from mamlbench.record import MetricResult, ModeResult
+from mamlbench.record import EpisodeClasses, MetricResult, ModeResult
 from mamlbench.report.table.groups import RowRuns
+from mamlbench.shared_classes import SharedClasses, shared_classes
 from mamlbench.student_t import Array
 
 
@@ -34,6 +36,18 @@ def _episode_values(metric: MetricResult, result: ModeResult, quantity: str) -> 
         return untrained
     sign = 1.0 if metric.higher_is_better else -1.0
     return sign * (score - untrained) if len(score) == len(untrained) else np.empty(0)
+
+
+def classes_of(rows: Sequence[RowRuns]) -> SharedClasses | None:
+    """Return which episodes share which classes, if the records of all rows say so and have the same episodes."""
+    recorded = {test.classes for row in rows for test in row.tests}
+    classes = recorded.pop() if len(recorded) == 1 else None
+    return None if classes is None else _shared(classes)
+
+
+@lru_cache(maxsize=16)  # records of one group share their episodes
+def _shared(classes: EpisodeClasses) -> SharedClasses | None:
+    return shared_classes(classes.unpack())
 
 
 def shared_scores(rows: Sequence[RowRuns], metric: str, mode: str) -> dict[int, Array]:

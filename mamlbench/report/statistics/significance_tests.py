@@ -14,6 +14,8 @@ the metric's own unit and never NaN. The distributions are scipy's.
   have 20 permutations, so no permutation test of them can reach a p-value below 0.1.
 - One algorithm before and after a change: the same test with one pooled variance for both sides, which is what "nothing
   has changed" implies. One side may then have a single seed.
+- New classes: with the classes of the episodes given, the variance between episodes includes what new classes would
+  add (``mamlbench.shared_classes``), and with seeds that of their deviations in single classes.
 - Equivalence: two one-sided tests (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987).
 """
 
@@ -26,7 +28,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mamlbench.report.statistics.cochran_cox import cochran_cox, least_significant_difference
-from mamlbench.report.statistics.variance import VarianceComponents, variance_of_difference
+from mamlbench.report.statistics.variance import (
+    VarianceComponents,
+    variance_between_episodes,
+    variance_of_difference,
+)
+from mamlbench.shared_classes import SharedClasses
 from mamlbench.student_t import LEVEL, Array, standard_deviation, t_quantile
 
 POWER = 0.8
@@ -84,7 +91,9 @@ class Comparison:
         return low > -margin
 
 
-def compare(first: ArrayLike, second: ArrayLike, *, equal_variance: bool = False) -> Comparison:
+def compare(
+    first: ArrayLike, second: ArrayLike, *, equal_variance: bool = False, shared: SharedClasses | None = None
+) -> Comparison:
     """Compare scores ``[..., seeds, episodes]`` on shared episodes; the numbers of seeds may differ.
 
     With three or more seeds on both sides the claim is about algorithms, otherwise about these checkpoints (their
@@ -95,6 +104,7 @@ def compare(first: ArrayLike, second: ArrayLike, *, equal_variance: bool = False
         second: scores of another on the same episodes.
         equal_variance: assume that the seeds of both sides have equal variances; six seeds in total then suffice for a
             claim about algorithms.
+        shared: the classes that episodes share: the result is then about new classes, not about these.
 
     Raises ValueError if the numbers of episodes differ or there are fewer than two.
     """
@@ -105,32 +115,33 @@ def compare(first: ArrayLike, second: ArrayLike, *, equal_variance: bool = False
     enough = sum(seeds) >= MIN_SEEDS_IN_TOTAL if equal_variance else min(seeds) >= MIN_SEEDS_PER_SIDE
     with np.errstate(over="ignore", invalid="ignore"):  # the square of 1e308 is infinite, and its p-value NaN
         if enough:
-            return _compare_algorithms(first, second, equal_variance=equal_variance)
-        return _compare_checkpoints(first.mean(-2), second.mean(-2))
+            return _compare_algorithms(first, second, shared, equal_variance=equal_variance)
+        return _compare_checkpoints(first.mean(-2), second.mean(-2), shared)
 
 
-def _compare_checkpoints(first: Array, second: Array) -> Comparison:
+def _compare_checkpoints(first: Array, second: Array, shared: SharedClasses | None) -> Comparison:
     """Run Student's paired t-test over episodes ``[..., E]``."""
     differences = first - second
-    episodes = differences.shape[-1]
+    variance, df = variance_between_episodes(differences, shared)
     deviation = standard_deviation(differences)
-    error = deviation / np.sqrt(episodes)
-    return _comparison("checkpoints", differences.mean(-1), error, np.full(error.shape, episodes - 1.0), deviation)
+    df = np.broadcast_to(np.asarray(df, float), variance.shape)
+    return _comparison("checkpoints", differences.mean(-1), np.sqrt(variance), df, deviation)
 
 
-def _compare_algorithms(first: Array, second: Array, *, equal_variance: bool) -> Comparison:
+def _compare_algorithms(
+    first: Array, second: Array, shared: SharedClasses | None, *, equal_variance: bool
+) -> Comparison:
     """Compare scores ``[..., S, E]`` with seeds and shared episodes both as random effects."""
-    sides = [VarianceComponents.from_scores(first), VarianceComponents.from_scores(second)]
+    sides = [VarianceComponents.from_scores(scores, shared) for scores in (first, second)]
     pooled = VarianceComponents.pooled(*sides)
-    episodes = first.shape[-1]
-    between_episodes = standard_deviation(first.mean(-2) - second.mean(-2)) ** 2 / episodes
-    variance, df = variance_of_difference([pooled] if equal_variance else sides, between_episodes, episodes)
+    between_episodes, episode_df = variance_between_episodes(first.mean(-2) - second.mean(-2), shared)
+    variance, df = variance_of_difference([pooled] if equal_variance else sides, between_episodes, episode_df)
     difference = first.mean((-1, -2)) - second.mean((-1, -2))
     comparison = _comparison("algorithms", difference, np.sqrt(variance), df, np.sqrt(pooled.between_seeds))
     if equal_variance:
         return comparison
     parts = [*(side.between_seeds * side.weight for side in sides), between_episodes]
-    part_dfs = [*(side.degrees_of_freedom for side in sides), episodes - 1]
+    part_dfs = [*(side.degrees_of_freedom for side in sides), episode_df]
     return replace(
         comparison,
         conservative_p_value=cochran_cox(difference, parts, part_dfs),

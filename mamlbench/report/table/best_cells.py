@@ -62,7 +62,8 @@ def mark(rows: Sequence[RowRuns], columns: Sequence[Column], other_machine: Sequ
             detectable.append(f"{_range(compared.values(), percent=column.percent)} {column.title}")
     if not any(is_best for row in best for is_best in row):
         return Marks(best, "", "")
-    sentences = [_note_on_scores(compared_scores), *notes.sentences()]
+    has_classes = any(test.protocol.ways > 1 for row in rows for test in row.tests)
+    sentences = [_note_on_scores(compared_scores, has_classes=has_classes), *notes.sentences()]
     return Marks(best, " ".join(filter(None, sentences)), _note_on_power(detectable))
 
 
@@ -136,10 +137,11 @@ def _note_on_power(detectable: Sequence[str]) -> str:
     return f"Minimum detectable difference from the best (power {100 * POWER:.0f} %): {', '.join(detectable)}."
 
 
-def _note_on_scores(compared: Sequence[Array]) -> str:
+def _note_on_scores(compared: Sequence[Array], *, has_classes: bool) -> str:
     if len(compared) < 2:
         return ""
-    marked = "the best score and all scores not significantly worse (5 %, Holm-corrected)."
+    population = " on these test classes" if has_classes else ""
+    marked = f"the best score and all scores not significantly worse{population} (5 %, Holm-corrected)."
     over_seeds = [len(scores) >= MIN_SEEDS_PER_SIDE for scores in compared]
     algorithms = "claim about the algorithms; seeds and shared episodes are both random"
     checkpoints = "claim about these checkpoints only; paired t-test on shared episodes"

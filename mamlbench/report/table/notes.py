@@ -9,13 +9,18 @@ from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
 
 _INTERVALS = {
-    frozenset(["seeds"]): "±: 95 % confidence interval over training seeds (Student's t).",
-    frozenset(["episodes"]): "±: 95 % confidence interval over test episodes, for these checkpoints.",
+    frozenset(["seeds"]): "over training seeds (Student's t).",
+    frozenset(["episodes"]): "over test episodes, for these checkpoints.",
     frozenset(["seeds", "episodes"]): (
-        "±: 95 % confidence interval. It is over training seeds (Student's t) if there are three or more that differ, "
-        "otherwise over test episodes, for these checkpoints."
+        "over training seeds (Student's t) if there are three or more that differ, otherwise over test episodes, for "
+        "these checkpoints."
     ),
 }
+_NEW_CLASSES = (
+    "In parentheses: half-width for new classes. Classes and episodes are both random; so are training seeds, if there "
+    "are three or more."
+)
+_NO_NEW_CLASSES = "A score without parentheses has no interval for new classes: its record does not name the classes."
 
 
 def title(group: Group) -> str:
@@ -32,9 +37,18 @@ def title(group: Group) -> str:
     )
 
 
-def about(group: Group, other_machine: Sequence[RowRuns], intervals_over: Set[str]) -> list[str]:
-    """Explain ± ('seeds', 'episodes'), the direction of the metric, the machine, quick presets and subsets."""
-    notes = [_INTERVALS[frozenset(intervals_over)]] if intervals_over else []
+def about(
+    group: Group, other_machine: Sequence[RowRuns], intervals_over: Set[str], new_classes: Set[bool]
+) -> list[str]:
+    """Explain ± ('seeds', 'episodes'), the direction of the metric, the machine, quick presets and subsets.
+
+    ``new_classes`` says whether scores have an interval for new classes as well: all, none, or some.
+    """
+    population = " for these test classes" if group.conditions.ways > 1 else ""
+    start = f"±: 95 % confidence interval{population}"
+    notes = [f"{start}, {_INTERVALS[frozenset(intervals_over)]}"] if intervals_over else []
+    if True in new_classes:
+        notes += [_NEW_CLASSES, *([_NO_NEW_CLASSES] if False in new_classes else [])]
     if group.modes:
         notes.append(_baseline(group))
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)

@@ -137,8 +137,13 @@ class _Series:
         if value is None:
             return TableCell()
         mean, low, high = value.interval.mean, value.interval.low, value.interval.high
-        text = with_half_width(mean, value.half_width, self.percent, signed=signed)
-        return TableCell(text, {"": mean, "low": low, "high": high, "interval_over": value.over})
+        text = with_half_width(
+            mean, value.half_width, self.percent, signed=signed, new_classes=value.half_width_new_classes
+        )
+        data = {"": mean, "low": low, "high": high, "interval_over": value.over}
+        if value.new_classes is not None:
+            data |= {"new_classes_low": value.new_classes.low, "new_classes_high": value.new_classes.high}
+        return TableCell(text, data)
 
 
 def _failure_cell(row: RowRuns) -> TableCell:

@@ -87,7 +87,10 @@ def _build(
         _table_row(row, columns, best, other_machine=any(row is other for other in other_machine))
         for row, best in zip(rows, marks.best, strict=True)
     ]
-    table_notes = [*notes.about(group, other_machine, _intervals_over(table_rows)), marks.detectable]
+    intervals = _intervals(table_rows)
+    over = {data["interval_over"] for data in intervals}
+    new_classes = {"new_classes_low" in data for data in intervals}
+    table_notes = [*notes.about(group, other_machine, over, new_classes), marks.detectable]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += notes.directions(group, columns)
@@ -104,14 +107,10 @@ def _build(
     )
 
 
-def _intervals_over(rows: Sequence[TableRow]) -> set[str]:
-    """Return what the ± of a table are over: 'seeds', 'episodes', both, or nothing if there is no ±."""
-    return {
-        cell.data["interval_over"]
-        for row in rows
-        for cell in row.cells
-        if "±" in cell.text and "interval_over" in cell.data
-    }
+def _intervals(rows: Sequence[TableRow]) -> list[Mapping[str, Any]]:
+    """Return the data of all cells with ±."""
+    cells = [cell for row in rows for cell in row.cells]
+    return [cell.data for cell in cells if "±" in cell.text and "interval_over" in cell.data]
 
 
 def _table_row(
