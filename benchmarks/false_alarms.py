@@ -12,7 +12,7 @@ those whose 95 % interval leaves out the truth. 20,000 trials of a test that is 
 With ``--rows N`` it measures the marks themselves (``may_be_best``): how often one of N equal rows, each with its own
 number of seeds and its own spread, is called worse. That is one trial at a time: take 2,000.
 
-With ``--new-classes`` classes have effects too, drawn anew in every trial: 20 to 423 classes in 5-way episodes, their
+With ``--new-classes`` classes have effects too, drawn again in every trial: 20 to 423 classes in 5-way episodes, their
 difficulty (shared), a row's taste in classes and its seeds' own. The rows are equal over all classes that could have
 been drawn, but not over these. The first columns are then those of verdicts on new classes, and a last one shows how
 often the verdict on these classes would be a false alarm about new ones.

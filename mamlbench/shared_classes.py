@@ -65,11 +65,6 @@ class SharedClasses:
     """Variance of that number over all pairs of two episodes."""
 
     @property
-    def episode_count(self) -> int:
-        """Number of episodes E."""
-        return len(self.classes)
-
-    @property
     def class_count(self) -> int:
         """Number of classes in any episode."""
         return len(self.starts)

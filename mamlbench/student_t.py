@@ -48,6 +48,25 @@ def half_width(values: Array) -> Array:
     return half
 
 
+PILOT_EPISODES = 200
+"""Episodes from whose scores ``episodes_needed`` is computed."""
+
+
+def episodes_needed(pilot: Array, target: float) -> int:
+    """Compute how many values an interval with this half-width needs, from the first of them, ``[n]``.
+
+    Stein (Annals of Mathematical Statistics 16, 1945): the number depends on the variance of the first values alone and
+    not on their mean, so that an interval of the mean of all of them keeps its coverage, which stopping at the first
+    interval that is narrow enough would not.
+
+    Args:
+        pilot: the first values, two or more, finite.
+        target: half-width of the 95 % interval.
+    """
+    ratio = float(t_quantile(1 - LEVEL / 2, len(pilot) - 1)) * float(standard_deviation(pilot)) / target
+    return max(len(pilot), math.ceil(min(ratio, 2.0**31) ** 2))
+
+
 def confidence_interval(mean: float, values: Array) -> Interval:
     """Return the 95 % confidence interval of the mean of independent values ``[n]``; a point if they are equal.
 

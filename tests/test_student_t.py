@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from mamlbench.student_t import confidence_interval, half_width, standard_deviation, t_quantile
+from mamlbench.student_t import (
+    confidence_interval,
+    episodes_needed,
+    half_width,
+    standard_deviation,
+    t_quantile,
+)
 
 numbers = st.lists(st.floats(-1e6, 1e6).filter(lambda value: value == 0 or abs(value) > 1e-3), min_size=2, max_size=40)
 
@@ -46,3 +52,24 @@ def test_values_without_a_finite_spread_raise_no_warning(values):
     with np.errstate(all="ignore"):
         mean = float(array.mean())
     confidence_interval(mean, array)
+
+
+def test_the_values_needed_are_those_of_steins_first_stage():
+    pilot = np.array([0.0, 1.0] * 50)
+    by_hand = (stats.t.ppf(0.975, 99) * pilot.std(ddof=1) / 0.05) ** 2
+    assert episodes_needed(pilot, 0.05) == np.ceil(by_hand) == 398
+    assert episodes_needed(pilot, 0.5) == 100, "the pilot is enough"
+    assert episodes_needed(np.ones(10), 1e-9) == 10
+    assert episodes_needed(pilot, 1e-300) == 2**62
+
+
+def test_an_interval_with_the_values_needed_covers_the_truth_and_has_the_width():
+    generator = np.random.default_rng(0)
+    values = generator.binomial(5, 0.7, (2000, 2000)) / 5
+    counts = [episodes_needed(trial[:200], 0.015) for trial in values]
+    halves = np.array([half_width(trial[:count]) for trial, count in zip(values, counts, strict=True)])
+    means = np.array([trial[:count].mean() for trial, count in zip(values, counts, strict=True)])
+    assert 500 < np.mean(counts) < 1000 and max(counts) < 2000
+    assert np.abs(halves - 0.015).mean() < 0.001
+    assert 0.94 <= np.mean(np.abs(means - 0.7) <= halves) <= 0.965
+    assert means.mean() == pytest.approx(0.7, abs=0.0005), "the variance that decided says nothing about the mean"

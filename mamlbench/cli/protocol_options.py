@@ -5,13 +5,14 @@ Each function takes the default that the help shows: ``run`` has its own default
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from mamlbench.cli.shared_options import Registered
-from mamlbench.run_spec import MODES
+from mamlbench.run_spec import MODES, MOST_EPISODES_UNTIL, TestSampling
 
 AS_IN_THE_RUN = "as in the run"
 Decorator = Callable[[Any], Any]
@@ -70,6 +71,46 @@ def training(command: Any) -> Any:
 def test_episodes(default: str = "600") -> Decorator:
     """Option --test-episodes: the number of test episodes."""
     return _count("--test-episodes", 2, "Test episodes.", default)
+
+
+class HalfWidth(click.ParamType):
+    """A half-width as a fraction: ``0.5pp`` and ``0.5%`` are 0.005; a plain number stays as it is."""
+
+    name = "half-width"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return the number; fail if it is none or not positive."""
+        if isinstance(value, float):
+            return value
+        number = value.strip().removesuffix("pp").removesuffix("%")
+        try:
+            width = float(number) * (0.01 if number != value.strip() else 1.0)
+        except ValueError:
+            width = math.nan
+        if not (width > 0 and math.isfinite(width)):
+            self.fail(f"'{value}' is not a half-width. Write 0.5pp for half a percentage point, or a plain number.")
+        return width
+
+
+def test_until(default: str = "a fixed number of episodes") -> Decorator:
+    """Option --test-until: the half-width of the interval that decides the number of test episodes."""
+    return click.option(
+        "--test-until",
+        type=HalfWidth(),
+        metavar="HALF-WIDTH",
+        help="Evaluate as many test episodes as a 95 % interval of this half-width needs for these test classes, such "
+        f"as 0.5pp, but not more than --test-episodes ({MOST_EPISODES_UNTIL:,} if not given).  [default: {default}]",
+    )
+
+
+def test_sampling(default: str = "independent") -> Decorator:
+    """Option --test-sampling: whether test episodes may use an image again."""
+    return click.option(
+        "--test-sampling",
+        type=click.Choice(get_args(TestSampling)),
+        help="Draw test episodes independently, or without replacement: each image at most once in a pass over the "
+        f"test split.  [default: {default}]",
+    )
 
 
 def episode_seed(default: str = "0") -> Decorator:

@@ -11,11 +11,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from mamlbench.data.counter_rng import Keys
 from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.data.image_decoding import ImageFormat
 from mamlbench.data.progress import ProgressCallback, no_progress
+from mamlbench.errors import ConfigError
 from mamlbench.objectives import Classification, Objective
 from mamlbench.run_spec.options import Options
 
@@ -99,6 +101,15 @@ class TaskSplit(ABC):
         Support x is ``[T, ways * shots, *input_shape]``, query x ``[T, ways * queries, *input_shape]``.
         Raises ConfigError if the split has too few classes or examples.
         """
+
+    def episodes_without_replacement(
+        self, key: np.uint64, numbers: NDArray[np.int64], ways: int, shots: int, queries: int
+    ) -> EpisodeBatch:
+        """Draw the episodes of these numbers ``[T]``, a pass over the split with each example at most once, and again.
+
+        Raises ConfigError: a split of functions, or of a plugin that does not implement it, has nothing to use up.
+        """
+        raise ConfigError("this data set cannot be sampled without replacement. Use --test-sampling independent.")
 
     @abstractmethod
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:

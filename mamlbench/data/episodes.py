@@ -28,12 +28,15 @@ class EpisodeBatch(NamedTuple):
         keys: int64 ``[T]``; seeds of everything random inside a task, which so depends on the episode alone.
         classes: int64 ``[T, ways]``, the class of the split that each label stands for; None without classes, or if
             the sampler does not say.
+        images: int64 ``[T, ways, shots + queries]``, a number of the split for each image, support first; None without
+            images, or if the sampler does not say.
     """
 
     support: Examples
     query: Examples
     keys: Tensor  # [T] int64
     classes: Tensor | None = None  # [T, ways] int64
+    images: Tensor | None = None  # [T, ways, shots + queries] int64
 
     @property
     def tasks(self) -> int:

@@ -15,6 +15,7 @@ from torch import Tensor
 from mamlbench.data.augmentation import Augmentation
 from mamlbench.data.counter_rng import Keys, hash64, sample_without_replacement
 from mamlbench.data.dataset import TaskSplit
+from mamlbench.data.episode_passes import draw_in_passes
 from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.data.image_cache import CachedImages, Hashes, MappedFile, image_hashes
 from mamlbench.errors import ConfigError, DataError
@@ -171,6 +172,32 @@ class ImageSplit(TaskSplit):
         classes = sample_without_replacement(hash64(keys, 0), self.size, ways)  # [T, N]
         class_keys = hash64(hash64(keys, 1)[:, None], classes)  # [T, N]
         rows = self._rows(class_keys, classes, shots + queries)  # [T, N, K + Q]
+        return self._episode_batch(keys, classes, rows, shots)
+
+    def episodes_without_replacement(
+        self, key: np.uint64, numbers: NDArray[np.int64], ways: int, shots: int, queries: int
+    ) -> EpisodeBatch:
+        """Draw the episodes of these numbers ``[T]``: in a pass over the split each image is used at most once.
+
+        Raises ConfigError if the split has too few classes or examples, or rotations of a class are classes.
+        """
+        if self.rotations == "classes":
+            raise ConfigError("rotations that are classes share images: they cannot be sampled without replacement.")
+        self._require_enough(ways, shots + queries)
+        classes, blocks, passes = draw_in_passes(key, numbers, self.sizes // (shots + queries), ways)  # [T, N], [T, N]
+        assert self.starts is not None
+        order_keys = hash64(hash64(hash64(key, passes), 1)[:, None], classes)  # [T, N]: an order of each class's images
+        largest = int(self.sizes[classes].max())
+        rows = self._rows(order_keys, classes, largest)  # [T, N, largest]
+        offsets = blocks[..., None] * (shots + queries) + np.arange(shots + queries)  # [T, N, K + Q]
+        keys = hash64(hash64(key, numbers), 2)
+        return self._episode_batch(keys, classes, np.take_along_axis(rows, offsets, -1), shots)
+
+    def _episode_batch(
+        self, keys: Keys, classes: NDArray[np.int64], rows: NDArray[np.int64], shots: int
+    ) -> EpisodeBatch:
+        """Make the episodes of classes ``[T, N]`` and images ``[T, N, K + Q]``, the support first."""
+        ways = classes.shape[1]
         quarter_turns = self._quarter_turns(classes, hash64(keys, 2))  # [T, N]
         x = self._gather(rows, np.broadcast_to(quarter_turns[..., None], rows.shape))  # [T, N, K + Q, C, H, W]
         x = self._normalize(x)
@@ -180,6 +207,7 @@ class ImageSplit(TaskSplit):
             query=Examples(x[:, :, shots:].flatten(1, 2), y[:, :, shots:].flatten(1, 2)),  # [T, N * Q, ...]
             keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
             classes=torch.from_numpy(classes.astype(np.int64)),
+            images=torch.from_numpy(rows.astype(np.int64)),
         )
 
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:

@@ -90,6 +90,17 @@ class EpisodeFile(RecordPart):
     """of the file, as 64 hexadecimal digits"""
 
 
+class ImageUse(RecordPart):
+    """How often the images of the test episodes were used, as support or query."""
+
+    images: int
+    """different images in any episode"""
+    average: float
+    """uses of such an image on average"""
+    most: int
+    """uses of the image that was used most"""
+
+
 class Evaluation(RecordPart):
     """A test (or validation) of one model under one protocol.
 
@@ -109,6 +120,8 @@ class Evaluation(RecordPart):
     """numbers that it was computed in"""
     classes: EpisodeClasses | None = None
     """which classes of the split each episode has; None if the sampler does not say"""
+    image_use: ImageUse | None = None
+    """how often images were used; None if the sampler does not say which they are"""
 
     @property
     def metric(self) -> str:

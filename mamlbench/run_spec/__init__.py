@@ -3,13 +3,14 @@
 from mamlbench.run_spec.options import Options
 from mamlbench.run_spec.precision import PRECISIONS, Precision
 from mamlbench.run_spec.preset import Preset, Setting, choose_preset
-from mamlbench.run_spec.protocol import MODES, Mode, Protocol
+from mamlbench.run_spec.protocol import MODES, MOST_EPISODES_UNTIL, Mode, Protocol, TestSampling
 from mamlbench.run_spec.request import Folders, RunRequest
 from mamlbench.run_spec.run_spec import Component, RunSpec, Training
 from mamlbench.run_spec.validation import explain
 
 __all__ = [
     "MODES",
+    "MOST_EPISODES_UNTIL",
     "PRECISIONS",
     "Component",
     "Folders",
@@ -21,6 +22,7 @@ __all__ = [
     "RunRequest",
     "RunSpec",
     "Setting",
+    "TestSampling",
     "Training",
     "choose_preset",
     "explain",

@@ -11,6 +11,17 @@ Mode = Literal["transductive", "inductive", "support+query"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+MOST_EPISODES_UNTIL = 10_000
+"""Most test episodes with ``test_until`` if none are named."""
+
+ADDED_LATER = ("test_sampling", "test_until")
+"""Fields that the first release of this format lacked: at their defaults they are no part of the hash of a spec, so
+that a run keeps the hash that it had."""
+
+
+TestSampling = Literal["independent", "without-replacement"]
+"""Whether test episodes are drawn independently, or use each image at most once in a pass over the test split."""
+
 
 class Protocol(BaseModel):
     """N-way K-shot episodes with Q queries per class, and how many of them validate and test."""
@@ -20,7 +31,7 @@ class Protocol(BaseModel):
     ways: int = Field(5, ge=1, description="classes per episode (N)")
     shots: int = Field(1, ge=1, description="support examples per class (K)")
     queries: int = Field(1, ge=1, description="query examples per class (Q), in validation and test episodes")
-    test_episodes: int = Field(600, ge=2, description="test episodes")
+    test_episodes: int = Field(600, ge=2, description="test episodes; with test_until the most of them")
     validation_episodes: int = Field(200, ge=2, description="validation episodes at each validation")
     episode_seed: int = Field(
         0, ge=0, description="seed of validation and test episodes; the same for every algorithm and training seed"
@@ -34,6 +45,17 @@ class Protocol(BaseModel):
         "data set's objective names",
     )
     keep_predictions: bool = Field(False, description="keep the outputs for every test query beside the record")
+    test_sampling: TestSampling = Field(
+        "independent",
+        description="'independent' draws each test episode for itself; 'without-replacement' uses each image at most "
+        "once before all have been used",
+    )
+    test_until: float | None = Field(
+        None,
+        gt=0,
+        description="half-width of the 95 % interval for these test classes, in the metric's own unit, for which "
+        "enough test episodes are evaluated; None: test_episodes, whatever the interval",
+    )
 
     def without_reporting(self) -> Protocol:
         """The same without what changes neither training nor scores: which metrics and predictions are kept."""

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.precision import Precision
-from mamlbench.run_spec.protocol import Mode
+from mamlbench.run_spec.protocol import Mode, TestSampling
 
 
 class RunRequest(BaseModel):
@@ -43,6 +43,10 @@ class RunRequest(BaseModel):
     """test episodes"""
     validation_episodes: int | None = Field(None, ge=2)
     """episodes of each validation"""
+    test_sampling: TestSampling | None = None
+    """whether test episodes are drawn independently or use each image at most once in a pass"""
+    test_until: float | None = Field(None, gt=0)
+    """half-width, in the metric's own unit, for which enough test episodes are evaluated"""
     episode_seed: int | None = Field(None, ge=0)
     """seed of validation and test episodes"""
     modes: tuple[Mode, ...] | None = None

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.precision import Precision
-from mamlbench.run_spec.protocol import Protocol
+from mamlbench.run_spec.protocol import ADDED_LATER, Protocol
 
 
 class Component(BaseModel):
@@ -68,7 +68,11 @@ class RunSpec(BaseModel):
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for equal specs: sorted keys, no white space."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        content = self.model_dump(mode="json")
+        for name in ADDED_LATER:
+            if getattr(self.protocol, name) == Protocol.model_fields[name].default:
+                del content["protocol"][name]
+        return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @property
     def hash(self) -> str:

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mamlbench.api import (
@@ -70,13 +71,22 @@ class Experiment:
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
-        episodes = self.sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
+        episodes = draw_episodes(self.sampler, split, first, count, shape)
         return EpisodeBatch(*in_precision(episodes, self.spec.precision))
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
         with noise_key_scope(iteration_noise_key(self.spec, iteration)):
             return self.algorithm.compute_update(batch)
+
+
+def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
+    """Draw episodes by the sampler; test episodes without replacement by the split itself, if the protocol says so."""
+    if split == "test" and isinstance(shape, Protocol) and shape.test_sampling == "without-replacement":
+        key = seed_key("episodes without replacement", split, shape.episode_seed)
+        numbers = np.arange(first, first + count)
+        return sampler.splits[split].episodes_without_replacement(key, numbers, shape.ways, shape.shots, shape.queries)
+    return sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
 
 
 def load_dataset(
@@ -213,7 +223,7 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
     for split in SPLITS:
         shape = spec.training if split == "train" else spec.protocol
         try:
-            sampler.episodes(split, 0, 1, ways=shape.ways, shots=shape.shots, queries=shape.queries)
+            draw_episodes(sampler, split, 0, 1, shape)
         except ConfigError as error:
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:

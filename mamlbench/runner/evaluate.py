@@ -12,15 +12,15 @@ from pydantic import ValidationError
 from mamlbench.api import Algorithm, ImageSplit, Metric, TaskSplit
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Plugins
-from mamlbench.record import Evaluation, Interval, MetricResult, ModeResult, pack_classes
-from mamlbench.run_spec import Folders, Precision, Protocol, explain
+from mamlbench.record import Evaluation, ImageUse, Interval, MetricResult, ModeResult, pack_classes
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
-from mamlbench.runner.checkpoints import load_model
+from mamlbench.runner.checkpoints import clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.meter import Meter
-from mamlbench.runner.scoring import Scores, score_episodes
+from mamlbench.runner.scoring import Scores, score_test
 from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
 from mamlbench.student_t import confidence_interval
 
@@ -39,7 +39,14 @@ def make_evaluation(
         steps_reported=trained.steps,
         precision=experiment.spec.precision,
         classes=None if classes is None else pack_classes(classes),
+        image_use=None if trained.images is None else _image_use(trained.images),
     )
+
+
+def _image_use(images: torch.Tensor) -> ImageUse:
+    """Count how often the images ``[E, ways, shots + queries]`` of all episodes were used."""
+    _, counts = images.unique(return_counts=True)
+    return ImageUse(images=len(counts), average=images.numel() / len(counts), most=int(counts.max()))
 
 
 def _independent_classes(split: TaskSplit, classes: torch.Tensor | None) -> NDArray[Any] | None:
@@ -112,6 +119,8 @@ def evaluate_model(
     artifact = load_model(model)
     spec = artifact.spec
     changed = dict(protocol or {})
+    if changed.get("test_until") is not None:
+        changed.setdefault("test_episodes", MOST_EPISODES_UNTIL)
     algorithm: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     if changed.get("ways", spec.protocol.ways) != spec.protocol.ways and not algorithm.any_ways:
         raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
@@ -133,9 +142,10 @@ def evaluate_model(
     )
     experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
     meter = Meter(experiment.device)
-    untrained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=False)
-    experiment.algorithm.load_state(artifact.state_for(spec))
-    trained = score_episodes(experiment, experiment.algorithm, "test", new_protocol, meter, every_step=True)
+    initial = clone(experiment.algorithm.state())
+    trained, untrained = score_test(
+        experiment, new_protocol, meter, trained=artifact.state_for(spec), untrained=initial
+    )
     evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
     return evaluation.model_copy(update={"algorithm_options": options or {}})
 

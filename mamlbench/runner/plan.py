@@ -11,6 +11,7 @@ from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import (
+    MOST_EPISODES_UNTIL,
     Component,
     Preset,
     Protocol,
@@ -142,8 +143,14 @@ def _find_preset(algorithm: type[Algorithm], name: str, preset_name: str, settin
 
 def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, plugins: Plugins) -> Protocol:
     settings = request.model_dump(
-        include={"queries", "test_episodes", "validation_episodes", "episode_seed", "modes"}, exclude_none=True
+        include={
+            *("queries", "test_episodes", "validation_episodes", "episode_seed", "modes"),
+            *("test_sampling", "test_until"),
+        },
+        exclude_none=True,
     )
+    if request.test_until is not None:
+        settings.setdefault("test_episodes", MOST_EPISODES_UNTIL)
     settings["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
     settings["keep_predictions"] = request.keep_predictions
     try:

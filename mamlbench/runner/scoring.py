@@ -12,8 +12,10 @@ from mamlbench.api import Algorithm, EpisodeBatch, Metric
 from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.run_spec import Mode, Protocol
 from mamlbench.runner.build import Experiment
+from mamlbench.runner.checkpoints import State
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
+from mamlbench.student_t import PILOT_EPISODES, episodes_needed
 
 EPISODES_AT_ONCE = 100
 """Most episodes computed together; fewer if examples are large."""
@@ -30,23 +32,62 @@ class Scores:
     after_step: dict[str, Tensor]  # by metric; each [scored steps, episodes]
     steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
     details: dict[str, Tensor]  # further results of each episode, by name: [episodes, ...]
+    images: Tensor | None = None  # [episodes, ways, shots + queries] int64, which images a test episode has
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes."""
+        return next(iter(self.after_step.values())).shape[1]
+
+
+def score_test(
+    experiment: Experiment, protocol: Protocol, meter: Meter, *, trained: State, untrained: State
+) -> tuple[Scores, Scores]:
+    """Score the trained and the untrained network on the same test episodes; the trained one remains loaded.
+
+    With ``test_until`` the first test episodes decide how many there are.
+    """
+    algorithm = experiment.algorithm
+    algorithm.load_state(trained)
+    pilot = protocol.test_episodes if protocol.test_until is None else min(PILOT_EPISODES, protocol.test_episodes)
+    trained_scores = score_episodes(experiment, algorithm, "test", protocol, meter, episodes=range(pilot))
+    if protocol.test_until is not None:
+        first = trained_scores.final[experiment.metrics[0].name][protocol.modes[0]]
+        total = min(episodes_needed(first.double().numpy(), protocol.test_until), protocol.test_episodes)
+        if total > pilot:
+            rest = score_episodes(experiment, algorithm, "test", protocol, meter, episodes=range(pilot, total))
+            trained_scores = _joined([trained_scores, rest])
+    algorithm.load_state(untrained)
+    same = range(trained_scores.episodes)
+    untrained_scores = score_episodes(experiment, algorithm, "test", protocol, meter, every_step=False, episodes=same)
+    algorithm.load_state(trained)
+    return trained_scores, untrained_scores
 
 
 def score_episodes(
-    experiment: Experiment, algorithm: Algorithm, split: str, protocol: Protocol, meter: Meter, *, every_step: bool
+    experiment: Experiment,
+    algorithm: Algorithm,
+    split: str,
+    protocol: Protocol,
+    meter: Meter,
+    *,
+    every_step: bool = True,
+    episodes: range | None = None,
 ) -> Scores:
-    """Score the first episodes of ``split``, as many as the protocol has for it."""
-    episodes = protocol.test_episodes if split == "test" else protocol.validation_episodes
+    """Score episodes of ``split``: the first ones, as many as the protocol has for it, or those of these numbers."""
+    if episodes is None:
+        episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
     parts: list[Scores] = []
     size = _batch_size(experiment, split, protocol)
-    for first in range(0, episodes, size):
-        count = min(size, episodes - first)
+    for first in episodes[::size]:
+        count = min(size, episodes.stop - first)
         with meter.segment("data"):
             batch = experiment.episodes(split, first, count, protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
         scores = _scores(experiment.metrics, outputs, steps, batch)
         if split == "test":
             scores.details = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
+            scores.images = batch.images
         parts.append(scores)
     return _joined(parts)
 
@@ -117,4 +158,5 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         {metric: torch.cat([part.after_step[metric] for part in parts], dim=1) for metric in first.after_step},
         first.steps,
         {name: torch.cat([part.details[name] for part in parts]) for name in first.details},
+        None if first.images is None else torch.cat([part.images for part in parts if part.images is not None]),
     )

@@ -19,7 +19,7 @@ from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_s
 from mamlbench.runner.evaluate import episode_interval, make_evaluation
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.sample_episodes import save_samples
-from mamlbench.runner.scoring import Scores, score_episodes
+from mamlbench.runner.scoring import Scores, score_episodes, score_test
 
 
 @dataclass
@@ -179,11 +179,10 @@ class TrainingLoop:
     def _test(self) -> None:
         protocol = self.spec.protocol
         with self.meter.segment("evaluate"):
-            self.algorithm.load_state(self._initial)
-            untrained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=False)
             assert self.progress.best_state is not None
-            self.algorithm.load_state(self.progress.best_state)
-            trained = score_episodes(self.experiment, self.algorithm, "test", protocol, self.meter, every_step=True)
+            trained, untrained = score_test(
+                self.experiment, protocol, self.meter, trained=self.progress.best_state, untrained=self._initial
+            )
             test = self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
         with self.meter.segment("checkpoint"):
             self.progress.episodes = self._write_episodes(trained, untrained)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mamlbench.run_spec import Mode, Precision
+from mamlbench.run_spec import Mode, Precision, TestSampling
 
 Value = TypeVar("Value")
 
@@ -82,6 +82,12 @@ class SuiteSettings(CellConditions):
         None, description="metrics to report, the first selects the checkpoint (this list does not multiply cells)"
     )
     keep_predictions: bool | None = Field(None, description="keep the outputs for every test query beside each record")
+    test_sampling: TestSampling | None = Field(
+        None, description="independent, or without-replacement: each image at most once in a pass over the test split"
+    )
+    test_until: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="half-width of the interval, in the metric's own unit, that decides the number of episodes"
+    )
     validate_every: Positive | None = Field(None, description="iterations between validations")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")

@@ -1,5 +1,6 @@
 """Run records without runs."""
 
+import numpy as np
 import pytest
 
 from mamlbench.record import (
@@ -12,6 +13,7 @@ from mamlbench.record import (
     MetricResult,
     ModeResult,
     Segment,
+    pack_classes,
 )
 from mamlbench.record import make_record as make_run_record
 from mamlbench.run_spec import Component, Protocol, RunSpec, Training
@@ -167,6 +169,19 @@ def with_metric():
         return record.model_copy(update={"test": test, "curve": curve})
 
     return add
+
+
+@pytest.fixture
+def with_classes():
+    """Say which classes a record's episodes have, drawn from ``classes`` ones; the same for equal seeds."""
+
+    def say(record, classes=20, seed=0):
+        test = record.test
+        episodes = len(next(iter(test.modes.values())).episode_scores)
+        drawn = np.argsort(np.random.default_rng(seed).random((episodes, classes)), -1)[:, : test.protocol.ways]
+        return record.model_copy(update={"test": test.model_copy(update={"classes": pack_classes(drawn)})})
+
+    return say
 
 
 @pytest.fixture

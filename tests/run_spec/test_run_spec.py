@@ -57,6 +57,8 @@ VARIANTS = [
     {"sampler": Component(name="fixed-pool")},
     {"backbone": Component(name="mlp")},
     {"protocol": Protocol(episode_seed=1)},
+    {"protocol": Protocol(test_sampling="without-replacement")},
+    {"protocol": Protocol(test_until=0.005)},
     {"protocol": Protocol(modes=("inductive", "transductive"))},
     {"training": Training(iterations=10, meta_batch_size=4, ways=6, shots=1, queries=1, validate_every=5)},
     {"training": Training(iterations=11, meta_batch_size=4, ways=5, shots=1, queries=1, validate_every=5)},
@@ -105,3 +107,11 @@ def test_an_impossible_protocol_is_refused(bad):
 def test_the_protocol_reports_both_modes_by_default():
     assert Protocol().modes == ("transductive", "inductive")
     assert MODES == ("transductive", "inductive", "support+query")
+
+
+def test_fields_that_were_added_later_leave_the_hash_of_older_specs_alone():
+    spec = make_spec()
+    assert "test_until" not in spec.canonical_json() and "test_sampling" not in spec.canonical_json()
+    assert RunSpec.model_validate_json(spec.canonical_json()) == spec
+    changed = make_spec(protocol=Protocol(test_until=0.01))
+    assert RunSpec.model_validate_json(changed.canonical_json()) == changed

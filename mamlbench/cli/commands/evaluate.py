@@ -26,6 +26,8 @@ Examples:
 @protocol_options.queries(protocol_options.AS_IN_THE_RUN)
 @shared.steps
 @protocol_options.test_episodes(protocol_options.AS_IN_THE_RUN)
+@protocol_options.test_until(protocol_options.AS_IN_THE_RUN)
+@protocol_options.test_sampling(protocol_options.AS_IN_THE_RUN)
 @protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.metrics(protocol_options.AS_IN_THE_RUN)

@@ -52,6 +52,8 @@ Examples:
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="First training seed.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of training seeds.")
 @protocol_options.test_episodes()
+@protocol_options.test_until()
+@protocol_options.test_sampling()
 @click.option("--validation-episodes", type=click.IntRange(min=2), help="Episodes per validation.  [default: 200]")
 @protocol_options.episode_seed()
 @protocol_options.modes()

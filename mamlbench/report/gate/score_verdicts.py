@@ -83,6 +83,9 @@ def _score_verdict(pair: ConfigurationPair, threshold: Threshold | None, missing
         if not side.row.mode_results(metric, mode):
             return PendingVerdict(replace(missing, detail=f"not reported by {name}"))
     base, head = (episode_scores(side.row, metric, mode) for side in (pair.base, pair.head))
+    if base is not None and head is not None and pair.base.conditions.test_until is not None:
+        shared_episodes = min(base.shape[-1], head.shape[-1])
+        base, head = base[:, :shared_episodes], head[:, :shared_episodes]
     if base is None or head is None or base.shape[-1] != head.shape[-1]:
         return PendingVerdict(replace(missing, detail="scores per episode are missing or not finite"))
     head_estimate = estimate(pair.head.row, metric, mode, "score")
@@ -93,8 +96,9 @@ def _score_verdict(pair: ConfigurationPair, threshold: Threshold | None, missing
         margin=_score_margin(threshold, verdict),
     )
     base_seeds, head_seeds = (_seeds(side, metric) for side in (pair.base, pair.head))
-    shared = classes_of([pair.base.row, pair.head.row]) if verdict.population == "new classes" else None
-    if verdict.population == "new classes" and shared is None:
+    is_new = verdict.population == "new classes"
+    shared = classes_of([pair.base.row, pair.head.row], base.shape[-1]) if is_new else None
+    if is_new and shared is None:
         detail = "the records do not say which classes their episodes share; run again for a verdict on new classes"
         return PendingVerdict(replace(verdict, detail=detail))
     return _compare_scores(verdict, base, head, shared, same_seeds=base_seeds == head_seeds)

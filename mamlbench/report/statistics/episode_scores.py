@@ -15,12 +15,18 @@ from mamlbench.student_t import Array
 
 
 def episode_scores(row: RowRuns, metric: str, mode: str, quantity: str = "score") -> Array | None:
-    """Return a row's 'score', 'untrained' or 'gain' ``[seeds, episodes]``; None if a seed lacks it or has a NaN."""
+    """Return a row's 'score', 'untrained' or 'gain' ``[seeds, episodes]``; None if a seed lacks it or has a NaN.
+
+    If intervals decided how many episodes each seed was tested on, these are the episodes that all seeds share.
+    """
     seeds = [
         _episode_values(result, result.modes[mode], quantity)
         for result in row.metric_results(metric)
         if mode in result.modes
     ]
+    if any(test.protocol.test_until is not None for test in row.tests):
+        shared = min((len(values) for values in seeds), default=0)
+        seeds = [values[:shared] for values in seeds]
     if not seeds or len({len(values) for values in seeds}) != 1 or len(seeds[0]) < 2:
         return None
     scores = np.stack(seeds)
@@ -38,16 +44,19 @@ def _episode_values(metric: MetricResult, result: ModeResult, quantity: str) -> 
     return sign * (score - untrained) if len(score) == len(untrained) else np.empty(0)
 
 
-def classes_of(rows: Sequence[RowRuns]) -> SharedClasses | None:
-    """Return which episodes share which classes, if the records of all rows say so and have the same episodes."""
+def classes_of(rows: Sequence[RowRuns], episodes: int) -> SharedClasses | None:
+    """Return which of the first episodes share which classes; None unless all records say so, and the same."""
     recorded = {test.classes for row in rows for test in row.tests}
-    classes = recorded.pop() if len(recorded) == 1 else None
-    return None if classes is None else _shared(classes)
+    if not recorded or None in recorded:
+        return None
+    unpacked = [classes.unpack()[:episodes] for classes in recorded if classes is not None]
+    same = all(np.array_equal(unpacked[0], classes) for classes in unpacked) and len(unpacked[0]) == episodes
+    return _shared(recorded.pop(), episodes) if same else None
 
 
 @lru_cache(maxsize=16)  # records of one group share their episodes
-def _shared(classes: EpisodeClasses) -> SharedClasses | None:
-    return shared_classes(classes.unpack())
+def _shared(classes: EpisodeClasses, episodes: int) -> SharedClasses | None:
+    return shared_classes(classes.unpack()[:episodes])
 
 
 def shared_scores(rows: Sequence[RowRuns], metric: str, mode: str) -> dict[int, Array]:
@@ -56,5 +65,8 @@ def shared_scores(rows: Sequence[RowRuns], metric: str, mode: str) -> dict[int, 
     by_row = {index: scores for index, scores in scored if scores is not None}
     if not by_row:
         return {}
+    if any(test.protocol.test_until is not None for row in rows for test in row.tests):
+        episodes = min(scores.shape[-1] for scores in by_row.values())
+        return {index: scores[:, :episodes] for index, scores in by_row.items()}
     episodes, _ = Counter(scores.shape[-1] for scores in by_row.values()).most_common(1)[0]
     return {index: scores for index, scores in by_row.items() if scores.shape[-1] == episodes}

@@ -64,8 +64,8 @@ def estimate(row: RowRuns, metric: str, mode: str, quantity: str) -> Estimate | 
 
 def _interval_for_new_classes(row: RowRuns, scores: Array, mean: float) -> Interval | None:
     """Return the interval of the mean of scores ``[seeds, episodes]`` for new classes, and new seeds from three on."""
-    shared = classes_of([row])
-    if shared is None or shared.episode_count != scores.shape[-1]:
+    shared = classes_of([row], scores.shape[-1])
+    if shared is None:
         return None
     variance, df = variance_between_episodes(scores.mean(0), shared)
     if len(scores) >= MIN_SEEDS_PER_SIDE:

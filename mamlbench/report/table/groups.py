@@ -28,6 +28,8 @@ class ScoreConditions(NamedTuple):
     episode_seed: int
     metric: str
     """the first, which selected the checkpoints"""
+    test_sampling: str = "independent"
+    test_until: float | None = None
 
     def differences(self, other: ScoreConditions) -> list[str]:
         """List what differs, briefly: ``queries 1 and 15``."""
@@ -188,6 +190,8 @@ def conditions_of(record: RunRecord) -> ScoreConditions:
         test_episodes=protocol.test_episodes,
         episode_seed=protocol.episode_seed,
         metric=test.metric if test is not None else "",
+        test_sampling=protocol.test_sampling,
+        test_until=protocol.test_until,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from mamlbench.report.formatting import number
 from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
@@ -33,8 +34,19 @@ def title(group: Group) -> str:
     selection = f", selected by {conditions.metric}" if conditions.metric != group.metric else ""
     return (
         f"{conditions.dataset}, {ways}{conditions.shots}-shot: {metric}{unit}{selection} "
-        f"({conditions.queries} {queries} per class, {conditions.test_episodes:,} test episodes)"
+        f"({conditions.queries} {queries} per class, {_episodes(group)})"
     )
+
+
+def _episodes(group: Group) -> str:
+    """Return how many test episodes there were, and how they were drawn."""
+    conditions = group.conditions
+    sampling = "" if conditions.test_sampling == "independent" else f", {conditions.test_sampling.replace('-', ' ')}"
+    if conditions.test_until is None:
+        return f"{conditions.test_episodes:,} test episodes{sampling}"
+    percent = group.reference is not None and group.reference.unit == "%"
+    width = f"{100 * conditions.test_until:g} points" if percent else f"{conditions.test_until:g}"
+    return f"test episodes until ± {width}, at most {conditions.test_episodes:,}{sampling}"
 
 
 def about(
@@ -51,6 +63,7 @@ def about(
         notes += [_NEW_CLASSES, *([_NO_NEW_CLASSES] if False in new_classes else [])]
     if group.modes:
         notes.append(_baseline(group))
+    notes += _image_use(group)
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)
     if measured is not None:
         notes.append(f"Measured on {_machine(measured)}{_concurrent_runs(measured)}.")
@@ -67,6 +80,21 @@ def _baseline(group: Group) -> str:
         f"{direction}Untrained: the network before training, with the same adaptation on the same episodes "
         f"({group.modes[0]}). Gain: the paired improvement over it."
     )
+
+
+def _image_use(group: Group) -> list[str]:
+    """Say how often test images were used, and with ``test_until`` how many episodes there were."""
+    tests = [test for row in group.rows for test in row.tests]
+    notes = []
+    if group.conditions.test_until is not None:
+        numbers = [len(result.episode_scores) for test in tests for result in test.modes.values()]
+        notes += [f"Test episodes: {min(numbers):,} to {max(numbers):,}."] if numbers else []
+    uses = [test.image_use for test in tests if test.image_use is not None]
+    if uses:
+        average = max(use.average for use in uses)
+        most = max(use.most for use in uses)
+        notes.append(f"A test image was used {number(average)} times on average, at most {most:,} times.")
+    return notes
 
 
 def directions(group: Group, columns: Sequence[Column]) -> list[str]:

@@ -7,6 +7,7 @@ from scipy import stats
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.report import LoadedRecords
 from mamlbench.report.gate import compare_records, parse_thresholds
+from mamlbench.report.gate.render import legend
 
 GATE = ("accuracy:-2pp", "device_seconds:+10%", "peak_memory:+5%")
 
@@ -347,3 +348,29 @@ def test_rates_of_false_and_true_positives_in_a_thousand_resamplings(runs, side,
     false_positives = [exit_code(pool) == ExitCode.REGRESSION for _ in range(1000)]
     true_positives = [exit_code(planted) == ExitCode.REGRESSION for _ in range(1000)]
     assert np.mean(false_positives) <= 0.05 and np.mean(true_positives) >= 0.99
+
+
+def test_a_verdict_says_for_which_classes_it_holds(side, runs, with_classes):
+    base, head = ([with_classes(run) for run in runs(draw=draw)] for draw in (0, 1))
+    result = compare_records(side(base), side(head))
+    assert {verdict.population for verdict in result.verdicts if verdict.mode} == {"these classes"}
+    assert {verdict.population for verdict in result.verdicts if not verdict.mode} == {None}
+    assert any("hold for these test classes" in line for line in legend(result))
+    wider = compare_records(side(base), side(head), population="new classes")
+    assert any("hold for new classes" in line for line in legend(wider))
+    pairs = [
+        (these, new) for these, new in zip(result.verdicts, wider.verdicts, strict=True) if these.change is not None
+    ]
+    scores = [(these, new) for these, new in pairs if these.mode]
+    assert scores and all(new.change == these.change for these, new in pairs)
+    assert any(new.high - new.low > these.high - these.low for these, new in scores)
+
+
+def test_without_recorded_classes_there_is_no_verdict_on_new_ones(side, runs):
+    result = compare_records(
+        side(runs()), side(runs(skill=0.5, draw=1)), parse_thresholds(["accuracy:-1pp"]), "new classes"
+    )
+    scores = [verdict for verdict in result.verdicts if verdict.mode]
+    assert {verdict.kind for verdict in scores} == {"inconclusive"}
+    assert all("do not say which classes" in verdict.detail for verdict in scores)
+    assert result.exit_code == ExitCode.NOTHING

@@ -61,3 +61,16 @@ def test_the_false_positive_rate_with_two_components_is_at_most_five_percent(siz
         )
         false_positives = float(weights @ special.stdtr(first_df + second_df, -t))
         assert false_positives <= LEVEL + 1e-4
+
+
+def test_degrees_of_freedom_may_differ_from_problem_to_problem():
+    variances = [np.array([3.0, 3.0, 1.0]), np.array([1.0, 1.0, 2.0])]
+    degrees = np.array([9.0, 4.5, 30.0])
+    differences = np.array([1.0, 4.0, 7.0])
+    together = cochran_cox(differences, variances, [2, degrees])
+    one_by_one = [p_value(differences[i], [variance[i] for variance in variances], [2, degrees[i]]) for i in range(3)]
+    np.testing.assert_allclose(together, one_by_one)
+    assert (
+        least_significant_difference(LEVEL, variances, [2, degrees])[1]
+        > (least_significant_difference(LEVEL, variances, [2, 9])[1])
+    )

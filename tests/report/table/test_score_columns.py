@@ -1,13 +1,16 @@
 """Columns, figures and data frames of runs that report several metrics."""
 
+import numpy as np
 import pytest
 
 from mamlbench.errors import ConfigError
+from mamlbench.record import Interval
 from mamlbench.report import build_tables, load_records
 from mamlbench.report.figures import series
 from mamlbench.report.figures.view import view_of
 from mamlbench.report.table.choose_columns import metric_columns
 from mamlbench.report.table.groups import group_records
+from mamlbench.shared_classes import interval_for_new_classes, shared_classes
 
 
 @pytest.fixture
@@ -113,3 +116,49 @@ def test_a_data_frame_has_a_row_for_each_metric_and_mode(runs):
     chosen = frame[(frame.metric == "negative log-likelihood") & (frame["mode"] == "inductive")].set_index("algorithm")
     assert chosen.score.to_dict() == pytest.approx({"maml": 0.6, "reptile": 0.3})
     assert not chosen.higher_is_better.any()
+
+
+def test_the_half_width_for_new_classes_follows_in_parentheses(make_record, with_modes):
+    record = make_record("maml")
+    interval = Interval(mean=0.93, low=0.887, high=0.973)
+    modes = {
+        mode: result.model_copy(update={"score_new_classes": interval}) for mode, result in record.test.modes.items()
+    }
+    (table,) = build_tables([with_modes(record, modes), make_record("reptile", score=0.8)])
+    _, cells = column(table, "transductive")
+    assert cells["maml"].text == "93.0 ± 1.0 (4.3)" and cells["reptile"].text == "80.0 ± 1.0"
+    assert cells["maml"].data["new_classes_low"] == 0.887 and cells["maml"].data["new_classes_high"] == 0.973
+    assert (
+        "±: 95 % confidence interval for these test classes, over test episodes, for these checkpoints." in table.notes
+    )
+    assert any(note.startswith("In parentheses: half-width for new classes.") for note in table.notes)
+    assert any(note.startswith("A score without parentheses") for note in table.notes)
+    assert "on these test classes" in table.marked or not table.marked
+
+
+def test_two_seeds_have_the_interval_of_their_mean_for_new_classes(make_record, with_classes):
+    generator = np.random.default_rng(0)
+    scores = generator.binomial(5, 0.7, (2, 60)) / 5
+    runs = [with_classes(make_record(episodes=values, seed=seed)) for seed, values in enumerate(scores)]
+    (table,) = build_tables(runs)
+    shared = shared_classes(runs[0].test.classes.unpack())
+    expected = interval_for_new_classes(scores.mean(), scores.mean(0), shared)
+    _, cells = column(table, "transductive")
+    assert cells["maml"].data["new_classes_high"] == pytest.approx(expected.high)
+    (table,) = build_tables([runs[0], with_classes(runs[1], seed=1)])
+    _, cells = column(table, "transductive")
+    assert "new_classes_high" not in cells["maml"].data, "not the same episodes"
+
+
+def test_with_three_seeds_the_interval_for_new_classes_is_over_seeds_too(make_record, with_classes):
+    generator = np.random.default_rng(0)
+    scores = generator.binomial(5, [[0.6], [0.7], [0.8]], (3, 60)) / 5
+    runs = [with_classes(make_record(episodes=values, seed=seed)) for seed, values in enumerate(scores)]
+    (table,) = build_tables(runs)
+    _, cells = column(table, "transductive")
+    data = cells["maml"].data
+    over_seeds, new_classes = data["high"] - data["low"], data["new_classes_high"] - data["new_classes_low"]
+    shared = shared_classes(runs[0].test.classes.unpack())
+    classes_alone = interval_for_new_classes(scores.mean(), scores.mean(0), shared)
+    assert data["interval_over"] == "seeds" and new_classes > classes_alone.high - classes_alone.low
+    assert new_classes == pytest.approx(over_seeds, rel=0.5), "the seeds differ most"
