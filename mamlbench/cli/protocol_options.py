@@ -73,7 +73,7 @@ def test_episodes(default: str = "600") -> Decorator:
     return _count("--test-episodes", 2, "Test episodes.", default)
 
 
-class HalfWidth(click.ParamType):
+class HalfWidth(click.ParamType[float]):
     """A half-width as a fraction: ``0.5pp`` and ``0.5%`` are 0.005; a plain number stays as it is."""
 
     name = "half-width"

@@ -45,7 +45,7 @@ def make_evaluation(
 
 def _image_use(images: torch.Tensor) -> ImageUse:
     """Count how often the images ``[E, ways, shots + queries]`` of all episodes were used."""
-    _, counts = images.unique(return_counts=True)
+    _, counts = torch.unique(images, return_counts=True)
     return ImageUse(images=len(counts), average=images.numel() / len(counts), most=int(counts.max()))
 
 

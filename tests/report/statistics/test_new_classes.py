@@ -54,7 +54,7 @@ def test_equal_checkpoints_differ_in_their_classes_but_not_in_new_ones(draw, cla
 
 @pytest.mark.parametrize("classes", [20, 100])
 @pytest.mark.parametrize("seeds, spread, seed_class_spread", [(3, 0.02, 0.0), (3, 0.0, 0.2), (5, 0.02, 0.2)])
-def test_equal_algorithms_are_told_apart_in_at_most_five_percent(draw, classes, seeds, spread, seed_class_spread):
+def test_equal_algorithms_are_called_different_in_at_most_five_percent(draw, classes, seeds, spread, seed_class_spread):
     settings = {"class_spread": 0.2, "seed_class_spread": seed_class_spread, "seed_spread": spread}
     (first, second), shared = draw(classes, seeds, **settings)
     comparison = compare(first, second, shared=shared)
