@@ -28,6 +28,7 @@ from mamlbench.api import (
     TaskSplit,
     no_progress,
     noise_key_scope,
+    seed_key,
     seeded,
 )
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
