@@ -138,7 +138,7 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
     def apply(self, update: OuterUpdate) -> None:
         """Take the outer step: change ``meta``, the optimizer, and whatever else training changes.
 
-        The update covers the whole batch: whoever splits one, over chunks or ranks, adds the parts up before.
+        The update covers the whole batch: if one is split, over chunks or ranks, its parts are added up before.
         """
 
     @abstractmethod

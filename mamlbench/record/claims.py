@@ -8,8 +8,8 @@ The holder writes a growing number into its file every few seconds. Another proc
 how long that number has stood still; clocks of different machines are never compared. A holder on the same machine is
 dead as soon as its process is.
 
-The file system has to create files and hard links exclusively, and to show what another machine wrote to whoever opens
-the file afterwards: local disks, NFS version 3 or later, Lustre and CephFS do. Without hard links ``O_EXCL`` is used.
+The file system has to create files and hard links exclusively, and to show what another machine wrote when the file
+is opened afterwards: local disks, NFS version 3 or later, Lustre and CephFS do. Without hard links ``O_EXCL`` is used.
 """
 
 from __future__ import annotations
@@ -115,9 +115,8 @@ class Claim:
         count = 0
         while not self._released.wait(seconds if count else min(seconds, 1.0)):
             count += 1
-            with suppress(
-                OSError
-            ):  # the next heartbeat may succeed; if none does, the claim is lost and `check` sees it
+            # the next heartbeat may succeed; if none does, the claim is lost and `check` sees it
+            with suppress(OSError):
                 os.pwrite(self._descriptor, f"{count:0{_COUNTER}d}".encode(), 0)
                 os.fsync(self._descriptor)  # a network file system shows other machines what was flushed
         os.close(self._descriptor)

@@ -148,7 +148,7 @@ LEAKS = (
     ),
     Check(
         training_adapts_to_the_support_set_alone,
-        "Adapt to batch.support in training as at test time; query examples belong into the outer loss alone.",
+        "Adapt to batch.support in training as at test time; query examples belong in the outer loss alone.",
     ),
     Check(losses_are_means, "Divide a task's loss by its number of examples, as torch's default reduction does."),
     Check(steps_descend, "Subtract the gradient in apply: check the sign of each part."),

@@ -7,7 +7,7 @@ import torch
 from mamlbench.api import hookimpl
 from mamlbench.plugin import load_plugins
 from mamlbench.record import read_episodes
-from mamlbench.run_spec import Folders, RunRequest
+from mamlbench.run_spec import RunRequest
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
@@ -32,17 +32,6 @@ class Listener:
     @hookimpl
     def mamlbench_evaluated(self, split, metrics, units):
         self.heard.append((split, dict(metrics), dict(units)))
-
-
-@pytest.fixture(scope="module")
-def plugins(toy_plugin):
-    return load_plugins([toy_plugin])
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    return Folders(results=folder / "results", cache=folder / "cache")
 
 
 @pytest.fixture(scope="module")

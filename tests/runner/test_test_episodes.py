@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from mamlbench.errors import ConfigError
-from mamlbench.plugin import load_plugins
 from mamlbench.record import read_episodes
 from mamlbench.report import build_tables
-from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, RunRequest
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, RunRequest
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
@@ -23,17 +22,6 @@ TINY = {
     "engine": "vmap",
     "options": {"backbone.width": 4},
 }
-
-
-@pytest.fixture(scope="module")
-def plugins(toy_plugin):
-    return load_plugins([toy_plugin])
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    return Folders(results=folder / "results", cache=folder / "cache")
 
 
 @pytest.fixture(scope="module")

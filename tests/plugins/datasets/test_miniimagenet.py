@@ -310,11 +310,6 @@ def test_if_nothing_is_found_the_message_names_folders_and_forms(tmp_path: Path,
 
 
 @pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def real(shared_data: Path, real_cache: Path) -> MiniImageNet:
     return load(shared_data, real_cache)
 

@@ -14,11 +14,6 @@ from mamlbench_plugins.datasets.omniglot import Omniglot
 
 
 @pytest.fixture(scope="module")
-def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
 def real(shared_data: Path, real_cache: Path) -> Omniglot:
     return load(shared_data, real_cache)
 
