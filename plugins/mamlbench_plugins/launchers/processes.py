@@ -101,10 +101,13 @@ class _Worker:
         return result
 
     def interrupt(self) -> None:
-        """Send an interrupt, as Ctrl-C does."""
+        """Interrupt the run by SIGTERM, which it always handles.
+
+        SIGINT is ignored by every process that was started under nohup, or in the background of a shell script.
+        """
         if self.process.pid is not None and self.process.is_alive():
             with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGINT)
+                os.kill(self.process.pid, signal.SIGTERM)
 
 
 def _receive_messages(

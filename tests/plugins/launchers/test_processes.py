@@ -115,6 +115,27 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypat
     assert all(isinstance(record, RunRecord) and record.status == "interrupted" for _, record in ended)
 
 
+@pytest.mark.usefixtures("spawned_workers")
+def test_workers_that_inherit_an_ignored_sigint_are_interrupted_too(jobs, monkeypatch):
+    """As under nohup, or in the background of a shell script."""
+    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+
+    def emit(hook, **arguments):
+        if hook == "mamlbench_progress" and not interrupted:
+            interrupted.append(hook)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    interrupted = []
+    handlers = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        ((_, record),) = launched(jobs(("reptile", FOREVER)), emit)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert isinstance(record, RunRecord) and record.status == "interrupted"
+
+
 def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs, monkeypatch):
     monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
     ended = list(launched(jobs(("interrupts", 20), ("fomaml", FOREVER), ("fomaml", 1)), max_parallel=2))
