@@ -213,10 +213,11 @@ class ImageSplit(TaskSplit):
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         assert self.starts is not None
         draws = hash64(key, np.arange(count))  # [count]
-        classes = (hash64(draws, 0) % np.uint64(self.size)).astype(np.int64)
+        of_class, of_row, of_turns = hash64(draws, np.arange(3)[:, None])  # [3, count]: one call costs as much as each
+        classes = (of_class % np.uint64(self.size)).astype(np.int64)
         base = self._base_classes(classes)
-        rows = self.starts[base] + (hash64(draws, 1) % self.sizes[base].astype(np.uint64)).astype(np.int64)
-        x = self._gather(rows, self._quarter_turns(classes, hash64(draws, 2)))  # [count, C, H, W]
+        rows = self.starts[base] + (of_row % self.sizes[base].astype(np.uint64)).astype(np.int64)
+        x = self._gather(rows, self._quarter_turns(classes, of_turns))  # [count, C, H, W]
         if self.augmentation is not None:
             x = self.augmentation(x, hash64(draws, 3))
         return Examples(self._normalize(x), torch.from_numpy(classes).to(x.device))
@@ -264,15 +265,16 @@ class ImageSplit(TaskSplit):
     def _gather(self, rows: NDArray[np.int64], quarter_turns: NDArray[np.int64]) -> Tensor:
         """Read the images at ``rows``, rotate and scale them: float32 ``[*rows.shape, C, H, W]``."""
         index = torch.from_numpy(np.ascontiguousarray(rows)).to(self.images.device)
-        pixels = self.images[index.flatten()].to(self.device or self.images.device)  # [images, C, H, W] uint8
+        # index_select copies whole images; indexing would go through their elements one by one
+        pixels = self.images.index_select(0, index.flatten()).to(self.device or self.images.device)  # [images, C, H, W]
         if self.mapped_file is not None:
             self.mapped_file.count_read(pixels.nbytes)
         if self.rotations != "none":
             turns = torch.from_numpy(np.array(quarter_turns)).to(pixels.device).flatten()
-            origins = self._pixel_origins.to(pixels.device)[turns]  # [images, H * W]
+            origins = self._pixel_origins.to(pixels.device).index_select(0, turns)  # [images, H * W]
             flat = pixels.flatten(2)  # [images, C, H * W]
             pixels = flat.gather(2, origins[:, None].expand_as(flat)).view_as(pixels)
-        return pixels.to(torch.float32).mul_(self.scale).view(*rows.shape, *self.images.shape[1:])
+        return (pixels * float(self.scale)).view(*rows.shape, *self.images.shape[1:])  # uint8 times a number is float32
 
     def _normalize(self, x: Tensor) -> Tensor:
         return x if self.normalization is None else self.normalization(x)

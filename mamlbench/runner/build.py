@@ -65,15 +65,17 @@ class Experiment:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
-            return in_precision(
-                self.sampler.labeled_examples("train", iteration, training.meta_batch_size), self.spec.precision
-            )
+            return self._in_precision(self.sampler.labeled_examples("train", iteration, training.meta_batch_size))
         return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, training)
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
         episodes = draw_episodes(self.sampler, split, first, count, shape)
-        return EpisodeBatch(*in_precision(episodes, self.spec.precision))
+        return EpisodeBatch(*self._in_precision(episodes))
+
+    def _in_precision(self, examples: Any) -> Any:
+        """Cast examples, which are float32 by contract: to look at each tensor again would cost part of every batch."""
+        return in_precision(examples, "float64") if self.spec.precision == "float64" else examples
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
