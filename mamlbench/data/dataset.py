@@ -115,6 +115,10 @@ class TaskSplit(ABC):
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         """Draw ``count`` examples of all classes, labeled by class: x ``[count, *input_shape]``, y ``[count]``."""
 
+    def labeled_batches(self, keys: Keys, count: int) -> Sequence[Examples]:
+        """Draw the ``labeled_examples`` of each key ``[T]``; splits of small examples do so faster in one go."""
+        return [self.labeled_examples(key, count) for key in keys]
+
     @abstractmethod
     def to(self, device: torch.device) -> TaskSplit:
         """Return this split with its tensors on ``device``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -211,13 +212,20 @@ class ImageSplit(TaskSplit):
         )
 
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:
+        return self._labeled(hash64(key, np.arange(count)))
+
+    def labeled_batches(self, keys: Keys, count: int) -> Sequence[Examples]:
+        examples = self._labeled(hash64(keys[:, None], np.arange(count)).ravel())  # [T * count]
+        return [Examples(*batch) for batch in zip(*(torch.split(part, count) for part in examples), strict=True)]
+
+    def _labeled(self, draws: Keys) -> Examples:
+        """Make a labeled example of each key ``[n]``."""
         assert self.starts is not None
-        draws = hash64(key, np.arange(count))  # [count]
-        of_class, of_row, of_turns = hash64(draws, np.arange(3)[:, None])  # [3, count]: one call costs as much as each
+        of_class, of_row, of_turns = hash64(draws, np.arange(3)[:, None])  # [3, n]: one call costs as much as each
         classes = (of_class % np.uint64(self.size)).astype(np.int64)
         base = self._base_classes(classes)
         rows = self.starts[base] + (of_row % self.sizes[base].astype(np.uint64)).astype(np.int64)
-        x = self._gather(rows, self._quarter_turns(classes, of_turns))  # [count, C, H, W]
+        x = self._gather(rows, self._quarter_turns(classes, of_turns))  # [n, C, H, W]
         if self.augmentation is not None:
             x = self.augmentation(x, hash64(draws, 3))
         return Examples(self._normalize(x), torch.from_numpy(classes).to(x.device))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC
 from typing import Any, ClassVar
 
@@ -12,6 +13,12 @@ from mamlbench.data.counter_rng import Keys, hash64, seed_key
 from mamlbench.data.dataset import TaskSplit
 from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.run_spec.options import Options
+
+DRAWN_AT_ONCE = 16
+"""Minibatches of labeled examples that are drawn in one go: small ones cost as much to begin as to draw."""
+
+DRAWN_BYTES = 4 * 2**20
+"""Largest size of the minibatches that are drawn in one go, so that they stay in a CPU's cache."""
 
 
 class TaskSampler(ABC):  # noqa: B024 (no abstract method: the default draws fresh episodes)
@@ -41,6 +48,7 @@ class TaskSampler(ABC):  # noqa: B024 (no abstract method: the default draws fre
         self._seeds = {
             split: seed_key("episodes", split, training_seed if split == "train" else episode_seed) for split in splits
         }
+        self._drawn: dict[tuple[str, int, int], Examples] = {}  # (split, index, count): drawn, not handed out yet
 
     def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the task number at each position of a split: int64 ``[n]`` to ``[n]``; a fixed set repeats tasks."""
@@ -68,5 +76,14 @@ class TaskSampler(ABC):  # noqa: B024 (no abstract method: the default draws fre
         return self.splits[split].episodes(self.keys(split, first, count), ways or self.ways, shots, queries)
 
     def labeled_examples(self, split: str, index: int, count: int) -> Examples:
-        """Draw minibatch ``index`` of labeled examples, for pretraining: x ``[count, *input_shape]``."""
-        return self.splits[split].labeled_examples(np.uint64(hash64(self._seeds[split], index)), count)
+        """Draw minibatch ``index`` of labeled examples, for pretraining: x ``[count, *input_shape]``.
+
+        The minibatches that follow are drawn along with it, as they would be one by one.
+        """
+        asked = (split, index, count)
+        if asked not in self._drawn:
+            size = 4 * count * math.prod(self.splits[split].input_shape)  # bytes of a minibatch
+            indices = np.arange(index, index + min(DRAWN_AT_ONCE, max(1, DRAWN_BYTES // size)))
+            batches = self.splits[split].labeled_batches(hash64(self._seeds[split], indices), count)
+            self._drawn = {(split, int(i), count): batch for i, batch in zip(indices, batches, strict=True)}
+        return self._drawn.pop(asked)  # a method may write into it: the next time it is drawn again

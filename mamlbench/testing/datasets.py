@@ -220,6 +220,19 @@ def labeled_examples_are_well_formed(subject: DatasetSubject) -> None:
         )
 
 
+def labeled_batches_are_the_labeled_examples(subject: DatasetSubject) -> None:
+    """Batches of labeled examples drawn together are those drawn one by one."""
+    task_split = subject.dataset.splits["train"]
+    keys = hash64(seed_key("check", "labeled batches"), np.arange(3))
+    try:
+        singly = [task_split.labeled_examples(key, 4) for key in keys]
+    except ConfigError as error:
+        raise NotApplicable(f"has no labeled examples for pretraining: {error}") from error
+    together = task_split.labeled_batches(keys, 4)
+    equal = [same(one.x, other.x) and same(one.y, other.y) for one, other in zip(singly, together, strict=True)]
+    ensure(all(equal), "labeled_batches differs from labeled_examples of the same keys")
+
+
 def too_many_ways_raise_config_error(subject: DatasetSubject) -> None:
     """Requesting more classes than the split has raises ConfigError."""
     task_split: TaskSplit = subject.dataset.splits["val"]
@@ -322,5 +335,6 @@ DATASET = (
         more_queries_keep_the_support_set, "Draw classes first, then support, then queries, each by the rank of hashes."
     ),
     Check(labeled_examples_are_well_formed, "Derive labeled_examples only from the key, with labels 0 to size - 1."),
+    Check(labeled_batches_are_the_labeled_examples, "Change labeled_batches wherever labeled_examples is changed."),
     Check(too_many_ways_raise_config_error, "Raise ConfigError if there are fewer classes or examples than requested."),
 )

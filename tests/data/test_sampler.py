@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlbench.api import ImageSplit, Options, TaskSampler
+from mamlbench.api import ImageSplit, Options, TaskSampler, hash64
 
 
 class Drawn(TaskSampler):
@@ -67,3 +67,15 @@ def test_labeled_minibatches_depend_on_seed_and_number_alone():
     assert not torch.equal(first.x, second.x)
     assert not torch.equal(first.x, make_sampler(training_seed=1).labeled_examples("train", 0, 20).x)
     assert torch.equal((first.x.flatten() * 255).round().to(torch.int64) // 6, first.y)
+
+
+@pytest.mark.parametrize("count", [1, 3, 40_000])
+def test_labeled_minibatches_are_drawn_ahead_and_are_those_drawn_singly(count):
+    sampler = make_sampler()
+    for index in [0, 1, 2, 40, 17, 17, 3]:  # 17 and 3 were handed out or skipped before
+        x, y = sampler.labeled_examples("train", index, count)
+        key = hash64(sampler._seeds["train"], index)
+        alone = sampler.splits["train"].labeled_examples(key, count)
+        assert torch.equal(x, alone.x)
+        assert torch.equal(y, alone.y)
+        x.zero_()  # what a method does to its minibatch reaches no other

@@ -150,6 +150,17 @@ class RandomLabels(OddPatterns):
     split_class = _Forgetful
 
 
+class _Shifted(ImageSplit):
+    def labeled_examples(self, key, count):
+        examples = super().labeled_examples(key, count)
+        return Examples(examples.x, (examples.y + 1) % self.size)
+
+
+@caught_by("labeled batches are the labeled examples", "dataset")
+class ForgetsTheBatches(OddPatterns):
+    split_class = _Shifted
+
+
 class _Generous(ImageSplit):
     def episodes(self, keys, ways, shots, queries):
         return super().episodes(keys, min(ways, self.size), shots, queries)
