@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 120
 """Width of tables that are written to a file or a pipe, in characters."""
 
+UNTRAINED_DIVERGED = "The untrained network has no score, because its predictions are not finite"
+
 
 def console(*, stderr: bool = False) -> Console:
     """Make a rich console; into a pipe it writes plain text of a fixed width."""
@@ -94,6 +96,8 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )
+    if evaluation.untrained_diverged:
+        out.print(f"{UNTRAINED_DIVERGED}: {evaluation.untrained_diverged:,} episodes.", highlight=False)
     percent = evaluation.unit == "%"
     steps = ", ".join(_number(value, percent) for value in evaluation.score_after_step[:11])
     more = ", ..." if len(evaluation.score_after_step) > 11 else ""

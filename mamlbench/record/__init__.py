@@ -23,6 +23,7 @@ from mamlbench.record.run_record import (
     make_record,
     utc_now,
 )
+from mamlbench.record.skipped import Skipped, skipped_parts
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -44,6 +45,7 @@ __all__ = [
     "ResultStore",
     "RunRecord",
     "Segment",
+    "Skipped",
     "Status",
     "UnreadableRecordError",
     "code_hash",
@@ -53,5 +55,6 @@ __all__ = [
     "pack_classes",
     "read_episodes",
     "read_record",
+    "skipped_parts",
     "utc_now",
 ]

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 from mamlbench.record.environment import Environment
 from mamlbench.record.episode_classes import EpisodeClasses
 from mamlbench.record.record_part import RecordPart
+from mamlbench.record.skipped import Skipped
 from mamlbench.run_spec import Precision, Protocol, RunSpec
 
 SCHEMA_VERSION = 2
@@ -122,6 +123,8 @@ class Evaluation(RecordPart):
     """which classes of the split each episode has; None if the sampler does not say"""
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
+    untrained_diverged: int = 0
+    """episodes in which the untrained network's predictions were not finite; if there is one, it has no score"""
 
     @property
     def metric(self) -> str:
@@ -253,6 +256,7 @@ class RunRecord(RecordPart):
     episodes: EpisodeFile | None = Field(None, description="results by class, or predictions, of every test episode")
     listener_errors: list[str] = Field(default_factory=list)
     """what listeners and trackers raised"""
+    skipped: Skipped | None = Field(None, description="what was left out because it was not finite; None if nothing")
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:

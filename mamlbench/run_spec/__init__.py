@@ -5,7 +5,7 @@ from mamlbench.run_spec.precision import PRECISIONS, Precision
 from mamlbench.run_spec.preset import Preset, Setting, choose_preset
 from mamlbench.run_spec.protocol import MODES, MOST_EPISODES_UNTIL, Mode, Protocol, TestSampling
 from mamlbench.run_spec.request import Folders, RunRequest
-from mamlbench.run_spec.run_spec import Component, RunSpec, Training
+from mamlbench.run_spec.run_spec import Component, OnDivergence, RunSpec, Training
 from mamlbench.run_spec.validation import explain
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Component",
     "Folders",
     "Mode",
+    "OnDivergence",
     "Options",
     "Precision",
     "Preset",

@@ -14,10 +14,6 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 MOST_EPISODES_UNTIL = 10_000
 """Most test episodes with ``test_until`` if none are named."""
 
-ADDED_LATER = ("test_sampling", "test_until")
-"""Fields that the first release of this format lacked: at their defaults they are no part of the hash of a spec, so
-that a run keeps the hash that it had."""
-
 
 TestSampling = Literal["independent", "without-replacement"]
 """Whether test episodes are drawn independently, or use each image at most once in a pass over the test split."""

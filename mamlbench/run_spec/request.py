@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import Mode, TestSampling
+from mamlbench.run_spec.run_spec import OnDivergence
 
 
 class RunRequest(BaseModel):
@@ -77,6 +78,8 @@ class RunRequest(BaseModel):
     """iterations between checkpoints"""
     target_score: float | None = None
     """validation score whose first crossing is timed"""
+    on_divergence: OnDivergence = "stop"
+    """whether an update that is not finite ends the run, or is skipped and counted"""
 
 
 class Folders(BaseModel):

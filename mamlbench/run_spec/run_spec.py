@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.precision import Precision
-from mamlbench.run_spec.protocol import ADDED_LATER, Protocol
+from mamlbench.run_spec.protocol import Protocol
+
+OnDivergence = Literal["stop", "skip"]
+"""Whether an update that is not finite ends the run, or is skipped and counted."""
+
+ADDED_LATER = {"protocol": ("test_sampling", "test_until"), "training": ("on_divergence",)}
+"""Fields that the first release of this format lacked, by part of the spec: at their defaults they are no part of the
+hash of a spec, so that a run keeps the hash that it had."""
 
 
 class Component(BaseModel):
@@ -37,6 +44,9 @@ class Training(BaseModel):
     log_every: int = Field(10, ge=1, description="iterations between progress reports")
     checkpoint_every: int = Field(0, ge=0, description="iterations between checkpoints; 0: at validations only")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+    on_divergence: OnDivergence = Field(
+        "stop", description="'stop' ends the run at an update that is not finite; 'skip' leaves it out and counts it"
+    )
 
 
 class RunSpec(BaseModel):
@@ -69,9 +79,11 @@ class RunSpec(BaseModel):
     def canonical_json(self) -> str:
         """Return JSON that is equal for equal specs: sorted keys, no white space."""
         content = self.model_dump(mode="json")
-        for name in ADDED_LATER:
-            if getattr(self.protocol, name) == Protocol.model_fields[name].default:
-                del content["protocol"][name]
+        for part, names in ADDED_LATER.items():
+            values = getattr(self, part)
+            for name in names:
+                if getattr(values, name) == type(values).model_fields[name].default:
+                    del content[part][name]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @property

@@ -28,7 +28,12 @@ from mamlbench.student_t import confidence_interval
 def make_evaluation(
     experiment: Experiment, split: str, protocol: Protocol, trained: Scores, untrained: Scores | None
 ) -> Evaluation:
-    """Compute means and confidence intervals from scores per episode."""
+    """Compute means and confidence intervals from scores per episode.
+
+    If predictions of the untrained network were not finite, it has no score.
+    """
+    diverged = 0 if untrained is None else untrained.diverged
+    untrained = None if diverged else untrained
     classes = _independent_classes(experiment.dataset.splits[split], trained.details.get("classes"))
     shared = None if classes is None else shared_classes(classes)
     return Evaluation(
@@ -40,6 +45,7 @@ def make_evaluation(
         precision=experiment.spec.precision,
         classes=None if classes is None else pack_classes(classes),
         image_use=None if trained.images is None else _image_use(trained.images),
+        untrained_diverged=diverged,
     )
 
 

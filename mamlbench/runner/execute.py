@@ -12,7 +12,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.errors import DivergedError, MamlbenchError
 from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
-from mamlbench.record import Measurement, ResultStore, RunRecord, Status, make_record, utc_now
+from mamlbench.record import Measurement, ResultStore, RunRecord, Status, make_record, skipped_parts, utc_now
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.environment import run_environment
@@ -137,6 +137,7 @@ def _results(loop: TrainingLoop) -> dict[str, Any]:
         "checkpoint": progress.checkpoint,
         "episodes": progress.episodes,
         "listener_errors": progress.problems,
+        "skipped": skipped_parts(progress.skipped_updates, progress.skipped_validations),
     }
 
 

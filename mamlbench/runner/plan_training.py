@@ -36,6 +36,7 @@ def plan_training(
         validate_every=_first(request.validate_every, max(1, evenly)),
         checkpoint_every=request.checkpoint_every or 0,
         target_score=request.target_score,
+        on_divergence=request.on_divergence,
     )
     problems = _ignored(request, algorithm, name, kind) or _impossible(request, training, protocol, algorithm, name)
     if problems:

@@ -13,6 +13,7 @@ from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.run_spec import Mode, Protocol
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
+from mamlbench.runner.divergence import check_scores, diverged_episode, diverged_tasks, one_task
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
 from mamlbench.student_t import PILOT_EPISODES, episodes_needed
@@ -33,6 +34,7 @@ class Scores:
     steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
     details: dict[str, Tensor]  # further results of each episode, by name: [episodes, ...]
     images: Tensor | None = None  # [episodes, ways, shots + queries] int64, which images a test episode has
+    diverged: int = 0  # episodes whose predictions are not finite
 
     @property
     def episodes(self) -> int:
@@ -46,6 +48,9 @@ def score_test(
     """Score the trained and the untrained network on the same test episodes; the trained one remains loaded.
 
     With ``test_until`` the first test episodes decide how many there are.
+
+    Raises DivergedError if a prediction of the trained network is not finite. Those of the untrained one may be:
+    training may be what makes adaptation stable.
     """
     algorithm = experiment.algorithm
     algorithm.load_state(trained)
@@ -59,7 +64,9 @@ def score_test(
             trained_scores = _joined([trained_scores, rest])
     algorithm.load_state(untrained)
     same = range(trained_scores.episodes)
-    untrained_scores = score_episodes(experiment, algorithm, "test", protocol, meter, every_step=False, episodes=same)
+    untrained_scores = score_episodes(
+        experiment, algorithm, "test", protocol, meter, every_step=False, episodes=same, may_diverge=True
+    )
     algorithm.load_state(trained)
     return trained_scores, untrained_scores
 
@@ -73,8 +80,12 @@ def score_episodes(
     *,
     every_step: bool = True,
     episodes: range | None = None,
+    may_diverge: bool = False,
 ) -> Scores:
-    """Score episodes of ``split``: the first ones, as many as the protocol has for it, or those of these numbers."""
+    """Score episodes of ``split``: the first ones, as many as the protocol has for it, or those of these numbers.
+
+    Raises DivergedError that names the episode if a prediction is not finite, unless that may be: then it is counted.
+    """
     if episodes is None:
         episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
     parts: list[Scores] = []
@@ -84,7 +95,14 @@ def score_episodes(
         with meter.segment("data"):
             batch = experiment.episodes(split, first, count, protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
+        diverged = diverged_tasks([*outputs.values(), *steps.values()])
+        if diverged and not may_diverge:
+            raise diverged_episode(experiment, split, first + diverged[0], one_task(batch, diverged[0]))
         scores = _scores(experiment.metrics, outputs, steps, batch)
+        if may_diverge:
+            scores.diverged = len({*diverged, *_without_score(scores)})
+        else:
+            _check(scores, experiment.metrics, outputs, split, first)
         if split == "test":
             scores.details = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
             scores.images = batch.images
@@ -131,6 +149,18 @@ def _scores(
     return Scores(final, after_step, list(by_step), {})
 
 
+def _without_score(scores: Scores) -> list[int]:
+    """The episodes that have a score that is not finite, as positions."""
+    values = torch.stack([values for modes in scores.final.values() for values in modes.values()])  # [.., T]
+    return (~values.isfinite().all(0)).nonzero().flatten().tolist()
+
+
+def _check(scores: Scores, metrics: Sequence[Metric], outputs: dict[Mode, Tensor], split: str, first: int) -> None:
+    for metric in metrics:
+        for mode, values in scores.final[metric.name].items():
+            check_scores(metric, values, outputs[mode], split, first)
+
+
 def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
     """What is kept of T test episodes besides scores; ``mamlbench.record.read_episodes`` describes it."""
     y = batch.query.y
@@ -159,4 +189,5 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         first.steps,
         {name: torch.cat([part.details[name] for part in parts]) for name in first.details},
         None if first.images is None else torch.cat([part.images for part in parts if part.images is not None]),
+        sum(part.diverged for part in parts),
     )

@@ -5,7 +5,6 @@ What the harness adds to a step takes microseconds.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
 from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_state
+from mamlbench.runner.divergence import DivergenceGuard
 from mamlbench.runner.evaluate import episode_interval, make_evaluation
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.sample_episodes import save_samples
@@ -40,6 +40,10 @@ class RunProgress:
     episodes: EpisodeFile | None = None
     problems: list[str] = field(default_factory=list)
     """Errors that did not end the run."""
+    skipped_updates: list[int] = field(default_factory=list)
+    """Iterations, counted from 1, whose update was not finite and was left out."""
+    skipped_validations: list[int] = field(default_factory=list)
+    """Iterations whose validation was not finite and selected nothing."""
 
 
 class TrainingLoop:
@@ -61,9 +65,24 @@ class TrainingLoop:
         self.folder = folder
         self.progress = RunProgress()
         self._initial = clone(self.algorithm.state())
+        self.guard = DivergenceGuard(experiment, self._initial, self.progress.skipped_updates)
 
     def run(self) -> None:
-        """Train with validations and checkpoints in between, then test the checkpoint that validation selected."""
+        """Train with validations and checkpoints in between, then test the checkpoint that validation selected.
+
+        Raises DivergedError if a number is not finite; the model that validation selected before is kept.
+        """
+        try:
+            self._train()
+        except DivergedError:
+            if self.progress.best_state is not None:
+                self._save_model()
+            raise
+        self._save_model()
+        self._test()
+        self._save_samples()
+
+    def _train(self) -> None:
         training = self.spec.training
         self._checkpoint()
         self._train_block(min(1, training.iterations))
@@ -77,10 +96,7 @@ class TrainingLoop:
             elif training.checkpoint_every and done % training.checkpoint_every == 0:
                 self._checkpoint()
         if self.progress.best_state is None:
-            self._validate()
-        self._save_model()
-        self._test()
-        self._save_samples()
+            self._validate(last=True)
 
     def _iterations_to_next_stop(self) -> int:
         """Iterations until the next report, validation, checkpoint or the end, whichever comes first."""
@@ -94,50 +110,57 @@ class TrainingLoop:
             return
         total_loss: Any = 0.0
         count = 0
+        self.guard.begin_block()
         with self.meter.segment("train"):
             for iteration in range(self.progress.iteration, self.progress.iteration + iterations):
                 with self.meter.segment("data"):
                     batch = self.experiment.training_batch(iteration)
                 update = self.experiment.compute_update(iteration, batch)
                 # sums over this process's tasks: an all-reduce over ranks would add them up here
-                self.algorithm.apply(update)
-                total_loss = total_loss + update.loss
-                count += update.count
+                if self.guard.apply(iteration, batch, update):
+                    total_loss = total_loss + update.loss
+                    count += update.count
                 self.progress.examples += _examples(batch)
+                self.progress.iteration = iteration + 1
             self.meter.synchronize()
-            loss = float(total_loss) / count
-        self.progress.iteration += iterations
+            self.guard.end_block()
+            loss = float(total_loss) / count if count else None
         self._report(loss)
 
-    def _report(self, loss: float) -> None:
+    def _report(self, loss: float | None) -> None:
         elapsed = self.meter.elapsed()
         self.progress.curve.append(
             CurvePoint(
                 iteration=self.progress.iteration,
                 wall_seconds=elapsed.wall,
                 device_seconds=elapsed.device,
-                loss=loss if math.isfinite(loss) else None,
+                loss=loss,
             )
         )
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"The training loss is {loss} at iteration {self.progress.iteration}: "
-                "try a smaller inner_lr or outer_lr, or a clip."
-            )
+        if loss is None:  # every update was skipped
+            return
         self.emit(
             "mamlbench_progress",
             step=self.progress.iteration,
             metrics={"loss": loss, "wall_seconds": elapsed.wall, "device_seconds": elapsed.device},
         )
 
-    def _validate(self) -> None:
+    def _validate(self, *, last: bool = False) -> None:
+        self.guard.check_state(self.progress.iteration)
+        try:
+            self._select()
+        except DivergedError:
+            if last or not self.guard.skips:
+                raise
+            self.progress.skipped_validations.append(self.progress.iteration)
+
+    def _select(self) -> None:
         with self.meter.segment("evaluate"):
             protocol = self.spec.protocol.model_copy(update={"modes": self.spec.protocol.modes[:1]})
             scores = score_episodes(self.experiment, self.algorithm, "val", protocol, self.meter, every_step=False)
             means = {name: episode_interval(modes[protocol.modes[0]]).mean for name, modes in scores.final.items()}
         selecting = self.experiment.metrics[0]
         score, better = means[selecting.name], selecting.better
-        self._check_parameters(score)
         if self.progress.best_score is None or better(score, self.progress.best_score):
             with self.meter.segment("checkpoint"):
                 self.progress.best_state = clone(self.algorithm.state())
@@ -156,16 +179,9 @@ class TrainingLoop:
         self.progress.curve.append(point)
         self._emit_scores("val", means)
 
-    def _check_parameters(self, score: float) -> None:
-        finite = math.isfinite(score) and all(bool(value.isfinite().all()) for value in self.algorithm.meta.values())
-        if not finite:
-            raise DivergedError(
-                f"A parameter is not a finite number at iteration {self.progress.iteration}: "
-                "try a smaller inner_lr or outer_lr, or a clip."
-            )
-
     def _checkpoint(self) -> None:
         with self.meter.segment("checkpoint"):
+            self.guard.check_state(self.progress.iteration)
             path = save_state(self.folder, CHECKPOINT, self.spec, self.progress.iteration, self.algorithm.state())
             self.progress.checkpoint = f"{self.folder.name}/{path.name}"
 

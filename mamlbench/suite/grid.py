@@ -13,7 +13,10 @@ from mamlbench.suite.suite_file import CellConditions, SuiteSettings
 from mamlbench.suite.toml_lines import Path
 
 OPTION = "options."
-SINGLE = ("modes", "metrics", "keep_predictions", "validate_every", "checkpoint_every", "target_score")
+SINGLE = (
+    *("modes", "metrics", "keep_predictions", "test_sampling", "test_until"),
+    *("validate_every", "checkpoint_every", "target_score", "on_divergence"),
+)
 """Settings with one value per cell, even if it is a list."""
 _COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mamlbench.run_spec import Mode, Precision, TestSampling
+from mamlbench.run_spec import Mode, OnDivergence, Precision, TestSampling
 
 Value = TypeVar("Value")
 
@@ -91,6 +91,9 @@ class SuiteSettings(CellConditions):
     validate_every: Positive | None = Field(None, description="iterations between validations")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+    on_divergence: OnDivergence | None = Field(
+        None, description="stop: an update that is not finite ends the run; skip: it is left out and counted"
+    )
 
 
 class Override(SuiteSettings):

@@ -230,6 +230,12 @@ def test_every_damaged_image_is_named(here, trained, capsys):
         (lambda folder: folder.rename(folder.parent / "elsewhere"), [], ExitCode.USAGE, "There is no folder"),
         (lambda folder: None, ["-o", "inner_rl=1"], ExitCode.USAGE, "Did you mean 'inner_lr'?"),
         (
+            lambda folder: None,
+            ["-o", "inner_lr=1e38"],
+            ExitCode.RUN_FAILED,
+            "The predictions of the adapted network are not finite: try a smaller inner_lr (now 1e+38).",
+        ),
+        (
             lambda folder: (folder.parent / "taken").write_text(""),
             ["--output", "taken/below"],
             ExitCode.USAGE,

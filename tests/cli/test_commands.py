@@ -123,7 +123,7 @@ def test_json_of_a_run_is_its_record(project, call):
 @pytest.mark.parametrize(
     ("algorithm", "code", "status", "message"),
     [
-        ("explodes", ExitCode.RUN_FAILED, "diverged", "try a smaller inner_lr or outer_lr, or a clip"),
+        ("explodes", ExitCode.RUN_FAILED, "diverged", "try a smaller outer_lr (now 0.003), or a clip"),
         ("raises", ExitCode.RUN_FAILED, "failed", "ValueError: the plugin's own mistake"),
         ("interrupts", ExitCode.INTERRUPTED, "interrupted", "at iteration"),
     ],

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -62,7 +63,14 @@ VARIANTS = [
     {"protocol": Protocol(modes=("inductive", "transductive"))},
     {"training": Training(iterations=10, meta_batch_size=4, ways=6, shots=1, queries=1, validate_every=5)},
     {"training": Training(iterations=11, meta_batch_size=4, ways=5, shots=1, queries=1, validate_every=5)},
+    {"training": make_spec().training.model_copy(update={"on_divergence": "skip"})},
 ]
+
+
+def test_a_spec_keeps_its_hash_when_a_release_adds_a_setting():
+    content = json.loads(make_spec().canonical_json())
+    assert "on_divergence" not in content["training"] and "test_until" not in content["protocol"]
+    assert make_spec().hash == "7b22558658f842330958c9f2850972ba838ff9013ab9e95551f6d214a039dfcc"
 
 
 def test_everything_that_determines_a_run_is_in_its_hash():

@@ -94,6 +94,16 @@ def test_modes_and_a_list_in_a_list_are_single_values(write):
     ]
 
 
+def test_every_setting_of_a_suite_reaches_its_cells(write):
+    from mamlbench.suite.grid import SINGLE
+    from mamlbench.suite.suite_file import CellConditions, SuiteSettings
+
+    assert {*SuiteSettings.model_fields} == {*CellConditions.model_fields, *SINGLE, "seeds"}
+    text = 'algorithm = "maml"\ntest_sampling = "without-replacement"\ntest_until = 0.01\non_divergence = "skip"'
+    (cell,) = cells(write(text))
+    assert (cell["test_sampling"], cell["test_until"], cell["on_divergence"]) == ("without-replacement", 0.01, "skip")
+
+
 FULL = """
 algorithm = ["maml", "reptile"]
 shots = [1, 5]

@@ -40,6 +40,14 @@ class Explodes(FOMAML):
             next(iter(self.meta.values())).fill_(float("nan"))
 
 
+class Stumbles(FOMAML):
+    """The loss of every task whose key is a multiple of 16 is NaN."""
+
+    def compute_update(self, batch):
+        update = super().compute_update(batch)
+        return update._replace(loss=update.loss * float("nan")) if bool((batch.keys % 16 == 0).any()) else update
+
+
 class Raises(FOMAML):
     """Raises after a few iterations."""
 
@@ -82,6 +90,7 @@ def mamlbench_register_datasets(register):
 def mamlbench_register_algorithms(register):
     register("explodes", Explodes)
     register("raises", Raises)
+    register("stumbles", Stumbles)
     register("interrupts", Interrupts)
     register("dies", Dies)
     register("unvectorizable", Unvectorizable)

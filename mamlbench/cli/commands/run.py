@@ -77,6 +77,13 @@ Examples:
     "--checkpoint-every", type=click.IntRange(min=0), help="Iterations between checkpoints.  [default: at validations]"
 )
 @click.option(
+    "--on-divergence",
+    type=click.Choice(["stop", "skip"]),
+    default="stop",
+    show_default=True,
+    help="An update that is not finite ends the run (stop), or is left out and counted (skip).",
+)
+@click.option(
     "--track",
     "trackers",
     multiple=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+from mamlbench.record import RunRecord
 from mamlbench.report.formatting import number
 from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column
@@ -130,11 +131,25 @@ def not_comparable(group: Group, earlier: Sequence[Group]) -> list[str]:
     return notes
 
 
+def skipped(group: Group) -> list[str]:
+    """Return one sentence for each run that left out updates or validations, because they were not finite."""
+    return [
+        f"{_run(row, run)}: {len(run.skipped.updates):,} of {run.spec.training.iterations:,} updates and "
+        f"{len(run.skipped.validations):,} validations were not finite and were skipped."
+        for row in group.rows
+        for run in row.runs
+        if run.skipped is not None
+    ]
+
+
+def _run(row: RowRuns, run: RunRecord) -> str:
+    return f"{row.algorithm}{f' ({row.label_text})' if row.label_text else ''}, seed {run.spec.seed}"
+
+
 def failures(group: Group) -> list[str]:
     """Return one sentence for each run that did not finish."""
     return [
-        f"{row.algorithm}{f' ({row.label_text})' if row.label_text else ''}, seed {run.spec.seed}: {run.status}"
-        + (f": {run.reason.rstrip('.')}." if run.reason else ".")
+        f"{_run(row, run)}: {run.status}" + (f": {run.reason.rstrip('.')}." if run.reason else ".")
         for row in group.rows
         for run in row.unfinished
     ]

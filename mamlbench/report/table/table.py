@@ -94,7 +94,8 @@ def _build(
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += notes.directions(group, columns)
-    table_notes += [*notes.not_comparable(group, groups[:index]), *notes.failures(group), *plugin_columns.problems]
+    table_notes += [*notes.not_comparable(group, groups[:index]), *notes.failures(group), *notes.skipped(group)]
+    table_notes += plugin_columns.problems
     return Table(
         title=notes.title(group),
         conditions=group.conditions,

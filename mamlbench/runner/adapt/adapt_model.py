@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mamlbench.api import (
     seed_key,
 )
 from mamlbench.engine import LoopEngine
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, DivergedError
 from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
@@ -32,6 +33,7 @@ from mamlbench.runner.build import algorithm_maker, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.divergence import suggest
 
 BATCH_SIZE = 100
 """Number of images labeled at a time, if their labels do not depend on each other."""
@@ -63,7 +65,8 @@ def adapt_model(
         mode: how batch norm treats the images to be labeled; with 'transductive' their labels depend on each other.
         device: as for a run.
 
-    Raises ConfigError if the model does not fit the task, DataError if images are missing or damaged.
+    Raises ConfigError if the model does not fit the task, DataError if images are missing or damaged, DivergedError if
+    the predictions of the adapted network are not finite.
     """
     images = find_user_images(folder, hold_out)
     artifact = load_model(model)
@@ -79,6 +82,9 @@ def adapt_model(
     algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
     held_out = labeler.probabilities(algorithm, images.held_out)
     unlabeled = labeler.probabilities(algorithm, images.unlabeled)
+    if not bool(torch.cat([held_out, unlabeled]).isfinite().all()):
+        suggestion = suggest(spec.algorithm.options, "inner")
+        raise DivergedError(f"The predictions of the adapted network are not finite: {suggestion}.")
     return Adaptation(
         model=str(model),
         algorithm=spec.algorithm.name,
@@ -193,10 +199,15 @@ def _labeled_images(
     ]
 
 
+def _count_right(truth: Tensor, probabilities: Tensor) -> int:
+    """Count images ``[n]`` whose label is right; a prediction ``[n, ways]`` that is not finite is wrong."""
+    return int(((probabilities.argmax(-1) == truth) & probabilities.isfinite().all(-1)).sum())
+
+
 def _score(images: Sequence[UserImage], trained: Tensor, untrained: Tensor) -> HeldOut:
     """Count correct labels of both networks, from probabilities ``[n, ways]``."""
     truth = torch.tensor([image.label for image in images])
-    right, untrained_right = (int((network.argmax(-1) == truth).sum()) for network in (trained, untrained))
+    right, untrained_right = map(partial(_count_right, truth), (trained, untrained))
     from scipy import stats  # takes a second to import, and few adaptations have held-out images
 
     interval = stats.binomtest(right, len(truth)).proportion_ci(0.95, method="wilson")

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from mamlbench.errors import ConfigError
+from mamlbench.record import Skipped
 from mamlbench.report import build_tables
 from mamlbench.report.statistics.estimates import interval_over_seeds
 
@@ -157,6 +158,13 @@ def test_a_failed_run_is_a_row_with_its_reason(make_record):
     failed = table.rows[-1]
     assert failed.algorithm == "reptile" and failed.failed and failed.cells[1].text == "diverged"
     assert "reptile, seed 0: diverged: The loss is nan." in table.notes
+
+
+def test_skipped_updates_are_counted_below_the_table(make_record):
+    run = make_record("maml", seed=3).model_copy(update={"skipped": Skipped(updates=[2, 7], validations=[])})
+    (table,) = build_tables([run, make_record("reptile")])
+    skipped = "maml, seed 3: 2 of 500 updates and 0 validations were not finite and were skipped."
+    assert [note for note in table.notes if "skipped" in note] == [skipped]
 
 
 def test_a_group_without_tested_runs_has_a_table(make_record):
