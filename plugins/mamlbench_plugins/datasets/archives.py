@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import tarfile
-import zipfile
-import zlib
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -13,12 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mamlbench.errors import DataError
+from mamlbench_plugins.datasets.archive_entries import MAX_FILE, UNREADABLE, open_archive
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz")
 """Suffixes of archives."""
-
-UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, tarfile.TarError, zlib.error)
-"""Exceptions raised by reading a damaged or encrypted archive."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,8 @@ class Store(ABC):
             yield
         except UNREADABLE as error:
             raise DataError(
-                f"'{self.path}' cannot be read ({error}): check its permissions, or copy or download it again if it is "
-                "damaged."
+                f"'{self.path}' cannot be read ({in_one_line(error)}): check its permissions, or copy or download it "
+                "again if it is damaged."
             ) from error
 
 
@@ -61,7 +57,7 @@ class FolderStore(Store):
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         for name in sorted(names):
             try:
-                yield name, (self.path / name).read_bytes()
+                yield name, read_regular_file(self.path / name)
             except OSError as error:
                 yield name, error
 
@@ -95,45 +91,43 @@ class FileStore(Store):
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         for name in names:
             try:
-                yield name, self.path.read_bytes()
+                yield name, read_regular_file(self.path)
             except OSError as error:
                 yield name, error
 
 
-class ZipStore(FileStore):
-    """A zip archive."""
+class ArchiveStore(FileStore):
+    """A zip or tar archive; a tar archive is read from its beginning to its end."""
 
     def names(self) -> list[str]:
-        with self.reading(), zipfile.ZipFile(self.path) as archive:
-            return [info.filename for info in archive.infolist() if not info.is_dir()]
+        with self.reading(), open_archive(self.path) as entries:
+            return [entry.name for entry in entries if not entry.is_folder]
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         requested = set(names)
-        with self.reading(), zipfile.ZipFile(self.path) as archive:
-            for info in sorted(archive.infolist(), key=lambda info: info.header_offset):
-                if info.filename in requested:
+        with self.reading(), open_archive(self.path) as entries:
+            for entry in entries:
+                if entry.name in requested and not entry.is_folder:
                     try:
-                        content: bytes | Exception = archive.read(info)
+                        content: bytes | Exception = entry.read()
                     except UNREADABLE as error:
                         content = error
-                    yield info.filename, content
+                    yield entry.name, content
 
 
-class TarStore(FileStore):
-    """A tar archive, compressed or not, read sequentially."""
+def read_regular_file(path: Path) -> bytes:
+    """Read a whole file. Raises OSError if it is a pipe or a device, which may never end, or is far too large."""
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError("it is not a regular file")
+    if status.st_size > MAX_FILE:
+        raise OSError(f"it has {status.st_size:,} bytes; up to {MAX_FILE:,} are read")
+    return path.read_bytes()
 
-    def names(self) -> list[str]:
-        with self.reading(), tarfile.open(self.path) as archive:
-            return [member.name.removeprefix("./") for member in archive if member.isfile()]
 
-    def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
-        requested = set(names)
-        with self.reading(), tarfile.open(self.path) as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if name in requested and member.isfile():
-                    file = archive.extractfile(member)
-                    yield name, file.read() if file is not None else OSError("no content")
+def in_one_line(error: Exception) -> str:
+    """What an exception says, or its name if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def archives_in(folder: Path) -> list[Store]:
@@ -143,4 +137,4 @@ def archives_in(folder: Path) -> list[Store]:
     except OSError as error:
         raise DataError(f"'{folder}' cannot be searched ({error}): check its permissions.") from error
     visible = [path for path in paths if not path.name.startswith(".")]
-    return [ZipStore(path) if path.suffix.lower() == ".zip" else TarStore(path) for path in visible]
+    return [ArchiveStore(path) for path in visible]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mamlbench.api import DataError, DataPaths, ImageStream, ProgressCallback, with_progress
-from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store
 from mamlbench_plugins.datasets.downloads import searched_folders, socket_timeout
 from mamlbench_plugins.datasets.safe_unpickle import load_plain_pickle
 
@@ -40,7 +40,7 @@ def find_files(paths: DataPaths) -> Store | None:
             for suffix in ARCHIVES:
                 archive = candidate / f"{NAME}{suffix}"
                 if archive.is_file():
-                    return ZipStore(archive) if suffix == ".zip" else TarStore(archive)
+                    return ArchiveStore(archive)
     return None
 
 

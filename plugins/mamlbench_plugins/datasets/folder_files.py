@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mamlbench.api import SPLITS, DataError, is_image, summarize_names
-from mamlbench_plugins.datasets.archives import ARCHIVES, FolderStore, Store, TarStore, ZipStore
+from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store
 from mamlbench_plugins.datasets.image_listing import UNSPLIT, ListedImage, in_order
 
 SPELLINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
@@ -26,7 +26,7 @@ def open_tree(path: Path) -> Store | None:
     if path.is_dir():
         return FolderStore(path)
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
-        return ZipStore(path) if path.suffix.lower() == ".zip" else TarStore(path)
+        return ArchiveStore(path)
     return None
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
-import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mamlbench.api import DataError, DataPaths, summarize_names
+from mamlbench_plugins.datasets.archive_entries import UNREADABLE, ArchiveEntry, open_archive
 from mamlbench_plugins.datasets.downloads import searched_folders
 
 HALVES = ("images_background", "images_evaluation")
@@ -20,9 +19,6 @@ HALVES = ("images_background", "images_evaluation")
 
 LAYOUTS = ("", "omniglot", "omniglot-py", "omniglot/omniglot-py", "python", "omniglot/python")
 """Subfolders that may hold both halves, in the layouts of mamlbench, torchvision and the official repository."""
-
-UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
-"""Exceptions raised by reading a damaged file or archive; RuntimeError if it is encrypted."""
 
 REMEDY = "extract or download it again (https://github.com/brendenlake/omniglot)."
 
@@ -112,11 +108,12 @@ class ZipHalf(OmniglotHalf):
     """A zip archive of such files, in a folder with the name of the half."""
 
     def entries(self) -> tuple[list[str], set[str]]:
-        with self._open() as archive:
-            names = [self._name(member) for member in archive.namelist()]
-        names = [name for name in names if name.count("/") == 2 and not any(map(_is_hidden, name.split("/")))]
-        classes = {name.rpartition("/")[0] for name in names}  # "Alphabet/characterNN/" is the folder
-        return [name for name in names if _is_drawing(name)], classes
+        with self._opened() as entries:
+            parts = [(self._name(entry).split("/"), entry.is_folder) for entry in entries]
+        parts = [(name, is_folder) for name, is_folder in parts if not any(map(_is_hidden, name))]
+        classes = {"/".join(name[:2]) for name, is_folder in parts if len(name) == 3 - is_folder}
+        drawings = ["/".join(name) for name, is_folder in parts if len(name) == 3 and not is_folder]
+        return [name for name in drawings if _is_drawing(name)], classes
 
     def fingerprint(self) -> str:
         status = self.path.stat()
@@ -124,16 +121,19 @@ class ZipHalf(OmniglotHalf):
 
     @contextmanager
     def reader(self) -> Iterator[DrawingReader]:
-        with self._open() as archive:
-            members = {self._name(member): member for member in archive.namelist()}
-            yield lambda name: archive.read(members[name])
+        with self._opened() as entries:
+            by_name = {self._name(entry): entry for entry in entries}
+            yield lambda name: by_name[name].read()
 
-    def _name(self, member: str) -> str:
-        return member.removeprefix(f"{self.path.stem}/")
+    def _name(self, entry: ArchiveEntry) -> str:
+        return entry.name.removeprefix(f"{self.path.stem}/")
 
-    def _open(self) -> zipfile.ZipFile:
+    @contextmanager
+    def _opened(self) -> Iterator[list[ArchiveEntry]]:
+        """Yield the entries of the archive. Raises DataError if it cannot be read or is refused."""
         try:
-            return zipfile.ZipFile(self.path)
+            with open_archive(self.path, only="zip") as entries:
+                yield list(entries)
         except UNREADABLE as error:
             raise DataError(
                 f"The archive '{self.path}' cannot be read, because it is damaged or incomplete ({error}): "

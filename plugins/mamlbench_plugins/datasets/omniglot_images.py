@@ -24,7 +24,8 @@ from mamlbench.api import (
     summarize_names,
     with_progress,
 )
-from mamlbench_plugins.datasets.omniglot_files import UNREADABLE, OmniglotFiles, OmniglotHalf
+from mamlbench_plugins.datasets.archive_entries import UNREADABLE
+from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, OmniglotHalf
 
 FILE_SIDE, SIDE = 105, 28
 """Height and width in pixels, of the files and of the prepared images."""
