@@ -131,3 +131,31 @@ def summarize_names(names: Iterable[str], limit: int = 10) -> str:
     names = list(names)
     rest = f" and {len(names) - limit:,} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + rest
+
+
+LONGEST_MESSAGE = 500
+"""Characters of text from outside that are shown in a message."""
+
+
+def one_line(text: object, limit: int = LONGEST_MESSAGE) -> str:
+    """Return text from outside (a plugin, a file) as one line that can be printed anywhere.
+
+    Line breaks become spaces; control characters, also those that turn the direction of text, become their escapes,
+    such as ``\\x1b``; more than ``limit`` characters are cut.
+    """
+    joined = " ".join(_text(text)[: 4 * limit].split())
+    plain = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in joined)
+    return plain if len(plain) <= limit else f"{plain[:limit]}... (cut)"
+
+
+def describe_error(error: BaseException) -> str:
+    """Return an error as one line: its type, and its message if it has one."""
+    name, text = one_line(type(error).__name__), one_line(error)
+    return f"{name}: {text}" if text else name
+
+
+def _text(text: object) -> str:
+    try:
+        return str(text)
+    except Exception as error:  # an exception class of a plugin may have a mistake in its __str__
+        return f"(its message cannot be shown: __str__ raised {type(error).__name__})"

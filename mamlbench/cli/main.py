@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from mamlbench import __version__
+from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
-from mamlbench.errors import ExitCode, MamlbenchError, did_you_mean
+from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
+from mamlbench.plugin.failure import explain_failure
 
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
@@ -60,7 +64,9 @@ class Commands(click.Group):
             command = importlib.import_module(f"mamlbench.cli.commands.{name}").command
             assert isinstance(command, click.Command)
             return command
-        return self._from_plugins(context).get(name)
+        added = self._from_plugins(context).get(name)
+        session_of(context).runs_plugin_command = added is not None
+        return added
 
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         if self.get_command(context, args[0]) is None and not args[0].startswith("-"):
@@ -75,14 +81,14 @@ class Commands(click.Group):
             formatter.write_dl([*COMMANDS.items(), *from_plugins])
 
     def _from_plugins(self, context: click.Context) -> dict[str, click.Command]:
-        group = click.Group("plugins")
+        session = session_of(context)
         try:
-            plugins = session_of(context).plugins_with_errors()
+            plugins = session.plugins_with_errors(quiet="_MAMLBENCH_COMPLETE" in os.environ)
         except MamlbenchError:  # a broken mamlbench.toml: the command that needs it reports the error
             return {}
-        for error in plugins.notify("mamlbench_add_commands", cli=group):
-            click.echo(f"Warning: {error}", err=True)
-        return {name: command for name, command in group.commands.items() if name not in COMMANDS}
+        commands, problems = plugin_commands(plugins, COMMANDS)
+        session.warn(problems)
+        return commands
 
 
 def session_of(context: click.Context) -> Session:
@@ -107,8 +113,8 @@ def main(arguments: Sequence[str]) -> int:
     session = Session()
     try:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
-    except SystemExit:  # click exits this way after shell completion, and if a pipe is closed (`mamlbench list | head`)
-        return ExitCode.OK
+    except SystemExit as leave:
+        return _code_of_exit(leave, session)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Interrupted.", err=True)
         return ExitCode.INTERRUPTED
@@ -119,6 +125,20 @@ def main(arguments: Sequence[str]) -> int:
     return result if isinstance(result, int) else ExitCode.OK
 
 
+def _code_of_exit(leave: SystemExit, session: Session) -> int:
+    """Return the exit code if something called ``sys.exit``: click, a plugin's command, or a plugin where it must not.
+
+    click does so after shell completion and if a pipe is closed (``mamlbench list | head``): that is no error.
+    """
+    frames = traceback.extract_tb(leave.__traceback__)
+    if frames and Path(frames[-1].filename).is_relative_to(Path(click.__file__).parent):
+        return ExitCode.OK
+    if session.runs_plugin_command and isinstance(leave.code, int | None):
+        return leave.code or ExitCode.OK
+    click.echo(f"Error: {explain_failure(leave)}", err=True)
+    return ExitCode.RUN_FAILED
+
+
 def _explain(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         error.show()
@@ -127,6 +147,6 @@ def _explain(error: Exception) -> int:
         for line in str(error).splitlines():
             click.echo(f"Error: {line}", err=True)
         return error.exit_code
-    click.echo(f"Error: {type(error).__name__}: {error}", err=True)
+    click.echo(f"Error: {describe_error(error)}", err=True)
     click.echo("This is a bug in mamlbench or in a plugin. Run the command again with --debug and report it.", err=True)
     return ExitCode.INTERNAL

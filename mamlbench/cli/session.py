@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+
+import click
 
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.user_config import UserConfig, find_user_config, plugin_files
@@ -16,21 +19,47 @@ class Session:
 
     debug: bool = False
     plugin_files: tuple[Path, ...] = ()
+    runs_plugin_command: bool = False
+    """whether the command is one that a plugin added"""
+    _loaded: dict[tuple[Path, ...], Plugins] = field(default_factory=dict)
+    _shown: set[str] = field(default_factory=set)
 
     @cached_property
     def config(self) -> UserConfig:
         """The nearest ``mamlbench.toml``, or an empty configuration."""
         return find_user_config(Path.cwd())
 
-    @cached_property
-    def plugins(self) -> Plugins:
-        """Installed plugins, the configured files and those of ``--plugin``; a broken file raises ConfigError."""
-        return load_plugins(self._files)
-
-    def plugins_with_errors(self) -> Plugins:
-        """Load plugins for listings: a broken file is reported with its error instead of raising one."""
-        return load_plugins(self._files, strict=False)
-
     @property
-    def _files(self) -> tuple[Path, ...]:
-        return plugin_files(self.config, self.plugin_files)
+    def plugins(self) -> Plugins:
+        """Installed plugins, the configured files and those of ``--plugin``.
+
+        A broken plugin is named on stderr and left out; a broken file of ``--plugin`` raises ConfigError.
+        """
+        return self.plugins_with(())
+
+    def plugins_with(self, files: tuple[Path, ...]) -> Plugins:
+        """Load these files too, which a suite names; a broken one raises ConfigError, as one of ``--plugin`` does."""
+        loaded = self._load(files)
+        loaded.require((*self.plugin_files, *files))
+        self.warn(loaded.failures)
+        return loaded
+
+    def plugins_with_errors(self, *, quiet: bool = False) -> Plugins:
+        """Load plugins for listings: a broken one is named on stderr, unless ``quiet``, and never raises an error."""
+        loaded = self._load(())
+        self.warn([] if quiet else loaded.failures)
+        return loaded
+
+    def _load(self, files: tuple[Path, ...]) -> Plugins:
+        """Load plugins, each set of files once: importing a file twice would do twice what it does."""
+        every = plugin_files(self.config, (*self.plugin_files, *files))
+        if every not in self._loaded:
+            self._loaded[every] = load_plugins(every, strict=False)
+        return self._loaded[every]
+
+    def warn(self, sentences: Iterable[str]) -> None:
+        """Print warnings to stderr, each once."""
+        for sentence in sentences:
+            if sentence not in self._shown:
+                click.echo(f"Warning: {sentence}", err=True)
+                self._shown.add(sentence)

@@ -29,7 +29,7 @@ class Registered(click.ParamType[str]):
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            entries = session_of(context).plugins_with_errors().registry.entries(self.kind)
+            entries = session_of(context).plugins_with_errors(quiet=True).registry.entries(self.kind)
         except MamlbenchError:
             return []
         return [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]

@@ -7,6 +7,7 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,14 @@ from typing import Any
 
 import pluggy
 
-from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.errors import ConfigError, did_you_mean, one_line
 from mamlbench.plugin import hookspecs as hooks
+from mamlbench.plugin.failure import code_of, code_of_name, explain_failure
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import ColumnInput, ReportColumn
+from mamlbench.plugin.time_limit import PluginTimeout, watched
 from mamlbench.plugin.tracking import TrackerListener
 
 
@@ -33,6 +36,10 @@ class PluginReport:
     error: str = ""
     provides: list[str] = field(default_factory=list)
 
+    def __str__(self) -> str:
+        """The plugin's name and origin: ``plugin 'mine' (mine.py)``."""
+        return f"plugin '{one_line(self.name)}' ({one_line(self.origin)})"
+
 
 @dataclass
 class Plugins:
@@ -42,9 +49,10 @@ class Plugins:
         manager: pluggy's manager, which calls the hooks.
         registry: the registered names.
         reports: one report per plugin, broken ones included.
-        files: single-file plugins, as absolute paths.
+        files: single-file plugins that were loaded, as absolute paths.
         trackers: names of the trackers in use.
         report_columns: registered report columns by name.
+        hanging: listeners that were given up, as (plugin, hook).
     """
 
     manager: pluggy.PluginManager
@@ -53,6 +61,21 @@ class Plugins:
     files: tuple[Path, ...] = ()
     trackers: tuple[str, ...] = ()
     report_columns: dict[str, ReportColumn] = field(default_factory=dict)
+    hanging: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def failures(self) -> list[str]:
+        """One sentence for each plugin that could not be loaded."""
+        return [f"P{str(report)[1:]} is left out: {report.error}" for report in self.reports if report.error]
+
+    def require(self, files: Iterable[Path]) -> None:
+        """Raise ConfigError if one of these files is missing or could not be loaded."""
+        asked = {str(path.resolve()) for path in files}
+        for report in self.reports:
+            if report.origin in asked and not Path(report.origin).is_file():
+                raise ConfigError(f"There is no plugin file '{one_line(report.origin)}'.")
+            if report.origin in asked and report.error:
+                raise ConfigError(f"Plugin '{one_line(report.origin)}' cannot be loaded: {report.error}")
 
     def track(self, names: Iterable[str], folder: Path) -> None:
         """Send events to these trackers too, each with a folder of its name below ``folder``.
@@ -65,13 +88,25 @@ class Plugins:
             self.trackers += (name,)
 
     def notify(self, hook: str, **arguments: Any) -> Iterator[str]:
-        """Call every implementation of an event hook; yield one line for each that raised an exception."""
+        """Call every implementation of an event hook; yield one line for each that raised, or was given up.
+
+        One that was given up because it took too long is not called again.
+        """
         caller = getattr(self.manager.hook, hook)
         for implementation in reversed(caller.get_hookimpls()):
+            key = (implementation.plugin_name, hook)
+            if key in self.hanging:
+                continue
             try:
-                implementation.function(*(arguments[name] for name in implementation.argnames))
-            except Exception as error:
-                yield f"{implementation.plugin_name}: {hook}: {type(error).__name__}: {error}"
+                with watched(f"calling {hook} of plugin '{one_line(implementation.plugin_name)}'"):
+                    implementation.function(*(arguments[name] for name in implementation.argnames))
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as error:  # a plugin may raise anything, or exit
+                if isinstance(error, PluginTimeout):
+                    self.hanging.add(key)
+                failure = explain_failure(error, code_of(implementation.plugin))
+                yield f"{one_line(implementation.plugin_name)}: {hook}: {failure}"
 
 
 def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
@@ -90,32 +125,35 @@ def load_plugins(files: Iterable[Path] = (), *, strict: bool = True) -> Plugins:
         distribution = point.dist
         origin = distribution.name if distribution else point.value
         report = PluginReport(point.name, origin, distribution.version if distribution else "")
-        _try_plugin(plugins, report, point.load)
-    plugins.files = tuple(path.resolve() for path in files)
-    for path in plugins.files:
+        _try_plugin(plugins, report, point.load, partial(code_of_name, point.value))
+    paths = [path.resolve() for path in files]
+    for path in paths:
         report = PluginReport(path.stem, str(path))
-        if strict and not path.is_file():
-            raise ConfigError(f"There is no plugin file '{path}'.")
-        _try_plugin(plugins, report, lambda path=path: _import_file(path))
-        if report.error and strict:
-            raise ConfigError(f"Plugin '{path}' cannot be loaded: {report.error}")
+        if _try_plugin(plugins, report, partial(_import_file, path), partial(list, [path])):
+            plugins.files += (path,)
+    if strict:
+        plugins.require(paths)
     return plugins
 
 
-def _try_plugin(plugins: Plugins, report: PluginReport, load: Any) -> None:
+def _try_plugin(plugins: Plugins, report: PluginReport, load: Any, code: Callable[[], list[Path]]) -> bool:
     """Import a plugin, check its hooks and register it; if anything fails, only the report remains."""
     plugins.reports.append(report)
     name = f"{report.origin}:{report.name}"
     try:
-        module = load()
-        plugins.manager.register(module, name=name)
-        _check_hook_names(plugins.manager, module)
-        _call_registration_hooks(plugins, module, report)
-    except (Exception, SystemExit) as error:  # a plugin may raise anything, or exit
-        report.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        with watched(f"loading {report}"):
+            module = load()
+            plugins.manager.register(module, name=name)
+            _check_hook_names(plugins.manager, module)
+            _call_registration_hooks(plugins, module, report)
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:  # a plugin may raise anything, or exit
+        report.error = explain_failure(error, code())
         # by name, not by module: a module that two entry points share stays registered under the first
         if plugins.manager.has_plugin(name):
             plugins.manager.unregister(name=name)
+    return not report.error
 
 
 def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
@@ -202,7 +240,7 @@ def _published(module: Any, origin: str) -> list[PublishedFile]:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
+        raise FileNotFoundError("there is no such file")
     # The name depends on the path, so that two files called plugin.py differ and a worker process gets the same name.
     name = f"mamlbench_local_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean
+from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean, one_line
+from mamlbench.plugin.failure import code_of_name, explain_failure
 from mamlbench.plugin.published_numbers import PublishedFile
+from mamlbench.plugin.time_limit import watched
 from mamlbench.run_spec.metric_names import find_metric
 
 KINDS = ("algorithm", "dataset", "backbone", "sampler", "metric", "tracker", "launcher", "peer")
@@ -56,14 +58,17 @@ class Entry:
 
     def _import(self, path: str) -> Any:
         module, _, attribute = path.partition(":")
+        title = f"{self.kind} '{one_line(self.name)}' ({one_line(self.origin)})"
         try:
-            return getattr(importlib.import_module(module), attribute)
+            with watched(f"importing {title}"):
+                return getattr(importlib.import_module(module), attribute)
         except MissingDependencyError as error:  # its message says how to install the library
-            raise MissingDependencyError(f"{self.kind} '{self.name}' ({self.origin}): {error}") from error
-        except Exception as error:  # importing a plugin may raise anything
-            raise ConfigError(
-                f"{self.kind} '{self.name}' ({self.origin}) cannot be imported: {type(error).__name__}: {error}"
-            ) from error
+            raise MissingDependencyError(f"{title}: {error}") from error
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # importing a plugin may raise anything, or exit
+            failure = explain_failure(error, code_of_name(module))
+            raise ConfigError(f"{title} cannot be imported: {failure}") from error
 
 
 class Registry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -114,4 +115,9 @@ def _load(
         data_dir=None if data_dir is None else Path(data_dir),
         results_dir=None if results_dir is None else Path(results_dir),
     )
-    return load_plugins(plugin_files(config, map(Path, plugins))), locations
+    explicit = [Path(path) for path in plugins]
+    loaded = load_plugins(plugin_files(config, explicit), strict=False)
+    loaded.require(explicit)
+    for failure in loaded.failures:
+        logging.getLogger("mamlbench").warning("%s", failure)
+    return loaded, locations

@@ -1,6 +1,5 @@
 """The command line as a whole: help, exit codes, one sentence per error."""
 
-import json
 import os
 import subprocess
 import sys
@@ -136,20 +135,6 @@ def test_a_plugin_adds_a_command(tmp_path, monkeypatch, capsys):
     assert "greet       Say hello." in capsys.readouterr().out
     assert main(["greet"]) == ExitCode.OK
     assert capsys.readouterr().out == "hello\n"
-
-
-def test_a_broken_plugin_is_named_and_affects_nothing_else(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mamlbench.toml").write_text('plugins = ["broken.py"]')
-    (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
-    for arguments in (["--help"], ["list"], ["plugins"]):
-        assert main(arguments) == ExitCode.OK
-    shown = capsys.readouterr()
-    assert "broken ModuleNotFoundError" in shown.out
-    assert "1 plugin(s) failed to load" in shown.err
-    assert main(["plugins", "--json"]) == ExitCode.OK
-    broken = {plugin["name"]: plugin["error"] for plugin in json.loads(capsys.readouterr().out) if plugin["error"]}
-    assert broken == {"broken": "ModuleNotFoundError: No module named 'nothing_of_this_name'"}
 
 
 def completed(words, shell="bash"):

@@ -201,7 +201,9 @@ def test_a_listener_that_fails_is_named_in_the_record_and_costs_nothing(run, tmp
 
     (record,) = run("maml", listener=Broken())
     assert record.status == "finished"
-    assert record.listener_errors == ["listener: mamlbench_evaluated: RuntimeError: tracker down"]
+    (error,) = record.listener_errors
+    assert error.startswith("listener: mamlbench_evaluated: RuntimeError: tracker down (")
+    assert error.endswith('raise RuntimeError("tracker down"))'), "the source line is named"
     assert read_record(tmp_path / "results" / f"{record.name}.json").listener_errors == record.listener_errors
 
 

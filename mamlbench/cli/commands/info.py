@@ -14,7 +14,7 @@ import click
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.commands.published import numbers_table, published_numbers, remarks
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, summarize_names
+from mamlbench.errors import ConfigError, one_line, summarize_names
 from mamlbench.plugin import Entry
 
 if TYPE_CHECKING:
@@ -152,10 +152,8 @@ def _show(description: dict[str, Any], *, all_classes: bool) -> None:
     from mamlbench.cli.show import console, table
 
     out = console()
-    out.print(
-        f"[bold]{description['name']}[/] ({description['kind']}, from {description['origin']}): "
-        f"{escape(description['summary'])}"
-    )
+    name, origin, summary = (escape(one_line(description[key])) for key in ("name", "origin", "summary"))
+    out.print(f"[bold]{name}[/] ({description['kind']}, from {origin}): {summary}")
     out.print(f"\n{escape(description['description'])}\n", highlight=False)
     for key in FACTS:
         if description.get(key):

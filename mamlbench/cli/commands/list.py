@@ -9,7 +9,7 @@ import click
 
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.errors import ConfigError, did_you_mean, one_line
 from mamlbench.plugin import KINDS, SUITE
 
 EPILOG = """\b
@@ -39,14 +39,14 @@ def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
         click.echo(json.dumps(shown, indent=1))
         return
 
+    from rich.markup import escape
+
     from mamlbench.cli.show import console, table
 
     rows = table("kind", "name", "summary", "from")
     for kind_name in dict.fromkeys(entry.kind for entry in entries):
         for index, entry in enumerate(entry for entry in entries if entry.kind == kind_name):
-            rows.add_row("" if index else kind_name, entry.name, entry.summary, entry.origin)
+            cells = ("" if index else kind_name, entry.name, entry.summary, entry.origin)
+            rows.add_row(*(escape(one_line(cell)) for cell in cells))
         rows.add_section()
     console().print(rows)
-    broken = sum(bool(report.error) for report in plugins.reports)
-    if broken:
-        click.echo(f"{broken} plugin(s) failed to load: see 'mamlbench plugins'.", err=True)

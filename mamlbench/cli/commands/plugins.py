@@ -9,6 +9,7 @@ import click
 
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
+from mamlbench.errors import one_line
 
 
 @click.command()
@@ -18,7 +19,7 @@ from mamlbench.cli.main import session_of
 @click.pass_context
 def command(context: click.Context, *, as_json: bool) -> None:
     """Show installed and local plugins: origin, version, what they provide, and errors of broken ones."""
-    reports = session_of(context).plugins_with_errors().reports
+    reports = session_of(context).plugins_with_errors(quiet=True).reports
     if as_json:
         click.echo(json.dumps([asdict(report) for report in reports], indent=1))
         return
@@ -27,12 +28,13 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     rows = table("plugin", "from", "version", "provides")
     for report in reports:
-        provides = f"[bold red]broken[/] {_escape(report.error)}" if report.error else ", ".join(report.provides)
-        rows.add_row(report.name, report.origin, report.version, provides)
+        broken = f"[bold red]broken[/] {_escape(report.error)}"
+        provides = broken if report.error else _escape(", ".join(report.provides))
+        rows.add_row(_escape(report.name), _escape(report.origin), _escape(report.version), provides)
     console().print(rows)
 
 
 def _escape(text: str) -> str:
     from rich.markup import escape
 
-    return escape(text)
+    return escape(one_line(text))

@@ -137,9 +137,6 @@ def _columns(
     if not session.plugin_files and "all" not in requested and requested <= built_in:
         return names, {}
     plugins = session.plugins if session.plugin_files else session.plugins_with_errors()
-    broken = sum(bool(report.error) for report in plugins.reports)
-    if broken:
-        click.echo(f"{broken} plugin(s) failed to load: see 'mamlbench plugins'.", err=True)
     for name in plugins.report_columns.keys() & built_in:
         origin = plugins.report_columns[name].origin
         click.echo(f"Column '{name}' of {origin} is not shown: a built-in column has the same name.", err=True)

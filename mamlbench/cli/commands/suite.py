@@ -42,7 +42,7 @@ class _SuiteName(click.Path):
 
     def shell_complete(self, context: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         try:
-            entries = session_of(context).plugins_with_errors().registry.entries("suite")
+            entries = session_of(context).plugins_with_errors(quiet=True).registry.entries("suite")
         except MamlbenchError:
             entries = []
         names = [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]
@@ -141,13 +141,7 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
             raise ConfigError(f"'{name}' is neither a file nor a registered suite.{hint}")
         path = Path(str(registry.entry("suite", name).target))
     suite = read_suite(path)
-    if not suite.plugins:
-        return suite, session.plugins
-
-    from mamlbench.plugin import load_plugins
-    from mamlbench.user_config import plugin_files
-
-    return suite, load_plugins(plugin_files(session.config, (*session.plugin_files, *suite.plugins)))
+    return suite, session.plugins_with(tuple(path.resolve() for path in suite.plugins))
 
 
 def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:

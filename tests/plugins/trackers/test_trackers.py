@@ -118,7 +118,8 @@ def test_a_tracker_that_fails_does_not_affect_the_run(tmp_path, toy_plugin, monk
     record = read_record(path)
     assert code == ExitCode.OK and record.status == "finished" and record.test is not None
     assert set(record.listener_errors) == {
-        f"tracker broken: mamlbench_{event}: RuntimeError: no network"
+        f"tracker broken: mamlbench_{event}: RuntimeError: no network (broken.py, line 8: "
+        'raise RuntimeError("no network"))'
         for event in ("progress", "evaluated", "run_finished")
     }
     assert "begun toy-3w1s-fomaml-seed0" in shown.out and "fomaml 3" in shown.out and "a listener failed" in shown.err

@@ -216,7 +216,7 @@ def test_columns_of_the_config_file_are_shown_on_request_and_a_broken_file_is_re
     (folder.path / "mamlbench.toml").write_text('plugins = ["columns.py", "broken.py"]')
     assert "own" not in folder.run("report").out
     done = folder.run("report", "--columns", "own")
-    assert " own " in done.out and "failed to load" in done.err
+    assert " own " in done.out and "Plugin 'broken'" in done.err and "broken.py, line 1: import no_such" in done.err
     failed = folder.run("report", "--columns", "owm", expect=ExitCode.USAGE)
     assert "Did you mean 'own'?" in failed.err
     assert "column own" in folder.run("plugins").out
