@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 120
 """Width of tables that are written to a file or a pipe, in characters."""
 
-UNTRAINED_DIVERGED = "The untrained network has no score, because its predictions are not finite"
-
 
 def console(*, stderr: bool = False) -> Console:
     """Make a rich console; into a pipe it writes plain text of a fixed width."""
@@ -81,12 +79,17 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         return
     protocol = evaluation.protocol
     precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
-    rows = table("metric", "mode", "score", "untrained", "gain")
+    from mamlbench.report.table.doubts import SIGN, evaluation_doubts
+
+    rows, notes = table("metric", "mode", "score", "untrained", "gain"), []
     for name, metric in evaluation.metrics.items():
         for index, (mode, result) in enumerate(metric.modes.items()):
             percent = metric.unit == "%"
             score = _interval(result.score, percent, result.score_new_classes)
             gain = _interval(result.gain, percent, result.gain_new_classes)
+            doubts = evaluation_doubts(evaluation, name, mode) if name == evaluation.metric else []
+            notes += [f"{SIGN} {mode}: {'; '.join(doubts)}."] if doubts else []
+            score += SIGN if doubts else ""
             rows.add_row("" if index else name, mode, score, _interval(result.untrained, percent), gain)
     out = console()
     out.print(rows)
@@ -96,8 +99,8 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )
-    if evaluation.untrained_diverged:
-        out.print(f"{UNTRAINED_DIVERGED}: {evaluation.untrained_diverged:,} episodes.", highlight=False)
+    for note in notes:
+        out.print(note, highlight=False)
     percent = evaluation.unit == "%"
     steps = ", ".join(_number(value, percent) for value in evaluation.score_after_step[:11])
     more = ", ..." if len(evaluation.score_after_step) > 11 else ""

@@ -123,6 +123,9 @@ class Evaluation(RecordPart):
     """which classes of the split each episode has; None if the sampler does not say"""
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
+    constant_predictions: dict[str, int] = Field(
+        default_factory=dict, description="by mode, episodes in which the prediction is the same for every query"
+    )
     untrained_diverged: int = 0
     """episodes in which the untrained network's predictions were not finite; if there is one, it has no score"""
 

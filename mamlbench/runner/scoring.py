@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ EPISODES_AT_ONCE = 100
 EVERY_STEP_UP_TO, GROWTH = 5, 1.5
 """Queries are scored after each of the first steps, then whenever the steps have grown by this factor, and last."""
 
+SAME = 1e-6
+"""Predictions that differ by less than this part of the largest are the same."""
+
 
 @dataclass
 class Scores:
@@ -35,6 +38,7 @@ class Scores:
     details: dict[str, Tensor]  # further results of each episode, by name: [episodes, ...]
     images: Tensor | None = None  # [episodes, ways, shots + queries] int64, which images a test episode has
     diverged: int = 0  # episodes whose predictions are not finite
+    constant: dict[Mode, int] = field(default_factory=dict)  # test episodes with one prediction for every query
 
     @property
     def episodes(self) -> int:
@@ -106,6 +110,7 @@ def score_episodes(
         if split == "test":
             scores.details = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
             scores.images = batch.images
+            scores.constant = {mode: count_constant(values, batch.query.y) for mode, values in outputs.items()}
         parts.append(scores)
     return _joined(parts)
 
@@ -161,6 +166,15 @@ def _check(scores: Scores, metrics: Sequence[Metric], outputs: dict[Mode, Tensor
             check_scores(metric, values, outputs[mode], split, first)
 
 
+def count_constant(outputs: Tensor, y: Tensor) -> int:
+    """Count tasks ``[T, n, outputs]`` whose n predictions are one: the same class or, in regression, the same value."""
+    if outputs.shape[1] < 2:
+        return 0
+    predictions = outputs if y.is_floating_point() else outputs.argmax(-1, keepdim=True).float()
+    spread = predictions.amax(1) - predictions.amin(1)  # [T, outputs]
+    return int((spread <= SAME * predictions.abs().amax(1)).all(-1).sum())
+
+
 def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
     """What is kept of T test episodes besides scores; ``mamlbench.record.read_episodes`` describes it."""
     y = batch.query.y
@@ -190,4 +204,5 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         {name: torch.cat([part.details[name] for part in parts]) for name in first.details},
         None if first.images is None else torch.cat([part.images for part in parts if part.images is not None]),
         sum(part.diverged for part in parts),
+        {mode: sum(part.constant[mode] for part in parts) for mode in first.constant},
     )

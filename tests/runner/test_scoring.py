@@ -12,6 +12,7 @@ from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
+from mamlbench.runner.scoring import count_constant
 
 NAMES = ("macro F1", "accuracy", "worst-class accuracy", "negative log-likelihood", "expected calibration error")
 TINY = {
@@ -137,3 +138,17 @@ def test_regression_reports_errors_and_keeps_predictions(run, folders):
         f"{when}/{mode}/outputs" for when in ("trained", "untrained") for mode in ("transductive", "inductive")
     }
     assert arrays["targets"].shape == arrays["trained/inductive/outputs"].shape == (30, 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "y", "count"),
+    [
+        ([[[1.0, 0.0], [2.0, 0.0]], [[1.0, 0.0], [0.0, 1.0]]], [[0, 1], [0, 1]], 1),
+        ([[[3.0], [3.0]], [[3.0], [3.1]]], [[[0.0], [0.0]], [[0.0], [0.0]]], 1),
+        ([[[0.0], [0.0]]], [[[0.0], [1.0]]], 1),
+        ([[[3.0]], [[3.0]]], [[[0.0]], [[0.0]]], 0),
+    ],
+    ids=["classes", "values", "zeros", "one query"],
+)
+def test_constant_predictions_are_counted(outputs, y, count):
+    assert count_constant(torch.tensor(outputs), torch.tensor(y)) == count

@@ -12,6 +12,7 @@ from mamlbench.report.statistics.estimates import Estimate, estimate, mean_if_an
 from mamlbench.report.statistics.multiple_comparisons import BestComparison, compare_with_best
 from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column, TableCell, number_column
+from mamlbench.report.table.doubts import SIGN, row_doubts
 from mamlbench.report.table.groups import Group, RowRuns
 from mamlbench.run_spec.metric_names import column_name
 
@@ -93,7 +94,11 @@ class _Series:
     def _score_cell(self, row: RowRuns) -> TableCell:
         if not row.seed_runs:
             return _failure_cell(row) if self.is_shown else TableCell()
-        return self._interval_cell(estimate(row, self.metric, self.mode, "score"))
+        cell = self._interval_cell(estimate(row, self.metric, self.mode, "score"))
+        doubts = row_doubts(row, self.metric, self.mode) if self.is_shown else []
+        if not doubts:
+            return cell
+        return replace(cell, mark=SIGN, data={**cell.data, "doubt": "; ".join(doubts)})
 
     def _estimates(self, quantity: str, about: str) -> Column:
         def cell(row: RowRuns) -> TableCell:

@@ -10,7 +10,7 @@ from typing import Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
-from mamlbench.report.table import notes, row_settings
+from mamlbench.report.table import doubts, notes, row_settings
 from mamlbench.report.table.best_cells import mark
 from mamlbench.report.table.choose_columns import DEFAULT, choose_columns
 from mamlbench.report.table.columns import Column, TableCell
@@ -93,7 +93,7 @@ def _build(
     table_notes = [*notes.about(group, other_machine, over, new_classes), marks.detectable]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
-    table_notes += notes.directions(group, columns)
+    table_notes += [*notes.directions(group, columns), *doubts.notes(group)]
     table_notes += [*notes.not_comparable(group, groups[:index]), *notes.failures(group), *notes.skipped(group)]
     table_notes += plugin_columns.problems
     return Table(
