@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mamlbench.cli import across_report
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mamlbench.cli.session import Session
     from mamlbench.plugin import ReportColumn
     from mamlbench.record import RunRecord
+    from mamlbench.report import Table
 
 FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
 FIGURES = ("curves", "pareto", "steps", "distribution", "seeds", "time")
@@ -31,14 +33,20 @@ Examples:
   mamlbench report --plugin mine.py --columns score,cost --sort cost
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
-  mamlbench report --figure pareto --format pdf --output pareto.pdf"""
+  mamlbench report --figure pareto --format pdf --output pareto.pdf
+  mamlbench report --across                          methods compared across data sets and protocols
+  mamlbench report --across --figure profiles --format svg --output profiles.svg"""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
-@click.option("--figure", type=click.Choice(FIGURES), help="Draw one figure (png, pdf or svg) instead of tables.")
+@click.option(
+    "--figure",
+    type=click.Choice((*FIGURES, *across_report.FIGURES)),
+    help="Draw one figure (png, pdf or svg) instead of tables.",
+)
 @click.option("--private", is_flag=True, help="Show images on the page even if their license forbids publishing.")
 @click.option(
     "--columns",
@@ -51,6 +59,8 @@ Examples:
     help="Metric of tables and figures, if runs report several.  [default: the first, which selects checkpoints]",
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
+@across_report.across_option
+@across_report.mode_option
 @shared.plugin_files
 @shared.debug
 @click.pass_context
@@ -66,6 +76,8 @@ def command(
     columns: tuple[str, ...],
     metric: str | None,
     sort: str | None,
+    across: bool,
+    modes: tuple[str, ...],
 ) -> ExitCode:
     """Show recorded runs (files or folders; by default the results folder) as comparison tables.
 
@@ -74,6 +86,7 @@ def command(
     sample episodes and the settings of every run.
     """
     _check(format_, figure, output, private=private)
+    across_report.check_options(figure, format_, modes, columns, sort, across=across)
     from mamlbench.report import build_tables, read_records
 
     folder = session_of(context).config.results_dir or Path("results")
@@ -83,6 +96,10 @@ def command(
         click.echo(f"Skipped: {problem}", err=True)
     if not loaded.records:
         raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
+    if across:
+        content = across_report.across_content(loaded.records, figure, format_, metric, modes)
+        _write(content, output) if isinstance(content, bytes) else _show(content, format_, output)
+        return ExitCode.OK
     if figure is not None:
         _write(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
@@ -104,20 +121,24 @@ def command(
             output,
         )
         return ExitCode.OK
-    tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
+    _show(build_tables(loaded.records, names, sort, plugin_columns, metric), format_, output)
+    return ExitCode.OK
+
+
+def _show(tables: Sequence[Table], format_: str, output: Path | None) -> None:
+    """Print tables, or write them in a format."""
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
 
         print_tables(tables, console())
-        return ExitCode.OK
+        return
     from mamlbench.report.render import RENDERERS
 
     _write(RENDERERS["md" if format_ == "table" else format_](tables), output)
     if format_ == "csv":  # CSV has no place for notes
         for problem in dict.fromkeys(problem for table in tables for problem in table.problems):
             click.echo(problem, err=True)
-    return ExitCode.OK
 
 
 def _columns(

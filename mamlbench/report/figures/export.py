@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,18 +28,21 @@ _PAGE_INK, _PAGE_RULE = "#010203", "#010204"
 
 
 def inline_svg(panel: Panel, view: View) -> str:
-    """Draw one panel as an ``<svg>`` element; empty if there is nothing to draw.
+    """Draw one panel as an ``<svg>`` element; empty if there is nothing to draw."""
+    return svg_element(panel.title, panel.height(view), lambda axes: panel.draw(axes, view))
+
+
+def svg_element(title: str, height: float, draw: Callable[[Any], bool]) -> str:
+    """Draw into axes, ``height`` inches high, as an ``<svg>`` element of a page; empty if ``draw`` drew nothing.
 
     Text uses the page's font; text and axes use its colors (``currentColor`` and ``--rule``).
     """
     with figure_settings(_PAGE_INK, _PAGE_RULE):
-        figure = empty_figure(WIDTH, panel.height(view))
+        figure = empty_figure(WIDTH, height)
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
-        if not panel.draw(axes, view):
-            return ""
-        return _as_page_element(figure_bytes(figure, "svg").decode(), panel.title)
+        return _as_page_element(figure_bytes(figure, "svg").decode(), title) if draw(axes) else ""
 
 
 def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
@@ -14,7 +14,7 @@ from mamlbench.report.table import doubts, notes, row_settings
 from mamlbench.report.table.best_cells import mark
 from mamlbench.report.table.choose_columns import DEFAULT, choose_columns
 from mamlbench.report.table.columns import Column, TableCell
-from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, group_records
+from mamlbench.report.table.groups import Group, RowRuns, group_records
 from mamlbench.report.table.plugin_columns import PluginColumns
 
 NO_PLUGINS: Mapping[str, ReportColumn] = {}
@@ -32,12 +32,18 @@ class TableRow:
     failed: bool = False
 
 
+class TableConditions(Protocol):
+    """What holds for every row of a table: a named tuple, such as ``ScoreConditions``."""
+
+    def _asdict(self) -> dict[str, Any]: ...
+
+
 @dataclass(frozen=True)
 class Table:
-    """One group of comparable runs."""
+    """One group of comparable runs, or one statistic across groups."""
 
     title: str
-    conditions: ScoreConditions
+    conditions: TableConditions
     unit: str
     columns: list[Column]
     rows: list[TableRow]

@@ -1,0 +1,37 @@
+"""Exporting the figures of a comparison across cells: PNG, PDF or SVG files."""
+
+from __future__ import annotations
+
+from mamlbench.report.across.across_panels import PANELS, labels_and_styles
+from mamlbench.report.across.complete_scores import AcrossScores
+from mamlbench.report.across.table_parts import plural
+from mamlbench.report.figures.export import WIDTH, empty_figure, figure_bytes, figure_settings
+from mamlbench.report.figures.view import elide
+
+FILE_WIDTH = WIDTH + 1.3
+"""Width of a single figure in inches."""
+
+
+def save_across_figure(name: str, scores: AcrossScores, format_: str) -> bytes:
+    """Draw one figure as 'png', 'pdf' or 'svg'.
+
+    Args:
+        name: key of ``PANELS``.
+        scores: of all methods on all cells.
+        format_: of the file.
+    """
+    panel = PANELS[name]
+    with figure_settings():
+        figure = empty_figure(FILE_WIDTH, panel.height(scores) + 0.5 + (0.4 if panel.lanes is None else 0))
+        cells = f"{plural(len(scores.cells), 'cell')} of {plural(len(scores.datasets), 'data set')}"
+        figure.suptitle(f"{panel.title}, {cells}", fontsize=9)
+        panel.draw(figure.subplots(), scores)
+        if panel.lanes is None:
+            from matplotlib.lines import Line2D
+
+            handles = [
+                Line2D([], [], color=style.color, linestyle=style.line, label=elide(label, 40))
+                for label, style in labels_and_styles(scores)
+            ]
+            figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        return figure_bytes(figure, format_)

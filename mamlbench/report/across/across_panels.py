@@ -1,0 +1,150 @@
+"""The figures of a comparison across cells: one function per panel, which draws into axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mamlbench.report.across import aggregates
+from mamlbench.report.across.complete_scores import AcrossScores
+from mamlbench.report.across.table_parts import named_metric, unit_of
+from mamlbench.report.figures.style import STYLES, Style
+from mamlbench.report.figures.view import elide
+from mamlbench.report.formatting import printable
+from mamlbench.student_t import Array
+
+MAX_LABEL_LENGTH = 48
+"""Characters of a name above its lane."""
+MAX_PROFILE_STEPS = 500
+"""Most thresholds of a profile's curve."""
+
+
+@dataclass(frozen=True)
+class AcrossPanel:
+    """One plot of a comparison across cells."""
+
+    title: str
+    about: str
+    draw: Callable[[Any, AcrossScores], bool]
+    lanes: Callable[[AcrossScores], int] | None = None
+    """Number of lanes, each with a name above it; None for a plot of curves, which has a legend."""
+
+    def height(self, scores: AcrossScores) -> float:
+        """Return the height in inches, for a width of 4.2."""
+        return 2.7 if self.lanes is None else 0.75 + 0.34 * max(self.lanes(scores), 1)
+
+
+def labels_and_styles(scores: AcrossScores) -> list[tuple[str, Style]]:
+    """Return label and style of each method that figures of curves show: the first eight."""
+    return [(printable(str(method)), style) for method, style in zip(scores.methods, STYLES, strict=False)]
+
+
+def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
+    on_scale = scores.on_one_scale()
+    scale = _scale(on_scale)
+    for lane, result in enumerate(aggregates.aggregates(on_scale)):
+        style = STYLES[lane % len(STYLES)]
+        for interval, width in ((result.new_cells, 1.0), (result.interval, 4.0)):
+            if interval is not None:
+                axes.plot(scale * interval, [lane + 0.82] * 2, color=style.color, linewidth=width)
+        x = [scale * result.interquartile_mean]
+        axes.plot(x, [lane + 0.82], style.marker, color=style.color, markeredgecolor="white", markersize=8)
+    axes.set_xlabel(f"interquartile mean: {named_metric(on_scale)}")
+    _lanes(axes, [str(method) for method in on_scale.methods])
+    return True
+
+
+def _profiles(axes: Any, scores: AcrossScores) -> bool:
+    on_scale = scores.on_one_scale()
+    scale = _scale(on_scale)
+    thresholds, higher = _thresholds(on_scale), on_scale.cells[0].higher_is_better
+    step = "post" if higher else "pre"  # a score is neither above nor below itself
+    for profile, style in zip(aggregates.profiles(on_scale, thresholds), STYLES, strict=False):
+        looks = {"color": style.color, "linestyle": style.line, "drawstyle": f"steps-{step}"}
+        axes.plot(scale * thresholds, 100 * profile.shares, **looks)
+        if profile.band is not None:
+            low, high = 100 * profile.band
+            axes.fill_between(scale * thresholds, low, high, color=style.color, alpha=0.15, linewidth=0, step=step)
+    better = "above" if higher else "below"
+    axes.set_xlabel(f"threshold: {named_metric(on_scale)}")
+    axes.set_ylabel(f"runs {better} the threshold, %")
+    axes.set_ylim(-3, 103)
+    return True
+
+
+def _thresholds(scores: AcrossScores) -> Array:
+    """Return every score, where profiles have their steps, with a margin; evenly spaced ones instead of very many."""
+    every = np.unique(np.concatenate([runs.ravel() for runs in scores.scores]))
+    margin = 0.03 * float(np.ptp(every)) or 0.01
+    low, high = every[0] - margin, every[-1] + margin
+    if len(every) > MAX_PROFILE_STEPS:
+        return np.linspace(low, high, MAX_PROFILE_STEPS)
+    return np.concatenate([[low], every, [high]])
+
+
+def _improvements(axes: Any, scores: AcrossScores) -> bool:
+    results = aggregates.improvements(scores)
+    axes.axvline(0.5, color="#888888", linewidth=1)
+    for lane, result in enumerate(results):
+        if result.interval is not None:
+            axes.plot(result.interval, [lane + 0.82] * 2, color=STYLES[0].color, linewidth=3)
+        axes.plot(
+            [result.probability], [lane + 0.82], "o", color=STYLES[0].color, markeredgecolor="white", markersize=7
+        )
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_xlabel("probability that a run of the first is better")
+    _lanes(axes, [pair_label(scores, result.first, result.second) for result in results])
+    return True
+
+
+def pair_label(scores: AcrossScores, first: int, second: int) -> str:
+    """Return the names of two methods, of which the first may be better."""
+    return f"{elide(str(scores.methods[first]), 28)} over {elide(str(scores.methods[second]), 28)}"
+
+
+def number_of_pairs(scores: AcrossScores) -> int:
+    """Return how many pairs the methods make."""
+    return len(scores.methods) * (len(scores.methods) - 1) // 2
+
+
+def _scale(scores: AcrossScores) -> float:
+    """Return the factor from scores to displayed values."""
+    return 100.0 if unit_of(scores) == "%" else 1.0
+
+
+def _lanes(axes: Any, labels: Sequence[str]) -> None:
+    """Set up one lane per label, the first on top, with the label above the data."""
+    looks = {"transform": axes.get_yaxis_transform(), "va": "top", "fontsize": 7.5}
+    for lane, label in enumerate(labels):
+        axes.text(0.0, lane + 0.2, elide(printable(label), MAX_LABEL_LENGTH), **looks)
+    axes.set_ylim(len(labels) + 0.2, 0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+
+
+PANELS: dict[str, AcrossPanel] = {
+    "iqm": AcrossPanel(
+        "Interquartile mean",
+        "Mean of the middle half of all scores. Thick line: 95 % interval for new runs on these cells. Thin line: for "
+        "new cells as well.",
+        _interquartile_means,
+        lanes=lambda scores: len(scores.methods),
+    ),
+    "profiles": AcrossPanel(
+        "Performance profile",
+        "Share of all runs, on all cells, that are better than a threshold. A curve above another is better. Band: "
+        "95 % interval for new runs on these cells.",
+        _profiles,
+    ),
+    "improvement": AcrossPanel(
+        "Probability of improvement",
+        "How probably a run of the first method is better than one of the second, on a random cell. Line: 95 % "
+        "interval for new runs on these cells.",
+        _improvements,
+        lanes=number_of_pairs,
+    ),
+}
+"""Each figure by the name that ``--figure`` takes."""

@@ -1,0 +1,102 @@
+"""The tables of a comparison across cells, and what they say about their limits."""
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+
+from mamlbench.report.across import collect_scores
+from mamlbench.report.across.aggregates import round_thresholds
+from mamlbench.report.across.all_tables import across_tables
+from mamlbench.report.render import RENDERERS
+
+
+@pytest.fixture
+def tables(study):
+    return {table.conditions.statistic: table for table in across_tables(collect_scores(study()))}
+
+
+def cell(table, row, column):
+    index = [column.name for column in table.columns].index(column)
+    return table.rows[row].cells[index]
+
+
+def test_the_interquartile_mean_has_intervals_for_new_runs_and_new_cells(tables):
+    table = tables["interquartile mean"]
+    assert table.title == "Interquartile mean of accuracy, % (8 cells of 4 data sets)"
+    assert [row.algorithm for row in table.rows] == ["protonet", "maml", "fomaml", "reptile"]
+    data, wider = (cell(table, 0, name).data for name in ("interquartile_mean", "new_cells"))
+    assert wider["low"] < data["low"] < data[""] < data["high"] < wider["high"]
+    assert any(note.startswith("Cells: omniglot 5-way 1-shot; ") for note in table.notes)
+
+
+def test_few_runs_or_cells_have_no_interval(study, across_cells):
+    table, profile, improvement = across_tables(collect_scores(study(seeds=2, cells=across_cells[:4])))[:3]
+    assert cell(table, 0, "interquartile_mean").data.keys() == {""} and cell(table, 0, "new_cells").text == ""
+    assert "No interval over runs with fewer than 3 training seeds on each cell: protonet, " in " ".join(table.notes)
+    for shown in (table, profile, improvement):
+        assert "[" not in "".join(cell.text for row in shown.rows for cell in row.cells)
+        assert not any(note.startswith("Brackets") for note in shown.notes)
+
+
+def test_a_profile_falls_from_left_to_right(tables):
+    for row in tables["performance profile"].rows:
+        shares = [cell.data[""] for cell in row.cells]
+        assert shares == sorted(shares, reverse=True)
+    assert [column.title for column in tables["performance profile"].columns] == ["> 50", "> 60", "> 70", "> 80"]
+
+
+def test_improvements_are_of_each_pair(tables):
+    table = tables["probability of improvement"]
+    pairs = [(row.algorithm, row.cells[0].text) for row in table.rows]
+    assert pairs[:3] == [("protonet", "maml"), ("protonet", "fomaml"), ("protonet", "reptile")] and len(pairs) == 6
+    assert all(row.cells[1].data[""] > 0.5 for row in table.rows)
+
+
+def test_scores_of_another_metric_are_not_averaged(study, across_cells):
+    methods = {"maml": 0.1, "reptile": 0.0}
+    errors = study(methods=methods, cells=[("sinusoid", 1, 5)], regression=True)
+    table, _, improvement = across_tables(collect_scores([*errors, *study(methods=methods, cells=across_cells[:3])]))[
+        :3
+    ]
+    assert table.conditions.cells == 3 and improvement.conditions.cells == 4
+    assert any(note.endswith("Not part of it: sinusoid 5-shot.") for note in table.notes)
+
+
+def test_lower_is_better_turns_profiles_round(study):
+    cells = [("sinusoid", 1, shots) for shots in (5, 10)]
+    profile = across_tables(collect_scores(study(methods={"maml": 0.1, "fomaml": 0}, cells=cells, regression=True)))[1]
+    assert profile.columns[0].title.startswith("< ")
+    for row in profile.rows:
+        shares = [cell.data[""] for cell in row.cells]
+        assert shares == sorted(shares)
+
+
+@pytest.mark.parametrize("format_", RENDERERS)
+def test_every_format_has_every_statistic(study, format_):
+    tables = across_tables(collect_scores(study()))
+    text = RENDERERS[format_](tables)
+    assert all(table.rows[0].algorithm in text for table in tables)
+    if format_ == "csv":
+        rows = list(csv.DictReader(io.StringIO(text)))
+        assert {row["statistic"] for row in rows} == {table.conditions.statistic for table in tables}
+        assert float(rows[0]["interquartile_mean"]) == tables[0].rows[0].cells[0].data[""]
+    if format_ == "json":
+        assert [table["conditions"]["cells"] for table in json.loads(text)] == [8] * len(tables)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.41, 0.83, [0.5, 0.6, 0.7, 0.8]),
+        (2.0, 2.0, [2.0]),
+        (0.0, 7.0, [0, 1, 2, 3, 4, 5, 6, 7]),
+        (-3, 90, [0, 20, 40, 60, 80]),
+    ],
+)
+def test_thresholds_are_round_numbers(study, low, high, expected):
+    scores = collect_scores(study(seeds=1))
+    scores.scores[:] = [np.array([[low, high]])]
+    assert round_thresholds(scores).tolist() == pytest.approx(expected)
