@@ -88,7 +88,7 @@ class HalfWidth(click.ParamType[float]):
         except ValueError:
             width = math.nan
         if not (width > 0 and math.isfinite(width)):
-            self.fail(f"'{value}' is not a half-width. Write 0.5pp for half a percentage point, or a plain number.")
+            self.fail(f"'{value}' is not a {self.name}. Write 0.5pp for half a percentage point, or a plain number.")
         return width
 
 

@@ -61,6 +61,7 @@ Examples:
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @across_report.across_option
 @across_report.mode_option
+@across_report.rope_option
 @shared.plugin_files
 @shared.debug
 @click.pass_context
@@ -78,6 +79,7 @@ def command(
     sort: str | None,
     across: bool,
     modes: tuple[str, ...],
+    rope: float | None,
 ) -> ExitCode:
     """Show recorded runs (files or folders; by default the results folder) as comparison tables.
 
@@ -86,7 +88,7 @@ def command(
     sample episodes and the settings of every run.
     """
     _check(format_, figure, output, private=private)
-    across_report.check_options(figure, format_, modes, columns, sort, across=across)
+    across_report.check_options(figure, format_, (modes, rope), (columns, sort), across=across)
     from mamlbench.report import build_tables, read_records
 
     folder = session_of(context).config.results_dir or Path("results")
@@ -97,7 +99,10 @@ def command(
     if not loaded.records:
         raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
     if across:
-        content = across_report.across_content(loaded.records, figure, format_, metric, modes)
+        from mamlbench.report.across import collect_scores
+
+        scores = collect_scores(loaded.records, metric, modes, rope)
+        content = across_report.across_content(scores, figure, format_)
         _write(content, output) if isinstance(content, bytes) else _show(content, format_, output)
         return ExitCode.OK
     if figure is not None:

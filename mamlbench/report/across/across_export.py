@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mamlbench.errors import ConfigError
 from mamlbench.report.across.across_panels import PANELS, labels_and_styles
+from mamlbench.report.across.bayesian_table import no_posterior
 from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.table_parts import plural
 from mamlbench.report.figures.export import WIDTH, empty_figure, figure_bytes, figure_settings
@@ -19,13 +21,16 @@ def save_across_figure(name: str, scores: AcrossScores, format_: str) -> bytes:
         name: key of ``PANELS``.
         scores: of all methods on all cells.
         format_: of the file.
+
+    Raises ConfigError, with the reason, if there are too few cells to draw anything.
     """
     panel = PANELS[name]
     with figure_settings():
         figure = empty_figure(FILE_WIDTH, panel.height(scores) + 0.5 + (0.4 if panel.lanes is None else 0))
         cells = f"{plural(len(scores.cells), 'cell')} of {plural(len(scores.datasets), 'data set')}"
         figure.suptitle(f"{panel.title}, {cells}", fontsize=9)
-        panel.draw(figure.subplots(), scores)
+        if not panel.draw(figure.subplots(), scores):
+            raise ConfigError(no_posterior(scores.on_one_scale()))
         if panel.lanes is None:
             from matplotlib.lines import Line2D
 

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from mamlbench.report.across import aggregates
+from mamlbench.report.across.bayesian_table import no_posterior, posteriors, rope_of
 from mamlbench.report.across.complete_scores import AcrossScores
+from mamlbench.report.across.rank_diagram import critical_difference_diagram, diagram_lanes
 from mamlbench.report.across.table_parts import named_metric, unit_of
 from mamlbench.report.figures.style import STYLES, Style
 from mamlbench.report.figures.view import elide
@@ -20,6 +22,9 @@ MAX_LABEL_LENGTH = 48
 """Characters of a name above its lane."""
 MAX_PROFILE_STEPS = 500
 """Most thresholds of a profile's curve."""
+
+POSTERIOR_STYLES = {"better": ("#0072B2", ""), "equivalent": ("#B0B0B0", "////"), "worse": ("#D55E00", "xxxx")}
+"""Color and hatch of each part of a posterior."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,35 @@ def _improvements(axes: Any, scores: AcrossScores) -> bool:
     return True
 
 
+def _posteriors(axes: Any, scores: AcrossScores) -> bool:
+    on_scale = scores.on_one_scale()
+    rope = rope_of(on_scale)
+    if rope is None or no_posterior(on_scale):
+        return False
+    pairs = posteriors(on_scale, rope)
+    for lane, pair in enumerate(pairs):
+        left = 0.0
+        for value, (color, hatch) in zip(pair.posterior[::-1], POSTERIOR_STYLES.values(), strict=True):
+            axes.barh(lane + 0.82, value, 0.3, left=left, facecolor=color, hatch=hatch, edgecolor="white", linewidth=0)
+            left += value
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("posterior probability")
+    axes.grid(visible=False)
+    _lanes(axes, [pair_label(on_scale, pair.first, pair.second) for pair in pairs])
+    _posterior_legend(axes)
+    return True
+
+
+def _posterior_legend(axes: Any) -> None:
+    from matplotlib.patches import Patch
+
+    handles = [
+        Patch(facecolor=color, hatch=hatch, edgecolor="white", linewidth=0, label=name)
+        for name, (color, hatch) in POSTERIOR_STYLES.items()
+    ]
+    axes.legend(handles=handles, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=7.5)
+
+
 def pair_label(scores: AcrossScores, first: int, second: int) -> str:
     """Return the names of two methods, of which the first may be better."""
     return f"{elide(str(scores.methods[first]), 28)} over {elide(str(scores.methods[second]), 28)}"
@@ -144,6 +178,19 @@ PANELS: dict[str, AcrossPanel] = {
         "How probably a run of the first method is better than one of the second, on a random cell. Line: 95 % "
         "interval for new runs on these cells.",
         _improvements,
+        lanes=number_of_pairs,
+    ),
+    "ranks": AcrossPanel(
+        "Mean ranks",
+        "Mean rank over cells, the best on the left. A bar joins methods that do not differ significantly (Wilcoxon's "
+        "signed-rank test, Holm's correction); dots mark its members.",
+        critical_difference_diagram,
+        lanes=diagram_lanes,
+    ),
+    "bayes": AcrossPanel(
+        "Bayesian signed-rank comparison",
+        "How probably the first method of a pair is better than the second, practically equivalent, or worse.",
+        _posteriors,
         lanes=number_of_pairs,
     ),
 }

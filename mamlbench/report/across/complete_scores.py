@@ -28,6 +28,8 @@ class AcrossScores:
     """Of each method, ``[R, M]`` with R runs (training seeds), in the metrics' own units. R may differ by method."""
     notes: list[str] = field(default_factory=list)
     """What was left out, and what limits the comparison."""
+    rope: float | None = None
+    """Differences up to this size are no practical ones, in the metric's own unit; None: the default of the metric."""
 
     @property
     def directed(self) -> list[Array]:
@@ -66,7 +68,12 @@ class AcrossScores:
         )
 
 
-def collect_scores(records: Iterable[RunRecord], metric: str | None = None, modes: Sequence[str] = ()) -> AcrossScores:
+def collect_scores(
+    records: Iterable[RunRecord],
+    metric: str | None = None,
+    modes: Sequence[str] = (),
+    rope: float | None = None,
+) -> AcrossScores:
     """Collect the scores of all methods on all cells, and leave out methods and cells until none is missing.
 
     The methods are in order of their mean ranks, the best first.
@@ -75,6 +82,7 @@ def collect_scores(records: Iterable[RunRecord], metric: str | None = None, mode
         records: finished or not.
         metric: the metric of every cell that reports it; None: the first of each.
         modes: each one makes a cell of its own; none: the first mode of each table, which selects checkpoints.
+        rope: differences up to this size are no practical ones, in the metric's own unit.
 
     Raises ConfigError, with what is there, if fewer than two methods and two cells remain.
     """
@@ -91,7 +99,7 @@ def collect_scores(records: Iterable[RunRecord], metric: str | None = None, mode
         array, note = _score_matrix(method, kept_cells)
         arrays.append(array)
         notes += note
-    scores = AcrossScores(kept_methods, [scores.cell for scores in kept_cells], arrays, [*left_out, *notes])
+    scores = AcrossScores(kept_methods, [scores.cell for scores in kept_cells], arrays, [*left_out, *notes], rope)
     return scores.sorted_by(scores.mean_ranks.tolist())
 
 

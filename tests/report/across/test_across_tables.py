@@ -100,3 +100,69 @@ def test_thresholds_are_round_numbers(study, low, high, expected):
     scores = collect_scores(study(seeds=1))
     scores.scores[:] = [np.array([[low, high]])]
     assert round_thresholds(scores).tolist() == pytest.approx(expected)
+
+
+def test_methods_of_one_group_share_a_letter(tables):
+    table = tables["mean ranks"]
+    letters = {row.algorithm: row.cells[2].text for row in table.rows}
+    assert letters == {"protonet": "a", "maml": "b", "fomaml": "b", "reptile": "c"}
+    assert [row.cells[0].data[""] for row in table.rows] == [1.0, 2.375, 2.625, 4.0]
+    assert any("Nemenyi's critical difference of mean ranks is 1.66." in note for note in table.notes)
+    assert any(
+        note.startswith("The 8 cells are of 4 data sets. Tests take cells as independent") for note in table.notes
+    )
+
+
+def test_pairs_have_wins_and_p_values(tables):
+    rows = {(row.algorithm, row.cells[0].text): row.cells[1:] for row in tables["pairs of methods"].rows}
+    wins, losses, wilcoxon, nemenyi = (cell.data[""] for cell in rows["maml", "fomaml"])
+    assert (wins, losses) == (5, 3) and 0.05 < wilcoxon < nemenyi
+    assert rows["protonet", "reptile"][3].text == "< 0.001"
+
+
+def test_the_posterior_of_each_pair_has_a_verdict(tables):
+    table = tables["Bayesian signed-rank"]
+    verdicts = {(row.algorithm, row.cells[0].text): row.cells[-1].text for row in table.rows}
+    assert verdicts["protonet", "reptile"] == "better" and verdicts["maml", "fomaml"] == "undecided"
+    for row in table.rows:
+        assert sum(cell.data[""] for cell in row.cells[2:5]) == pytest.approx(1)
+
+
+def test_without_a_difference_all_methods_are_one_group(study):
+    tables = across_tables(collect_scores(study(methods=dict.fromkeys("abc", 0.0), seeds=1)))
+    ranks = next(table for table in tables if table.conditions.statistic == "mean ranks")
+    assert {row.cells[2].text for row in ranks.rows} == {"a"}
+    assert any("It is not rejected, so no pair of methods is called different." in note for note in ranks.notes)
+
+
+@pytest.mark.parametrize(
+    ("methods", "cells", "sentences"),
+    [
+        (
+            4,
+            4,
+            ["No test of ranks: that takes 5 or more cells, and these are 4.", "No posterior: that takes 5 or more"],
+        ),
+        (
+            4,
+            5,
+            ["smallest p-value is 0.0625, after Holm's correction for 6 pairs 0.375. It takes 8 cells"],
+        ),
+        (2, 6, ["Friedman's test compares three or more methods; two are compared by Wilcoxon's"]),
+    ],
+)
+def test_what_a_small_study_cannot_show_is_written(study, across_cells, methods, cells, sentences):
+    chosen = {name: index / 10 for index, name in enumerate("abcd"[:methods])}
+    tables = across_tables(collect_scores(study(methods=chosen, cells=across_cells[:cells], seeds=1)))
+    notes = " ".join(note for table in tables for note in table.notes)
+    assert all(sentence in notes for sentence in sentences)
+
+
+def test_a_metric_without_a_percentage_needs_a_region_of_its_own(study):
+    cells = [("sinusoid", 1, shots) for shots in (3, 5, 10, 15, 20)]
+    records = study(methods={"maml": 0.1, "fomaml": 0}, cells=cells, regression=True)
+    (reason,) = across_tables(collect_scores(records))[-1].notes
+    assert "name a difference of mean squared error that is no practical one with --rope" in reason
+    table = across_tables(collect_scores(records, rope=0.01))[-1]
+    assert [(row.algorithm, row.cells[-1].text) for row in table.rows] == [("fomaml", "better")]
+    assert table.rows[0].cells[1].data[""] > 0  # lower errors are better

@@ -26,6 +26,9 @@ def test_methods_are_compared_across_the_results_folder(recorded, call):
     assert code == ExitCode.OK
     assert "Interquartile mean of accuracy, % (8 cells of 4 data sets)" in out and "Performance profile" in out
     assert "Probability of improvement: 6 pairs" in out
+    assert "Mean ranks (8 cells" in out and "Friedman's test" in out and "Bayesian signed-rank comparison" in out
+    assert "within 1 percentage point" in out
+    assert "within 2.5 percentage points" in call("report", "--across", "--rope", "2.5pp")[1]
 
 
 def test_tables_and_figures_are_written_to_files(recorded, call):
@@ -43,7 +46,12 @@ def test_tables_and_figures_are_written_to_files(recorded, call):
     [
         (["--figure", "iqm", "--format", "svg"], "Add --across"),
         (["--mode", "inductive"], "Add --across"),
-        (["--across", "--figure", "time", "--format", "svg"], "With --across: iqm, profiles, improvement"),
+        (["--rope", "1pp"], "Add --across"),
+        (["--across", "--rope", "wide"], "'wide' is not a practical difference"),
+        (
+            ["--across", "--figure", "time", "--format", "svg"],
+            "With --across: iqm, profiles, improvement, ranks, bayes",
+        ),
         (["--across", "--sort", "score"], "--columns and --sort"),
         (["--across", "--mode", "support+query"], "test score in the mode support+query"),
         (["--across", "--metric", "macro F1"], "reports the metric 'macro F1'"),
