@@ -12,6 +12,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.run_spec.protocol import MODES
 
 if TYPE_CHECKING:
+    from mamlbench.record import RunRecord
     from mamlbench.report.across import AcrossScores
     from mamlbench.report.table.table import Table
 
@@ -72,12 +73,19 @@ def check_options(
         raise ConfigError("--mode and --rope are for comparisons across data sets. Add --across.")
     if across and figure is not None and figure not in FIGURES:
         raise ConfigError(f"The figure '{figure}' is of single tables. With --across: {', '.join(FIGURES)}.")
-    if across and format_ == "html":
+    if across and any(table_settings) and format_ != "html":
         raise ConfigError(
-            "--across is not part of the page. Choose another --format: table, md, latex, csv, json, svg."
+            "--columns and --sort are for tables of single data sets. With --across only the page has them."
         )
-    if across and any(table_settings):
-        raise ConfigError("--columns and --sort are for the tables of single data sets, which --across does not show.")
+
+
+def across_scores(
+    records: Sequence[RunRecord], metric: str | None, modes: Sequence[str], rope: float | None
+) -> AcrossScores:
+    """Collect the scores that are compared. Raises ConfigError if there are too few methods or cells."""
+    from mamlbench.report.across import collect_scores
+
+    return collect_scores(records, metric, modes, rope)
 
 
 def across_content(scores: AcrossScores, figure: str | None, format_: str) -> bytes | list[Table]:

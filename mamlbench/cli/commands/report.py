@@ -35,7 +35,8 @@ Examples:
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
   mamlbench report --figure pareto --format pdf --output pareto.pdf
   mamlbench report --across                          methods compared across data sets and protocols
-  mamlbench report --across --figure profiles --format svg --output profiles.svg"""
+  mamlbench report --across --figure profiles --format svg --output profiles.svg
+  mamlbench report --across --format html --output page.html"""
 
 
 @click.command(epilog=EPILOG)
@@ -85,7 +86,7 @@ def command(
 
     Each table contains runs with comparable scores. A row combines the seeds of an algorithm. Files that are not
     records are reported and skipped. The format html makes a self-contained page with tables, figures,
-    sample episodes and the settings of every run.
+    sample episodes and the settings of every run. --across compares methods across all tables.
     """
     _check(format_, figure, output, private=private)
     across_report.check_options(figure, format_, (modes, rope), (columns, sort), across=across)
@@ -98,10 +99,8 @@ def command(
         click.echo(f"Skipped: {problem}", err=True)
     if not loaded.records:
         raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
-    if across:
-        from mamlbench.report.across import collect_scores
-
-        scores = collect_scores(loaded.records, metric, modes, rope)
+    scores = across_report.across_scores(loaded.records, metric, modes, rope) if across else None
+    if scores is not None and format_ != "html":
         content = across_report.across_content(scores, figure, format_)
         _write(content, output) if isinstance(content, bytes) else _show(content, format_, output)
         return ExitCode.OK
@@ -122,6 +121,7 @@ def command(
                 problems=loaded.problems,
                 plugin_columns=plugin_columns,
                 metric=metric,
+                across=scores,
             ),
             output,
         )

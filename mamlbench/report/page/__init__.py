@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
+from mamlbench.report.across import AcrossScores
 from mamlbench.report.formatting import printable
+from mamlbench.report.page.across_section import make_across_section
 from mamlbench.report.page.sections import make_sections
 from mamlbench.report.table.table import NO_PLUGINS
 
@@ -27,6 +29,7 @@ def render_page(
     problems: Sequence[str] = (),
     plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
     metric: str | None = None,
+    across: AcrossScores | None = None,
 ) -> str:
     """Render the page of ``records`` as HTML.
 
@@ -39,6 +42,7 @@ def render_page(
         problems: one sentence for each skipped file.
         plugin_columns: columns from plugins, by name.
         metric: the metric of tables and figures; the first of each table if None.
+        across: scores to compare across data sets, in a section of their own before the others.
 
     Raises ConfigError for an unknown column or metric.
     """
@@ -52,6 +56,7 @@ def render_page(
         _environment()
         .get_template("page.html")
         .render(
+            across=make_across_section(across) if across is not None else None,
             sections=sections,
             environments=environments,
             records=records,

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from mamlbench.report.across import aggregates, collect_scores
 from mamlbench.report.page import render_page
 
 WIDTHS = (390, 1280)
@@ -96,6 +97,26 @@ def test_the_page_is_drawn_and_fits_without_console_messages(look_at, make_run, 
         for figure in drawn["figures"]:
             assert figure["width"] > 250 and figure["height"] > 100 and figure["marks"] > 10 and figure["text"] > 20
         assert min(drawn["tables"]) > 100 and min(drawn["tiles"]) > 30
+
+
+def test_a_comparison_across_data_sets_is_drawn_and_fits(look_at, make_run, monkeypatch):
+    monkeypatch.setattr(aggregates, "RESAMPLES", 100)
+    names = ("maml", "reptile", "a-name-that-is-much-longer-than-others")
+    runs = [
+        make_run(name, score=0.9 - index / 10 + shots / 100, seed=seed, shots=shots)
+        for index, name in enumerate(names)
+        for shots in range(1, 6)
+        for seed in range(3)
+    ]
+    page = render_page(runs, columns=["score"], across=collect_scores(runs))
+    seen, console = look_at(*((str(width), width, page) for width in WIDTHS))
+    assert console == []
+    for width in WIDTHS:
+        drawn = seen[str(width)]
+        assert drawn["wide"] == [] and drawn["scrolled"] <= width
+        assert len(drawn["tables"]) == 6 + 5 and min(drawn["tables"]) > 80
+        for figure in drawn["figures"][:5]:
+            assert figure["width"] > 250 and figure["height"] > 90 and figure["marks"] > 5 and figure["text"] > 20
 
 
 def test_a_page_that_is_too_wide_or_logs_errors_is_detected(look_at):
