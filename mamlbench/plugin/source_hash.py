@@ -3,35 +3,96 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mamlbench.plugin.manager import Plugins
+from mamlbench.plugin.markers import PROJECT
+
+CHANGES_NO_NUMBER = frozenset(
+    f"{PROJECT}_{name}"
+    for name in (
+        "register_launchers",
+        "register_trackers",
+        "register_peers",
+        "register_published",
+        "register_suites",
+        "report_columns",
+        "optional_packages",
+        "add_commands",
+    )
+)
+"""Hooks of plugins that start runs, follow them or show them. A suite's settings are part of each run's spec."""
+
+_IMPORT = re.compile(r"^[ \t]*(?:from|import)\b[^(\n]*(?:\([^)]*\))?", re.MULTILINE)
+
+
+def versions_that_count(plugins: Plugins) -> dict[str, str]:
+    """Return the version of each installed plugin that can change a number, by name."""
+    versions = {}
+    for report in plugins.reports:
+        module = plugins.manager.get_plugin(f"{report.origin}:{report.name}")
+        if report.version and module is not None and not _changes_no_number(plugins, module):
+            versions[report.name] = report.version
+    return versions
 
 
 def plugin_code(plugins: Plugins) -> str:
-    """Hash the source of every loaded plugin, its file or its whole package: 16 hexadecimal digits.
+    """Hash the source of every loaded plugin that can change a number: 16 hexadecimal digits.
 
-    Listeners that a program registers, such as a progress display, do not count.
+    That is its file or its whole package, without the modules of that package that only start runs, follow them or show
+    them. Listeners that a program registers, such as a progress display, do not count.
     """
     modules = [plugin for plugin in plugins.manager.get_plugins() if isinstance(plugin, ModuleType)]
-    files = {file for module in modules for file in _files(module)}
+    changing = [module for module in modules if not _changes_no_number(plugins, module)]
+    harmless = {module.__name__ for module in modules} - {module.__name__ for module in changing}
+    files = {file for module in changing for file in _files(module, harmless)}
     digest = hashlib.sha256()
     for name, text_hash in sorted((name, _hash(path)) for name, path in files):
         digest.update(f"{name} {text_hash}\n".encode())
     return digest.hexdigest()[:16]
 
 
-def _files(module: ModuleType) -> Iterator[tuple[str, Path]]:
+def _changes_no_number(plugins: Plugins, module: Any) -> bool:
+    """Return whether all hooks of a plugin are of that kind. One without any hook acts by being imported."""
+    hooks = {caller.name for caller in plugins.manager.get_hookcallers(module) or ()}
+    return bool(hooks) and hooks <= CHANGES_NO_NUMBER
+
+
+def _files(module: ModuleType, harmless: set[str]) -> Iterator[tuple[str, Path]]:
     """Yield source files with names that do not depend on where they are installed."""
     package = sys.modules.get(module.__name__.partition(".")[0], module)
     folders = [Path(folder) for folder in getattr(package, "__path__", ())]
     for folder in folders:
-        yield from ((f"{package.__name__}/{path.relative_to(folder)}", path) for path in folder.rglob("*.py"))
+        files = sorted(folder.rglob("*.py"))
+        left_out = _not_needed(folder, package.__name__, files, harmless)
+        yield from ((f"{package.__name__}/{path.relative_to(folder)}", path) for path in files if path not in left_out)
     if not folders and module.__file__ is not None:
         yield Path(module.__file__).name, Path(module.__file__)
+
+
+def _not_needed(folder: Path, package: str, files: list[Path], harmless: set[str]) -> set[Path]:
+    """Return the files of harmless modules of a package, unless another file of it imports or names the module."""
+    left_out: set[Path] = set()
+    for name in harmless:
+        if not name.startswith(f"{package}."):
+            continue
+        place = folder.joinpath(*name.split(".")[1:])
+        own = {path for path in files if path.is_relative_to(place) or path == place.with_suffix(".py")}
+        if not any(_names(path, name) for path in files if path not in own):
+            left_out |= own
+    return left_out
+
+
+def _names(path: Path, module: str) -> bool:
+    """Return whether a source file imports a module, or holds its full name."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    last = re.compile(rf"\b{re.escape(module.rpartition('.')[2])}\b")
+    return module in text or any(last.search(statement) for statement in _IMPORT.findall(text))
 
 
 def _hash(path: Path) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
+ABOVE_THE_RUNNER = ("bench", "report", "scaffold", "testing")
+"""Packages that a run cannot import (the layers forbid it), so that they change no number of it."""
 PACKAGES = ("mamlbench", "torch", "torchvision", "numpy", "learn2learn")
 
 
@@ -36,9 +38,9 @@ class Environment(BaseModel):
     packages: dict[str, str]
     """versions of the packages that results depend on"""
     plugins: dict[str, str] = {}
-    """versions by name"""
+    """versions by name, of those that can change a number"""
     code_hash: str
-    """hash over the source of mamlbench and the plugins"""
+    """hash over the source of mamlbench and the plugins, as far as it can change a number"""
     git_revision: str = ""
     """of the checkout, '' outside one"""
     allocator: str = ""
@@ -122,10 +124,12 @@ def cpu_name() -> str:
 
 @lru_cache
 def code_hash(plugin_code: str = "") -> str:
-    """Hash the source files of the harness, and ``plugin_code``, a hash of those of the plugins."""
+    """Hash the source files of the harness that a run may use, and ``plugin_code``, a hash of those of the plugins."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256(plugin_code.encode())
     for file in sorted([*package.rglob("*.py"), *package.rglob("*.c")]):
+        if file.relative_to(package).parts[0] in ABOVE_THE_RUNNER:
+            continue
         digest.update(file.relative_to(package).as_posix().encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]

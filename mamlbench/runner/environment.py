@@ -7,7 +7,7 @@ import torch
 from mamlbench.engine import keep_memory
 from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.plugin import Plugins
-from mamlbench.plugin.source_hash import plugin_code
+from mamlbench.plugin.source_hash import plugin_code, versions_that_count
 from mamlbench.record import Environment, current_environment
 from mamlbench.run_spec import Precision
 from mamlbench.runner.device import device_name
@@ -20,7 +20,7 @@ def run_environment(device: str, plugins: Plugins, precision: Precision = "float
     return current_environment(
         threads=torch.get_num_threads(),
         device_name=device_name(torch.device(device)),
-        plugins={report.name: report.version for report in plugins.reports if report.version},
+        plugins=versions_that_count(plugins),
         plugin_code=plugin_code(plugins),
         allocator=keep_memory(),
         kernels=kernels,

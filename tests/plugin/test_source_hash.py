@@ -1,9 +1,11 @@
 """The hash of plugins' code depends on their text, not on their folder."""
 
+import importlib
+
 import pytest
 
-from mamlbench.plugin import load_plugins
-from mamlbench.plugin.source_hash import plugin_code
+from mamlbench.plugin import load_plugins, source_hash
+from mamlbench.plugin.source_hash import plugin_code, versions_that_count
 
 
 @pytest.fixture
@@ -39,3 +41,73 @@ def test_every_file_of_a_package_counts(monkeypatch, tmp_path):
     (tmp_path / "helper.py").write_text("helps = True\n")
     monkeypatch.setattr(mamlbench_plugins, "__path__", [*mamlbench_plugins.__path__, str(tmp_path)])
     assert plugin_code(load_plugins()) != before
+
+
+SHOWS = """
+import mamlbench
+
+@mamlbench.hookimpl
+def mamlbench_report_columns(register):
+    register("cost", lambda record: 1.0)
+
+@mamlbench.hookimpl
+def mamlbench_register_launchers(register): ...
+
+@mamlbench.hookimpl
+def mamlbench_register_trackers(register): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "counts"),
+    [
+        ("", False),
+        ("x = 1\n", False),
+        ("@mamlbench.hookimpl\ndef mamlbench_register_algorithms(register): ...\n", True),
+        ("@mamlbench.hookimpl\ndef mamlbench_run_started(spec): ...\n", True),
+    ],
+)
+def test_what_only_starts_follows_or_shows_runs_does_not_count(code, more, counts):
+    assert (code(SHOWS + more) != plugin_code(load_plugins())) is counts
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """Write and load a package of a method and a tracker: ``package(method="...")`` returns the hash of its code."""
+    monkeypatch.syspath_prepend(tmp_path)
+    count = 0
+
+    def package(method="", helper="", tracker=""):
+        nonlocal count
+        count += 1
+        folder = tmp_path / f"package{count}"
+        (folder / "trackers").mkdir(parents=True)
+        hook = "\n\nimport mamlbench\n\n@mamlbench.hookimpl\ndef mamlbench_register_{}s(register): ...\n"
+        (folder / "__init__.py").write_text("")
+        (folder / "method.py").write_text(method + hook.format("algorithm"))
+        (folder / "trackers" / "__init__.py").write_text(tracker + hook.format("tracker"))
+        (folder / "trackers" / "helper.py").write_text(helper)
+        plugins = load_plugins()
+        for name in ("method", "trackers"):
+            plugins.manager.register(importlib.import_module(f"package{count}.{name}"))
+        names = []
+        monkeypatch.setattr(source_hash, "_hash", lambda path: names.append(path) or "")
+        plugin_code(plugins)
+        return sorted(path.relative_to(folder).as_posix() for path in names if path.is_relative_to(folder))
+
+    return package
+
+
+def test_trackers_of_a_package_of_methods_do_not_count_unless_the_methods_use_them(package):
+    assert package() == ["__init__.py", "method.py"]
+    everything = ["__init__.py", "method.py", "trackers/__init__.py", "trackers/helper.py"]
+    assert package("from . import (\n    trackers,\n)") == everything
+    assert package("from .trackers.helper import __doc__ as x") == everything
+    assert package("# as trackers do") == ["__init__.py", "method.py"]
+
+
+def test_versions_count_if_code_does():
+    plugins = load_plugins()
+    names = set(versions_that_count(plugins))
+    assert "builtin-algorithms" in names and not {"builtin-trackers", "builtin-launchers", "builtin-published"} & names
+    assert names <= {report.name for report in plugins.reports}

@@ -1,10 +1,12 @@
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import mamlbench
 from mamlbench.record import current_environment
+from mamlbench.record.environment import ABOVE_THE_RUNNER
 
 
 def test_it_names_machine_and_software():
@@ -46,6 +48,20 @@ def test_an_edited_line_changes_the_code_hash(tmp_path):
     shutil.copytree(Path(mamlbench.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
     first = code_hash()
     assert first == current_environment().code_hash, "the same code has the same hash wherever it lies"
+    with (copy / "report" / "formatting.py").open("a") as file:
+        file.write("# shows a number, and changes none\n")
+    assert code_hash() == first
     with (copy / "errors.py").open("a") as file:
         file.write("# edited\n")
     assert code_hash() != first
+
+
+def test_what_does_not_count_is_out_of_the_reach_of_a_run():
+    """The layers that do not count lie beside the runner or above it, so that it cannot import them."""
+    contracts = tomllib.loads((Path(mamlbench.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    (layers,) = [
+        entry["layers"] for entry in contracts["tool"]["importlinter"]["contracts"] if entry["type"] == "layers"
+    ]
+    (runner,) = [index for index, layer in enumerate(layers) if "mamlbench.runner" in layer.split(" | ")]
+    unreachable = {name.removeprefix("mamlbench.") for layer in layers[: runner + 1] for name in layer.split(" | ")}
+    assert set(ABOVE_THE_RUNNER) <= unreachable - {"runner"}

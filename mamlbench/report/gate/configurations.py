@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -73,6 +74,17 @@ class ConfigurationPair:
     def name(self) -> str:
         """Short name and label."""
         return f"{self.short_name}{f' ({self.label})' if self.label else ''}"
+
+    @property
+    def identifier(self) -> str:
+        """Eight hexadecimal digits of all settings but the seed, of HEAD if it has runs.
+
+        It stays the same whatever other configurations, seeds or code there are.
+        """
+        side = self.head or self.base
+        assert side is not None
+        key = training_key(row_settings.representative_run(side.row).spec)
+        return hashlib.sha256(key.encode()).hexdigest()[:8]
 
 
 def pair_configurations(base: Iterable[RunRecord], head: Iterable[RunRecord]) -> list[ConfigurationPair]:

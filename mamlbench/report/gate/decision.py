@@ -17,12 +17,10 @@ from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.score_verdicts import score_verdicts
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdict import PendingVerdict, Population, Verdict, VerdictKind
+from mamlbench.report.gate.what_decides import what_decides
 from mamlbench.report.statistics.multiple_comparisons import holm
 from mamlbench.report.statistics.significance_tests import Comparison
-from mamlbench.student_t import LEVEL, t_quantile
-
-MAX_FACTOR = 1000
-"""If deciding would take more than this multiple of the present runs or episodes, no number is suggested."""
+from mamlbench.student_t import LEVEL
 
 
 def judge(
@@ -32,9 +30,9 @@ def judge(
 ) -> list[Verdict]:
     """Return a verdict on every metric of every pair. Raises ConfigError if a threshold does not fit a metric."""
     pending = [
-        verdict
+        replace(entry, verdict=replace(entry.verdict, series=f"{pair.short_name} #{pair.identifier}"))
         for pair in pairs
-        for verdict in (*score_verdicts(pair, thresholds, population), *machine_verdicts(pair, thresholds))
+        for entry in (*score_verdicts(pair, thresholds, population), *machine_verdicts(pair, thresholds))
     ]
     adjusted: dict[int, float] = {}
     # Comparisons with a threshold are a family of their own: the others cannot fail the gate and must not weaken it.
@@ -58,7 +56,7 @@ def _decide(pending: PendingVerdict, p_value: float) -> Verdict:
     kind, passes = _kind(comparison, margin, p_value)
     worse_by = float(comparison.difference)
     low, high = sorted(_change(float(end), verdict) for end in comparison.confidence_interval())
-    detail = "" if kind != "inconclusive" else _needed(pending, margin, p_value)
+    detail = "" if kind != "inconclusive" else what_decides(pending, margin, p_value)
     if kind == "inconclusive" and passes:
         detail = "not worse by more than the margin; better or same is undecided"
     return replace(
@@ -104,31 +102,3 @@ def _change(worse_by: float, verdict: Verdict) -> float:
     """Convert a difference for the worse to HEAD minus BASE, relative to BASE for times and memory."""
     signed = worse_by if verdict.lower_is_better else -worse_by
     return math.expm1(signed) if verdict.metric in MACHINE_METRICS else signed
-
-
-def _needed(pending: PendingVerdict, margin: float, p_value: float) -> str:
-    """Estimate how many more episodes, seeds or runs would decide, assuming that the difference stays as it is."""
-    comparison = pending.comparison
-    assert comparison is not None
-    worse_by, df = float(comparison.difference), float(comparison.degrees_of_freedom)
-    level = LEVEL * min(1.0, max(float(comparison.p_value), 1e-12) / max(p_value, 1e-12))  # left by Holm's correction
-    if worse_by > margin:  # until the difference is significant
-        needed_error = worse_by / float(t_quantile(1 - level / 2, df))
-    else:  # until the confidence interval lies below the margin
-        needed_error = (margin - worse_by) / float(t_quantile(1 - LEVEL, df))
-    # The standard error falls with the square root of the number.
-    factor = (float(comparison.standard_error) / needed_error) ** 2 if needed_error > 0 else math.inf
-    base, head, episodes = pending.sizes
-    if factor > MAX_FACTOR:
-        return "the difference is too close to the margin for any practical number of runs"
-    if not episodes:
-        return f"about {_more(min(base, head), factor)} more runs on each side are needed"
-    if pending.verdict.population == "new classes":
-        return "more test classes are needed; more episodes and seeds only help as far as classes leave chance to them"
-    if comparison.claim == "checkpoints":
-        return f"about {_more(episodes, factor)} more test episodes are needed"
-    return f"about {_more(min(base, head), factor)} more seeds on each side are needed"
-
-
-def _more(count: int, factor: float) -> str:
-    return f"{max(1, math.ceil(count * factor) - count):,}"

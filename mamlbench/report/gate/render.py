@@ -39,12 +39,14 @@ def to_terminal(result: GateResult) -> Any:
 
     parts: list[Any] = []
     for configuration, verdicts in _by_configuration(result):
-        parts.append(Text(f"\n{printable(configuration)}", style="bold"))
+        identifier = verdicts[0].series.rpartition(" ")[-1]
+        parts.append(Text.assemble((f"\n{printable(configuration)}", "bold"), (f" {identifier}", "dim")))
         if verdicts[0].changed:
             parts.append(Text(printable("; ".join(verdicts[0].changed)), style="dim"))
         parts.append(_terminal_table(verdicts))
     parts += [Text(printable(text)) for text in (*legend(result), *result.notes, *result.reasons)]
-    return Group(*parts, Text(printable(summary(result)), style="bold"))
+    is_gate = any(verdict.gated for verdict in result.verdicts)
+    return Group(*parts, Text(printable(summary(result)), style="bold" if is_gate else "bold yellow reverse"))
 
 
 def _terminal_table(verdicts: list[Verdict]) -> Any:
@@ -129,7 +131,7 @@ def summary(result: GateResult) -> str:
         counts = ", ".join(f"{count} {kind}" for kind, count in _counts(result.verdicts).items())
         gated = sum(verdict.gated for verdict in result.verdicts)
         if not gated:
-            return f"No threshold is set: {counts}."
+            return f"No threshold is set, so nothing can fail: {counts}. Set one, as --fail accuracy:-1pp."
         return f"Gate passed: {counts} (thresholds apply to {gated} of {total} comparisons)."
     failing = _counts([verdict for verdict in result.verdicts if verdict.gated and not verdict.passes])
     if not failing:  # for example, a file could not be read
@@ -174,7 +176,7 @@ def _benchmark_entries(result: GateResult, *, bigger_is_better: bool) -> str:
     for verdict in result.verdicts:
         if verdict.head is None or not math.isfinite(verdict.head * verdict.scale):
             continue
-        value, name = verdict.head * verdict.scale, f"{verdict.configuration}: {verdict.label}"
+        value, name = verdict.head * verdict.scale, f"{verdict.series}: {verdict.label}"
         if verdict.lower_is_better is bigger_is_better:  # a file has one direction: accuracies are turned into errors
             if bigger_is_better or verdict.unit != "%":
                 continue

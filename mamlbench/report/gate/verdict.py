@@ -27,6 +27,9 @@ class Verdict:
     """Factor from base units to the unit."""
     lower_is_better: bool
     kind: VerdictKind
+    series: str = ""
+    """Name of the configuration for trackers: with an identifier in place of what distinguishes it from others, which
+    changes if there are others."""
     detail: str = ""
     """The reason, or what would decide."""
     base: float | None = None
