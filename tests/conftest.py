@@ -78,6 +78,12 @@ def prepared_cache(tmp_path_factory):
     return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "prepared"
 
 
+@pytest.fixture
+def settled(monkeypatch):
+    """Trust the times of files that were written a moment ago, and are not changed again."""
+    monkeypatch.setattr("mamlbench.data.raw_files.SETTLED_NANOSECONDS", -(10**9))
+
+
 @pytest.fixture(scope="session")
 def start_method():
     """Quickest way to start a process that needs torch: fork it from one that has imported torch."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from mamlbench.data.counter_rng import Keys
 from mamlbench.data.episodes import EpisodeBatch, Examples
+from mamlbench.data.image_cache import CachedImages, ImageStream, cached_images, load_cached_images
 from mamlbench.data.image_decoding import ImageFormat
 from mamlbench.data.progress import ProgressCallback, no_progress
-from mamlbench.errors import ConfigError
+from mamlbench.data.raw_files import RawFile, RawFiles
+from mamlbench.errors import ConfigError, DataError
 from mamlbench.objectives import Classification, Objective
 from mamlbench.run_spec.options import Options
 
@@ -62,6 +64,61 @@ class DataPaths:
     cache: Path
     allow_download: bool = True
     progress: ProgressCallback = no_progress
+
+    def cached(
+        self,
+        name: str,
+        files: Iterable[tuple[str, Path]],
+        settings: Sequence[object],
+        build: Callable[[], CachedImages | ImageStream],
+    ) -> CachedImages:
+        """Map the images that were prepared from files of this content, or prepare them.
+
+        Args:
+            name: of the data set; the cached file begins with it.
+            files: those that the images are made of, each as (name in the data set, path). Their bytes are hashed, once
+                as long as they do not change, so that other images of the same names, sizes and times are never taken.
+            settings: everything else that the images depend on, such as their size; its ``repr`` counts.
+            build: makes the images.
+
+        Raises DataError if files change while the images are prepared, and what ``cached_images`` raises.
+        """
+        raw = RawFiles((RawFile(*file) for file in files), self.cache)
+        content = raw.content_hash(self.progress)
+        state = raw.state()
+
+        def check() -> None:
+            if raw.state() != state and raw.content_hash(self.progress) != content:
+                raise DataError(
+                    f"Files of {name} changed while they were prepared: run this again once they are complete."
+                )
+
+        return cached_images(self._cache_file(name, content, settings), lambda: _checked_after(build(), check))
+
+    def load_cached(
+        self, name: str, files: Iterable[tuple[str, Path]], settings: Sequence[object]
+    ) -> CachedImages | None:
+        """Map what ``cached`` prepared, without reading a file or checking the images; None if nothing is prepared."""
+        content = RawFiles((RawFile(*file) for file in files), self.cache).remembered_hash()
+        return (content and load_cached_images(self._cache_file(name, content, settings), check=False)) or None
+
+    def _cache_file(self, name: str, content: str, settings: Sequence[object]) -> Path:
+        key = hashlib.sha256(repr((content, *settings)).encode()).hexdigest()[:32]
+        return self.cache / f"{name}-{key}.safetensors"
+
+
+def _checked_after(built: CachedImages | ImageStream, check: Callable[[], None]) -> CachedImages | ImageStream:
+    """Call ``check`` once all images are decoded."""
+    if isinstance(built, CachedImages):
+        check()
+        return built
+    stream = built
+
+    def images() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        yield from stream.images
+        check()
+
+    return replace(stream, images=images())
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,7 @@ def folders(project):
 # --------------------------------------------------------------------------------------------------- list, where
 
 
+@pytest.mark.usefixtures("settled")
 def test_list_shows_the_local_copy_its_amount_and_license(project, capsys):
     code, listed = call_json(capsys, "list")
     statuses = {status["name"]: status for status in listed}
@@ -134,6 +135,7 @@ def info_json(capsys, *arguments):
     return entry, entry["dataset_status"]
 
 
+@pytest.mark.usefixtures("settled")
 def test_info_shows_the_local_copy_without_decoding_it(project, capsys):
     entry, status = info_json(capsys, "miniimagenet")
     assert status["state"] == "not prepared" and "mamlbench data prepare miniimagenet" in status["detail"]
@@ -162,6 +164,7 @@ def test_info_shows_the_local_copy_without_decoding_it(project, capsys):
         assert text in out
 
 
+@pytest.mark.usefixtures("settled")
 def test_info_elides_class_names_unless_all_are_requested(project, capsys):
     for name in CLASSES["train"][3:8]:
         write_image(folders(project) / "train" / name / "1.png", ("train", 9, 9))
@@ -282,7 +285,7 @@ def test_a_sound_set_passes_and_is_prepared(project, capsys):
     )
     assert checks["published split"]["ok"] is None and "91 classes" in checks["published split"]["result"]
     assert checks["images in two splits"]["result"] == "0" and checks["copies within a split"]["result"] == "0"
-    (cached,) = (project / "cache").iterdir()
+    (cached,) = (project / "cache").glob("*.safetensors")
     assert cached.suffix == ".safetensors" and checks["cache"]["ok"] is None
     code, _, checks = verify(capsys)
     assert code == ExitCode.OK and checks["cache"]["ok"]
@@ -334,7 +337,7 @@ def test_a_class_in_two_splits_is_broken(project, capsys):
 
 def test_a_damaged_cache_file_is_replaced(project, capsys):
     verify(capsys)
-    (cached,) = (project / "cache").iterdir()
+    (cached,) = (project / "cache").glob("*.safetensors")
     sound = cached.read_bytes()
     cached.write_bytes(sound[:-5000] + bytes(1000) + sound[-4000:])
     code, _, checks = verify(capsys)

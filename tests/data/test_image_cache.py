@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mamlbench.api import CachedImages, ImageSplit, ImageStream, cached_images, image_hashes
+from mamlbench.api import CachedImages, ImageSplit, ImageStream, cached_images, image_hashes, load_cached_images
 from mamlbench.errors import DataError
 
 RunForked = Callable[[str], subprocess.CompletedProcess[str]]
@@ -49,6 +49,34 @@ def test_a_damaged_file_is_built_again(tmp_path: Path, content: bytes | None) ->
     path.write_bytes(path.read_bytes()[:-3] if content is None else content)
     assert_same(cached_images(path, some_images), some_images())
     assert_same(cached_images(path, refuse), some_images())
+
+
+def test_one_wrong_bit_anywhere_is_found_when_the_file_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "set.safetensors"
+    cached_images(path, some_images)
+    content = path.read_bytes()
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(damaged)
+        assert load_cached_images(path) is None, f"bit {bit} of {8 * len(content)}"
+    assert_same(cached_images(path, some_images), some_images())
+    assert path.read_bytes() == content
+
+
+def test_damage_in_a_later_block_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("mamlbench.data.image_cache.BLOCK_BYTES", 8)
+    path = tmp_path / "set.safetensors"
+    cached_images(path, some_images)
+    content = bytearray(path.read_bytes())
+    content[content.index(bytes(range(20))) + 17] ^= 64
+    path.write_bytes(content)
+    with caplog.at_level("WARNING"):
+        assert_same(cached_images(path, some_images), some_images())
+    # the header is block 0, four offsets are blocks 1 to 4
+    assert "are damaged (block 7 of 18 differs from its checksum): making them again" in caplog.text
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -32,8 +32,8 @@ class Store(ABC):
         """Yield the content of files, or the exception raised by reading them, in the fastest order."""
 
     @abstractmethod
-    def fingerprint(self) -> str:
-        """Return a text that changes with the files, without decoding them; it does not depend on ``path``."""
+    def raw_files(self, names: Collection[str]) -> list[tuple[str, Path]]:
+        """Return the files on disk that hold these names, each with a name that does not depend on ``path``."""
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -61,10 +61,8 @@ class FolderStore(Store):
             except OSError as error:
                 yield name, error
 
-    def fingerprint(self) -> str:
-        with self.reading():
-            states = ((name, entry.stat()) for name, entry in self._walk(str(self.path), ""))
-            return "\n".join(sorted(f"{name} {state.st_size} {state.st_mtime_ns}" for name, state in states))
+    def raw_files(self, names: Collection[str]) -> list[tuple[str, Path]]:
+        return [(name, self.path / name) for name in names]
 
     def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
         with os.scandir(folder) as entries:
@@ -80,10 +78,8 @@ class FolderStore(Store):
 class FileStore(Store):
     """A single file."""
 
-    def fingerprint(self) -> str:
-        with self.reading():
-            state = self.path.stat()
-        return f"{self.path.name} {state.st_size} {state.st_mtime_ns}"
+    def raw_files(self, names: Collection[str]) -> list[tuple[str, Path]]:
+        return [(self.path.name, self.path)]
 
     def names(self) -> list[str]:
         return [self.path.name]

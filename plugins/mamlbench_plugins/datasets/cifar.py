@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,13 +16,11 @@ from mamlbench.api import (
     LocalCopy,
     MissingDataError,
     TaskSplit,
-    cached_images,
-    load_cached_images,
     summarize_names,
 )
 from mamlbench_plugins.datasets import cifar_split
 from mamlbench_plugins.datasets.archives import FolderStore, Store
-from mamlbench_plugins.datasets.cifar_files import download, find_files, stream
+from mamlbench_plugins.datasets.cifar_files import FILES, download, find_files, stream
 from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.image_listing import describe_amount
 from mamlbench_plugins.datasets.image_options import ImageOptions
@@ -64,7 +60,7 @@ class CIFARFS(Dataset):
         store = find_files(paths)
         if store is None:
             return None
-        cached = load_cached_images(_cache_path(paths, store))
+        cached = paths.load_cached("cifar100", store.raw_files(FILES), (PREPARATION_VERSION,))
         if cached is None:
             return LocalCopy(_form(store), str(store.path), "counted when it is prepared")
         return LocalCopy(_form(store), str(store.path), describe_amount(cached), cls._missing_parts(cached), True)
@@ -76,7 +72,12 @@ class CIFARFS(Dataset):
         """
         store = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = _form(store)
-        cached = cached_images(_cache_path(self.paths, store), lambda: stream(store, self.paths.progress))
+        cached = self.paths.cached(
+            "cifar100",
+            store.raw_files(FILES),
+            (PREPARATION_VERSION,),
+            lambda: stream(store, self.paths.progress),
+        )
         self.subset = self._missing_parts(cached)
         index = {name: c for c, name in enumerate(cached.class_names)}
         classes = {split: [index[name] for name in self.classes[split] if name in index] for split in SPLITS}
@@ -118,11 +119,6 @@ class FC100(CIFARFS):
 
 def _form(store: Store) -> str:
     return "CIFAR-100 in a folder" if isinstance(store, FolderStore) else "CIFAR-100 in an archive"
-
-
-def _cache_path(paths: DataPaths, store: Store) -> Path:
-    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{store.fingerprint()}".encode()).hexdigest()[:16]
-    return paths.cache / f"cifar100-{key}.safetensors"
 
 
 def _missing(paths: DataPaths, why: str) -> MissingDataError:

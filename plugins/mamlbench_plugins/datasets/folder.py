@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -20,8 +19,6 @@ from mamlbench.api import (
     LocalCopy,
     MissingDataError,
     TaskSplit,
-    cached_images,
-    load_cached_images,
     no_progress,
     summarize_names,
 )
@@ -91,8 +88,9 @@ class Folder(Dataset):
         store = _find(options, paths)
         if store is None or not (options.path or looks_split(store.path)):
             return None
-        cached = load_cached_images(_cache_path(paths, options, store))
-        images = cached or _listing(options, store).stream(no_progress)
+        listing = _listing(options, store)
+        cached = paths.load_cached("folder", listing.raw_files(), _settings(options))
+        images = cached or listing.stream(no_progress)
         form = _form(images.metadata[SPLIT_OF_CLASS])
         return LocalCopy(form, str(store.path), describe_amount(images), None, cached is not None)
 
@@ -104,9 +102,12 @@ class Folder(Dataset):
         store = _find(self.options, self.paths)
         if store is None:
             raise _not_found(self.options, self.paths)
-        cached = cached_images(
-            _cache_path(self.paths, self.options, store),
-            lambda: _listing(self.options, store).stream(self.paths.progress),
+        listing = _listing(self.options, store)
+        cached = self.paths.cached(
+            "folder",
+            listing.raw_files(),
+            _settings(self.options),
+            lambda: listing.stream(self.paths.progress),
         )
         self.origin, classes = self._split(cached, store)
         return self.options.make_splits(cached, classes)
@@ -145,10 +146,9 @@ def _listing(options: FolderOptions, store: Store) -> ImageListing:
     return ImageListing("", read_tree(store), _format(options), store.path.name)
 
 
-def _cache_path(paths: DataPaths, options: FolderOptions, store: Store) -> Path:
-    """Path in the cache; it does not depend on the split, which needs no other images."""
-    key = (PREPARATION_VERSION, store.fingerprint(), _format(options))
-    return paths.cache / f"folder-{hashlib.sha256(repr(key).encode()).hexdigest()[:16]}.safetensors"
+def _settings(options: FolderOptions) -> tuple[object, ...]:
+    """What the cached images depend on beside the files; not the split by names, which needs no other images."""
+    return (PREPARATION_VERSION, _format(options))
 
 
 def _not_found(options: FolderOptions, paths: DataPaths) -> MissingDataError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -50,11 +51,19 @@ class ImageListing:
             decode_images(self._files(), self.image_format, len(self.images), self.title, progress),
         )
 
-    def _files(self) -> Iterator[ImageFile]:
+    def raw_files(self) -> list[tuple[str, Path]]:
+        """Return the files that hold the images, each with a name that does not depend on where it is."""
+        return [file for store, rows in self._by_store().items() for file in store.raw_files(rows)]
+
+    def _by_store(self) -> dict[Store, dict[str, int]]:
+        """Return the row of each image by its name in its store."""
         by_store: dict[Store, dict[str, int]] = {}
         for row, image in enumerate(self.images):
             by_store.setdefault(image.store, {})[image.name] = row
-        for store, rows in by_store.items():
+        return by_store
+
+    def _files(self) -> Iterator[ImageFile]:
+        for store, rows in self._by_store().items():
             for name, content in store.read(rows):
                 yield ImageFile(rows.pop(name), f"{store.path}/{name}", content)
             for name, row in rows.items():  # listed before, and removed since

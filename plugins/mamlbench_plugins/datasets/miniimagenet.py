@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -21,15 +19,16 @@ from mamlbench.api import (
     LocalCopy,
     ProgressCallback,
     TaskSplit,
-    cached_images,
-    load_cached_images,
     no_progress,
 )
-from mamlbench_plugins.datasets.image_listing import ORIGIN, classes_by_split, describe_amount
+from mamlbench_plugins.datasets.image_listing import ORIGIN, ImageListing, classes_by_split, describe_amount
 from mamlbench_plugins.datasets.image_options import ImageOptions
 from mamlbench_plugins.datasets.miniimagenet_files import OBTAIN, CandidateFolder, candidate_folders, not_found
-from mamlbench_plugins.datasets.miniimagenet_pickles import has_pickles, read_pickles
+from mamlbench_plugins.datasets.miniimagenet_pickles import PickledImages, has_pickles, read_pickles
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CLASS
+
+NAME = "miniimagenet"
+"""Beginning of the names of prepared files."""
 
 PREPARATION_VERSION = 1
 """Increase it with every change of the prepared images, so that cached files are made again."""
@@ -54,7 +53,7 @@ class MiniImageNet(Dataset):
     @classmethod
     def find_local_copy(cls, options: ImageOptions, paths: DataPaths) -> LocalCopy | None:
         for candidate in candidate_folders(paths):
-            cached = load_cached_images(_cache_path(paths, candidate))
+            cached = paths.load_cached(NAME, candidate.raw_files(), (PREPARATION_VERSION,))
             listing = None if cached else candidate.listing()
             images = cached or (listing.stream(no_progress) if listing else None)
             if images is not None:
@@ -81,27 +80,23 @@ class MiniImageNet(Dataset):
 
     def _cached_images(self) -> CachedImages:
         for candidate in candidate_folders(self.paths):
-            build = partial(_stream, candidate, self.paths.progress)
-            try:
-                return cached_images(_cache_path(self.paths, candidate), build)
-            except NotMiniImageNetError:
-                continue
+            files, settings = candidate.raw_files(), (PREPARATION_VERSION,)
+            prepared = self.paths.load_cached(NAME, files, settings) is not None
+            images = None if prepared else candidate.listing() or read_pickles(candidate.pickles)
+            if prepared or images is not None:
+                build = partial(_stream, candidate, images, self.paths.progress)
+                return self.paths.cached(NAME, files, settings, build)
         raise not_found(self.paths)
 
 
-def _cache_path(paths: DataPaths, candidate: CandidateFolder) -> Path:
-    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{candidate.fingerprint()}".encode()).hexdigest()[:16]
-    return paths.cache / f"miniimagenet-{key}.safetensors"
+Images = ImageListing | PickledImages
 
 
-class NotMiniImageNetError(DataError):
-    """A candidate folder holds something else."""
-
-
-def _stream(candidate: CandidateFolder, progress: ProgressCallback) -> ImageStream:
-    images = candidate.listing() or read_pickles(candidate.pickles)
+def _stream(candidate: CandidateFolder, images: Images | None, progress: ProgressCallback) -> ImageStream:
+    """Stream what was found in the candidate folder; look again if its prepared images were found to be damaged."""
+    images = images or candidate.listing() or read_pickles(candidate.pickles)
     if images is None:
-        raise NotMiniImageNetError(f"'{candidate.folder}' does not hold miniImageNet.")
+        raise DataError(f"'{candidate.folder}' does not hold miniImageNet any more.")
     return images.stream(progress)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -46,10 +45,14 @@ class CandidateFolder:
     archives: tuple[Store, ...]
     pickles: tuple[Path, ...]
 
-    def fingerprint(self) -> str:
-        """Hash names, sizes and times of the files."""
-        stores = (*self.loose, *self.tables, *self.archives, *map(FileStore, self.pickles))
-        return hashlib.sha256("\n\n".join(store.fingerprint() for store in stores).encode()).hexdigest()
+    def raw_files(self) -> list[tuple[str, Path]]:
+        """Return all files that may hold images or tables, each with its name relative to the folder."""
+        loose = [(path.relative_to(self.folder).as_posix(), path) for path in self._loose_files()]
+        others = (*(store.path for store in (*self.tables, *self.archives)), *self.pickles)
+        return [*loose, *((path.name, path) for path in others)]
+
+    def _loose_files(self) -> list[Path]:
+        return [path for store in self.loose for _, path in store.raw_files(store.names())]
 
     def listing(self) -> ImageListing | None:
         """List the images of loose files or, failing that, of archives; None if neither has all three splits."""

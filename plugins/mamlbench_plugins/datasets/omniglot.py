@@ -7,7 +7,6 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,13 +25,11 @@ from mamlbench.api import (
     MissingDataError,
     Rotations,
     TaskSplit,
-    cached_images,
-    load_cached_images,
 )
 from mamlbench.api import Options as BaseOptions
 from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.omniglot_download import download
-from mamlbench_plugins.datasets.omniglot_files import OmniglotFiles, find_files
+from mamlbench_plugins.datasets.omniglot_files import find_files
 from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, prepare
 
 PREPARATION_VERSION = 1
@@ -97,7 +94,7 @@ class Omniglot(Dataset):
             str(files.background.path.parent),
             f"{sum(sizes):,} drawings of {len(sizes):,} characters",
             missing_parts(sizes),
-            load_cached_images(_cache_path(paths, files)) is not None,
+            paths.load_cached("omniglot", files.raw_files(), (PREPARATION_VERSION,)) is not None,
         )
 
     def load(self) -> Mapping[str, TaskSplit]:
@@ -107,7 +104,9 @@ class Omniglot(Dataset):
         """
         files = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = files.origin
-        cached = cached_images(_cache_path(self.paths, files), lambda: prepare(files, self.paths.progress))
+        cached = self.paths.cached(
+            "omniglot", files.raw_files(), (PREPARATION_VERSION,), lambda: prepare(files, self.paths.progress)
+        )
         self.subset = missing_parts(np.diff(cached.offsets).tolist())
         self.drawings_hash = cached.metadata[CONTENT_HASH]
         if self.options.polarity == 0:
@@ -128,11 +127,6 @@ class Omniglot(Dataset):
         if rotations == "classes" and name != "train":
             rotations = "none"
         return ImageSplit.from_cached_images(cached, rotations)
-
-
-def _cache_path(paths: DataPaths, files: OmniglotFiles) -> Path:
-    key = hashlib.sha256(f"{PREPARATION_VERSION}\n{files.cache_key()}".encode()).hexdigest()[:16]
-    return paths.cache / f"omniglot-{key}.safetensors"
 
 
 def split_randomly(names: Sequence[str]) -> Classes:

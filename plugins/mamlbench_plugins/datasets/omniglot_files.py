@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -37,8 +36,8 @@ class OmniglotHalf(ABC):
         """Return the drawings "Alphabet/characterNN/NAME.png", and all class folders, even those without drawings."""
 
     @abstractmethod
-    def fingerprint(self) -> str:
-        """Return a text that changes with the files, without decoding them; it does not depend on ``path``."""
+    def raw_files(self) -> list[tuple[str, Path]]:
+        """Return the files that hold the drawings, each with a name that does not depend on ``path``."""
 
     @abstractmethod
     def reader(self) -> AbstractContextManager[DrawingReader]:
@@ -65,14 +64,8 @@ class FolderHalf(OmniglotHalf):
             classes = self._walk()
         return [f"{name}/{drawing.name}" for name, drawings in classes.items() for drawing in drawings], set(classes)
 
-    def fingerprint(self) -> str:
-        with self._reading():
-            states = [
-                f"{name}/{drawing.name} {drawing.stat().st_size} {drawing.stat().st_mtime_ns}"
-                for name, drawings in self._walk().items()
-                for drawing in drawings
-            ]
-        return "\n".join(sorted(states))
+    def raw_files(self) -> list[tuple[str, Path]]:
+        return [(f"{self.path.name}/{name}", self.path / name) for name in self.entries()[0]]
 
     def _walk(self) -> dict[str, list[os.DirEntry[str]]]:
         """Return the drawings of each class folder, in the order of the file system."""
@@ -115,9 +108,8 @@ class ZipHalf(OmniglotHalf):
         drawings = ["/".join(name) for name, is_folder in parts if len(name) == 3 and not is_folder]
         return [name for name in drawings if _is_drawing(name)], classes
 
-    def fingerprint(self) -> str:
-        status = self.path.stat()
-        return f"{self.path.name} {status.st_size} {status.st_mtime_ns}"
+    def raw_files(self) -> list[tuple[str, Path]]:
+        return [(self.path.name, self.path)]
 
     @contextmanager
     def reader(self) -> Iterator[DrawingReader]:
@@ -170,9 +162,9 @@ class OmniglotFiles:
             return "a zip archive and a folder"
         return "zip archives" if kinds == {ZipHalf} else "folders"
 
-    def cache_key(self) -> str:
-        """Hash names, sizes and times of the files; contents and paths do not count."""
-        return hashlib.sha256("\n\n".join(half.fingerprint() for half in self.halves).encode()).hexdigest()
+    def raw_files(self) -> list[tuple[str, Path]]:
+        """Return the files of both halves."""
+        return [file for half in self.halves for file in half.raw_files()]
 
 
 def find_files(paths: DataPaths) -> OmniglotFiles | None:
@@ -207,7 +199,7 @@ def _files_in(folder: Path) -> OmniglotFiles | None:
 
 
 def _half(folder: Path, name: str) -> OmniglotHalf | None:
-    """Return the archive rather than the folder: the fingerprint of two files is faster than that of 32,460."""
+    """Return the archive rather than the folder: two files are read faster than 32,460."""
     if (folder / f"{name}.zip").is_file():
         return ZipHalf(folder / f"{name}.zip")
     return FolderHalf(folder / name) if (folder / name).is_dir() else None
