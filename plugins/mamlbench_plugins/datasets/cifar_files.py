@@ -97,7 +97,7 @@ def _text(name: Any) -> str:
 
 def _class_names(meta: dict[str, Any], file: str) -> list[str]:
     names = meta.get("fine_label_names")
-    if not isinstance(names, list):
+    if not isinstance(names, list) or not all(isinstance(name, str | bytes) for name in names):
         raise DataError(f"'{file}' is not a file of CIFAR-100: it needs 'fine_label_names'.")
     return [_text(name) for name in names]
 
@@ -113,12 +113,9 @@ def _checked(content: dict[str, Any], classes: int, file: str) -> CIFARFile:
         or not all(isinstance(label, int) for label in labels)
     ):
         raise DataError(f"'{file}' is not a file of CIFAR-100: it needs 'fine_labels', a number for each image.")
-    numbers = np.array(labels, np.int64)
-    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < classes):
-        raise DataError(
-            f"'{file}' has labels from {numbers.min()} to {numbers.max()}, and meta names {classes} classes."
-        )
-    return CIFARFile(pixels.reshape(-1, 3, SIDE, SIDE), numbers)
+    if labels and not (min(labels) >= 0 and max(labels) < classes):
+        raise DataError(f"'{file}' has labels from {min(labels)} to {max(labels)}, and meta names {classes} classes.")
+    return CIFARFile(pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, np.int64))
 
 
 def download(folder: Path) -> None:

@@ -80,18 +80,41 @@ def _classes(split: str, path: Path) -> list[PickledClass]:
     pixels, rows_of_class = by_name.get("image_data"), by_name.get("class_dict")
     if not isinstance(pixels, np.ndarray) or not isinstance(rows_of_class, dict):
         raise _unexpected_content(path)
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3 or not pixels.size:
         raise _unexpected_content(path)
-    classes = []
-    for name in sorted(rows_of_class, key=_text):
-        rows = np.sort(np.asarray(rows_of_class[name], np.int64))
-        if not len(rows) or rows[0] < 0 or rows[-1] >= len(pixels):
-            raise DataError(f"'{path}': class {_text(name)} names images that do not exist.")
-        classes.append(PickledClass(split, _text(name), pixels, rows))
+    classes = [
+        PickledClass(split, name, pixels, _rows(rows, len(pixels), name, path))
+        for name, rows in sorted((_text(key), rows) for key, rows in rows_of_class.items())
+    ]
+    _refuse_images_used_twice(classes, path)
     return classes
 
 
+def _rows(rows: Any, images: int, name: str, path: Path) -> NDArray[np.int64]:
+    """Rows of a class, int64 ``[n]``, in ascending order. Raises DataError unless all are rows of images."""
+    numbers = rows.tolist() if isinstance(rows, np.ndarray) and rows.ndim == 1 else rows
+    if not isinstance(numbers, list | tuple) or not numbers or not all(_is_row(row, images) for row in numbers):
+        raise DataError(f"'{path}': class {name} names images that do not exist.")
+    return np.sort(np.array(numbers, np.int64))
+
+
+def _is_row(row: Any, images: int) -> bool:
+    return isinstance(row, int | np.integer) and 0 <= int(row) < images
+
+
+def _refuse_images_used_twice(classes: Sequence[PickledClass], path: Path) -> None:
+    """Raise DataError if classes share a name or an image, or one has an image twice."""
+    names = [pickled.name for pickled in classes]
+    if len(set(names)) < len(names):
+        raise DataError(f"'{path}' has two classes of one name.")
+    rows = np.concatenate([pickled.rows for pickled in classes]) if classes else np.zeros(0, np.int64)
+    images, counts = np.unique(rows, return_counts=True)
+    if len(images) < len(rows):
+        raise DataError(f"'{path}' has image {images[counts > 1][0]} twice, in one class or in two.")
+
+
 def _text(name: Any) -> str:
+    """Text of a key; a pickle of plain data has no keys but text, bytes and numbers."""
     return name.decode("latin1") if isinstance(name, bytes) else str(name)
 
 

@@ -208,6 +208,17 @@ def test_pickles_of_other_content_are_named(tmp_path: Path, cache: Path) -> None
     path.write_bytes(pickle.dumps({"image_data": np.zeros((2, 4, 4, 3), np.uint8), "class_dict": {"n1": [2]}}))
     with pytest.raises(DataError, match=r"cache-val\.pkl': class n1 names images that do not exist"):
         load(tmp_path / "data", cache)
+    for rows, problem in (
+        ({"n1": [0, 0]}, "has image 0 twice"),
+        ({"n1": [0], "n2": np.array([1, 0])}, "has image 0 twice"),
+        ({"n1": [0], b"n1": [1]}, "has two classes of one name"),
+        ({"n1": [[0]]}, "class n1 names images that do not exist"),
+        ({"n1": [-(2**70)]}, "class n1 names images that do not exist"),
+        ({"n1": ["0"]}, "class n1 names images that do not exist"),
+    ):
+        path.write_bytes(pickle.dumps({"image_data": np.zeros((2, 4, 4, 3), np.uint8), "class_dict": rows}))
+        with pytest.raises(DataError, match=rf"cache-val\.pkl'.* {problem}"):
+            load(tmp_path / "data", cache)
 
 
 # ---------------------------------------------------------------------------------------- completeness, options
