@@ -16,6 +16,7 @@ import click
 from mamlbench import __version__
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
+from mamlbench.cli.standard_streams import exit_code, guard_streams
 from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
 from mamlbench.plugin.failure import explain_failure
 
@@ -105,7 +106,8 @@ def cli() -> None:
 def entry() -> None:
     """Run the command line and exit with its code. A scheduler's SIGTERM interrupts like Ctrl-C."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.exit(main(sys.argv[1:]))
+    stdout = guard_streams()
+    sys.exit(exit_code(main(sys.argv[1:]), stdout))
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -13,6 +13,7 @@ import click
 
 from mamlbench.cli.shared_options import Registered
 from mamlbench.run_spec import MODES, MOST_EPISODES_UNTIL, TestSampling
+from mamlbench.run_spec.bounds import MOST, MOST_SEED
 
 AS_IN_THE_RUN = "as in the run"
 Decorator = Callable[[Any], Any]
@@ -115,8 +116,8 @@ def test_sampling(default: str = "independent") -> Decorator:
 
 def episode_seed(default: str = "0") -> Decorator:
     """Option --episode-seed: the seed of validation and test episodes."""
-    return _count("--episode-seed", 0, "Seed of validation and test episodes.", default)
+    return _count("--episode-seed", 0, "Seed of validation and test episodes.", default, most=MOST_SEED)
 
 
-def _count(name: str, minimum: int, meaning: str, default: str) -> Decorator:
-    return click.option(name, type=click.IntRange(min=minimum), help=f"{meaning}  [default: {default}]")
+def _count(name: str, minimum: int, meaning: str, default: str, *, most: int = MOST) -> Decorator:
+    return click.option(name, type=click.IntRange(minimum, most), help=f"{meaning}  [default: {default}]")

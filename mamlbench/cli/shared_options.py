@@ -12,6 +12,7 @@ from click.shell_completion import CompletionItem
 from mamlbench.cli.main import session_of
 from mamlbench.errors import MamlbenchError
 from mamlbench.run_spec import PRECISIONS
+from mamlbench.run_spec.bounds import MOST
 
 if TYPE_CHECKING:
     from mamlbench.api import Launcher
@@ -125,7 +126,7 @@ algorithm_options = click.option(
     metavar="NAME=VALUE",
     help="An option of the algorithm, such as inner_lr=0.1. May be repeated.",
 )
-steps = click.option("--steps", type=click.IntRange(min=0), help="Adaptation steps; the same as -o test_steps=N.")
+steps = click.option("--steps", type=click.IntRange(0, MOST), help="Adaptation steps; the same as -o test_steps=N.")
 
 
 def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:

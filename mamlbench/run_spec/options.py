@@ -12,7 +12,8 @@ class Options(BaseModel):
             inner_lr: float = Field(0.4, gt=0, description="inner learning rate")
 
     The command line's ``-o NAME=VALUE``, ``mamlbench info``, validation and the JSON schema derive from the fields.
-    Instances are immutable, and an unknown name is an error (a pydantic ``ValidationError``).
+    Instances are immutable; an unknown name and a number that is not finite are errors (a pydantic
+    ``ValidationError``).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.run_spec.bounds import MOST, MOST_SEED
+
 Mode = Literal["transductive", "inductive", "support+query"]
 """How batch-norm layers normalize query examples at test time (see docs/explanation.md, 'Modes of evaluation')."""
 
@@ -24,13 +26,16 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    ways: int = Field(5, ge=1, description="classes per episode (N)")
-    shots: int = Field(1, ge=1, description="support examples per class (K)")
-    queries: int = Field(1, ge=1, description="query examples per class (Q), in validation and test episodes")
-    test_episodes: int = Field(600, ge=2, description="test episodes; with test_until the most of them")
-    validation_episodes: int = Field(200, ge=2, description="validation episodes at each validation")
+    ways: int = Field(5, ge=1, le=MOST, description="classes per episode (N)")
+    shots: int = Field(1, ge=1, le=MOST, description="support examples per class (K)")
+    queries: int = Field(1, ge=1, le=MOST, description="query examples per class (Q), in validation and test episodes")
+    test_episodes: int = Field(600, ge=2, le=MOST, description="test episodes; with test_until the most of them")
+    validation_episodes: int = Field(200, ge=2, le=MOST, description="validation episodes at each validation")
     episode_seed: int = Field(
-        0, ge=0, description="seed of validation and test episodes; the same for every algorithm and training seed"
+        0,
+        ge=0,
+        le=MOST_SEED,
+        description="seed of validation and test episodes; the same for every algorithm and training seed",
     )
     modes: tuple[Mode, ...] = Field(
         ("transductive", "inductive"), min_length=1, description="batch-norm modes to report, the first one selects"
@@ -49,6 +54,7 @@ class Protocol(BaseModel):
     test_until: float | None = Field(
         None,
         gt=0,
+        allow_inf_nan=False,
         description="half-width of the 95 % interval for these test classes, in the metric's own unit, for which "
         "enough test episodes are evaluated; None: test_episodes, whatever the interval",
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import Mode, TestSampling
 from mamlbench.run_spec.run_spec import OnDivergence
@@ -27,28 +28,28 @@ class RunRequest(BaseModel):
     """a registered name"""
     preset: str = "quick"
     """name of the settings that are the defaults of this request"""
-    iterations: int | None = Field(None, ge=0)
+    iterations: int | None = Field(None, ge=0, le=MOST)
     """meta-iterations"""
-    meta_batch_size: int | None = Field(None, ge=1)
+    meta_batch_size: int | None = Field(None, ge=1, le=MOST)
     """tasks per meta-iteration"""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=MOST_SEED)
     """first training seed"""
-    seeds: int = Field(1, ge=1, description="number of training seeds: seed, seed + 1, ...")
-    ways: int | None = Field(None, ge=1)
+    seeds: int = Field(1, ge=1, le=MOST_SEEDS, description="number of training seeds: seed, seed + 1, ...")
+    ways: int | None = Field(None, ge=1, le=MOST)
     """classes per episode"""
-    shots: int | None = Field(None, ge=1)
+    shots: int | None = Field(None, ge=1, le=MOST)
     """support examples per class"""
-    queries: int | None = Field(None, ge=1)
+    queries: int | None = Field(None, ge=1, le=MOST)
     """query examples per class, in validation and test"""
-    test_episodes: int | None = Field(None, ge=2)
+    test_episodes: int | None = Field(None, ge=2, le=MOST)
     """test episodes"""
-    validation_episodes: int | None = Field(None, ge=2)
+    validation_episodes: int | None = Field(None, ge=2, le=MOST)
     """episodes of each validation"""
     test_sampling: TestSampling | None = None
     """whether test episodes are drawn independently or use each image at most once in a pass"""
-    test_until: float | None = Field(None, gt=0)
+    test_until: float | None = Field(None, gt=0, allow_inf_nan=False)
     """half-width, in the metric's own unit, for which enough test episodes are evaluated"""
-    episode_seed: int | None = Field(None, ge=0)
+    episode_seed: int | None = Field(None, ge=0, le=MOST_SEED)
     """seed of validation and test episodes"""
     modes: tuple[Mode, ...] | None = None
     """batch-norm modes to report, the first one selects"""
@@ -66,17 +67,17 @@ class RunRequest(BaseModel):
     """'auto', or a strategy by name"""
     precision: Precision = "float32"
     """numbers that it computes in: float32; bf16 (autocast to bfloat16); float64"""
-    train_ways: int | None = Field(None, ge=1)
+    train_ways: int | None = Field(None, ge=1, le=MOST)
     """classes per training episode"""
-    train_shots: int | None = Field(None, ge=1)
+    train_shots: int | None = Field(None, ge=1, le=MOST)
     """support examples per class in training episodes"""
-    train_queries: int | None = Field(None, ge=0)
+    train_queries: int | None = Field(None, ge=0, le=MOST)
     """query examples per class in training episodes"""
-    validate_every: int | None = Field(None, ge=1)
+    validate_every: int | None = Field(None, ge=1, le=MOST)
     """iterations between validations"""
-    checkpoint_every: int | None = Field(None, ge=0)
+    checkpoint_every: int | None = Field(None, ge=0, le=MOST)
     """iterations between checkpoints"""
-    target_score: float | None = None
+    target_score: float | None = Field(None, allow_inf_nan=False)
     """validation score whose first crossing is timed"""
     on_divergence: OnDivergence = "stop"
     """whether an update that is not finite ends the run, or is skipped and counted"""

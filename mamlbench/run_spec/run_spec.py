@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.run_spec.bounds import MOST, MOST_SEED
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import Protocol
 
@@ -35,15 +36,21 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    iterations: int = Field(ge=0, description="meta-iterations (outer updates)")
-    meta_batch_size: int = Field(ge=1, description="tasks per meta-iteration; labeled examples for pretraining")
-    ways: int = Field(ge=1, description="classes per training episode")
-    shots: int = Field(ge=1, description="support examples per class in training episodes")
-    queries: int = Field(ge=0, description="query examples per class in training episodes")
-    validate_every: int = Field(ge=1, description="iterations between validations")
-    log_every: int = Field(10, ge=1, description="iterations between progress reports")
-    checkpoint_every: int = Field(0, ge=0, description="iterations between checkpoints; 0: at validations only")
-    target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+    iterations: int = Field(ge=0, le=MOST, description="meta-iterations (outer updates)")
+    meta_batch_size: int = Field(
+        ge=1, le=MOST, description="tasks per meta-iteration; labeled examples for pretraining"
+    )
+    ways: int = Field(ge=1, le=MOST, description="classes per training episode")
+    shots: int = Field(ge=1, le=MOST, description="support examples per class in training episodes")
+    queries: int = Field(ge=0, le=MOST, description="query examples per class in training episodes")
+    validate_every: int = Field(ge=1, le=MOST, description="iterations between validations")
+    log_every: int = Field(10, ge=1, le=MOST, description="iterations between progress reports")
+    checkpoint_every: int = Field(
+        0, ge=0, le=MOST, description="iterations between checkpoints; 0: at validations only"
+    )
+    target_score: float | None = Field(
+        None, allow_inf_nan=False, description="validation score whose first crossing is timed"
+    )
     on_divergence: OnDivergence = Field(
         "stop", description="'stop' ends the run at an update that is not finite; 'skip' leaves it out and counts it"
     )
@@ -68,7 +75,7 @@ class RunSpec(BaseModel):
     """of training"""
     preset: str
     """name of the settings it was planned with"""
-    seed: int = Field(0, ge=0, description="training seed: initial parameters and training episodes")
+    seed: int = Field(0, ge=0, le=MOST_SEED, description="training seed: initial parameters and training episodes")
     device: str = "cpu"
     """'cpu', 'cuda' or 'cuda:N'"""
     engine: str = "auto"

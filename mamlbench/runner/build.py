@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -44,6 +45,9 @@ from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+
+TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
+"""What torch's errors say if a tensor does not fit into the memory, or into any."""
 
 
 @dataclass
@@ -176,13 +180,28 @@ def model_builder(spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...])
     backbone = backbone_type(stored_options("backbone", backbone_type, spec.backbone))
 
     def build(outputs: int, *, engine: Engine | None = None, precision: Precision = spec.precision) -> Model:
-        with seeded("network", spec.seed):
+        with seeded("network", spec.seed), _memory_errors_explained(spec):
             network = backbone.build(input_shape, outputs)
         # initialized in float32 and then cast: every precision starts from the same network
         network = network.to(torch.device(spec.device), parameter_dtype(precision))
         return Model(network, engine, bf16=precision == "bf16")
 
     return build
+
+
+@contextmanager
+def _memory_errors_explained(spec: RunSpec) -> Iterator[None]:
+    """Raise ConfigError if the network is too large for this machine, or for any."""
+    try:
+        yield
+    except (MemoryError, OverflowError, RuntimeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if isinstance(error, RuntimeError) and not any(words in reason for words in TOO_LARGE):
+            raise
+        options = ", ".join(f"{name}={value}" for name, value in spec.backbone.options.items())
+        raise ConfigError(
+            f"The network '{spec.backbone.name}' ({options}) is too large for this machine: choose a smaller one."
+        ) from error
 
 
 def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: tuple[int, ...], outputs: int) -> None:

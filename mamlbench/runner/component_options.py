@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from mamlbench.api import Options
 from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.run_spec import Component, explain
+from mamlbench.run_spec.bounds import MOST_SEED
 
 PREFIXES = ("dataset", "backbone", "sampler")
 """Components whose options a user writes with a prefix: ``backbone.width``. Without one, the algorithm is meant."""
@@ -67,10 +68,14 @@ def stored_options(kind: str, plugin: Any, component: Component) -> Options:
 
 def _validate(kind: str, plugin: Any, name: str, values: Mapping[str, Any]) -> Options:
     schema: type[Options] = plugin.Options
+    prefix = "" if kind == "algorithm" else f"{kind}."
+    huge = [key for key, value in values.items() if isinstance(value, int) and abs(value) > MOST_SEED]
+    if huge:  # a tensor's sizes, and the integers of a record, lie within 64 bits
+        text = "{} '{}': option '{}': an integer must lie within 64 bits."
+        raise ConfigError(*(ConfigProblem(text.format(kind, name, key), f"options.{prefix}{key}") for key in huge))
     try:
         return schema.model_validate(dict(values))
     except ValidationError as error:
-        prefix = "" if kind == "algorithm" else f"{kind}."
         problems = explain(error, schema.model_fields, f"{kind} '{name}'", what="option", prefix=prefix)
         raise ConfigError(*(ConfigProblem(str(problem), f"options.{problem.key}") for problem in problems)) from error
 

@@ -21,6 +21,7 @@ from mamlbench.run_spec import (
     choose_preset,
     explain,
 )
+from mamlbench.run_spec.bounds import MOST_SEED
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
@@ -44,6 +45,8 @@ def plan(request: RunRequest, plugins: Plugins) -> list[RunSpec]:
     problems: list[str] = []
     specs: list[RunSpec] = []
     device = _collect(problems, lambda: resolve_device(request.device), "device")
+    if request.seed + request.seeds - 1 > MOST_SEED:
+        problems.append(ConfigProblem(f"The last training seed must not be larger than {MOST_SEED}.", "seed"))
     if request.engine != "auto":
         _collect(problems, lambda: make_engine(request.engine), "engine")
     for name in dict.fromkeys(request.algorithms):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJson
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mamlbench.run_spec import Mode, OnDivergence, Precision, TestSampling
+from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 
 Value = TypeVar("Value")
 
@@ -31,9 +32,10 @@ def _as_tuple(value: Any) -> Any:
 
 Axis = Annotated[tuple[Value, ...], _OneOrMany()]
 Name = Annotated[str, Field(min_length=1)]
-Natural = Annotated[int, Field(ge=0, strict=True)]
-Positive = Annotated[int, Field(ge=1, strict=True)]
-TwoOrMore = Annotated[int, Field(ge=2, strict=True)]
+Natural = Annotated[int, Field(ge=0, le=MOST, strict=True)]
+Positive = Annotated[int, Field(ge=1, le=MOST, strict=True)]
+TwoOrMore = Annotated[int, Field(ge=2, le=MOST, strict=True)]
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED, strict=True)]
 
 
 class CellConditions(BaseModel):
@@ -48,7 +50,7 @@ class CellConditions(BaseModel):
     queries: Axis[Positive] | None = Field(None, description="query examples per class at test")
     test_episodes: Axis[TwoOrMore] | None = Field(None, description="test episodes")
     validation_episodes: Axis[TwoOrMore] | None = Field(None, description="episodes at each validation")
-    episode_seed: Axis[Natural] | None = Field(None, description="seed of validation and test episodes")
+    episode_seed: Axis[Seed] | None = Field(None, description="seed of validation and test episodes")
     backbone: Axis[Name] | None = Field(None, description="network; by default, the data set's")
     algorithm: Axis[Name] | None = Field(None, description="algorithm")
     preset: Axis[Name] | None = Field(None, description="settings by name: quick, paper, ...")
@@ -68,13 +70,15 @@ class CellConditions(BaseModel):
     device: Axis[Name] | None = Field(None, description="auto, cpu, cuda or cuda:N")
     engine: Axis[Name] | None = Field(None, description="how tasks are computed")
     precision: Axis[Precision] | None = Field(None, description="numbers to compute in: float32, bf16 or float64")
-    seed: Axis[Natural] | None = Field(None, description="training seeds")
+    seed: Axis[Seed] | None = Field(None, description="training seeds")
 
 
 class SuiteSettings(CellConditions):
     """Settings of runs: if several have lists, there is one cell for each combination of their values."""
 
-    seeds: Positive | None = Field(None, description="number of training seeds, counted from 0; replaces 'seed'")
+    seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS, strict=True)] | None = Field(
+        None, description="number of training seeds, counted from 0; replaces 'seed'"
+    )
     modes: Annotated[tuple[Mode, ...], Field(min_length=1)] | None = Field(
         None, description="batch-norm modes to report (this list does not multiply cells)"
     )
@@ -85,12 +89,14 @@ class SuiteSettings(CellConditions):
     test_sampling: TestSampling | None = Field(
         None, description="independent, or without-replacement: each image at most once in a pass over the test split"
     )
-    test_until: Annotated[float, Field(gt=0)] | None = Field(
+    test_until: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="half-width of the interval, in the metric's own unit, that decides the number of episodes"
     )
     validate_every: Positive | None = Field(None, description="iterations between validations")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
-    target_score: float | None = Field(None, description="validation score whose first crossing is timed")
+    target_score: float | None = Field(
+        None, allow_inf_nan=False, description="validation score whose first crossing is timed"
+    )
     on_divergence: OnDivergence | None = Field(
         None, description="stop: an update that is not finite ends the run; skip: it is left out and counted"
     )

@@ -11,7 +11,7 @@ from mamlbench.api import ConfigError
 from mamlbench.engine import AutotuneCache
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import PRECISIONS, Folders, RunRequest
-from mamlbench.runner.build import _speed_facts, build_experiment, load_dataset
+from mamlbench.runner.build import _speed_facts, build_experiment, load_dataset, model_builder
 from mamlbench.runner.plan import plan
 from mamlbench_plugins.algorithms.baseline_plus_plus import BaselinePlusPlus, with_cosines
 from mamlbench_plugins.backbones.conv4 import StridedConv4
@@ -146,3 +146,11 @@ def test_another_head_keeps_the_precision():
     for bf16 in (True, False):
         model = with_cosines(mamlbench.api.Model(network, bf16=bf16), BaselinePlusPlus.Options())
         assert model.bf16 is bf16
+
+
+@pytest.mark.parametrize("width", [2**40, 2**63 - 1])
+def test_a_network_that_fits_into_no_memory_is_a_setting_to_change(plugins, width):
+    (spec,) = plan(RunRequest(algorithms=("maml",), dataset="toy", ways=3, options={"backbone.width": width}), plugins)
+    build = model_builder(spec, plugins, (1, 14, 14))
+    with pytest.raises(ConfigError, match=f"'conv4-strided' .width={width}.* is too large for this machine"):
+        build(3)

@@ -11,6 +11,7 @@ from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError
 from mamlbench.run_spec import MODES
+from mamlbench.run_spec.bounds import MOST
 
 if TYPE_CHECKING:
     from mamlbench.record import Adaptation
@@ -38,7 +39,7 @@ Examples:
 @click.option(
     "--hold-out",
     default=0,
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST),
     metavar="N",
     help="Hold out N images of each class, and report how many of them are labeled correctly.",
 )

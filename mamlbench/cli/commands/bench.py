@@ -14,6 +14,7 @@ from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.run_spec import Precision
+from mamlbench.run_spec.bounds import MOST
 
 if TYPE_CHECKING:
     from mamlbench.bench import BenchResult
@@ -44,7 +45,7 @@ within one run. 'plain' is a loop over tasks in torch alone. Peers and plain use
     default="",
     help="Engine or peer that ratios are relative to, or plain.  [default: loop or plain]",
 )
-@click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1), help="Timed rounds.")
+@click.option("--rounds", default=10, show_default=True, type=click.IntRange(1, MOST), help="Timed rounds.")
 @click.option("--memory", is_flag=True, help="Also measure peak memory, each in a new process (slow).")
 @shared.precision
 @shared.data_dir

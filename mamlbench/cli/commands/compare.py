@@ -9,6 +9,7 @@ import click
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode
+from mamlbench.run_spec.bounds import MOST
 
 FORMATS = ("table", "md", "json", "benchmark", "benchmark-bigger")
 
@@ -65,7 +66,7 @@ Exit codes: 0 every metric with a threshold is shown to be no worse than allowed
 )
 @click.option(
     "--repeats",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST),
     default=5,
     show_default=True,
     help="With --rerun-base: runs of each configuration per side, and at least one per seed.",

@@ -12,6 +12,7 @@ from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
+from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 
 EPILOG = """\b
 Examples:
@@ -43,18 +44,20 @@ Examples:
     show_default=True,
     help="Settings by name: quick (a few minutes on a laptop), paper (as published).",
 )
-@click.option("--iterations", type=click.IntRange(min=0), help="Meta-iterations.  [default: the preset's]")
-@click.option("--meta-batch-size", type=click.IntRange(min=1), help="Tasks per iteration.  [default: the preset's]")
+@click.option("--iterations", type=click.IntRange(0, MOST), help="Meta-iterations.  [default: the preset's]")
+@click.option("--meta-batch-size", type=click.IntRange(1, MOST), help="Tasks per iteration.  [default: the preset's]")
 @protocol_options.ways()
 @protocol_options.shots()
 @protocol_options.queries()
 @protocol_options.training
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="First training seed.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(min=1), help="Number of training seeds.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0, MOST_SEED), help="First training seed.")
+@click.option(
+    "--seeds", default=1, show_default=True, type=click.IntRange(1, MOST_SEEDS), help="Number of training seeds."
+)
 @protocol_options.test_episodes()
 @protocol_options.test_until()
 @protocol_options.test_sampling()
-@click.option("--validation-episodes", type=click.IntRange(min=2), help="Episodes per validation.  [default: 200]")
+@click.option("--validation-episodes", type=click.IntRange(2, MOST), help="Episodes per validation.  [default: 200]")
 @protocol_options.episode_seed()
 @protocol_options.modes()
 @protocol_options.metrics()
@@ -70,11 +73,13 @@ Examples:
 )
 @click.option(
     "--validate-every",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST),
     help="Iterations between validations.  [default: the preset's number of validations]",
 )
 @click.option(
-    "--checkpoint-every", type=click.IntRange(min=0), help="Iterations between checkpoints.  [default: at validations]"
+    "--checkpoint-every",
+    type=click.IntRange(0, MOST),
+    help="Iterations between checkpoints.  [default: at validations]",
 )
 @click.option(
     "--on-divergence",

@@ -15,7 +15,7 @@ class FixedPool(TaskSampler):
     class Options(Options):
         """Size of the pool."""
 
-        tasks: int = Field(1000, ge=1, description="number of training tasks in the pool")
+        tasks: int = Field(1000, ge=1, le=10_000_000, description="number of training tasks in the pool")
 
     def key_index(self, split: str, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the task number at each position of the training sequence; a round visits every task once."""
