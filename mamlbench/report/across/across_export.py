@@ -30,7 +30,7 @@ def save_across_figure(name: str, scores: AcrossScores, format_: str) -> bytes:
         cells = f"{plural(len(scores.cells), 'cell')} of {plural(len(scores.datasets), 'data set')}"
         figure.suptitle(f"{panel.title}, {cells}", fontsize=9)
         if not panel.draw(figure.subplots(), scores):
-            raise ConfigError(no_posterior(scores.on_one_scale()))
+            raise ConfigError(no_posterior(scores.on_one_scale))
         if panel.lanes is None:
             from matplotlib.lines import Line2D
 

@@ -48,7 +48,7 @@ def labels_and_styles(scores: AcrossScores) -> list[tuple[str, Style]]:
 
 
 def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     scale = _scale(on_scale)
     for lane, result in enumerate(aggregates.aggregates(on_scale)):
         style = STYLES[lane % len(STYLES)]
@@ -63,7 +63,7 @@ def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
 
 
 def _profiles(axes: Any, scores: AcrossScores) -> bool:
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     scale = _scale(on_scale)
     thresholds, higher = _thresholds(on_scale), on_scale.cells[0].higher_is_better
     step = "post" if higher else "pre"  # a score is neither above nor below itself
@@ -106,7 +106,7 @@ def _improvements(axes: Any, scores: AcrossScores) -> bool:
 
 
 def _posteriors(axes: Any, scores: AcrossScores) -> bool:
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     rope = rope_of(on_scale)
     if rope is None or no_posterior(on_scale):
         return False

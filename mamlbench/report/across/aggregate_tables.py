@@ -25,7 +25,7 @@ from mamlbench.report.table.table import Table
 
 def interquartile_mean_table(scores: AcrossScores) -> Table:
     """Build the table of interquartile means, which also says what cells there are and what was left out."""
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     show, results = shown_in(unit_of(on_scale)), aggregates.aggregates(on_scale)
     rows = [
         method_row(
@@ -80,7 +80,7 @@ def _lower_is_better(scores: AcrossScores) -> str:
 
 def profile_table(scores: AcrossScores) -> Table:
     """Build the table of performance profiles, at round thresholds."""
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     percent, thresholds = unit_of(on_scale) == "%", aggregates.round_thresholds(on_scale)
     sign = ">" if on_scale.cells[0].higher_is_better else "<"
     columns = [

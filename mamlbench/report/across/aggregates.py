@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import combinations
 
 import numpy as np
@@ -64,6 +64,7 @@ class Improvement:
     """Low and high ``[2]``; None if either has fewer than three runs."""
 
 
+@lru_cache(maxsize=4)  # a table and a figure show the same
 def aggregates(scores: AcrossScores) -> list[Aggregate]:
     """Compute the interquartile mean of each method, from scores on one scale."""
     results = []
@@ -92,6 +93,7 @@ def profiles(scores: AcrossScores, thresholds: Array) -> list[Profile]:
     ]
 
 
+@lru_cache(maxsize=4)
 def improvements(scores: AcrossScores) -> list[Improvement]:
     """Compute the probability of improvement of each method over every later one."""
     results = []

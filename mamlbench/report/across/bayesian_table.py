@@ -79,7 +79,7 @@ def posteriors(scores: AcrossScores, rope: float) -> list[PairPosterior]:
 
 def bayesian_table(scores: AcrossScores) -> Table:
     """Build the table of posteriors; without rows, and with the reason, if there are none."""
-    on_scale = scores.on_one_scale()
+    on_scale = scores.on_one_scale
     reason, rope = no_posterior(on_scale), rope_of(on_scale)
     rows: list[TableRow] = []
     notes = [reason]

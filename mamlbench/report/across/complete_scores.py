@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from mamlbench.student_t import Array
 MIN_METHODS, MIN_CELLS = 2, 2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # equal if it is the same object, so that results computed from it can be kept
 class AcrossScores:
     """The scores of each of K methods on each of M cells."""
 
@@ -53,8 +54,9 @@ class AcrossScores:
         """The different data sets among the cells."""
         return list(dict.fromkeys(cell.conditions.dataset for cell in self.cells))
 
+    @cached_property
     def on_one_scale(self) -> AcrossScores:
-        """Return the cells of the most common metric: scores of different metrics cannot be averaged."""
+        """The cells of the most common metric: scores of different metrics cannot be averaged."""
         scale, _ = Counter(cell.scale for cell in self.cells).most_common(1)[0]
         positions = [index for index, cell in enumerate(self.cells) if cell.scale == scale]
         cells = [self.cells[index] for index in positions]

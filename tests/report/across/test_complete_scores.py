@@ -137,4 +137,4 @@ def test_lower_is_better_where_the_metric_says_so(study, across_cells):
     assert names(scores) == ["reptile", "maml"]
     assert (scores.directed[0] == -scores.scores[0]).all()
     mixed = collect_scores([*errors, *study(methods={"maml": 0.1, "reptile": 0.0}, cells=across_cells[:3])])
-    assert len(mixed.cells) == 5 and len(mixed.on_one_scale().cells) == 3
+    assert len(mixed.cells) == 5 and len(mixed.on_one_scale.cells) == 3
