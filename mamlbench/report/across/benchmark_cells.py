@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mamlbench.record import MetricResult
+from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.formatting import printable
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, is_complete, settings_of
 
@@ -119,9 +119,10 @@ def _cell_scores(
         rows[_method_of(row, names[row.algorithm])].append(row)
     for method, of_method in rows.items():
         by_seed = _scores_by_seed(of_method, group.metric, mode)
-        if any(not math.isfinite(score) for score in by_seed.values()):
+        if not all(map(is_drawable, by_seed.values())):
             scores.problems.append(
-                f"{method} has a score that is not a number on {title}: it counts as not tested there."
+                f"{method} has a score on {title} that is not a number, or no possible one: it counts as not tested "
+                "there."
             )
             continue
         if by_seed:

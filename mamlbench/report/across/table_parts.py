@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mamlbench.report.across.benchmark_cells import MethodKey
 from mamlbench.report.across.complete_scores import AcrossScores
-from mamlbench.report.formatting import percent_or_number
+from mamlbench.report.formatting import percent_or_number, printable
 from mamlbench.report.table.columns import Column, TableCell
 from mamlbench.report.table.table import Table, TableRow
 from mamlbench.student_t import Array
@@ -61,7 +61,7 @@ def unit_of(scores: AcrossScores) -> str:
 def named_metric(scores: AcrossScores) -> str:
     """Return metric and unit of scores on one scale: ``accuracy, %``."""
     cell = scores.cells[0]
-    return f"{cell.metric}, {cell.unit}" if cell.unit else cell.metric
+    return printable(f"{cell.metric}, {cell.unit}" if cell.unit else cell.metric)
 
 
 def column(name: str, title: str, *, numeric: bool = True) -> Column:

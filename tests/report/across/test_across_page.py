@@ -2,9 +2,17 @@
 
 import re
 
+import pytest
+
 from mamlbench.errors import ExitCode
 from mamlbench.report.across import collect_scores
-from mamlbench.report.page import render_page
+from mamlbench.report.page import render_page, sections
+
+
+@pytest.fixture(autouse=True)
+def no_figures_of_single_tables(monkeypatch):
+    """They take longer than the rest."""
+    monkeypatch.setattr(sections, "MAX_TABLES_WITH_FIGURES", 0)
 
 
 def test_the_page_has_every_statistic_before_the_tables(study):

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from mamlbench.report.across import collect_scores
+from mamlbench.report.across.across_export import save_across_figure
+from mamlbench.report.across.across_panels import PANELS
 from mamlbench.report.across.aggregates import round_thresholds
 from mamlbench.report.across.all_tables import across_tables
 from mamlbench.report.render import RENDERERS
@@ -166,3 +168,14 @@ def test_a_metric_without_a_percentage_needs_a_region_of_its_own(study):
     table = across_tables(collect_scores(records, rope=0.01))[-1]
     assert [(row.algorithm, row.cells[-1].text) for row in table.rows] == [("fomaml", "better")]
     assert table.rows[0].cells[1].data[""] > 0  # lower errors are better
+
+
+def test_names_are_escaped_in_every_output(study, across_cells):
+    name = "<script>alert(1)</script>|`x`\x1b[2J"
+    records = study(methods={name: 0.1, "b": 0.0, "c": 0.05}, cells=[(f"{name}{index}", 5, 1) for index in range(5)])
+    tables = across_tables(collect_scores(records))
+    assert "<script" not in RENDERERS["md"](tables).replace(r"\<", "") and "<script" not in RENDERERS["svg"](tables)
+    assert not [format_ for format_, render in RENDERERS.items() if "\x1b" in render(tables)]
+    for figure in PANELS:
+        svg = save_across_figure(figure, collect_scores(records), "svg")
+        assert b"<script" not in svg and b"\x1b" not in svg
