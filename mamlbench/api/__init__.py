@@ -27,14 +27,9 @@ if TYPE_CHECKING:
     from mamlbench.data.dataset import SPLITS, DataPaths, Dataset, DatasetInfo, LocalCopy, TaskSplit
     from mamlbench.data.episodes import EpisodeBatch, Examples
     from mamlbench.data.image_cache import CachedImages, ImageStream, cached_images, image_hashes, load_cached_images
-    from mamlbench.data.image_decoding import (
-        Fit,
-        ImageFile,
-        ImageFormat,
-        decode_images,
-        is_image,
-    )
+    from mamlbench.data.image_decoding import Fit, ImageFile, ImageFormat, decode_images, is_image
     from mamlbench.data.image_split import ImageSplit, Normalization, Rotations
+    from mamlbench.data.image_tree import ImageTree, split_of_folder
     from mamlbench.data.minibatches import gather, minibatch_order
     from mamlbench.data.progress import ProgressCallback, no_progress, with_progress
     from mamlbench.data.sampler import TaskSampler
@@ -85,6 +80,7 @@ _HOMES = {
     "mamlbench.data.image_cache": "CachedImages ImageStream cached_images image_hashes load_cached_images",
     "mamlbench.data.image_decoding": "Fit ImageFile ImageFormat decode_images is_image",
     "mamlbench.data.image_split": "ImageSplit Normalization Rotations",
+    "mamlbench.data.image_tree": "ImageTree split_of_folder",
     "mamlbench.data.minibatches": "gather minibatch_order",
     "mamlbench.data.progress": "ProgressCallback no_progress with_progress",
     "mamlbench.data.sampler": "TaskSampler",
@@ -139,6 +135,7 @@ __all__ = [
     "ImageFormat",
     "ImageSplit",
     "ImageStream",
+    "ImageTree",
     "InnerAdam",
     "InnerLoop",
     "InnerLoopMethod",
@@ -206,6 +203,7 @@ __all__ = [
     "seed_key",
     "seeded",
     "share_query_features",
+    "split_of_folder",
     "summarize_names",
     "tree_map",
     "uniform",

@@ -128,6 +128,18 @@ algorithm_options = click.option(
 )
 steps = click.option("--steps", type=click.IntRange(0, MOST), help="Adaptation steps; the same as -o test_steps=N.")
 
+min_images = click.option(
+    "--min-images",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Leave out classes with fewer than N images; the same as -o dataset.min_images=N.",
+)
+
+
+def with_min_images(options: Sequence[str], min_images: int | None) -> dict[str, str]:
+    """Merge the values of ``-o`` and ``--min-images``."""
+    return {**parse_options(options), **({} if min_images is None else {"dataset.min_images": str(min_images)})}
+
 
 def with_steps(options: Sequence[str], steps: int | None) -> dict[str, Any]:
     """Merge the values of ``-o`` and ``--steps``."""

@@ -207,6 +207,8 @@ class Dataset(ABC):
         kind: what its tasks are.
         splits: the splits by name: 'train', 'val', 'test'.
         subset: how it differs from the complete data set; None if it does not.
+        notes: what was guessed and which files were left out when its files were read, a sentence each without a full
+            stop.
         origin: the form of the files that it was loaded from.
     """
 
@@ -215,6 +217,7 @@ class Dataset(ABC):
     default_backbone: ClassVar[str] = "conv4-strided"
     kind: ClassVar[Literal["classification", "regression"]] = "classification"
     subset: str | None = None
+    notes: tuple[str, ...] = ()
     origin: str = ""
 
     def __init__(self, options: Any, paths: DataPaths) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from typing import Literal
 
@@ -21,8 +24,26 @@ from mamlbench.errors import DamagedImagesError
 Fit = Literal["stretch", "crop"]
 """How an image that is not square becomes square: stretched, or cropped at its center."""
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
-"""Suffixes of files that count as images."""
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".gif", ".webp", ".avif", ".tif", ".tiff"),
+    *(".jp2", ".j2k", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".pcx", ".ico", ".qoi", ".heic", ".heif"),
+)
+"""Suffixes of files that count as images: one that cannot be decoded is damaged, and not left out."""
+
+FORMATS = (
+    *("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "TIFF", "JPEG2000", "PPM", "TGA", "PCX", "ICO", "QOI"),
+    "HEIF",  # if a plugin of Pillow for it has been registered
+)
+"""Formats that are decoded, whatever the suffix says. Some others start programs (EPS) or need libraries."""
+
+MAX_PIXELS = 89_000_000
+"""Largest image that is decoded; just below where Pillow warns of decompression bombs."""
+
+LARGE_PIXELS = 16_000_000
+"""Number of pixels from which images are decoded one at a time: on many processors they would fill the memory."""
+
+GRAY_16_BIT = 65535
+"""White of an image of 16 bits."""
 
 CHUNK = 32
 """Number of images that a worker decodes at a time."""
@@ -70,16 +91,25 @@ class ImageFormat:
         return (self.channels, self.image_size, self.image_size)
 
     def decode(self, content: bytes) -> Pixels:
-        """Decode a file of any format that Pillow reads, and convert it: uint8 ``[C, image_size, image_size]``.
+        """Decode a file of one of ``FORMATS``, and convert it: uint8 ``[C, image_size, image_size]``.
 
-        Raises whatever Pillow raises for damaged files.
+        Raises whatever Pillow raises for damaged files, ValueError for more than ``MAX_PIXELS`` and for gray values of
+        more than 8 bits whose range is unknown.
         """
-        with Image.open(io.BytesIO(content)) as image:
-            return self.convert(image)
+        with Image.open(io.BytesIO(content), formats=_formats()) as image:
+            pixels = image.width * image.height
+            if pixels > MAX_PIXELS:
+                raise ValueError(f"{image.width:,} x {image.height:,} pixels, and up to {MAX_PIXELS:,} are decoded")
+            with _one_at_a_time if pixels > LARGE_PIXELS else nullcontext():
+                return self.convert(image)
 
     def convert(self, image: Image.Image) -> Pixels:
-        """Turn an image upright, resize it by LANCZOS and convert it: uint8 ``[C, image_size, image_size]``."""
-        upright = _on_white(ImageOps.exif_transpose(image)).convert("RGB" if self.channels == 3 else "L")
+        """Turn an image upright, resize it by LANCZOS and convert it: uint8 ``[C, image_size, image_size]``.
+
+        Gray values of 16 bits, or of 32 bits up to 65,535, are divided by 257; floating-point ones are from 0 to 1.
+        """
+        eight_bits = _in_8_bits(ImageOps.exif_transpose(image))
+        upright = _on_white(eight_bits).convert("RGB" if self.channels == 3 else "L")
         size = (self.image_size, self.image_size)
         if upright.size != size:
             if self.fit == "crop":
@@ -90,6 +120,31 @@ class ImageFormat:
         if self.polarity is not None and (_border(pixels) > 127) == (self.polarity == 1):
             pixels = 255 - pixels
         return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+_one_at_a_time = threading.Lock()
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The ``FORMATS`` that the installed Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
+def _in_8_bits(image: Image.Image) -> Image.Image:
+    """Scale gray values of more than 8 bits, which Pillow's ``convert`` would cut off at 255.
+
+    Raises ValueError if their range is unknown: below 0, above 16 bits, or floating-point outside 0 to 1.
+    """
+    if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
+        return image
+    values = np.asarray(image).astype(np.float64)  # [H, W]
+    white = 1 if image.mode == "F" else GRAY_16_BIT
+    if not (values.min() >= 0 and values.max() <= white):  # NaN too
+        limits = f"{values.min():,g} to {values.max():,g}"
+        raise ValueError(f"its gray values are from {limits} and not from 0 to {white:,}: save it with 8 bits")
+    return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
 
 
 def _border(pixels: Pixels) -> float:
@@ -107,7 +162,7 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 def is_image(name: str) -> bool:
     """Whether a file name is that of an image, and not of a hidden file such as '._x.jpg'."""
-    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith((".", "__"))
+    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
 def decode_images(
@@ -160,6 +215,14 @@ def _decode_or_explain(content: bytes | Exception, image_format: ImageFormat) ->
     try:
         return image_format.decode(content)
     except UnidentifiedImageError:
-        return "no image"
+        return _unknown_format(content)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return f"too many pixels: up to {MAX_PIXELS:,} are decoded"
     except Exception as error:  # Pillow raises nearly anything for damaged files
         return str(error) or type(error).__name__
+
+
+def _unknown_format(content: bytes) -> str:
+    if content[4:8] == b"ftyp":  # as phones save photographs
+        return "HEIC, which is not read here: save it as JPEG or PNG"
+    return "no image" if content else "empty"

@@ -19,7 +19,7 @@ from mamlbench.data.dataset import TaskSplit
 from mamlbench.data.episode_passes import draw_in_passes
 from mamlbench.data.episodes import EpisodeBatch, Examples
 from mamlbench.data.image_cache import CachedImages, Hashes, MappedFile, image_hashes
-from mamlbench.errors import ConfigError, DataError
+from mamlbench.errors import ConfigError, DataError, summarize_names
 from mamlbench.objectives import Classification, Objective
 
 Rotations = Literal["none", "episode", "classes"]
@@ -240,10 +240,13 @@ class ImageSplit(TaskSplit):
         problems = []
         if ways > self.size:
             problems.append(f"{ways} ways were requested, and the split has {self.size} classes.")
-        smallest = int(self.sizes.min())
-        if examples > smallest:
+        small = np.flatnonzero(self.sizes < examples)
+        if len(small):
+            names = summarize_names(f"{self.class_names[c]} ({self.sizes[c]:,})" for c in small)
             problems.append(
-                f"{examples} examples per class were requested (shots + queries), and a class has {smallest}."
+                f"{examples:,} examples per class were requested (shots + queries), and {len(small):,} of "
+                f"{len(self.sizes):,} classes have fewer: {names}. Request fewer, or leave these classes out "
+                f"(--min-images {examples}, of data sets with the option min_images)."
             )
         if problems:
             raise ConfigError(*problems)

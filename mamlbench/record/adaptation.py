@@ -58,6 +58,7 @@ class Adaptation(RecordPart):
     """every image"""
     held_out: HeldOut | None = None
     """accuracy on the held-out images; None if there are none"""
+    notes: list[str] = Field(default_factory=list, description="files that were left out, a sentence each")
 
     def used_as(self, use: str) -> list[LabeledImage]:
         """Return the images of one use, in the order of their names."""

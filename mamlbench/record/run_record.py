@@ -220,6 +220,9 @@ class DataFacts(RecordPart):
     publishable: bool = Field(description="whether its images may be shown on a published page")
     subset: str | None = Field(None, description="how the data set is incomplete; None if it is complete")
     origin: str = Field("", description="its form on disk, e.g. 'zip archives'")
+    notes: list[str] = Field(
+        default_factory=list, description="what was guessed or left out when its files were read, a sentence each"
+    )
 
 
 class RunRecord(RecordPart):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,7 +105,10 @@ def load_dataset(
     Raises DataError if it is missing or damaged.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
-    return plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
+    dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
+    for note in dataset.notes:
+        logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
+    return dataset
 
 
 def build_experiment(
@@ -279,4 +283,5 @@ def _data_facts(dataset: Dataset) -> DataFacts:
         publishable=dataset.info.publishable,
         subset=dataset.subset,
         origin=dataset.origin,
+        notes=list(dataset.notes),
     )

@@ -192,6 +192,43 @@ def test_from_python_nothing_is_written(here, trained):
     assert not (folder / "predictions.csv").exists()
 
 
+def predicted(here, trained, folder, *arguments):
+    adaptation = mamlbench.adapt(trained["fomaml"], folder, options={"test_steps": 1})
+    return {(image.file, image.truth, image.use) for image in adaptation.images}
+
+
+def test_trees_are_read_by_the_rule_of_the_data_set_folder(here, trained):
+    """Splits under another usual name, in a folder that holds everything, with classes in folders of their own."""
+    plain = draw_folder(here / "plain", unlabeled=0)
+    draw(plain / "test" / "bar" / "x.png", "bar", 3)
+    draw(plain / "unlabeled" / "y.png", "dot", 3)
+    other = here / "other" / "photos"
+    for shape in SHAPES:
+        (other / "Training").mkdir(parents=True, exist_ok=True)
+        shutil.copytree(plain / shape, other / "Training" / "all" / shape)
+    draw(other / "meta_test" / "all" / "bar" / "x.png", "bar", 3)
+    draw(other / "UNLABELED" / "deeper" / "y.png", "dot", 3)
+    expected = {
+        (
+            file.replace("test/", "meta_test/all/").replace("unlabeled/", "UNLABELED/deeper/")
+            if use != "support"
+            else f"Training/all/{file}",
+            truth and f"all/{truth}",
+            use,
+        )
+        for file, truth, use in predicted(here, trained, plain)
+    }
+    assert predicted(here, trained, here / "other") == {(f"photos/{f}", t, u) for f, t, u in expected}
+
+
+def test_what_is_left_out_is_counted_and_what_adapt_wrote_is_not(here, trained, capsys):
+    folder = draw_folder(here / "shapes")
+    (folder / "bar" / "notes.txt").touch()
+    for _ in range(2):  # the second time, the folder holds what the first has written
+        code, out, _ = call(capsys, trained["fomaml"], folder, "--steps", "1")
+        assert code == ExitCode.OK and out.endswith("1 file is no image and left out: 1 .txt (bar/notes.txt).\n")
+
+
 # ---------------------------------------------------------------------------------------------------------- errors
 
 
@@ -215,6 +252,15 @@ def test_every_damaged_image_is_named(here, trained, capsys):
             "folders that are no class: bat",
         ),
         (lambda folder: draw(folder / "test" / "x.png", "bar", 0), [], ExitCode.USAGE, "outside a class's folder"),
+        (lambda folder: draw(folder / "x.png", "bar", 0), [], ExitCode.USAGE, "outside a class's folder"),
+        (lambda folder: draw(folder / "dev" / "bar" / "x.png", "bar", 0), [], ExitCode.USAGE, "split val"),
+        (lambda folder: draw(folder / "train" / "bar" / "x.png", "bar", 0), [], ExitCode.USAGE, "leave out one"),
+        (
+            lambda folder: draw(folder / "holdout" / "bar" / "x.png", "bar", 0),
+            [],
+            ExitCode.USAGE,
+            "under another name: holdout",
+        ),
         (
             lambda folder: draw(folder / "test" / "bar" / "0.png", "bar", 0),
             ["--hold-out", "1"],

@@ -274,6 +274,31 @@ def test_invalid_arguments_are_explained(capsys, command, arguments, message):
     assert code == ExitCode.USAGE and message in err and out == ""
 
 
+def test_a_run_says_what_it_guessed_and_leaves_small_classes_out_on_request(project, capsys):
+    folder = project / "mine"
+    for number in range(7):
+        for image in range(3 - number % 2):
+            (folder / f"c{number}").mkdir(parents=True, exist_ok=True)
+            Image.new("L", (9, 9), 30 * number + image).save(folder / f"c{number}" / f"{image}.png")
+    (folder / "c0" / "notes.txt").touch()
+    arguments = ["run", "--algo", "pretrain", "--dataset", "folder", "--iterations", "0", "--queries", "2", "-q"]
+    arguments += ["--ways", "2", "--test-episodes", "2", "--validation-episodes", "2", "--data-dir", str(folder)]
+    arguments += ["-o", "dataset.test=0.4", "-o", "dataset.val=0.3", "-o", "dataset.image_size=28", "--device", "cpu"]
+    code = main(arguments)
+    assert code == ExitCode.USAGE
+    assert "classes have fewer: c1 (2)" in capsys.readouterr().err
+    for number in (1, 3, 5):
+        Image.new("L", (9, 9), 30 * number + 2).save(folder / f"c{number}" / "2.png")
+    (folder / "x").mkdir()
+    Image.new("L", (9, 9), 255).save(folder / "x" / "0.png")
+    assert main([*arguments, "--min-images", "3"]) == ExitCode.OK
+    shown = capsys.readouterr()
+    text = " ".join(shown.out.split())
+    assert "The data set was incomplete: 1 class with fewer than 3 images left out: x (" in text
+    assert "Data: 1 file is no image and left out: 1 .txt (c0/notes.txt)." in text
+    assert "classes are split by a hash of their names." in text
+
+
 # -------------------------------------------------------------------------------------------------------- verify
 
 

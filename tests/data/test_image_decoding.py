@@ -1,11 +1,17 @@
 import io
+import struct
+import tracemalloc
+import zlib
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from mamlbench.api import ImageFormat, ImageSplit, Normalization
+from mamlbench.api import ImageFile, ImageFormat, ImageSplit, Normalization, decode_images, no_progress
+from mamlbench.errors import DamagedImagesError
 
 
 def encoded(image, kind="PNG"):
@@ -39,6 +45,117 @@ def test_transparent_palette_colors_become_white():
     image.save(file, "PNG", transparency=image.getpixel((0, 0)))
     pixels = ImageFormat(40).decode(file.getvalue())
     assert pixels[:, 0, 0].tolist() == [255, 255, 255] and pixels[:, 20, 20].tolist() == [200, 0, 0]
+
+
+# ------------------------------------------------------------------------------------- more than 8 bits, odd files
+
+RAMP = np.tile(np.linspace(0, 65535, 64), (64, 1))  # [64, 64], 64 gray values
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("PNG", RAMP.astype(np.uint16)),
+        ("TIFF", RAMP.astype(np.uint16)),
+        ("TIFF", RAMP.astype(">u2")),
+        ("PPM", RAMP.astype(np.uint16)),
+        ("TIFF", RAMP.astype(np.int32)),
+        ("TIFF", (RAMP / 65535).astype(np.float32)),
+    ],
+    ids=["png-16", "tiff-16", "tiff-16-big-endian", "pgm-16", "tiff-32", "tiff-float"],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_gray_values_of_more_than_8_bits_are_scaled_and_not_cut_off(kind, values, channels):
+    pixels = ImageFormat(64, channels).decode(encoded(Image.fromarray(values), kind))
+    assert np.abs(pixels - RAMP / 257).max() <= 1
+    assert len(np.unique(pixels)) == 64
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (np.full((4, 4), 70000, np.int32), "its gray values are from 70,000 to 70,000 and not from 0 to 65,535"),
+        (np.full((4, 4), -1, np.int32), "from -1 to -1 "),
+        (np.full((4, 4), 200, np.float32), "from 200 to 200 and not from 0 to 1"),
+        (np.full((4, 4), np.nan, np.float32), "from nan to nan"),
+    ],
+    ids=["above", "negative", "float", "nan"],
+)
+def test_gray_values_of_an_unknown_range_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        ImageFormat(4, 1).decode(encoded(Image.fromarray(values), "TIFF"))
+
+
+def decode(**contents):
+    """Decode files; what is wrong with them, in one text."""
+    files = [ImageFile(row, name, content) for row, (name, content) in enumerate(contents.items())]
+    try:
+        return [row for row, _ in decode_images(files, ImageFormat(8), len(files), "images", no_progress)]
+    except DamagedImagesError as error:
+        return " ".join(error.damaged)
+
+
+def bomb(width, height):
+    """A PNG of that many black pixels, 1 bit each."""
+
+    def chunk(name, content):
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    rows = zlib.compress(bytes((width // 8 + 1) * height), 9)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(20_000, 20_000), (1, 89_000_001), (10_000, 9_000)])
+def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(width, height):
+    content = bomb(width, height)
+    assert len(content) < 100_000
+    tracemalloc.start()
+    message = decode(bomb=content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert "'bomb' (" in message and "89,000,000 are decoded" in message and peak < 5_000_000
+
+
+def test_the_content_decides_and_not_the_suffix():
+    png, jpeg = encoded(sketch(0, 255)), encoded(sketch(0, 255), "JPEG")
+    assert decode(a=png, b=jpeg, c=encoded(sketch(0, 255), "WEBP")) == [0, 1, 2]
+    message = decode(
+        good=png,
+        text=b"no picture",
+        empty=b"",
+        script=b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 1 1\n",
+        phone=b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+        gone=FileNotFoundError("gone"),
+    )
+    assert message == (
+        "'empty' (empty) 'gone' (gone) 'phone' (HEIC, which is not read here: save it as JPEG or PNG) "
+        "'script' (no image) 'text' (no image)"
+    )
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "PCX"])
+def test_a_truncated_image_is_damaged_or_whole_but_never_in_part(kind):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    content = encoded(Image.fromarray(pixels).convert("RGB" if kind == "WEBP" else "L"), kind)
+    whole = ImageFormat(40, 1).decode(content)
+    for length in range(1, len(content), 13):
+        try:
+            part = ImageFormat(40, 1).decode(content[:length])
+        except Exception:  # Pillow raises nearly anything, and decode_images names the file
+            continue
+        assert (part == whole).all(), f"{length} of {len(content)} bytes"
+
+
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF"]), st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255))))
+def test_changed_bytes_are_an_image_or_a_named_error(kind, changes):
+    content = bytearray(encoded(sketch(0, 255), kind))
+    for position, value in changes:
+        content[position % len(content)] = value
+    assert decode(changed=bytes(content)) == [0] or "'changed' (" in decode(changed=bytes(content))
+
+
+# ------------------------------------------------------------------------------------------------------ normalization
 
 
 def test_other_images_are_normalized_as_those_of_the_split():

@@ -193,7 +193,7 @@ def test_every_problem_with_the_size_is_named_at_once():
         split.episodes(keys_of("big"), 7, 3, 3)
     assert len(caught.value.problems) == 2
     assert "7 ways" in caught.value.problems[0]
-    assert "a class has 5" in caught.value.problems[1]
+    assert "2 of 6 classes have fewer: class 2 (5), class 5 (5)" in caught.value.problems[1]
     assert split.episodes(keys_of("fits"), 6, 3, 2).tasks == 1
 
 

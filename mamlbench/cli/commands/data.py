@@ -198,6 +198,7 @@ def _preparation_rows(status: DatasetStatus, folders: Folders, seconds: float) -
     for name, split in status.splits.items():
         if split.images:
             yield name, f"{split.images:,} images of {len(split.classes):,} classes"
+    yield from (("note", note) for note in status.notes)
     yield "content hash", status.content_hash
     yield "cache", folders.cache
     yield "took", f"{seconds:.1f} s"

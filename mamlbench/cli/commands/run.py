@@ -34,6 +34,7 @@ Examples:
     help="Algorithm; repeat for several.",
 )
 @click.option("--dataset", default="glyphs", show_default=True, type=shared.Registered("dataset"), help="Data set.")
+@shared.min_images
 @click.option("--backbone", type=shared.Registered("backbone"), help="Network.  [default: the data set's]")
 @click.option(
     "--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"), help="Which tasks to train on."
@@ -123,6 +124,7 @@ def command(
     launcher: str | None,
     as_json: bool,
     quiet: bool,
+    min_images: int | None,
     **settings: Any,
 ) -> ExitCode:
     """Meta-train, select on validation episodes, meta-test, record, and print a table.
@@ -130,7 +132,7 @@ def command(
     Several algorithms and seeds run one after the other, each in a new process, unless --launcher or its options change
     this (-o launcher.max_parallel=2). The results are printed in one table.
     """
-    run_options, launcher_options = shared.split_launcher_options(shared.parse_options(options))
+    run_options, launcher_options = shared.split_launcher_options(shared.with_min_images(options, min_images))
     session = session_of(context)
     plugins = session.plugins
     for kind, name in (*(("algorithm", name) for name in settings["algorithms"]), ("dataset", settings["dataset"])):

@@ -40,7 +40,7 @@ def summary_lines(adaptation: Adaptation) -> list[str]:
             f"Untrained network with the same adaptation: {score.untrained_right} of {score.images} correct. "
             f"Chance: {100 / len(adaptation.classes):.0f} %.",
         ]
-    return lines
+    return [*lines, *(f"{note[0].upper()}{note[1:]}." for note in adaptation.notes)]
 
 
 def _counts(counts: Counter[str | None]) -> str:

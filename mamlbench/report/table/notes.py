@@ -72,7 +72,9 @@ def about(
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
     subsets = dict.fromkeys(filter(None, (row_settings.subsets(row) for row in group.rows)))
-    return [*notes, *(f"The data set was incomplete: {subset}." for subset in subsets)]
+    notes += [f"The data set was incomplete: {subset}." for subset in subsets]
+    of_data = dict.fromkeys(note for row in group.rows for run in row.runs if run.data for note in run.data.notes)
+    return [*notes, *(f"Data: {note}." for note in of_data)]
 
 
 def _baseline(group: Group) -> str:

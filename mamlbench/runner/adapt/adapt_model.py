@@ -99,6 +99,7 @@ def adapt_model(
             *_labeled_images(images, images.unlabeled, "unlabeled", unlabeled),
         ],
         held_out=_score(images.held_out, held_out, untrained) if images.held_out else None,
+        notes=list(images.notes),
     )
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamlbench.api import ImageFile, ImageFormat, decode_images, is_image, no_progress
+from mamlbench.api import ImageFile, ImageFormat, ImageTree, decode_images, no_progress
+from mamlbench.data.image_tree import UNLABELED, UNSPLIT
 from mamlbench.errors import DamagedImagesError, DataError, NothingToDoError, summarize_names
 
-UNLABELED = ("unlabeled", "unlabelled")
-"""Names of the folder of images to be labeled; the second is the British spelling."""
+WRITTEN = ("predictions.csv", "contact-sheet.png")
+"""Files that ``mamlbench adapt`` writes into the folder unless it is given another."""
 
-HELD_OUT = "test"
-"""Name of the folder of held-out images, with one folder per class."""
+LABELED = (UNSPLIT, "train")
+"""Splits of the tree whose images the model adapts to."""
 
 LAYOUT = "It needs one folder per class with a few images of it, and 'unlabeled' with the images to be labeled."
 
@@ -41,6 +42,7 @@ class UserImages:
         support: labeled images that the model adapts to, sorted by class and name.
         held_out: labeled images that it is tested on.
         unlabeled: images to be labeled.
+        notes: what was left out, a sentence each.
     """
 
     folder: Path
@@ -48,50 +50,79 @@ class UserImages:
     support: tuple[UserImage, ...]
     held_out: tuple[UserImage, ...]
     unlabeled: tuple[UserImage, ...]
+    notes: tuple[str, ...] = ()
 
 
 def find_user_images(folder: Path, hold_out: int = 0) -> UserImages:
-    """Sort the images of a folder by their use.
+    """Sort the images of a folder by their use, with the classes that ``ImageTree`` reads.
 
     Args:
-        folder: it holds one folder per class, 'unlabeled', and 'test' with held-out images of the classes.
+        folder: it holds one folder per class (or all of them in 'train'), 'unlabeled', and 'test' with held-out images
+            of the classes; these three may have other usual names.
         hold_out: number of images per class to hold out if there is no 'test', selected by a hash of their names.
 
     Raises DataError if classes or images are missing, NothingToDoError if there is nothing to label.
     """
     if not folder.is_dir():
         raise DataError(f"There is no folder '{folder}'. {LAYOUT}")
-    subfolders = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__")))
-    names, labeled = _labeled_images(folder, subfolders)
-    held_out = [
-        image for path in subfolders if path.name.lower() == HELD_OUT for image in _read_test_folder(path, names)
-    ]
+    tree = _read_tree(folder)
+    names = tuple(sorted({image.class_name for image in tree.images if image.split in LABELED}))
+    labeled = _labeled_images(folder, tree, names)
+    held_out = _held_out_images(folder, tree, names)
     if hold_out:
         if held_out:
-            raise DataError(f"'{folder}' has held-out images in '{HELD_OUT}': leave out --hold-out, or that folder.")
+            raise DataError(f"'{folder}' has held-out images in 'test': leave out --hold-out, or that folder.")
         held_out = _hold_out(labeled, hold_out, names)
-    unlabeled = [
-        UserImage(path) for folder in subfolders if folder.name.lower() in UNLABELED for path in _image_paths(folder)
-    ]
+    unlabeled = [UserImage(folder / image.name) for image in tree.images if image.split == UNLABELED]
     if not held_out and not unlabeled:
         raise NothingToDoError(
-            f"'{folder}' has nothing to label: put images into '{UNLABELED[0]}', or hold some out with --hold-out."
+            f"'{folder}' has nothing to label: put images into '{UNLABELED}', or hold some out with --hold-out."
         )
     tested = {image.path for image in held_out}
     support = (UserImage(path, number) for number, paths in labeled.items() for path in paths if path not in tested)
-    return UserImages(folder, names, tuple(support), tuple(held_out), tuple(unlabeled))
+    return UserImages(folder, names, tuple(support), tuple(held_out), tuple(unlabeled), tuple(tree.notes()))
 
 
-def _labeled_images(folder: Path, subfolders: Sequence[Path]) -> tuple[tuple[str, ...], dict[int, list[Path]]]:
-    """Names of the classes, and the images of each class by its number."""
-    class_folders = [path for path in subfolders if path.name.lower() not in {*UNLABELED, HELD_OUT}]
-    names = tuple(path.name for path in class_folders)
+def _read_tree(folder: Path) -> ImageTree:
+    """Read the tree. Raises DataError if it has a split that has no use here, or a folder without an image."""
+    paths = list(folder.rglob("*"))
+    names, folders = (
+        [path.relative_to(folder).as_posix() for path in paths if path.is_dir() == is_folder]
+        for is_folder in (False, True)
+    )
+    tree = ImageTree.read(names, f"'{folder}'", LAYOUT, folders, WRITTEN)
+    if tree.empty:
+        raise DataError(f"'{folder}': no image in {summarize_names(tree.empty)}. {LAYOUT}")
+    if tree.doubtful:
+        raise DataError(
+            f"'{folder}' has folders that may be splits under another name: {summarize_names(tree.doubtful)}. {LAYOUT}"
+        )
+    if "val" in tree.splits:
+        raise DataError(f"'{folder}' has a folder of the split val, which has no use here: call it 'test'. {LAYOUT}")
+    if set(LABELED) <= tree.splits:
+        raise DataError(f"'{folder}' has class folders inside 'train' and beside it: leave out one of both. {LAYOUT}")
+    return tree
+
+
+def _labeled_images(folder: Path, tree: ImageTree, names: Sequence[str]) -> dict[int, list[Path]]:
+    """The images of each class by its number."""
     if len(names) < 2:
         raise DataError(f"'{folder}' has {len(names)} class folder(s), and needs at least two. {LAYOUT}")
-    labeled = {number: _image_paths(path) for number, path in enumerate(class_folders)}
-    if empty := [names[number] for number, paths in labeled.items() if not paths]:
-        raise DataError(f"'{folder}': no image in {summarize_names(empty)}. {LAYOUT}")
-    return names, labeled
+    labeled: dict[int, list[Path]] = {number: [] for number in range(len(names))}
+    for image in tree.images:
+        if image.split in LABELED:
+            labeled[names.index(image.class_name)].append(folder / image.name)
+    return labeled
+
+
+def _held_out_images(folder: Path, tree: ImageTree, names: Sequence[str]) -> list[UserImage]:
+    held_out = [image for image in tree.images if image.split == "test"]
+    if unknown := sorted({image.class_name for image in held_out} - set(names)):
+        raise DataError(
+            f"'{folder}' has held-out images in folders that are no class: {summarize_names(unknown)}. "
+            f"Classes: {summarize_names(names)}."
+        )
+    return [UserImage(folder / image.name, names.index(image.class_name)) for image in held_out]
 
 
 def read_user_images(images: Sequence[UserImage], image_format: ImageFormat) -> Tensor:
@@ -107,32 +138,11 @@ def read_user_images(images: Sequence[UserImage], image_format: ImageFormat) -> 
     return torch.from_numpy(pixels)
 
 
-def _image_paths(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and is_image(path.name))
-
-
 def _content(path: Path) -> bytes | Exception:
     try:
         return path.read_bytes()
     except OSError as error:
         return error
-
-
-def _read_test_folder(folder: Path, names: Sequence[str]) -> list[UserImage]:
-    class_folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir()}
-    if unknown := sorted(set(class_folders) - set(names)):
-        raise DataError(
-            f"'{folder}' has folders that are no class: {summarize_names(unknown)}. Classes: {summarize_names(names)}."
-        )
-    images = [
-        UserImage(path, number)
-        for number, name in enumerate(names)
-        if name in class_folders
-        for path in _image_paths(class_folders[name])
-    ]
-    if len(images) < len(_image_paths(folder)):
-        raise DataError(f"'{folder}' has images outside a class's folder: put each into the folder of its class.")
-    return images
 
 
 def _hold_out(labeled: dict[int, list[Path]], count: int, names: Sequence[str]) -> list[UserImage]:

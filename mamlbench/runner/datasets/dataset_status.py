@@ -40,6 +40,7 @@ class DatasetStatus:
         content_hash: hash of the whole data set; empty until it is prepared.
         input_shape: shape of one example, ``(C, H, W)`` of images; empty until it is prepared.
         splits: the splits by name; empty until it is prepared.
+        notes: what was guessed or left out when its files were read, a sentence each; empty until it is prepared.
     """
 
     name: str
@@ -51,6 +52,7 @@ class DatasetStatus:
     content_hash: str = ""
     input_shape: tuple[int, ...] = ()
     splits: Mapping[str, SplitStatus] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def list_datasets(plugins: Plugins, folders: Folders) -> list[DatasetStatus]:
@@ -117,6 +119,7 @@ def _with_content(status: DatasetStatus, dataset: Dataset) -> DatasetStatus:
         content_hash=dataset.content_hash,
         input_shape=tuple(dataset.splits["test"].input_shape),
         splits={name: _split_status(split) for name, split in dataset.splits.items()},
+        notes=dataset.notes,
     )
 
 

@@ -28,6 +28,10 @@ class Store(ABC):
         """Return the names of all files, unordered. Raises DataError if the store cannot be read."""
 
     @abstractmethod
+    def folders(self) -> list[str]:
+        """Return the names of all folders below, unordered, as far as the store knows them."""
+
+    @abstractmethod
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         """Yield the content of files, or the exception raised by reading them, in the fastest order."""
 
@@ -52,7 +56,11 @@ class FolderStore(Store):
 
     def names(self) -> list[str]:
         with self.reading():
-            return [name for name, _ in self._walk(str(self.path), "")]
+            return [name for name, is_folder in self._walk(str(self.path), "") if not is_folder]
+
+    def folders(self) -> list[str]:
+        with self.reading():
+            return [name for name, is_folder in self._walk(str(self.path), "") if is_folder]
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         for name in sorted(names):
@@ -64,15 +72,15 @@ class FolderStore(Store):
     def raw_files(self, names: Collection[str]) -> list[tuple[str, Path]]:
         return [(name, self.path / name) for name in names]
 
-    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, bool]]:
+        """Yield each name below, and whether it is a folder's."""
         with os.scandir(folder) as entries:
             for entry in entries:
-                if entry.name.startswith((".", "__")):
+                if entry.name.startswith(".") or entry.name == "__MACOSX":
                     continue
+                yield f"{prefix}{entry.name}", entry.is_dir()
                 if entry.is_dir():
                     yield from self._walk(entry.path, f"{prefix}{entry.name}/")
-                else:
-                    yield f"{prefix}{entry.name}", entry
 
 
 class FileStore(Store):
@@ -83,6 +91,9 @@ class FileStore(Store):
 
     def names(self) -> list[str]:
         return [self.path.name]
+
+    def folders(self) -> list[str]:
+        return []
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         for name in names:
@@ -98,6 +109,10 @@ class ArchiveStore(FileStore):
     def names(self) -> list[str]:
         with self.reading(), open_archive(self.path) as entries:
             return [entry.name for entry in entries if not entry.is_folder]
+
+    def folders(self) -> list[str]:
+        with self.reading(), open_archive(self.path) as entries:
+            return [entry.name.rstrip("/") for entry in entries if entry.is_folder]
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         requested = set(names)

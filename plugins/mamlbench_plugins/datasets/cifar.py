@@ -78,9 +78,10 @@ class CIFARFS(Dataset):
             (PREPARATION_VERSION,),
             lambda: stream(store, self.paths.progress),
         )
-        self.subset = self._missing_parts(cached)
         index = {name: c for c, name in enumerate(cached.class_names)}
         classes = {split: [index[name] for name in self.classes[split] if name in index] for split in SPLITS}
+        differences = (self._missing_parts(cached), self.options.left_out_classes(cached, classes))
+        self.subset = "; ".join(filter(None, differences)) or None
         return self.options.make_splits(cached, classes)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:

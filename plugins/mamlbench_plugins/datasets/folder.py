@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -25,6 +25,8 @@ from mamlbench.api import (
 from mamlbench_plugins.datasets.archives import Store
 from mamlbench_plugins.datasets.folder_files import (
     HELP,
+    TABLE,
+    FolderTree,
     find_table,
     looks_split,
     open_tree,
@@ -41,7 +43,7 @@ from mamlbench_plugins.datasets.image_listing import (
 )
 from mamlbench_plugins.datasets.image_options import ImageOptions
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Increase it with every change of the prepared images, so that cached files are made again."""
 
 
@@ -64,7 +66,7 @@ class FolderOptions(ImageOptions):
 
 
 class Folder(Dataset):
-    """Images in folders SPLIT/CLASS, with SPLIT train, val (or valid, validation) or test; or in folders CLASS.
+    """Images in folders SPLIT/CLASS, with SPLIT train, val or test or another usual name; or in folders CLASS.
 
     Class folders without splits are split by a table split.csv (columns class and split), or otherwise by a hash of
     class names and a seed, equal on every machine.
@@ -88,7 +90,7 @@ class Folder(Dataset):
         store = _find(options, paths)
         if store is None or not (options.path or looks_split(store.path)):
             return None
-        listing = _listing(options, store)
+        listing = _listing(options, store, read_tree(store))
         cached = paths.load_cached("folder", listing.raw_files(), _settings(options))
         images = cached or listing.stream(no_progress)
         form = _form(images.metadata[SPLIT_OF_CLASS])
@@ -102,21 +104,26 @@ class Folder(Dataset):
         store = _find(self.options, self.paths)
         if store is None:
             raise _not_found(self.options, self.paths)
-        listing = _listing(self.options, store)
+        tree = read_tree(store)
+        listing = _listing(self.options, store, tree)
         cached = self.paths.cached(
             "folder",
             listing.raw_files(),
             _settings(self.options),
             lambda: listing.stream(self.paths.progress),
         )
-        self.origin, classes = self._split(cached, store)
+        self.origin, classes = self._split(cached, store, tree.doubtful)
+        self.notes = (*tree.notes, *self.notes)
+        self.subset = self.options.left_out_classes(cached, classes)
         return self.options.make_splits(cached, classes)
 
     def image_format(self) -> ImageFormat:
         return _format(self.options)
 
-    def _split(self, cached: CachedImages, store: Store) -> tuple[str, Mapping[str, list[int]]]:
-        """Return how the classes are split, in words, and the classes of each split."""
+    def _split(
+        self, cached: CachedImages, store: Store, doubtful: Sequence[str]
+    ) -> tuple[str, Mapping[str, list[int]]]:
+        """Return how the classes are split, in words, and the classes of each split; note what had to be guessed."""
         form, options = _form(cached.metadata[SPLIT_OF_CLASS]), self.options
         if UNSPLIT not in cached.metadata[SPLIT_OF_CLASS]:
             if options.split_file:
@@ -125,7 +132,13 @@ class Folder(Dataset):
         table = find_table(store, options.split_file)
         if table is not None:
             return f"{form}, split by {table[0]}", split_by_table(cached.class_names, *table)
+        if doubtful:
+            raise DataError(
+                f"'{store.path}' has folders that may be splits under another name: {summarize_names(doubtful)}. Call "
+                f"them train, val and test, or write the split of each class into {TABLE} (columns class and split)."
+            )
         classes = split_by_seed(cached.class_names, options.split_seed, options.val, options.test)
+        self.notes = (_guess(store, cached.class_names),)
         return f"{form}, split by their names (seed {options.split_seed})", classes
 
 
@@ -142,8 +155,17 @@ def _format(options: FolderOptions) -> ImageFormat:
     return ImageFormat(options.image_size, 3 if options.color else 1, options.fit)
 
 
-def _listing(options: FolderOptions, store: Store) -> ImageListing:
-    return ImageListing("", read_tree(store), _format(options), store.path.name)
+def _listing(options: FolderOptions, store: Store, tree: FolderTree) -> ImageListing:
+    return ImageListing("", tree.images, _format(options), store.path.name)
+
+
+def _guess(store: Store, names: Sequence[str]) -> str:
+    nested = next((name for name in names if "/" in name), None)
+    naming = f", named after all folders above the images, such as '{nested}'" if nested else ""
+    return (
+        f"'{store.path}' has neither folders train, val and test nor a table {TABLE}: its {len(names):,} classes"
+        f"{naming} are split by a hash of their names"
+    )
 
 
 def _settings(options: FolderOptions) -> tuple[object, ...]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from mamlbench.api import SPLITS, DataError, is_image, summarize_names
+from mamlbench.api import SPLITS, DataError, ImageTree, split_of_folder, summarize_names
 from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store
 from mamlbench_plugins.datasets.image_listing import UNSPLIT, ListedImage, in_order
-
-SPELLINGS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of folders of splits, in upper or lower case."""
 
 TABLE = "split.csv"
 """Name of the table that is used without an option, if it is beside the class folders."""
@@ -30,60 +28,46 @@ def open_tree(path: Path) -> Store | None:
     return None
 
 
-def read_tree(store: Store) -> tuple[ListedImage, ...]:
-    """List all images with their classes and, if the top folders are splits, their splits (otherwise UNSPLIT).
+class FolderTree(NamedTuple):
+    """The images of a data set in folders.
 
-    The class is the path between the split and the file name ('birds/finch'). Folders that all images share, such as
-    the top folder of an archive, are ignored.
+    Args:
+        images: in the order of ``in_order``; with their splits, if folders say them, otherwise all UNSPLIT.
+        notes: what is left out, a sentence each.
+        doubtful: top folders that may be splits under an unknown name.
+    """
+
+    images: tuple[ListedImage, ...]
+    notes: tuple[str, ...]
+    doubtful: tuple[str, ...]
+
+
+def read_tree(store: Store) -> FolderTree:
+    """List all images with their classes and splits, by the rule of ``ImageTree``; unlabeled ones are left out.
+
     Raises DataError if there is no image, an image is outside a class folder, or splits and classes are mixed.
     """
-    paths = {name: name.split("/") for name in store.names() if is_image(name) and not _hidden(name)}
-    if not paths:
-        raise DataError(f"'{store.path}' holds no image. {HELP}")
-    paths = _without_shared_folders(paths)
-    split = [name for name, parts in paths.items() if len(parts) > 1 and parts[0].lower() in SPELLINGS]
-    has_splits = any(len(paths[name]) > 2 for name in split)
-    if has_splits and len(split) < len(paths):
-        others = sorted({paths[name][0] for name in set(paths) - set(split)})
-        raise DataError(
-            f"'{store.path}' has folders of splits and others beside them: {summarize_names(others)}. {HELP}"
-        )
-    depth = 1 if has_splits else 0
-    outside = sorted(name for name, parts in paths.items() if len(parts) < depth + 2)
-    if outside:
-        raise DataError(f"'{store.path}' has images outside a class's folder: {summarize_names(outside)}. {HELP}")
-    return in_order(
-        ListedImage(
-            SPELLINGS[parts[0].lower()] if has_splits else UNSPLIT,
-            "/".join(parts[depth:-1]),
-            parts[-1],
-            store,
-            name,
-        )
-        for name, parts in paths.items()
-    )
+    where = f"'{store.path}'"
+    tree = ImageTree.read(store.names(), where, HELP, store.folders(), ignored=(TABLE,))
+    labeled = [image for image in tree.images if image.split != ImageTree.UNLABELED]
+    if not labeled:
+        raise DataError(f"{where} has unlabeled images only. {HELP}")
+    if len({image.split == UNSPLIT for image in labeled}) > 1:
+        others = sorted({image.class_name for image in labeled if image.split == UNSPLIT})
+        raise DataError(f"{where} has folders of splits and others beside them: {summarize_names(others)}. {HELP}")
+    unlabeled = len(tree.images) - len(labeled)
+    notes = [f"{unlabeled:,} unlabeled images are left out"] if unlabeled else []
+    images = (ListedImage(image.split, image.class_name, image.file, store, image.name) for image in labeled)
+    return FolderTree(in_order(images), (*notes, *tree.notes()), tree.doubtful)
 
 
 def looks_split(folder: Path) -> bool:
     """Whether a folder has subfolders train, val and test, in any spelling."""
     try:
-        splits = {SPELLINGS.get(path.name.lower()) for path in folder.iterdir() if path.is_dir()}
+        splits = {split_of_folder(path.name) for path in folder.iterdir() if path.is_dir()}
     except OSError:
         return False
     return splits >= set(SPLITS)
-
-
-def _hidden(name: str) -> bool:
-    return any(part.startswith((".", "__")) for part in name.split("/"))
-
-
-def _without_shared_folders(paths: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Drop top folders that all images share, unless they are splits or classes."""
-    while True:
-        top_folders = {parts[0] for parts in paths.values()}
-        if len(top_folders) > 1 or min(map(len, paths.values())) < 3 or next(iter(top_folders)).lower() in SPELLINGS:
-            return dict(paths)
-        paths = {name: parts[1:] for name, parts in paths.items()}
 
 
 def find_table(store: Store, file: str) -> tuple[str, str] | None:
@@ -96,7 +80,7 @@ def find_table(store: Store, file: str) -> tuple[str, str] | None:
     Raises DataError if ``file`` is not found.
     """
     name_in_store = file or TABLE
-    inside = sorted(name for name in store.names() if f"/{name}".endswith(f"/{name_in_store}") and not _hidden(name))
+    inside = sorted(name for name in store.names() if f"/{name}".endswith(f"/{name_in_store}"))
     if inside:
         ((_, content),) = store.read(inside[:1])
         if isinstance(content, Exception):
@@ -125,8 +109,8 @@ def split_by_table(names: Sequence[str], table: str, text: str) -> dict[str, lis
     split_of_class: dict[str, str] = {}
     problems = []
     for row in rows:
-        name, split = (row["class"] or "").strip(), SPELLINGS.get((row["split"] or "").strip().lower())
-        if split is None:
+        name, split = (row["class"] or "").strip(), split_of_folder((row["split"] or "").strip())
+        if split not in SPLITS:
             problems.append(f"class '{name}' is in '{row['split']}', which is not train, val or test")
         elif name not in names:
             problems.append(f"class '{name}' has no folder")

@@ -10,13 +10,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mamlbench.api import SPLITS, CachedImages, ImageFile, ImageFormat, ImageStream, ProgressCallback, decode_images
+from mamlbench.api import (
+    SPLITS,
+    CachedImages,
+    ImageFile,
+    ImageFormat,
+    ImageStream,
+    ImageTree,
+    ProgressCallback,
+    decode_images,
+)
 from mamlbench_plugins.datasets.archives import Store
 
 ORIGIN, SPLIT_OF_CLASS = "origin", "split of each class"
 """Keys of ``CachedImages.metadata``."""
 
-UNSPLIT = "-"
+UNSPLIT = ImageTree.UNSPLIT
 """Name of the split if the files do not define one."""
 
 

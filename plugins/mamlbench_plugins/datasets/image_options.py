@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 from pydantic import Field
 
 from mamlbench.api import (
@@ -20,8 +21,9 @@ from mamlbench.api import (
 
 
 class ImageOptions(Options):
-    """How images are normalized and augmented."""
+    """Which classes are used, and how images are normalized and augmented."""
 
+    min_images: int = Field(1, ge=1, description="leave out classes with fewer images, as --min-images does")
     normalize: Literal["none", "channels"] = Field(
         "none",
         description="none: pixels from 0 to 1; channels: mean 0 and deviation 1 in each channel, over training images",
@@ -37,11 +39,27 @@ class ImageOptions(Options):
         description="pretraining: random change of brightness, contrast and saturation, up to this share",
     )
 
+    def left_out_classes(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> str | None:
+        """Name the classes with fewer than ``min_images`` images, by split; None if there are none."""
+        sizes = np.diff(cached.offsets)
+        names = [
+            f"{cached.class_names[c]} ({split}, {sizes[c]:,})"
+            for split in SPLITS
+            for c in classes[split]
+            if sizes[c] < self.min_images
+        ]
+        if not names:
+            return None
+        count = f"{len(names):,} class{'es' if len(names) > 1 else ''}"
+        return f"{count} with fewer than {self.min_images:,} images left out: {summarize_names(names)}"
+
     def make_splits(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
-        """Make the splits from the indices of their classes.
+        """Make the splits from the indices of their classes, without those of fewer than ``min_images`` images.
 
         Raises DataError if a split has no class, or a class is in two splits.
         """
+        sizes = np.diff(cached.offsets)
+        classes = {split: [c for c in classes[split] if sizes[c] >= self.min_images] for split in SPLITS}
         refuse_shared_classes({split: [cached.class_names[c] for c in classes[split]] for split in SPLITS})
         train = ImageSplit.from_cached_images(cached.select(classes["train"]))
         normalization = train.measure_normalization() if self.normalize == "channels" else None

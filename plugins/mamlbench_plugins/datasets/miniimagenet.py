@@ -30,7 +30,7 @@ from mamlbench_plugins.datasets.miniimagenet_split import CLASSES, IMAGES_PER_CL
 NAME = "miniimagenet"
 """Beginning of the names of prepared files."""
 
-PREPARATION_VERSION = 1
+PREPARATION_VERSION = 2
 """Increase it with every change of the prepared images, so that cached files are made again."""
 
 
@@ -72,7 +72,8 @@ class MiniImageNet(Dataset):
         cached = self._cached_images()
         classes = classes_by_split(cached)
         self.origin = cached.metadata[ORIGIN]
-        self.subset = missing_parts(cached, classes)
+        differences = (missing_parts(cached, classes), self.options.left_out_classes(cached, classes))
+        self.subset = "; ".join(filter(None, differences)) or None
         return self.options.make_splits(cached, classes)
 
     def published_classes(self) -> Mapping[str, Sequence[str]]:

@@ -15,6 +15,7 @@ from mamlbench.api import (
     ImageFormat,
     MissingDataError,
     is_image,
+    split_of_folder,
     summarize_names,
 )
 from mamlbench_plugins.datasets.archives import FileStore, FolderStore, Store, archives_in
@@ -86,30 +87,42 @@ def _has_its_name(name: str) -> bool:
 
 
 def _candidate(folder: Path) -> CandidateFolder:
-    loose = tuple(FolderStore(folder / name) for name in (*SPLITS, "images") if (folder / name).is_dir())
-    tables = tuple(FileStore(folder / f"{split}.csv") for split in SPLITS if (folder / f"{split}.csv").is_file())
+    below = sorted(folder.iterdir())
+    loose = tuple(FolderStore(path) for path in below if path.is_dir() and _is_part(path.name))
+    tables = tuple(FileStore(path) for path in below if path.is_file() and _split_of_table(path.name))
     pickles = [
         path for split in SPLITS for path in sorted(folder.glob(f"*{split}*")) if path.suffix in (".pkl", ".pickle")
     ]
     return CandidateFolder(folder, loose, tables, tuple(archives_in(folder)), tuple(pickles))
 
 
+def _is_part(name: str) -> bool:
+    return name == "images" or split_of_folder(name) in SPLITS
+
+
+def _split_of_table(name: str) -> str | None:
+    """Return the split that a table of this name lists: of 'validation.csv', and of 'a/val.csv', it is val."""
+    stem, _, suffix = name.rpartition("/")[2].rpartition(".")
+    return split_of_folder(stem) if suffix.lower() == "csv" else None
+
+
 def _from_class_folders(images: Sequence[tuple[Store, str]]) -> list[ListedImage]:
-    """Images in ``train|val|test/<class>/``; the name of a loose folder is the split."""
+    """Images in ``train|val|test/<class>/``, or another usual name; the name of a loose folder is the split."""
     listed = []
     for store, name in images:
         parts = (*((store.path.name,) if isinstance(store, FolderStore) else ()), *name.split("/"))
-        if len(parts) >= 3 and parts[-3] in SPLITS:
-            listed.append(ListedImage(parts[-3], parts[-2], parts[-1], store, name))
+        split = split_of_folder(parts[-3]) if len(parts) >= 3 else None
+        if split in SPLITS:
+            listed.append(ListedImage(split, parts[-2], parts[-1], store, name))
     return listed
 
 
 def _from_tables(images: Sequence[tuple[Store, str]], files: Sequence[tuple[Store, str]]) -> list[ListedImage]:
-    """Images anywhere, named in ``train.csv``, ``val.csv`` and ``test.csv`` (columns filename, label)."""
+    """Images anywhere, named in ``train.csv``, ``val.csv`` and ``test.csv`` (columns filename, label, maybe others)."""
     by_file_name = {name.rpartition("/")[2]: (store, name) for store, name in reversed(images)}
     listed = []
     for split in SPLITS:
-        tables = [(store, name) for store, name in files if name.rpartition("/")[2] == f"{split}.csv"]
+        tables = [(store, name) for store, name in files if _split_of_table(name) == split]
         for file, label in _rows(*tables[0]) if tables else ():
             if file in by_file_name:  # missing images make the data set a subset, which is reported
                 listed.append(ListedImage(split, label, file, *by_file_name[file]))
@@ -120,10 +133,10 @@ def _rows(store: Store, name: str) -> Iterator[tuple[str, str]]:
     for _, content in store.read([name]):
         if isinstance(content, Exception):
             raise DataError(f"'{store.path}' cannot be read ({content}).") from content
-        for row in csv.DictReader(io.StringIO(content.decode("utf-8", "replace"))):
+        for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"))):
             if not row.get("filename") or not row.get("label"):
                 raise DataError(f"'{name}' of '{store.path}' needs the columns filename and label in every row.")
-            yield row["filename"], row["label"]
+            yield row["filename"].replace("\\", "/").rpartition("/")[2], row["label"]
 
 
 def _is_miniimagenet(images: Sequence[ListedImage]) -> bool:

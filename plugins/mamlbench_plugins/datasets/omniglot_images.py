@@ -34,6 +34,9 @@ CONTENT_HASH = "SHA-256 of the drawings"
 EVALUATION = "evaluation alphabets"
 """Keys of ``CachedImages.metadata``."""
 
+BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+"""Exceptions that Pillow raises for images of far too many pixels; the second is a warning, which may be an error."""
+
 Images = NDArray[np.uint8]
 
 
@@ -98,7 +101,7 @@ def _read_half(half: OmniglotHalf, names: Iterable[str], bits: dict[str, bytes])
         for name in names:
             try:
                 bits[name] = decode(read(name))
-            except (*UNREADABLE, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
+            except (*UNREADABLE, *BOMBS, ValueError, SyntaxError) as error:  # the last is Pillow's for a broken PNG
                 damaged.append(f"'{half.path / name}' ({_reason(error)})")
     return sorted(damaged)
 

@@ -166,13 +166,55 @@ def test_another_seed_is_another_split(tmp_path: Path) -> None:
 
 
 def test_every_problem_of_a_table_is_reported() -> None:
-    text = "class,split\ncat,train\ncat,test\ndog,dev\ncow,val\n"
+    text = "class,split\ncat,train\ncat,test\ndog,some\ncow,dev\n"
     with pytest.raises(DataError) as error:
         split_by_table(("cat", "dog", "owl"), "split.csv", text)
-    for message in ("'cat' is in train and in test", "'dog' is in 'dev'", "'cow' has no folder", "'owl' is not in it"):
+    for message in ("'cat' is in train and in test", "'dog' is in 'some'", "'cow' has no folder", "'owl' is not in it"):
         assert message in str(error.value)
     with pytest.raises(DataError, match="needs the columns class and split"):
         split_by_table(("cat",), "split.csv", "name,set\ncat,train\n")
+
+
+def test_other_names_of_splits_are_refused_unless_a_table_says_the_splits(tmp_path: Path) -> None:
+    """Split by a hash of all names, classes of the user's test split would be trained on."""
+    spelled = {"train": "background", "val": "tuning", "test": "evaluation"}
+    folder = write_splits(tmp_path / "data", **spelled)
+    with pytest.raises(DataError, match=r"under another name: background, evaluation, tuning\. Call them train, val"):
+        load(folder)
+    rows = [f"{spelled[split]}/{name},{spelled[split]}" for split, names in CLASSES.items() for name in names]
+    table = "\n".join(["class,split", *rows]).replace(",background", ",base").replace(",evaluation", ",novel")
+    (folder / "split.csv").write_text(table.replace(",tuning", ",dev"))
+    assert names(load(folder)) == {
+        split: tuple(f"{spelled[split]}/{name}" for name in classes) for split, classes in CLASSES.items()
+    }
+
+
+def test_what_was_guessed_and_what_was_left_out_is_noted(tmp_path: Path) -> None:
+    folder = write_classes(tmp_path / "data")
+    (folder / "cat" / "notes.txt").touch()
+    (folder / "cow").mkdir()
+    image("x").save(write_classes(folder / "unlabeled") / "x.png")
+    notes = load(folder).notes
+    assert len(notes) == 4 and "its 7 classes are split by a hash of their names" in notes[3]
+    assert notes[:3] == (
+        "22 unlabeled images are left out",
+        "1 file is no image and left out: 1 .txt (cat/notes.txt)",
+        "1 folder is without an image: cow",
+    )
+    assert load(write_splits(tmp_path / "split")).notes == ()
+
+
+def test_small_classes_are_left_out_on_request(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path / "data")
+    (folder / "train" / "owl" / "2.png").unlink()
+    with pytest.raises(ConfigError, match=r"1 of 3 classes have fewer: owl \(2\)\. Request fewer, .*--min-images 3"):
+        load(folder).splits["train"].episodes(np.arange(1, dtype=np.uint64), 2, 1, 2)
+    dataset = load(folder, min_images=3)
+    assert names(dataset) == {**CLASSES, "train": ("cat", "dog")}
+    assert dataset.subset == "1 class with fewer than 3 images left out: owl (train, 2)"
+    dataset.splits["train"].episodes(np.arange(1, dtype=np.uint64), 2, 1, 2)
+    with pytest.raises(DataError, match="No classes for train and val and test"):
+        load(folder, min_images=4)
 
 
 # ---------------------------------------------------------------------------------------------------------- errors

@@ -158,6 +158,28 @@ def test_every_form_is_the_same_set(tmp_path: Path, cache: Path, reference: Mini
     assert len(list(cache.glob("*.safetensors"))) == 1
 
 
+TABLES = {
+    "byte-order mark": lambda text: "\ufeff" + text,
+    "CRLF": lambda text: text.replace("\n", "\r\n"),
+    "index column": lambda text: "," + "\n0,".join(text.rstrip().split("\n")) + "\n",
+    "paths": lambda text: text.replace("\nn", "\nimages/n"),
+    "paths of Windows": lambda text: text.replace("\nn", "\nimages\\n"),
+}
+
+
+@pytest.mark.parametrize("form", [*TABLES, "validation.csv"])
+def test_tables_as_people_have_them(tmp_path: Path, cache: Path, reference: MiniImageNet, form: str) -> None:
+    folder = write_images(tmp_path / "data")
+    for path in folder.glob("*.csv"):
+        text = path.read_text()
+        changed = TABLES.get(form, str)(text)
+        assert (changed == text) == (form == "validation.csv")
+        path.write_bytes(changed.encode())
+    if form == "validation.csv":
+        (folder / "val.csv").rename(folder / form)
+    assert load(folder, cache).content_hash == reference.content_hash
+
+
 def test_images_and_labels_are_those_of_the_files(reference: MiniImageNet) -> None:
     for split in SPLITS:
         images = image_split(reference, split)
