@@ -7,9 +7,7 @@ from typing import Any, ClassVar
 
 from torch import nn
 
-from mamlbench.errors import ConfigError
-from mamlbench.nn.dropout import StochasticLayer
-from mamlbench.nn.network import Network, remove_side_effects, running_statistics
+from mamlbench.nn.network import Network, refuse_two_behaviors, remove_side_effects
 from mamlbench.run_spec.options import Options
 
 
@@ -44,19 +42,13 @@ class Backbone(ABC):
         """Build the network, with parameters drawn from torch's global random state.
 
         ``nn.BatchNorm1d`` and ``nn.BatchNorm2d`` become ``BatchNorm``, with the same parameters and no running
-        statistics; no activation works in place.
+        statistics; ``nn.Dropout`` becomes ``Dropout``, off at test; no activation works in place. Parameters that do
+        not require a gradient stay as they are: no method adapts or trains them.
 
-        Raises ConfigError if another layer keeps running statistics, which are a side effect.
+        Raises ConfigError if another layer keeps running statistics, or is another function in training than at test.
         """
         features, width = self.features(input_shape)
         network = Network(features, self.head(width, outputs), input_shape)
         remove_side_effects(network)
-        for name, module in network.named_modules():
-            if isinstance(module, StochasticLayer):
-                module.place = name
-        for name in running_statistics(network):
-            raise ConfigError(
-                f"layer '{name}' is {type(network.get_submodule(name)).__name__}, which keeps running statistics, a "
-                "side effect: use mamlbench.api.BatchNorm."
-            )
+        refuse_two_behaviors(network)
         return network

@@ -90,6 +90,18 @@ class Dropout(StochasticLayer):
         return f"rate={self.rate}"
 
 
+class ChannelDropout(Dropout):
+    """Sets whole channels to zero and divides the others by ``1 - rate``, as ``nn.Dropout2d`` does in training.
+
+    Takes ``[n, C, ...]`` of a floating-point type (Tompson et al. 2015, "Efficient Object Localization Using
+    Convolutional Networks", section 3.2).
+    """
+
+    def noisy(self, x: Tensor, key: int) -> Tensor:
+        mask = ~bernoulli_mask(key, x.shape[:2], self.rate, x.device)  # [n, C]
+        return x * (mask.to(x.dtype) / (1 - self.rate)).view(*mask.shape, *(1 for _ in x.shape[2:]))
+
+
 class DropBlock(StochasticLayer):
     """Sets square blocks of each channel to zero (Ghiasi, Lin & Le 2018, "DropBlock", Algorithm 1).
 

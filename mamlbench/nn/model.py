@@ -13,7 +13,7 @@ from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics
 from mamlbench.nn.batch_norm_modes import forward_in_mode
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.fusion import fuse, unfused
-from mamlbench.nn.network import Network
+from mamlbench.nn.network import Network, remove_side_effects
 from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
@@ -30,7 +30,8 @@ class Model:
     """``outputs = model(parameters, x)`` for one task; the engine maps it over tasks.
 
     Args:
-        network: its layers are used; its own parameters are never changed.
+        network: its layers are used; its own parameters are never changed. Those that do not require a gradient are
+            frozen: they are used as they are, and stand in no ``parameters``.
         engine: the engine that runs the model and chooses plain or fused, first or second order; without one, the
             fused network for first order.
         bf16: whether convolutions and matrix products are computed in bfloat16; outputs stay in the parameters' type.
@@ -38,33 +39,37 @@ class Model:
     Attributes:
         network: the network as its author wrote it.
         fusion: the network with layers replaced by faster equal ones, as the engine runs it.
-        names: names of the parameters, in the network's order.
+        names: names of the parameters that are not frozen, in the network's order.
         norm_names: names of the batch-norm layers' parameters.
         noisy: whether a layer is random in training (``StochasticLayer``).
     """
 
     def __init__(self, network: Network, engine: EngineFlags | None = None, *, bf16: bool = False) -> None:
         self.bf16 = bf16
-        self.network = network.requires_grad_(False)
+        self.network = network
         self.engine = engine
         plain = engine is not None and engine.plain
         self.fusion = unfused(network, "the engine runs networks as they are") if plain else fuse(network)
-        self.names = tuple(name for name, _ in network.named_parameters())
+        self.names = tuple(name for name, value in network.named_parameters() if value.requires_grad)
         self.norm_names = frozenset(
             f"{prefix}.{name}"
             for prefix, module in network.named_modules()
             if isinstance(module, BatchNorm)
-            for name, _ in module.named_parameters(recurse=False)
+            for name, value in module.named_parameters(recurse=False)
+            if value.requires_grad
         )
         self.noisy = any(isinstance(module, StochasticLayer) for module in network.modules())
 
     def with_head(self, head: nn.Module) -> Model:
         """The same features under another head, ``[n, d]`` to ``[n, outputs]``."""
-        return Model(Network(self.network.features, head, self.network.input_shape), self.engine, bf16=self.bf16)
+        network = Network(self.network.features, head, self.network.input_shape)
+        remove_side_effects(network)
+        return Model(network, self.engine, bf16=self.bf16)
 
     def initial_parameters(self) -> Parameters:
-        """A copy of the parameters the network was built with, by name."""
-        return Parameters({name: value.detach().clone() for name, value in self.network.named_parameters()})
+        """A copy of the parameters the network was built with, by name, without frozen ones."""
+        values = dict(self.network.named_parameters())
+        return Parameters({name: values[name].detach().clone() for name in self.names})
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this batch."""

@@ -149,7 +149,7 @@ def test_gradients_are_by_the_parameters_and_do_not_change_the_network(setting):
         assert gradient[name].shape == parameters[name].shape
     after = model.initial_parameters()
     assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not any(value.requires_grad for value in model.network.parameters())
+    assert all(value.grad is None for value in model.network.parameters())
 
 
 def test_initial_parameters_are_copies(setting):

@@ -40,6 +40,10 @@ class Learn2LearnAlgorithm(Algorithm[Parameters]):
         self.model = context.build(context.objective.outputs)
         if self.model.bf16:
             raise ConfigError("learn2learn runs the network by itself, without autocast: use --precision float32.")
+        if len(self.model.names) < len(list(self.model.network.parameters())):
+            raise ConfigError(
+                "learn2learn adapts every parameter, and the network has frozen ones: use mamlbench's maml."
+            )
         self.network: nn.Module = copy.deepcopy(self.model.network).requires_grad_(True)
         self.leaves = {**dict(self.network.named_parameters()), **self.extra_leaves()}
         self.meta = Parameters({name: leaf.detach() for name, leaf in self.leaves.items()})

@@ -124,10 +124,21 @@ class DeadLayer(Flat):
         return [Dead()]
 
 
-@caught_by("tasks can be vectorized", "backbone")
-class Drops(Flat):
+@caught_by("can be built and run", "backbone")
+class HasTwoBehaviors(Flat):
     def more(self):
-        return [nn.Tanh(), nn.Dropout(0.5)]
+        return [nn.Tanh(), nn.AlphaDropout(0.5)]
+
+
+class Branches(nn.Module):
+    def forward(self, x):
+        return x if x.sum() > 0 else 2 * x
+
+
+@caught_by("tasks can be vectorized", "backbone")
+class LooksAtValues(Flat):
+    def more(self):
+        return [nn.Tanh(), Branches()]
 
 
 @caught_by("noise depends only on its key", "backbone")
