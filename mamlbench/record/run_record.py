@@ -123,6 +123,7 @@ class Evaluation(RecordPart):
     """which classes of the split each episode has; None if the sampler does not say"""
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
+    leaks: list[str] = Field(default_factory=list, description="classes and images that splits of the data set share")
     constant_predictions: dict[str, int] = Field(
         default_factory=dict, description="by mode, episodes in which the prediction is the same for every query"
     )

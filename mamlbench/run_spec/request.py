@@ -81,6 +81,8 @@ class RunRequest(BaseModel):
     """validation score whose first crossing is timed"""
     on_divergence: OnDivergence = "stop"
     """whether an update that is not finite ends the run, or is skipped and counted"""
+    allow_leak: bool = False
+    """run although splits of the data set share classes or images; scores are marked"""
 
 
 class Folders(BaseModel):

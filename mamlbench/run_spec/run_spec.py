@@ -15,7 +15,7 @@ from mamlbench.run_spec.protocol import Protocol
 OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
-ADDED_LATER = {"protocol": ("test_sampling", "test_until"), "training": ("on_divergence",)}
+ADDED_LATER = {"protocol": ("test_sampling", "test_until"), "training": ("on_divergence", "allow_leak")}
 """Fields that the first release of this format lacked, by part of the spec: at their defaults they are no part of the
 hash of a spec, so that a run keeps the hash that it had."""
 
@@ -53,6 +53,9 @@ class Training(BaseModel):
     )
     on_divergence: OnDivergence = Field(
         "stop", description="'stop' ends the run at an update that is not finite; 'skip' leaves it out and counts it"
+    )
+    allow_leak: bool = Field(
+        False, description="whether it runs although splits share classes or images; its scores are marked"
     )
 
 

@@ -43,6 +43,7 @@ from mamlbench.record import DataFacts, code_hash, cpu_name
 from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
+from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
@@ -65,6 +66,8 @@ class Experiment:
     """what is reported; the first one selects the checkpoint"""
     data_facts: DataFacts
     device: torch.device
+    leaks: list[str]
+    """what splits of the data set share"""
 
     def training_batch(self, iteration: int) -> Any:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
@@ -120,7 +123,10 @@ def build_experiment(
     training: bool = True,
     on_trial: Callable[[str], object] = str,
 ) -> Experiment:
-    """Build everything that a spec names. Raises ConfigError if its parts do not fit each other.
+    """Build everything that a spec names.
+
+    Raises ConfigError if its parts do not fit each other, DataError if it is to be trained on splits that share classes
+    or images and does not allow it.
 
     Args:
         spec: the run.
@@ -130,6 +136,9 @@ def build_experiment(
         training: whether the run trains, so that the engine is chosen for training.
         on_trial: called with the name of each engine before it is tried.
     """
+    leaks = find_leaks(dataset)
+    if training and not spec.training.allow_leak:
+        refuse_leaks(leaks, spec.dataset.name)
     device = torch.device(spec.device)
     splits = {name: split.to(device) for name, split in dataset.splits.items()}
     sampler = _sampler(spec, plugins, splits)
@@ -145,7 +154,8 @@ def build_experiment(
     choice = choose_engine(spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     _check_own_models(spec, algorithm)
-    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, _data_facts(dataset), device)
+    facts = _data_facts(dataset)
+    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks)
 
 
 def algorithm_maker(

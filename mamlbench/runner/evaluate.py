@@ -45,6 +45,7 @@ def make_evaluation(
         precision=experiment.spec.precision,
         classes=None if classes is None else pack_classes(classes),
         image_use=None if trained.images is None else _image_use(trained.images),
+        leaks=experiment.leaks,
         constant_predictions={str(mode): count for mode, count in trained.constant.items() if count},
         untrained_diverged=diverged,
     )

@@ -37,6 +37,7 @@ def plan_training(
         checkpoint_every=request.checkpoint_every or 0,
         target_score=request.target_score,
         on_divergence=request.on_divergence,
+        allow_leak=request.allow_leak,
     )
     problems = _ignored(request, algorithm, name, kind) or _impossible(request, training, protocol, algorithm, name)
     if problems:

@@ -100,6 +100,9 @@ class SuiteSettings(CellConditions):
     on_divergence: OnDivergence | None = Field(
         None, description="stop: an update that is not finite ends the run; skip: it is left out and counted"
     )
+    allow_leak: bool | None = Field(
+        None, description="run although splits of the data set share classes or images; scores are marked"
+    )
 
 
 class Override(SuiteSettings):

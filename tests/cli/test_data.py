@@ -357,7 +357,9 @@ def test_a_class_in_two_splits_is_broken(project, capsys):
     name = CLASSES["train"][0]
     shutil.copytree(folders(project) / "train" / name, folders(project) / "val" / name)
     code, _, checks = verify(capsys)
-    assert code == ExitCode.REGRESSION and f"both train and val: {name}" in checks["loading"]["result"]
+    assert (
+        code == ExitCode.REGRESSION and checks["class-disjoint splits"]["result"] == f"in more than one split: {name}"
+    )
 
 
 def test_a_damaged_cache_file_is_replaced(project, capsys):

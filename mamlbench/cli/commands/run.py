@@ -90,6 +90,11 @@ Examples:
     help="An update that is not finite ends the run (stop), or is left out and counted (skip).",
 )
 @click.option(
+    "--allow-leak",
+    is_flag=True,
+    help="Run although splits of the data set share classes or images; every table and verdict is marked.",
+)
+@click.option(
     "--track",
     "trackers",
     multiple=True,

@@ -16,6 +16,7 @@ from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.result import GateResult
 from mamlbench.report.gate.verdict import Verdict, VerdictKind
 from mamlbench.report.render.markdown import escape
+from mamlbench.report.table.doubts import SIGN
 
 HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "reason")
 _STYLES = {"worse": "bold red", "better": "bold green", "same": "green", "inconclusive": "yellow"}
@@ -202,8 +203,9 @@ def _by_configuration(result: GateResult) -> Iterator[tuple[str, list[Verdict]]]
 def _line(verdict: Verdict) -> _Line:
     metric = verdict.label + (f", {verdict.unit}" if verdict.unit else "")
     base, head = _value(verdict.base, verdict), _value(verdict.head, verdict)
-    kind = verdict.kind + (" (gated)" if verdict.gated else "")
-    return _Line(metric, base, head, _change(verdict), kind, verdict.detail)
+    kind = verdict.kind + (" (gated)" if verdict.gated else "") + (SIGN if verdict.doubt else "")
+    doubt = f"{SIGN} {verdict.doubt}" if verdict.doubt else ""
+    return _Line(metric, base, head, _change(verdict), kind, "; ".join(filter(None, [verdict.detail, doubt])))
 
 
 def _value(value: float | None, verdict: Verdict) -> str:

@@ -41,6 +41,7 @@ def score_verdicts(
             scale = 100.0 if result.unit == "%" else 1.0
             missing = Verdict(pair.name, metric, mode, result.unit, scale, not result.higher_is_better, "missing")
             missing = replace(missing, changed=pair.changed, gated=threshold is not None, population=population)
+            missing = replace(missing, doubt="; ".join(dict.fromkeys(leak for test in tests for leak in test.leaks)))
             verdicts.append(_score_verdict(pair, threshold, missing))
     return verdicts
 

@@ -58,6 +58,8 @@ class Verdict:
     """Whether a threshold applies to it."""
     passes: bool = False
     """Whether HEAD is shown to be no worse than the margin allows."""
+    doubt: str = ""
+    """Classes and images that splits of either side's data share: what was learned about new classes is not shown."""
     changed: list[str] = field(default_factory=list)
     """Settings that differ between the sides."""
 

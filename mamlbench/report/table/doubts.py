@@ -1,4 +1,4 @@
-"""Why a score must not be read as an ability that was learned: a constant prediction, chance, no gain of training."""
+"""Why a score must not be read as an ability that was learned: shared classes, constant predictions, no gain."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _doubts(tests: Sequence[Evaluation], metric: str, mode: str, score: Interval
     chance = 1 / tests[0].protocol.ways
     constant = sum(test.constant_predictions.get(mode, 0) for test in tests)
     episodes = sum(len(test.metrics[metric].modes[mode].episode_scores) for test in tests)
-    doubts = []
+    doubts = list(dict.fromkeys(leak for test in tests for leak in test.leaks))
     if episodes and constant >= MOSTLY * episodes:
         doubts.append(f"all queries of an episode get the same prediction ({constant:,} of {episodes:,} episodes)")
     if metric == ACCURACY and chance < 1 and not score.low > chance:

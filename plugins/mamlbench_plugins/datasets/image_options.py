@@ -56,11 +56,11 @@ class ImageOptions(Options):
     def make_splits(self, cached: CachedImages, classes: Mapping[str, Sequence[int]]) -> dict[str, TaskSplit]:
         """Make the splits from the indices of their classes, without those of fewer than ``min_images`` images.
 
-        Raises DataError if a split has no class, or a class is in two splits.
+        Raises DataError if a split has no class.
         """
         sizes = np.diff(cached.offsets)
         classes = {split: [c for c in classes[split] if sizes[c] >= self.min_images] for split in SPLITS}
-        refuse_shared_classes({split: [cached.class_names[c] for c in classes[split]] for split in SPLITS})
+        refuse_empty_splits(classes)
         train = ImageSplit.from_cached_images(cached.select(classes["train"]))
         normalization = train.measure_normalization() if self.normalize == "channels" else None
         augmentation = Augmentation(self.crop, self.flip, self.jitter)
@@ -74,13 +74,7 @@ class ImageOptions(Options):
         }
 
 
-def refuse_shared_classes(names: Mapping[str, Sequence[str]]) -> None:
-    """Raise DataError if a split has no class, or two splits share one."""
-    if empty := [split for split in SPLITS if not names[split]]:
+def refuse_empty_splits(classes: Mapping[str, Sequence[int]]) -> None:
+    """Raise DataError if a split has no class."""
+    if empty := [split for split in SPLITS if not classes[split]]:
         raise DataError(f"No classes for {' and '.join(empty)}: every split needs its own.")
-    for first, second in (("train", "val"), ("train", "test"), ("val", "test")):
-        if shared := sorted(set(names[first]) & set(names[second])):
-            raise DataError(
-                f"Classes in both {first} and {second}: {summarize_names(shared)}. The splits of a few-shot data set "
-                "must share no class: move or rename them."
-            )

@@ -67,7 +67,7 @@ class MiniImageNet(Dataset):
     def load(self) -> Mapping[str, TaskSplit]:
         """Find the data set, prepare it once, and split it as its files do.
 
-        Raises DataError, with what to do, if it is missing or damaged, or if splits share a class.
+        Raises DataError, with what to do, if it is missing or damaged.
         """
         cached = self._cached_images()
         classes = classes_by_split(cached)
