@@ -8,6 +8,7 @@ other loss, such as a full disk, is an error, because a script would take half a
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from pathlib import Path
@@ -70,10 +71,16 @@ class GuardedStream:
 
 
 def guard_streams() -> GuardedStream:
-    """Guard stdout and stderr of this process, and open those that are closed; return stdout."""
+    """Guard stdout and stderr of this process, and open those that are closed; return stdout.
+
+    Characters that the encoding of a stream lacks are written as '?'.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the next file that is opened would become the standard stream
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
+            stream.reconfigure(errors="replace")  # a console of cp1252 has no '≤', and a run must not end at one
     guarded = GuardedStream(sys.stdout)
     sys.stdout, sys.stderr = guarded, GuardedStream(sys.stderr)
     return guarded

@@ -191,7 +191,9 @@ def load_cached_images(path: Path, *, check: bool = True) -> CachedImages | None
         if check:
             _check_blocks(path)
         return _read(path)
-    except (SafetensorError, struct.error, OSError, KeyError, ValueError, TypeError) as error:
+    except KeyError:  # a part is missing that earlier versions did not write
+        return None
+    except (SafetensorError, struct.error, OSError, ValueError, TypeError) as error:
         if check:
             logging.getLogger("mamlbench").warning(
                 "The prepared data '%s' are damaged (%s): making them again.", path, error

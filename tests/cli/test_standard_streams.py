@@ -2,6 +2,7 @@
 
 import errno
 import io
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,18 @@ def test_exit_codes(template, message, arguments, code):
     lost = message and code == 0  # what a failed command writes goes to stderr
     assert done.returncode == (ExitCode.USAGE if lost else code)
     assert (message in done.stderr) if lost else ("cannot be written" not in done.stderr)
+
+
+@pytest.mark.parametrize(
+    "arguments", ["info maml", "info reptile", "list", "published omniglot", "data list", "--help"]
+)
+def test_characters_that_an_encoding_lacks_are_replaced(arguments):
+    """As on a console of Windows, or with output redirected there."""
+    environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": "cp1252"}
+    command = [sys.executable, "-P", "-m", "mamlbench.cli", *arguments.split()]
+    done = subprocess.run(command, capture_output=True, env=environment, check=False)
+    assert done.returncode == ExitCode.OK and not done.stderr, done.stderr.decode("cp1252")
+    assert len(done.stdout.decode("cp1252")) > 100
 
 
 @linux

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mamlbench.api import CachedImages, ImageSplit, ImageStream, cached_images, image_hashes, load_cached_images
 from mamlbench.errors import DataError
@@ -62,6 +64,17 @@ def test_one_wrong_bit_anywhere_is_found_when_the_file_is_opened(tmp_path: Path)
         assert load_cached_images(path) is None, f"bit {bit} of {8 * len(content)}"
     assert_same(cached_images(path, some_images), some_images())
     assert path.read_bytes() == content
+
+
+def test_a_file_of_an_earlier_version_is_made_again_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, images = tmp_path / "set.safetensors", some_images()
+    facts = {"class_names": json.dumps(images.class_names), "facts": json.dumps(images.metadata)}
+    tensors = {"images": images.images, "offsets": torch.from_numpy(images.offsets), "hashes": torch.zeros(5, 16)}
+    save_file(tensors, path, facts)
+    assert load_cached_images(path) is None and not caplog.text
+    assert_same(cached_images(path, some_images), images)
 
 
 def test_damage_in_a_later_block_is_named(

@@ -76,7 +76,7 @@ class Glyphs(Dataset):
 
     @classmethod
     def find_local_copy(cls, options: Glyphs.Options, paths: DataPaths) -> LocalCopy:
-        cached = load_cached_images(_cache_path(paths, options, _font_files()))
+        cached = load_cached_images(_cache_path(paths, options, _font_files()), check=False)
         amount = f"{options.drawings} drawings of each character"
         return LocalCopy("drawn from fonts", amount=amount, prepared=cached is not None)
 
