@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from mamlbench.atomic_write import replaced_when_complete
+from mamlbench.atomic_write import temporary_path
+from mamlbench.nn.kernels.stored_libraries import (
+    remove_abandoned,
+    store_library,
+    stored_library,
+    who_else_could_change,
+)
 from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 _FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")
@@ -58,15 +67,39 @@ def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
     compiler, version = _compiler()
     path = Path(__file__).with_name(source)
     flags = [*_FLAGS, f"-DREAL={_REALS[dtype]}"]
-    facts = (path.read_text(), *flags, compiler, version, _processor())
+    facts = (path.read_text(encoding="utf-8"), *flags, *compiler, version, _processor())
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-    compiled = folder / f"{path.stem}-{digest}.so"
     try:
-        if not compiled.exists():
-            _compile(compiled, [compiler, *flags, str(path)])
-        return ctypes.CDLL(str(compiled))
+        return _load(folder, f"{path.stem}-{digest}", [*compiler, *flags, str(path)])
     except OSError as error:
-        raise NoKernelsError(f"{compiled.name} cannot be used: {error}") from error
+        raise NoKernelsError(f"{path.stem} cannot be used: {error}") from error
+
+
+def _load(folder: Path, name: str, command: list[str]) -> ctypes.CDLL:
+    """Load a library from the cache folder, or, if others could plant one there, one that is compiled on the spot.
+
+    Raises OSError if a folder or library cannot be used, NoKernelsError if the compiler fails.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if who := who_else_could_change(folder):
+        _warn_of_doubt(folder, who)
+        with tempfile.TemporaryDirectory(prefix="mamlbench-kernels-", ignore_cleanup_errors=True) as private:
+            if who := who_else_could_change(Path(private)):
+                raise NoKernelsError(f"no folder of this user's own: {who}")
+            return ctypes.CDLL(str(_compile(Path(private), name, command)))
+    return ctypes.CDLL(str(stored_library(folder, name) or _compile(folder, name, command)))
+
+
+@lru_cache
+def _warn_of_doubt(folder: Path, who: str) -> None:
+    """Warn once in a process: to compile takes a second or two."""
+    logging.getLogger("mamlbench").warning(
+        "The kernels in '%s' are not used but compiled again, because %s: 'chmod go-w' it, or name a folder of your "
+        "own with %s.",
+        folder,
+        who,
+        KERNELS_VARIABLE,
+    )
 
 
 def address(tensor: Tensor) -> ctypes.c_void_p:
@@ -74,37 +107,42 @@ def address(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
 
-def _compile(target: Path, command: list[str]) -> None:
-    """Compile into the cache folder; several processes may do so at the same time.
+def _compile(folder: Path, name: str, command: list[str]) -> Path:
+    """Compile into a folder; several processes may do so at the same time.
 
     Raises OSError if the folder cannot be written, NoKernelsError if the compiler fails.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replaced_when_complete(target) as temporary:
+    remove_abandoned(folder)
+    temporary = temporary_path(folder / name)
+    try:
         for threads in (["-fopenmp"], []):  # a compiler without OpenMP makes kernels of one thread
             result = _run([*command, *threads, "-o", str(temporary), "-lm"])
             if result.returncode == 0:
-                return
-        message = (result.stderr.strip() or "no message").splitlines()[0]
-        raise NoKernelsError(f"{Path(command[0]).name} failed: {message}")
+                return store_library(folder, name, temporary.read_bytes())
+    finally:
+        temporary.unlink(missing_ok=True)
+    message = (result.stderr.strip() or "no message").splitlines()[0]
+    raise NoKernelsError(f"{Path(command[0]).name} failed: {message}")
 
 
 @lru_cache
-def _compiler() -> tuple[str, str]:
-    """Path and version of the C compiler: the one that CC names, else cc."""
-    name = os.environ.get("CC") or "cc"
+def _compiler() -> tuple[tuple[str, ...], str]:
+    """Command and version of the C compiler: the one that CC names, with options if it has any, else cc."""
+    name, *options = shlex.split(os.environ.get("CC", "")) or ["cc"]
     path = shutil.which(name)
     if path is None:
         raise NoKernelsError(f"no C compiler '{name}'")
-    result = _run([path, "--version"])
+    result = _run([path, *options, "--version"])
     if result.returncode != 0:
         raise NoKernelsError(f"'{name} --version' failed")
-    return path, (result.stdout.splitlines() or [""])[0]
+    return (path, *options), (result.stdout.splitlines() or [""])[0]
 
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        return subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoKernelsError(f"{Path(command[0]).name} failed: {error}") from error
 

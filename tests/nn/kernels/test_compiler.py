@@ -1,9 +1,16 @@
 """If kernels cannot be compiled, torch computes and the record has the reason."""
 
+import grp
 import os
-import shutil
+import pwd
+import stat
+import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from mamlbench.atomic_write import temporary_path
+from mamlbench.nn.kernels.stored_libraries import remove_abandoned, store_library, who_else_could_change
 
 SCRIPT = """
 import torch
@@ -75,9 +82,121 @@ def test_a_folder_that_cannot_be_written(tmp_path, describe):
     assert not available and (words.startswith("torch (") and ("cannot be used" in words or "no C compiler" in words))
 
 
-def test_a_damaged_library(compiled, tmp_path, describe):
-    folder = shutil.copytree(compiled[0], tmp_path / "kernels")
-    for path in folder.iterdir():
-        path.write_bytes(b"not a library")
-    words, available = describe(MAMLBENCH_KERNELS=folder)
-    assert not available and "cannot be used" in words
+# ----------------------------------------------------------------------------------------- what may be loaded
+
+
+def planted(folder, compiled):
+    """A library in place of each compiled one, under the name that its content asks for; it leaves a mark if loaded."""
+    mark = folder / "loaded"
+    source = folder / "planted.c"
+    source.write_text(
+        f'#include <stdio.h>\n__attribute__((constructor)) void run(void) {{ fclose(fopen("{mark}", "w")); }}\n'
+    )
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", folder / "planted.so", source], check=True)
+    content = (folder / "planted.so").read_bytes()
+    kernels = folder / "kernels"
+    kernels.mkdir(mode=0o700)
+    for path in compiled.glob("*.so"):
+        name = path.name.rpartition("-")[0]
+        store_library(kernels, name, content)
+    assert len(list(kernels.iterdir())) == 2
+    return kernels, mark
+
+
+def test_a_planted_library_is_one_that_would_run(compiled, describe, tmp_path):
+    """The trap of the tests below works: in a folder of this user alone, its own files are trusted."""
+    kernels, mark = planted(tmp_path, compiled[0])
+    describe(MAMLBENCH_KERNELS=kernels)
+    assert mark.exists()
+
+
+@pytest.mark.parametrize("place", ["folder", "folder above", "link to a folder"])
+@pytest.mark.parametrize("mode", [0o777, 0o1777])
+def test_nothing_is_loaded_from_where_others_may_write(compiled, describe, tmp_path, place, mode):
+    folder = tmp_path / "of others"
+    folder.mkdir()
+    kernels, mark = planted(folder, compiled[0])
+    (kernels if place == "folder" else folder).chmod(mode)
+    named = kernels
+    if place == "link to a folder":
+        named = tmp_path / "link"
+        named.symlink_to(kernels)
+    assert describe(MAMLBENCH_KERNELS=named) == (compiled[1], True)
+    is_sticky_above = mode == 0o1777 and place != "folder"
+    assert mark.exists() == is_sticky_above
+    assert len(list(kernels.iterdir())) == 2, "nothing is left of what was compiled elsewhere"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("place", ["folder", "file", "folder above"])
+def test_nothing_of_another_user_is_loaded(compiled, describe, tmp_path, place):
+    folder = tmp_path / "of others"
+    folder.mkdir()
+    kernels, mark = planted(folder, compiled[0])
+    for path in {"folder": [kernels], "file": kernels.iterdir(), "folder above": [folder]}[place]:
+        os.chown(path, 12345, -1)
+    assert describe(MAMLBENCH_KERNELS=kernels) == (compiled[1], True)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", ["a file that others may write", "a link", "another content", "cut", "one bit"])
+def test_a_library_in_doubt_is_compiled_again(compiled, describe, tmp_path, kind):
+    kernels, mark = planted(tmp_path, compiled[0])
+    for path in list(kernels.iterdir()):
+        content = bytearray(path.read_bytes())
+        if kind == "a file that others may write":
+            path.chmod(0o722)
+        elif kind == "a link":
+            path.rename(tmp_path / path.name)
+            path.symlink_to(tmp_path / path.name)
+        elif kind == "another content":
+            path.rename(path.with_name(f"{path.name.rpartition('-')[0]}-{'0' * 32}.so"))
+        else:
+            content[len(content) // 2] ^= 1
+            path.write_bytes({"cut": content[:4096], "one bit": content}[kind])
+    assert describe(MAMLBENCH_KERNELS=kernels) == (compiled[1], True)
+    assert not mark.exists()
+    assert describe(MAMLBENCH_KERNELS=kernels) == (compiled[1], True)
+    assert len(list(kernels.iterdir())) == 2 and all(
+        stat.S_IMODE(path.stat().st_mode) == 0o700 for path in kernels.iterdir()
+    )
+
+
+def test_who_else_could_change_a_folder(tmp_path):
+    assert who_else_could_change(tmp_path) is None
+    tmp_path.chmod(0o757)
+    assert who_else_could_change(tmp_path) == f"others may write to '{tmp_path}'"
+    (tmp_path / "inner").mkdir(mode=0o700)
+    assert who_else_could_change(tmp_path / "inner") == f"others may write to '{tmp_path}'"
+    tmp_path.chmod(0o1757)
+    assert who_else_could_change(tmp_path / "inner") is None
+
+
+def test_the_group_of_one_user_is_nobody_else(tmp_path, monkeypatch):
+    """Many systems give each user a group and let it write by default."""
+    tmp_path.chmod(0o770)
+    user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(tmp_path.stat().st_gid)
+    for members, name, private in (([], user.pw_name, True), (["eve"], user.pw_name, False), ([], "lab", False)):
+        known = grp.struct_group((name, "x", group.gr_gid, members))
+        monkeypatch.setattr(grp, "getgrgid", lambda _, known=known: known)
+        owner = SimpleNamespace(pw_gid=group.gr_gid, pw_name=user.pw_name)
+        monkeypatch.setattr(pwd, "getpwuid", lambda _, owner=owner: owner)
+        assert (who_else_could_change(tmp_path) is None) == private
+
+
+def test_what_a_killed_compilation_left_is_removed_when_old(tmp_path):
+    old, new = (temporary_path(tmp_path / name) for name in ("old", "new"))
+    for path in (old, new):
+        path.write_bytes(b"")
+    os.utime(old, (1, 1))
+    remove_abandoned(tmp_path)
+    assert list(tmp_path.iterdir()) == [new]
+
+
+@pytest.mark.parametrize("text", ["cc \\303\\251 1", "cc \\377\\376 1"])
+def test_a_compiler_may_say_anything(tmp_path, describe, text):
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"""#!/bin/sh\n[ "$2" = --version ] && printf '{text}\\n' && exit\nexec cc "$@"\n""")
+    compiler.chmod(0o755)
+    words, available = describe(CC=f"{compiler} -g0", MAMLBENCH_KERNELS=tmp_path / "libraries")
+    assert words.startswith("compiled by cc ") and available
