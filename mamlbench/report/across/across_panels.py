@@ -52,11 +52,13 @@ def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
     scale = _scale(on_scale)
     for lane, result in enumerate(aggregates.aggregates(on_scale)):
         style = STYLES[lane % len(STYLES)]
-        for interval, width in ((result.new_cells, 1.0), (result.interval, 4.0)):
-            if interval is not None:
-                axes.plot(scale * interval, [lane + 0.82] * 2, color=style.color, linewidth=width)
+        looks = {"color": style.color, "marker": "|", "markeredgewidth": 2.5, "solid_capstyle": "butt"}
+        if result.new_cells is not None:
+            axes.plot(scale * result.new_cells, [lane + 0.82] * 2, color=style.color, linewidth=1)
+        if result.interval is not None:  # its ends are higher than the marker, which may be wider than it
+            axes.plot(scale * result.interval, [lane + 0.82] * 2, linewidth=4, markersize=13, **looks)
         x = [scale * result.interquartile_mean]
-        axes.plot(x, [lane + 0.82], style.marker, color=style.color, markeredgecolor="white", markersize=8)
+        axes.plot(x, [lane + 0.82], style.marker, color=style.color, markeredgecolor="white", markersize=7)
     axes.set_xlabel(f"interquartile mean: {named_metric(on_scale)}")
     _lanes(axes, [str(method) for method in on_scale.methods])
     return True
@@ -162,15 +164,15 @@ def _lanes(axes: Any, labels: Sequence[str]) -> None:
 PANELS: dict[str, AcrossPanel] = {
     "iqm": AcrossPanel(
         "Interquartile mean",
-        "Mean of the middle half of all scores. Thick line: 95 % interval for new runs on these cells. Thin line: for "
-        "new cells as well.",
+        "Mean of the middle half of all scores. Thick line with ends: 95 % interval for new runs on these cells. Thin "
+        "line: for new cells as well.",
         _interquartile_means,
         lanes=lambda scores: len(scores.methods),
     ),
     "profiles": AcrossPanel(
         "Performance profile",
         "Share of all runs, on all cells, that are better than a threshold. A curve above another is better. Band: "
-        "95 % interval for new runs on these cells.",
+        "middle 95 % of bootstrap samples of these runs.",
         _profiles,
     ),
     "improvement": AcrossPanel(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from mamlbench.report.across import aggregates
 from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.table_parts import (
@@ -31,7 +34,7 @@ def interquartile_mean_table(scores: AcrossScores) -> Table:
         method_row(
             method,
             [
-                with_interval(result.interquartile_mean, result.interval, show),
+                _with_percentiles(result, show),
                 interval_cell(result.new_cells, show),
                 TableCell(show(result.mean), {"": result.mean}),
                 TableCell(str(result.runs), {"": result.runs}),
@@ -64,14 +67,23 @@ def interquartile_mean_table(scores: AcrossScores) -> Table:
     )
 
 
+def _with_percentiles(result: aggregates.Aggregate, show: Callable[[float], str]) -> TableCell:
+    """Return the cell with its interval; CSV and JSON hold rliable's percentiles as well."""
+    cell = with_interval(result.interquartile_mean, result.interval, show)
+    if result.percentiles is None:
+        return cell
+    low, high = (float(end) for end in result.percentiles)
+    return replace(cell, data={**cell.data, "percentile_low": low, "percentile_high": high})
+
+
 def _about_intervals(results: list[aggregates.Aggregate]) -> str:
     kinds = []
     if any(result.interval is not None for result in results):
         kinds.append("for new runs on these cells")
     if any(result.new_cells is not None for result in results):
         kinds.append("new cells: for new runs on new cells, if these are a random sample of them")
-    resamples = f"stratified bootstrap of {aggregates.RESAMPLES:,} samples"
-    return f"Brackets: 95 % interval, {'; '.join(kinds)} ({resamples})." if kinds else ""
+    method = "stratified bootstrap, expanded for few runs and cells"
+    return f"Brackets: 95 % interval, {'; '.join(kinds)} ({method})." if kinds else ""
 
 
 def _lower_is_better(scores: AcrossScores) -> str:
@@ -100,7 +112,9 @@ def profile_table(scores: AcrossScores) -> Table:
     notes = [
         not_on_the_scale(scores, on_scale),
         f"Percentage of runs with a score {'above' if sign == '>' else 'below'} each threshold.",
-        about_brackets(on_scale),
+        about_brackets(
+            on_scale, "middle 95 % of bootstrap samples of these runs; of few runs the truth is often outside"
+        ),
         too_few_runs(on_scale),
     ]
     return across_table(
@@ -134,7 +148,7 @@ def improvement_table(scores: AcrossScores) -> Table:
     notes = [
         "P(better): how probably a run of the first method has a better score than one of the second, on a random "
         "cell (Mann and Whitney's U of each cell); 0.5 if they are equal.",
-        about_brackets(scores),
+        about_brackets(scores, "95 % interval for new runs on these cells (stratified bootstrap)"),
         too_few_runs(scores),
     ]
     title = f"Probability of improvement: {plural(len(results), 'pair')}"

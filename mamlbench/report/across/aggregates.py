@@ -14,14 +14,19 @@ from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.table_parts import MIN_RUNS
 from mamlbench.report.statistics.score_aggregates import (
     bootstrap_interval,
+    bootstrap_values,
+    expanded_tail,
     interquartile_mean,
+    percentile_interval,
     performance_profile,
     probability_of_improvement,
 )
 from mamlbench.student_t import Array
 
-RESAMPLES = 10_000
-"""Bootstrap samples for interquartile means: the ends of an interval are exact to some 2 % of its width."""
+RESAMPLES = 50_000
+"""Bootstrap samples of runs for interquartile means, as rliable has them."""
+CELL_RESAMPLES = 10_000
+"""Bootstrap samples of runs and cells."""
 CURVE_RESAMPLES = 2_000
 """Bootstrap samples for profiles, and for each pair of methods, as rliable has them."""
 MIN_CELLS_FOR_NEW_CELLS = 5
@@ -38,8 +43,10 @@ class Aggregate:
     runs: int
     interval: Array | None
     """Low and high ``[2]``, for new runs on these cells; None with fewer than three runs."""
+    percentiles: Array | None
+    """The same without the expansion for few runs, as rliable computes it."""
     new_cells: Array | None
-    """The same for new cells as well; None with fewer than five cells."""
+    """The interval for new cells as well; None with fewer than five cells."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +74,25 @@ class Improvement:
 @lru_cache(maxsize=4)  # a table and a figure show the same
 def aggregates(scores: AcrossScores) -> list[Aggregate]:
     """Compute the interquartile mean of each method, from scores on one scale."""
-    results = []
-    for runs in scores.scores:
-        bootstrap = partial(bootstrap_interval, interquartile_mean, runs, resamples=RESAMPLES)
-        enough_cells = len(scores.cells) >= MIN_CELLS_FOR_NEW_CELLS
-        results.append(
-            Aggregate(
-                float(interquartile_mean(runs)),
-                float(runs.mean()),
-                len(runs),
-                bootstrap() if len(runs) >= MIN_RUNS else None,
-                bootstrap(new_cells=True) if enough_cells else None,
-            )
-        )
-    return results
+    return [_aggregate(runs) for runs in scores.scores]
+
+
+def _aggregate(scores: Array) -> Aggregate:
+    """Compute the interquartile mean of ``[R, M]`` with its intervals, expanded for few runs and few cells.
+
+    The middle half of the scores is that of half of the cells, if cells differ more than runs do; so the variance
+    between runs has M (R - 1) / 2 degrees of freedom (benchmarks/across_coverage.py counts how often it is right).
+    """
+    runs, cells = scores.shape
+    interval, percentiles, new_cells = None, None, None
+    if runs >= MIN_RUNS:
+        values = bootstrap_values(interquartile_mean, scores, resamples=RESAMPLES)
+        percentiles = percentile_interval(values)
+        interval = percentile_interval(values, expanded_tail(runs, cells * (runs - 1) / 2))
+    if cells >= MIN_CELLS_FOR_NEW_CELLS:
+        values = bootstrap_values(interquartile_mean, scores, resamples=CELL_RESAMPLES, new_cells=True)
+        new_cells = percentile_interval(values, expanded_tail(cells, cells - 1))
+    return Aggregate(float(interquartile_mean(scores)), float(scores.mean()), runs, interval, percentiles, new_cells)
 
 
 def profiles(scores: AcrossScores, thresholds: Array) -> list[Profile]:

@@ -101,10 +101,10 @@ def _about_friedman(tests: RankTests) -> str:
     if tests.friedman is None:
         return "Friedman's test compares three or more methods; two are compared by Wilcoxon's signed-rank test alone."
     chi_squared, p_value, f_statistic, f_p_value = tests.friedman
-    text = (
-        f"Friedman's test that all methods rank alike: chi-squared {chi_squared:.3g}, p = {p_value:.2g}; Iman and "
-        f"Davenport's F {f_statistic:.3g}, p = {f_p_value:.2g}."
-    )
+    test = f"Friedman's test that all methods rank alike: chi-squared {chi_squared:.3g}, p = {p_value:.2g}; "
+    if np.isinf(f_statistic):
+        return f"{test}every cell ranks them in the same order."
+    text = f"{test}Iman and Davenport's F {f_statistic:.3g}, p = {f_p_value:.2g}."
     return (
         text if tests.finds_a_difference else f"{text} It is not rejected, so no pair of methods is called different."
     )

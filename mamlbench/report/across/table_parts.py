@@ -104,10 +104,9 @@ def not_on_the_scale(scores: AcrossScores, on_scale: AcrossScores) -> str:
     )
 
 
-def about_brackets(scores: AcrossScores) -> str:
+def about_brackets(scores: AcrossScores, meaning: str) -> str:
     """Explain the brackets; empty if no method has enough runs for any."""
-    enough = any(len(runs) >= MIN_RUNS for runs in scores.scores)
-    return "Brackets: 95 % interval for new runs on these cells (stratified bootstrap)." if enough else ""
+    return f"Brackets: {meaning}." if any(len(runs) >= MIN_RUNS for runs in scores.scores) else ""
 
 
 def too_few_runs(scores: AcrossScores) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from mamlbench.student_t import LEVEL, Array
+from mamlbench.student_t import LEVEL, Array, t_quantile
 
 _BLOCK = 500
 """Bootstrap samples in memory at a time."""
@@ -63,6 +63,43 @@ def bootstrap_interval(
 ) -> Array:
     """Compute the 95 % interval of a statistic by the stratified bootstrap (percentiles): ``[2, ...]``, low and high.
 
+    The arguments are those of ``bootstrap_values``.
+    """
+    values = bootstrap_values(statistic, *scores, resamples=resamples, new_cells=new_cells, seed=seed)
+    return percentile_interval(values)
+
+
+def percentile_interval(values: Array, tail: float = LEVEL / 2) -> Array:
+    """Return the percentiles of ``[resamples, ...]`` that leave ``tail`` of them out on either side: ``[2, ...]``."""
+    interval: Array = np.percentile(values, [100 * tail, 100 * (1 - tail)], axis=0)
+    return interval
+
+
+def expanded_tail(drawn: int, degrees_of_freedom: float) -> float:
+    """Return the tail of a 95 % interval for few draws, which is smaller than 2.5 %.
+
+    A bootstrap of n values has (n - 1) / n of their variance, and normal tails. Hesterberg's expanded percentile
+    interval ("What Teachers Should Know About the Bootstrap", The American Statistician 69, 2015) corrects both.
+
+    Args:
+        drawn: number of values that are drawn from, n.
+        degrees_of_freedom: of their variance, n - 1; more if several independent samples are pooled.
+    """
+    from scipy import special
+
+    quantile = float(t_quantile(LEVEL / 2, degrees_of_freedom))
+    return float(special.ndtr(np.sqrt(drawn / (drawn - 1)) * quantile))
+
+
+def bootstrap_values(
+    statistic: Callable[..., Array],
+    *scores: Array,
+    resamples: int,
+    new_cells: bool = False,
+    seed: int = 0,
+) -> Array:
+    """Compute a statistic of stratified bootstrap samples: ``[resamples, ...]``.
+
     Runs are drawn with replacement within each cell, so that every sample holds every cell: the interval is for new
     runs on the same cells.
 
@@ -74,9 +111,7 @@ def bootstrap_interval(
         seed: of the draws. NumPy promises that ``RandomState`` draws the same numbers in every release.
     """
     random = np.random.RandomState(seed)
-    values = [statistic(*block) for block in _resampled(scores, resamples, random, new_cells=new_cells)]
-    interval: Array = np.percentile(np.concatenate(values), [100 * LEVEL / 2, 100 * (1 - LEVEL / 2)], axis=0)
-    return interval
+    return np.concatenate([statistic(*block) for block in _resampled(scores, resamples, random, new_cells=new_cells)])
 
 
 def _resampled(

@@ -22,6 +22,7 @@ METHODS = {"maml": 0.06, "fomaml": 0.055, "reptile": 0.0, "protonet": 0.09}
 def few_resamples(monkeypatch):
     """Enough to see an interval."""
     monkeypatch.setattr(aggregates, "RESAMPLES", 200)
+    monkeypatch.setattr(aggregates, "CELL_RESAMPLES", 200)
     monkeypatch.setattr(aggregates, "CURVE_RESAMPLES", 100)
 
 

@@ -30,7 +30,8 @@ def test_the_interquartile_mean_has_intervals_for_new_runs_and_new_cells(tables)
     assert table.title == "Interquartile mean of accuracy, % (8 cells of 4 data sets)"
     assert [row.algorithm for row in table.rows] == ["protonet", "maml", "fomaml", "reptile"]
     data, wider = (cell(table, 0, name).data for name in ("interquartile_mean", "new_cells"))
-    assert wider["low"] < data["low"] < data[""] < data["high"] < wider["high"]
+    assert wider["low"] < data["low"] < data["percentile_low"] < data[""]
+    assert data[""] < data["percentile_high"] < data["high"] < wider["high"]
     assert any(note.startswith("Cells: omniglot 5-way 1-shot; ") for note in table.notes)
 
 
@@ -179,3 +180,9 @@ def test_names_are_escaped_in_every_output(study, across_cells):
     for figure in PANELS:
         svg = save_across_figure(figure, collect_scores(records), "svg")
         assert b"<script" not in svg and b"\x1b" not in svg
+
+
+def test_cells_that_all_agree_have_no_infinite_number(study):
+    tables = across_tables(collect_scores(study(noise=0.0)))
+    assert "every cell ranks them in the same order." in " ".join(note for table in tables for note in table.notes)
+    assert "inf" not in RENDERERS["csv"](tables)

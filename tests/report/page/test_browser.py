@@ -100,7 +100,8 @@ def test_the_page_is_drawn_and_fits_without_console_messages(look_at, make_run, 
 
 
 def test_a_comparison_across_data_sets_is_drawn_and_fits(look_at, make_run, monkeypatch):
-    monkeypatch.setattr(aggregates, "RESAMPLES", 100)
+    for name in ("RESAMPLES", "CELL_RESAMPLES", "CURVE_RESAMPLES"):
+        monkeypatch.setattr(aggregates, name, 100)
     names = ("maml", "reptile", "a-name-that-is-much-longer-than-others")
     runs = [
         make_run(name, score=0.9 - index / 10 + shots / 100, seed=seed, shots=shots)

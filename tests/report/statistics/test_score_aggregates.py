@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from scipy import stats
 
 from mamlbench.report.statistics.score_aggregates import (
     bootstrap_interval,
+    bootstrap_values,
+    expanded_tail,
     interquartile_mean,
+    percentile_interval,
     performance_profile,
     probability_of_improvement,
 )
@@ -60,3 +64,25 @@ def test_an_interval_is_the_same_each_time_and_depends_on_the_seed():
     )
     assert first.tolist() == again.tolist() != other.tolist()
     assert first[0] < interquartile_mean(scores) < first[1]
+
+
+def test_the_expanded_tail_is_that_of_hesterberg():
+    """For one sample of 10: 0.025 becomes Phi(sqrt(10 / 9) t_9(0.025)); with many values nothing changes."""
+    assert expanded_tail(10, 9) == pytest.approx(stats.norm.cdf(np.sqrt(10 / 9) * stats.t.ppf(0.025, 9)))
+    assert expanded_tail(10, 9) == pytest.approx(0.0085, abs=2e-4)
+    assert expanded_tail(10**6, 10**6) == pytest.approx(0.025, rel=1e-3)
+
+
+@pytest.mark.parametrize(("cells", "runs"), [(5, 3), (8, 3), (5, 5), (8, 10)])
+def test_the_expanded_interval_covers_more_often_than_the_percentiles(cells, runs):
+    generator = np.random.default_rng(0)
+    quantiles = 0.02 * stats.norm.ppf((np.arange(200) + 0.5) / 200)
+    tails = (0.025, expanded_tail(runs, cells * (runs - 1) / 2))
+    hits = np.zeros(2)
+    for trial in range(150):
+        means = generator.uniform(0.4, 0.9, cells)
+        truth = interquartile_mean(means + quantiles[:, None])
+        scores = generator.normal(means, 0.02, (runs, cells))
+        values = bootstrap_values(interquartile_mean, scores, resamples=300, seed=trial)
+        hits += [low <= truth <= high for low, high in (percentile_interval(values, tail) for tail in tails)]
+    assert hits[0] <= hits[1] and hits[1] / 150 > 0.85
