@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.record.consistency import contradiction
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
 from mamlbench.run_spec import RunSpec
@@ -88,7 +89,15 @@ class ResultStore:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Read one record. Raises UnreadableRecordError, with the reason, if the file is not one."""
+    """Read one record. Raises UnreadableRecordError, with the reason, if the file is not one or contradicts itself."""
+    record = _read(path)
+    problem = contradiction(record)
+    if problem:
+        raise UnreadableRecordError(f"'{path}' contradicts itself: {problem}.")
+    return record
+
+
+def _read(path: Path) -> RunRecord:
     try:
         text = path.read_bytes()
     except OSError as error:

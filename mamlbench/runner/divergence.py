@@ -25,6 +25,9 @@ GROWN = 1e3
 HUGE = 1e9
 """A score of outputs as large as this may overflow; one of smaller outputs that is not finite is the metric's fault."""
 
+ROUNDING = 1e-4
+"""So far a share may lie outside 0 to 1."""
+
 MOST_SKIPPED = 100
 """With ``skip`` so many updates in a row end the run: nothing more is learned."""
 
@@ -193,9 +196,13 @@ def diverged_episode(experiment: Experiment, split: str, number: int, task: Epis
 def check_scores(metric: Metric, scores: Tensor, outputs: Tensor, split: str, first: int) -> None:
     """Check the scores ``[T]`` of finite outputs ``[T, n, outputs]``; ``first`` is the number of the first episode.
 
-    Raises DivergedError if outputs are so large that a score overflows, RunFailedError if a metric fails without that.
+    Raises DivergedError if outputs are so large that a score overflows, RunFailedError if a metric fails without that,
+    or if a share is not between 0 and 1.
     """
-    bad = (~scores.isfinite()).nonzero().flatten()
+    wrong = ~scores.isfinite()
+    if metric.unit == "%":
+        wrong |= (scores < -ROUNDING) | (scores > 1 + ROUNDING)
+    bad = wrong.nonzero().flatten()
     if not len(bad):
         return
     largest = float(outputs[bad[0]].abs().max())

@@ -91,7 +91,7 @@ def make_record():
             score=interval(score, 0.01),
             untrained=interval(0.57, 0.02),
             gain=interval(score - 0.57, 0.02),
-            episode_scores=episodes or [score, score],
+            episode_scores=episodes or [score] * protocol.test_episodes,
         )
         test = Evaluation(
             split="test",

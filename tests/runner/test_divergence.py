@@ -227,12 +227,20 @@ def test_tasks_with_an_output_that_is_not_finite():
 
 @pytest.mark.parametrize(("output", "error"), [(1e20, DivergedError), (1.0, RunFailedError)])
 def test_a_score_that_is_not_finite_is_the_outputs_fault_or_the_metrics(output, error):
-    metric = SimpleNamespace(name="mean squared error")
+    metric = SimpleNamespace(name="mean squared error", unit="")
     outputs = torch.full((2, 1, 1), output)
     with pytest.raises(RunFailedError, match="test episode 41 is inf") as raised:
         check_scores(metric, torch.tensor([0.0, float("inf")]), outputs, "test", 40)
     assert type(raised.value) is error
     check_scores(metric, torch.tensor([0.0, 1.0]), outputs, "test", 40)
+
+
+@pytest.mark.parametrize("score", [1.2, -0.2])
+def test_a_share_outside_0_to_1_is_the_metrics_fault(score):
+    metric, outputs = SimpleNamespace(name="accuracy", unit="%"), torch.zeros(1, 1, 1)
+    with pytest.raises(RunFailedError, match=r"validation episode 7 is .* mistake of the metric"):
+        check_scores(metric, torch.tensor([score]), outputs, "val", 7)
+    check_scores(metric, torch.tensor([1.0]), outputs, "val", 7)
 
 
 def test_from_the_command_line(call, toy_plugin, tmp_path, monkeypatch, bad_tasks):
