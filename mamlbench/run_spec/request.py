@@ -67,6 +67,8 @@ class RunRequest(BaseModel):
     """'auto', or a strategy by name"""
     precision: Precision = "float32"
     """numbers that it computes in: float32; bf16 (autocast to bfloat16); float64"""
+    deterministic: bool = False
+    """whether torch may use deterministic algorithms only"""
     train_ways: int | None = Field(None, ge=1, le=MOST)
     """classes per training episode"""
     train_shots: int | None = Field(None, ge=1, le=MOST)

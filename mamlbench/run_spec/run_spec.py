@@ -15,9 +15,13 @@ from mamlbench.run_spec.protocol import Protocol
 OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
-ADDED_LATER = {"protocol": ("test_sampling", "test_until"), "training": ("on_divergence", "allow_leak")}
-"""Fields that the first release of this format lacked, by part of the spec: at their defaults they are no part of the
-hash of a spec, so that a run keeps the hash that it had."""
+ADDED_LATER = {
+    "": ("deterministic",),
+    "protocol": ("test_sampling", "test_until"),
+    "training": ("on_divergence", "allow_leak"),
+}
+"""Fields that the first release of this format lacked, by part of the spec ('': the spec itself): at their defaults
+they are no part of the hash of a spec, so that a run keeps the hash that it had."""
 
 
 class Component(BaseModel):
@@ -85,15 +89,17 @@ class RunSpec(BaseModel):
     """'auto', or a strategy by name"""
     precision: Precision = "float32"
     """numbers that it computes in"""
+    deterministic: bool = False
+    """whether torch may use deterministic algorithms only: slower, and equal bit for bit on a GPU too"""
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for equal specs: sorted keys, no white space."""
         content = self.model_dump(mode="json")
         for part, names in ADDED_LATER.items():
-            values = getattr(self, part)
+            values, written = (getattr(self, part), content[part]) if part else (self, content)
             for name in names:
                 if getattr(values, name) == type(values).model_fields[name].default:
-                    del content[part][name]
+                    del written[name]
         return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
     @property

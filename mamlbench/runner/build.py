@@ -274,6 +274,7 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
         "precision": spec.precision,
+        **({"deterministic": True} if spec.deterministic else {}),
         "kernels": kernels_in_use(),
         "code": code_hash(plugin_code(plugins)),
         "algorithm": spec.algorithm.model_dump(mode="json"),

@@ -19,6 +19,7 @@ from mamlbench.runner.checkpoints import clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.isolation import isolated
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.scoring import Scores, score_test
 from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
@@ -148,13 +149,13 @@ def evaluate_model(
             ),
         }
     )
-    experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
-    meter = Meter(experiment.device)
-    initial = clone(experiment.algorithm.state())
-    trained, untrained = score_test(
-        experiment, new_protocol, meter, trained=artifact.state_for(spec), untrained=initial
-    )
-    evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
+    with isolated(spec):
+        experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
+        meter, initial = Meter(experiment.device), clone(experiment.algorithm.state())
+        trained, untrained = score_test(
+            experiment, new_protocol, meter, trained=artifact.state_for(spec), untrained=initial
+        )
+        evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
     return evaluation.model_copy(update={"algorithm_options": options or {}})
 
 

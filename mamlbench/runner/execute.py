@@ -17,6 +17,7 @@ from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.interrupts import interrupts_ignored, interrupts_recorded, sigterm_interrupts
+from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.train import TrainingLoop
 
@@ -46,7 +47,7 @@ def perform(
 
     Raises a MamlbenchError, and leaves nothing behind, if the run cannot start: missing data, an impossible protocol.
     """
-    with sigterm_interrupts():
+    with sigterm_interrupts(), isolated(job.spec):
         keep_memory()
         plugins = plugins or load_plugins(job.plugins)
         return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
@@ -68,6 +69,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(job.folders.results)
     name, attempt = store.reserve(spec, environment.fingerprint)
+    seed_generators(spec)
     loop = TrainingLoop(experiment, meter, partial(emit, spec=spec), store.artifacts(name))
     status, reason = _run_to_the_end(loop)
     with interrupts_ignored():

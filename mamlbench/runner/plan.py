@@ -96,6 +96,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         device=device,
         engine=request.engine,
         precision=request.precision,
+        deterministic=request.deterministic,
     )
 
 

@@ -15,7 +15,7 @@ from mamlbench.suite.toml_lines import Path
 OPTION = "options."
 SINGLE = (
     *("modes", "metrics", "keep_predictions", "test_sampling", "test_until"),
-    *("validate_every", "checkpoint_every", "target_score", "on_divergence", "allow_leak"),
+    *("validate_every", "checkpoint_every", "target_score", "on_divergence", "allow_leak", "deterministic"),
 )
 """Settings with one value per cell, even if it is a list."""
 _COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")

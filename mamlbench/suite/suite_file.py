@@ -92,6 +92,9 @@ class SuiteSettings(CellConditions):
     test_until: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
         None, description="half-width of the interval, in the metric's own unit, that decides the number of episodes"
     )
+    deterministic: bool | None = Field(
+        None, description="deterministic algorithms only: equal bit for bit on a GPU too"
+    )
     validate_every: Positive | None = Field(None, description="iterations between validations")
     checkpoint_every: Natural | None = Field(None, description="iterations between checkpoints")
     target_score: float | None = Field(

@@ -55,6 +55,13 @@ def test_the_last_seed_is_in_range(monkeypatch, tmp_path):
         mamlbench.run("maml", seed=TOO_LARGE - 1, seeds=2)
 
 
+@pytest.mark.parametrize("value", [-1, TOO_LARGE])
+def test_images_that_are_held_out_are_counted_from_zero(tmp_path, monkeypatch, value):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match=f"hold_out is a number of images per class, 0 or more, not {value}"):
+        mamlbench.adapt("model", "folder", hold_out=value)
+
+
 @pytest.mark.parametrize("name", integer_fields(SuiteFile))
 @pytest.mark.parametrize("value", [-1, TOO_LARGE])
 def test_a_suite_names_the_line(tmp_path, name, value):

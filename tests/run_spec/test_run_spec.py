@@ -53,6 +53,7 @@ VARIANTS = [
     {"device": "cuda"},
     {"engine": "loop"},
     {"precision": "bf16"},
+    {"deterministic": True},
     {"algorithm": Component(name="maml")},
     {"dataset": Component(name="omniglot")},
     {"sampler": Component(name="fixed-pool")},
@@ -69,7 +70,11 @@ VARIANTS = [
 
 def test_a_spec_keeps_its_hash_when_a_release_adds_a_setting():
     content = json.loads(make_spec().canonical_json())
-    assert "on_divergence" not in content["training"] and "test_until" not in content["protocol"]
+    assert (
+        "deterministic" not in content
+        and "on_divergence" not in content["training"]
+        and "test_until" not in content["protocol"]
+    )
     assert make_spec().hash == "7b22558658f842330958c9f2850972ba838ff9013ab9e95551f6d214a039dfcc"
 
 

@@ -1,6 +1,7 @@
 """A data set of noisy prototypes and some misbehaving algorithms, for short runs."""
 
 import os
+import random
 import signal
 
 import numpy as np
@@ -48,6 +49,18 @@ class Stumbles(FOMAML):
         return update._replace(loss=update.loss * float("nan")) if bool((batch.keys % 16 == 0).any()) else update
 
 
+class Careless(FOMAML):
+    """Draws from every global generator and changes global settings."""
+
+    def apply(self, update):
+        noise = 1e-3 * (random.random() + np.random.rand() + torch.rand(()))
+        super().apply(update._replace(sums={name: value + noise for name, value in update.sums.items()}))
+        random.seed(1)
+        torch.manual_seed(1)
+        torch.set_float32_matmul_precision("medium")
+        torch.set_num_threads(1)
+
+
 class Raises(FOMAML):
     """Raises after a few iterations."""
 
@@ -89,6 +102,7 @@ def mamlbench_register_datasets(register):
 @mamlbench.hookimpl
 def mamlbench_register_algorithms(register):
     register("explodes", Explodes)
+    register("careless", Careless)
     register("raises", Raises)
     register("stumbles", Stumbles)
     register("interrupts", Interrupts)

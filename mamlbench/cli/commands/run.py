@@ -111,6 +111,11 @@ Examples:
     "vmap+remat, vmap+compiled, ...",
 )
 @shared.precision
+@click.option(
+    "--deterministic",
+    is_flag=True,
+    help="Use deterministic algorithms only: slower, and equal bit for bit on a GPU too.",
+)
 @shared.data_dir
 @shared.results_dir
 @shared.plugin_files

@@ -267,6 +267,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
     training = spec.training.model_dump()
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
+    settings |= {"deterministic": spec.deterministic}
     return settings | _environment_settings(run) if include_environment else settings
 
 

@@ -28,12 +28,14 @@ from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
 from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.run_spec.bounds import MOST
 from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images, read_user_images
 from mamlbench.runner.build import algorithm_maker, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.divergence import suggest
+from mamlbench.runner.isolation import isolated
 
 BATCH_SIZE = 100
 """Number of images labeled at a time, if their labels do not depend on each other."""
@@ -68,6 +70,8 @@ def adapt_model(
     Raises ConfigError if the model does not fit the task, DataError if images are missing or damaged, DivergedError if
     the predictions of the adapted network are not finite.
     """
+    if not 0 <= hold_out <= MOST:
+        raise ConfigError(f"hold_out is a number of images per class, 0 or more, not {hold_out}.")
     images = find_user_images(folder, hold_out)
     artifact = load_model(model)
     spec = _adaptation_spec(artifact.spec, images, plugins, options or {}, device)
@@ -75,13 +79,14 @@ def adapt_model(
     split, image_format = dataset.splits["test"], dataset.image_format()
     if not isinstance(split, ImageSplit) or image_format is None or not _classifies(dataset):
         raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
-    algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
-    reader = _ImageReader(split, image_format, spec)
-    labeler = _Labeler(_support_set(images, reader), reader, mode)
-    untrained = labeler.probabilities(algorithm, images.held_out)
-    algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
-    held_out = labeler.probabilities(algorithm, images.held_out)
-    unlabeled = labeler.probabilities(algorithm, images.unlabeled)
+    with isolated(spec):
+        algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
+        reader = _ImageReader(split, image_format, spec)
+        labeler = _Labeler(_support_set(images, reader), reader, mode)
+        untrained = labeler.probabilities(algorithm, images.held_out)
+        algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
+        held_out = labeler.probabilities(algorithm, images.held_out)
+        unlabeled = labeler.probabilities(algorithm, images.unlabeled)
     if not bool(torch.cat([held_out, unlabeled]).isfinite().all()):
         suggestion = suggest(spec.algorithm.options, "inner")
         raise DivergedError(f"The predictions of the adapted network are not finite: {suggestion}.")
