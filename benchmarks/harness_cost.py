@@ -21,6 +21,7 @@ from mamlbench.engine import keep_memory
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.build import build_experiment, load_dataset
+from mamlbench.runner.checkpointer import Checkpointer
 from mamlbench.runner.checkpoints import clone
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.plan import plan
@@ -59,13 +60,14 @@ def main() -> None:
     def harness(loop: TrainingLoop) -> float:
         began = time.perf_counter()
         while loop.progress.iteration < arguments.iterations:
-            loop._train_block(min(spec.training.log_every, arguments.iterations - loop.progress.iteration))
+            loop._train_until(min(loop._next_stop(), arguments.iterations))
         return time.perf_counter() - began
 
     ratios, sampling = [], []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(arguments.rounds + 1):
-            loop = TrainingLoop(experiment, Meter(experiment.device), emit, Path(folder))
+            meter = Meter(experiment.device)
+            loop = TrainingLoop(experiment, meter, emit, Checkpointer(Path(folder), meter))
             seconds = {}
             sides = {"bare": bare, "harness": lambda loop=loop: harness(loop)}
             for side in sorted(sides, reverse=number % 2 == 1):  # each goes first in every other round

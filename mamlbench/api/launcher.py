@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.run_spec.options import Options
@@ -34,6 +34,7 @@ class Job(BaseModel):
     """folders of results and of data, on a file system that the running machine can access"""
     plugins: tuple[Path, ...] = ()
     """single-file plugins to load first"""
+    resume: str | None = Field(None, description="run to continue, by name; '': the latest unfinished one of this spec")
 
 
 class Launcher(ABC):

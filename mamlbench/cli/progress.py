@@ -174,6 +174,11 @@ class ProgressDisplay:
             self._line(spec, step, run.validation)
 
     @hookimpl
+    def mamlbench_notice(self, spec: RunSpec, text: str) -> None:
+        """Show a notice in a line."""
+        self.print_line(f"{self.title(spec)}: {text}")
+
+    @hookimpl
     def mamlbench_run_finished(self, spec: RunSpec, record: RunRecord) -> None:
         """Remove the bar; that of the last run in progress stays on the screen."""
         if spec.hash not in self.runs:

@@ -62,6 +62,10 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
     for record in records:
         if record.reason:
             click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
+            if record.status == "interrupted" and record.checkpoint:
+                click.echo(f"{record.name}: the same command with --resume goes on from its checkpoint.", err=True)
+        for notice in record.notices:
+            click.echo(f"{record.name}: {notice}", err=True)
         for error in record.listener_errors:
             click.echo(f"{record.name}: a listener failed: {error}", err=True)
     if missing:

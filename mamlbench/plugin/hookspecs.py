@@ -146,5 +146,13 @@ def mamlbench_evaluated(
 
 
 @hookspec
+def mamlbench_notice(spec: RunSpec, text: str) -> None:
+    """Called with a sentence about the run of ``spec`` that is no error.
+
+    It goes on from a checkpoint, a damaged one was passed over, or it has finished already.
+    """
+
+
+@hookspec
 def mamlbench_run_finished(spec: RunSpec, record: RunRecord) -> None:
     """Called when the run of ``spec`` has ended, for any reason (``record.status``), and its record is written."""

@@ -148,6 +148,8 @@ class ClaimWatcher:
         self._clock = clock
         self._changes: dict[Path, tuple[bytes, float]] = {}
         """content of claim files of others, and when it was first seen"""
+        self._alive: set[Path] = set()
+        """claim files whose heartbeat has been seen to change"""
 
     def take(self, target: Path) -> Claim | None:
         """Take the claim on a file or folder, which need not exist; None if a living process holds it.
@@ -187,6 +189,13 @@ class ClaimWatcher:
         number, content = _latest(target)
         return content is not None and not self._is_stale(claim_path(target, number), content)
 
+    def is_unknown(self, target: Path) -> bool:
+        """Whether a process holds the claim and it is not known yet if it lives."""
+        number, content = _latest(target)
+        holder, path = _holder(content), claim_path(target, number)
+        here = holder is not None and holder.machine == _machine()
+        return content is not None and not here and not self._is_stale(path, content) and path not in self._alive
+
     def _is_stale(self, path: Path, content: bytes) -> bool:
         """Whether the holder has ended, or its heartbeat has stood still for too long under the eyes of this object."""
         holder = _holder(content)
@@ -195,6 +204,8 @@ class ClaimWatcher:
         now = self._clock()
         known, since = self._changes.get(path, (None, now))
         if known != content:
+            if known is not None:
+                self._alive.add(path)
             self._changes[path] = content, now
             return False
         return now - since >= self.stale_seconds

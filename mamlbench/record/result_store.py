@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,9 @@ from mamlbench.record.consistency import contradiction
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
 from mamlbench.run_spec import RunSpec
+
+ARTIFACTS = ("model.json", "checkpoint-1.json", "checkpoint-2.json", "checkpoint.json")
+"""JSON files in a run's folder; the last one is of early releases."""
 
 
 class _Versioned(BaseModel):
@@ -40,11 +44,10 @@ class ResultStore:
         Returns the stem and the attempt number: 1 for the first run of this spec with this fingerprint.
         Raises ConfigError if the folder cannot be written.
         """
-        base = _readable_name(spec)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for attempt in range(1, 1_000_000):
-                stem = f"{base}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
+                stem = _stem(spec, fingerprint, attempt)
                 if (self.folder / f"{stem}.json").exists():  # a record whose artifacts were deleted, or not committed
                     continue
                 try:
@@ -58,6 +61,15 @@ class ResultStore:
                 "choose another with --results-dir."
             ) from error
         raise ConfigError(f"The results folder '{self.folder}' holds a million attempts at this run.")
+
+    def attempts(self, spec: RunSpec, fingerprint: str) -> list[tuple[str, int]]:
+        """Return the stem and number of every attempt at this spec with this fingerprint, the latest first."""
+        start = _stem(spec, fingerprint, "")
+        with suppress(FileNotFoundError):
+            names = {path.name.removesuffix(".json") for path in self.folder.iterdir() if path.name.startswith(start)}
+            numbers = (int(name[len(start) :]) for name in names if name[len(start) :].isdecimal())
+            return [(f"{start}{number}", number) for number in sorted(numbers, reverse=True)]
+        return []
 
     def artifacts(self, stem: str) -> Path:
         """Folder of the artifacts of the run called ``stem``."""
@@ -136,6 +148,10 @@ def _readable_name(spec: RunSpec) -> str:
     return re.sub(r"[^A-Za-z0-9._+-]", "_", name)
 
 
+def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:
+    return f"{_readable_name(spec)}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
+
+
 def _looks_like_record(name: str) -> bool:
     # Artifacts are JSON too, in a folder named after a record that may not have been written yet.
-    return name.endswith(".json") and not name.startswith(".") and name not in ("model.json", "checkpoint.json")
+    return name.endswith(".json") and not name.startswith(".") and name not in ARTIFACTS

@@ -191,6 +191,7 @@ class Measurement(RecordPart):
     seconds_to_target: float | None = None
     """wall seconds of the run until validation first reached the target score"""
     runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
+    pieces: int = Field(1, ge=1, description="processes that computed the run one after the other; times add up")
 
 
 class CurvePoint(RecordPart):
@@ -264,6 +265,8 @@ class RunRecord(RecordPart):
     listener_errors: list[str] = Field(default_factory=list)
     """what listeners and trackers raised"""
     skipped: Skipped | None = Field(None, description="what was left out because it was not finite; None if nothing")
+    notices: list[str] = Field(default_factory=list)
+    """what happened to the run that changes no number, such as a damaged checkpoint that was passed over"""
 
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:

@@ -79,6 +79,8 @@ class RunRequest(BaseModel):
     """iterations between validations"""
     checkpoint_every: int | None = Field(None, ge=0, le=MOST)
     """iterations between checkpoints"""
+    checkpoint_seconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    """most seconds between checkpoints"""
     target_score: float | None = Field(None, allow_inf_nan=False)
     """validation score whose first crossing is timed"""
     on_divergence: OnDivergence = "stop"

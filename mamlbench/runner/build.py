@@ -122,6 +122,7 @@ def build_experiment(
     *,
     training: bool = True,
     on_trial: Callable[[str], object] = str,
+    engine: str | None = None,
 ) -> Experiment:
     """Build everything that a spec names.
 
@@ -135,6 +136,7 @@ def build_experiment(
         cache: folder of cached choices of engines; None: no cache.
         training: whether the run trains, so that the engine is chosen for training.
         on_trial: called with the name of each engine before it is tried.
+        engine: name of the engine; None: as the spec says.
     """
     leaks = find_leaks(dataset)
     if training and not spec.training.allow_leak:
@@ -151,7 +153,7 @@ def build_experiment(
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
-    choice = choose_engine(spec.engine, work, autotune_cache, on_trial)
+    choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     _check_own_models(spec, algorithm)
     facts = _data_facts(dataset)

@@ -1,25 +1,27 @@
-"""Models and checkpoints on disk: tensors as safetensors, everything else as JSON; never a pickle."""
+"""Models on disk: tensors as safetensors, everything else as JSON; never a pickle."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
 from mamlbench.run_spec import RunSpec
+from mamlbench.runner.checkpoint_folder import SLOTS
+from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
-MODEL, CHECKPOINT = "model", "checkpoint"
-_ITERATION = "iteration"
+MODEL = "model"
 
 State = dict[str, Tensor]
 
@@ -34,39 +36,53 @@ class ModelArtifact:
 
     def state_for(self, spec: RunSpec) -> State:
         """The state on the device and in the precision of ``spec``, tensors by name."""
-        state: State = in_precision(self.state, spec.precision)
-        return {name: value.to(torch.device(spec.device)) for name, value in state.items()}
+        device = torch.device(spec.device)
+        return pytree.tree_map(  # type: ignore[no-any-return]
+            lambda leaf: leaf.to(device) if isinstance(leaf, Tensor) else leaf, in_precision(self.state, spec.precision)
+        )
 
 
-def save_state(folder: Path, name: str, spec: RunSpec, iteration: int, state: State) -> Path:
-    """Write ``<name>.safetensors`` and then ``<name>.json``, each atomically; return the latter's path."""
-    tensors = {key: value.detach().cpu().contiguous() for key, value in state.items()}
-    write_atomically(folder / f"{name}.safetensors", save(tensors, {_ITERATION: str(iteration)}))
-    description = {"spec": spec.model_dump(mode="json"), "iteration": iteration, "tensors": f"{name}.safetensors"}
-    path = folder / f"{name}.json"
+def save_model(folder: Path, spec: RunSpec, iteration: int, state: State) -> Path:
+    """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path."""
+    tensors = dump_tree(state)
+    write_atomically(folder / f"{MODEL}.safetensors", tensors)
+    description = {
+        "spec": spec.model_dump(mode="json"),
+        "iteration": iteration,
+        "tensors": f"{MODEL}.safetensors",
+        "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
+    }
+    path = folder / f"{MODEL}.json"
     write_atomically(path, json.dumps(description, indent=1).encode())
     return path
 
 
 def load_model(path: Path) -> ModelArtifact:
-    """Read a model from its folder, its model.json or .safetensors, or its run's record.
+    """Read a model from its folder, its model.json or .safetensors, its run's record, or the JSON of a checkpoint.
 
     Raises ConfigError if there is none or it is damaged.
     """
     description = _description(path)
     try:
         content = json.loads(description.read_bytes())
-        spec = RunSpec.model_validate(content["spec"])
-        state = load_file(description.parent / content["tensors"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError, SafetensorError) as error:
+        spec = RunSpec.model_validate(content.get("about", content)["spec"])
+        tensors = (description.parent / content["tensors"]).read_bytes()
+        if "tensors_sha256" in content and content["tensors_sha256"] != hashlib.sha256(tensors).hexdigest():
+            raise DamagedFileError(f"the SHA-256 of '{content['tensors']}' differs")
+        tree = load_tree(tensors)
+        state = tree["state"] if description.stem in SLOTS else tree
+        iteration = int(content.get("progress", content)["iteration"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError, DamagedFileError) as error:
         reason = str(error).splitlines()[0]
         raise ConfigError(f"'{description}' is not a model that can be read: {reason}.") from error
-    return ModelArtifact(spec, int(content["iteration"]), state)
+    return ModelArtifact(spec, iteration, state)
 
 
 def clone(state: State) -> State:
     """Copy every tensor, so that later training does not change it."""
-    return {name: value.detach().clone() for name, value in state.items()}
+    return pytree.tree_map(  # type: ignore[no-any-return]
+        lambda leaf: leaf.detach().clone() if isinstance(leaf, Tensor) else deepcopy(leaf), state
+    )
 
 
 def _description(path: Path) -> Path:
@@ -75,7 +91,7 @@ def _description(path: Path) -> Path:
         path = path / f"{MODEL}.json"
     elif path.suffix == ".safetensors":
         path = path.with_suffix(".json")
-    elif path.suffix == ".json" and path.is_file() and path.name not in (f"{MODEL}.json", f"{CHECKPOINT}.json"):
+    elif path.suffix == ".json" and path.is_file() and path.stem not in (MODEL, *SLOTS):
         record = read_record(path)
         if record.model is None:
             raise ConfigError(f"The run of '{path}' left no model: it is {record.status}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -9,16 +10,27 @@ import torch
 
 from mamlbench.api import Emit, Job, Model
 from mamlbench.engine import keep_memory
-from mamlbench.errors import DivergedError, MamlbenchError
+from mamlbench.errors import DivergedError, LostClaimError, MamlbenchError
 from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
-from mamlbench.record import Measurement, ResultStore, RunRecord, Status, make_record, skipped_parts, utc_now
+from mamlbench.record import (
+    Environment,
+    Measurement,
+    ResultStore,
+    RunRecord,
+    Status,
+    make_record,
+    skipped_parts,
+    utc_now,
+)
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
+from mamlbench.runner.checkpointer import Checkpointer
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.interrupts import interrupts_ignored, interrupts_recorded, sigterm_interrupts
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.resuming import HeldRun, RunFinder, begin_run
 from mamlbench.runner.train import TrainingLoop
 
 
@@ -61,25 +73,81 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     spec, started = job.spec, utc_now()
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
+    environment = run_environment(spec.device, plugins, spec.precision)
+    store = ResultStore(job.folders.results)
+    with ExitStack() as claims:
+        run = _earlier_run(job, store, environment, emit)
+        if isinstance(run, RunRecord):
+            return run
+        if run is not None:
+            claims.enter_context(run.claim)
+        experiment = _build(job, plugins, meter, emit, run)
+        if run is None:
+            run = begin_run(store, spec, environment)
+            claims.enter_context(run.claim)
+        about = run.about or _about(experiment, environment, started)
+        checkpointer = Checkpointer(
+            store.artifacts(run.name),
+            meter,
+            about,
+            seconds=spec.training.checkpoint_seconds,
+            own_process=own_process,
+            runs_at_once=runs_at_once,
+            check=run.claim.check,
+        )
+        seed_generators(spec)
+        loop = TrainingLoop(experiment, meter, partial(emit, spec=spec), checkpointer)
+        status, reason = _run_to_the_end(loop, run)
+        with interrupts_ignored():
+            results = _results(loop, status) | {
+                "engine": about["engine"],
+                "reason": reason,
+                "measurement": _measurement(loop, own_process=own_process, runs_at_once=runs_at_once),
+            }
+            numbers = {"name": run.name, "attempt": run.attempt, "started": about["started"]}
+            record = make_record(spec, environment, status, **numbers, **results)
+            run.claim.check()
+            store.write(run.name, record)
+            if status == "finished":
+                checkpointer.clear()
+        return record
+
+
+def _earlier_run(job: Job, store: ResultStore, environment: Environment, emit: Emit) -> RunRecord | HeldRun | None:
+    """The run that the job is to continue, or its record if it has finished; None if it is to begin."""
+    if job.resume is None:
+        return None
+    notify = partial(_emit_notice, emit, job.spec)
+    earlier = RunFinder(store, job.spec, environment, notify=notify).take_up(job.resume)
+    if isinstance(earlier, RunRecord):
+        notify(f"finished already: '{earlier.name}'. It is not run again.")
+    return earlier
+
+
+def _build(job: Job, plugins: Plugins, meter: Meter, emit: Emit, run: HeldRun | None) -> Experiment:
+    """Load the data and build the parts; a run that is continued goes on with the engine it was begun with."""
+    spec = job.spec
     with meter.segment("data"):
         dataset = load_dataset(spec, plugins, job.folders, partial(_emit_preparation, emit, spec))
     with meter.segment("train"):  # building the network and trying engines is warm-up
+        engine = run.about.get("engine", {}).get("name") if run else None
         on_trial = partial(_emit_trial, emit, spec)
-        experiment = build_experiment(spec, plugins, dataset, job.folders.cache, on_trial=on_trial)
-    environment = run_environment(spec.device, plugins, spec.precision)
-    store = ResultStore(job.folders.results)
-    name, attempt = store.reserve(spec, environment.fingerprint)
-    seed_generators(spec)
-    loop = TrainingLoop(experiment, meter, partial(emit, spec=spec), store.artifacts(name))
-    status, reason = _run_to_the_end(loop)
-    with interrupts_ignored():
-        results = _results(loop) | {
-            "reason": reason,
-            "measurement": _measurement(loop, own_process=own_process, runs_at_once=runs_at_once),
-        }
-        record = make_record(spec, environment, status, name=name, attempt=attempt, started=started, **results)
-        store.write(name, record)
-    return record
+        return build_experiment(spec, plugins, dataset, job.folders.cache, on_trial=on_trial, engine=engine)
+
+
+def _about(experiment: Experiment, environment: Environment, started: str) -> dict[str, Any]:
+    """What stays the same throughout a run, and the pieces of it that are computed later are to know."""
+    return {
+        "spec": experiment.spec.model_dump(mode="json"),
+        "spec_hash": experiment.spec.hash,
+        "environment": environment.model_dump(mode="json"),
+        "started": started,
+        "engine": _engine_facts(experiment),
+    }
+
+
+def _emit_notice(emit: Emit, spec: RunSpec, text: str) -> None:
+    emit("mamlbench_notice", spec=spec, text=text)
 
 
 def _emit_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
@@ -90,13 +158,20 @@ def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
     emit("mamlbench_trying_engine", spec=spec, engine=engine)
 
 
-def _run_to_the_end(loop: TrainingLoop) -> tuple[Status, str]:
-    """How the run ended, and why if it did not finish."""
+def _run_to_the_end(loop: TrainingLoop, run: HeldRun) -> tuple[Status, str]:
+    """How the run ended, and why if it did not finish. Raises LostClaimError if another process took it over."""
     with interrupts_recorded() as interrupts:
         try:
-            loop.run()
+            for notice in run.notices:
+                loop.notice(notice)
+            if run.checkpoint is not None:
+                iteration = run.checkpoint.content["progress"]["iteration"]
+                loop.emit("mamlbench_notice", text=f"goes on from iteration {iteration}")
+            loop.run(run.checkpoint)
         except KeyboardInterrupt:
             return "interrupted", f"at iteration {loop.progress.iteration}"
+        except LostClaimError:
+            raise
         except Exception as error:  # a plugin may raise anything; the record keeps it
             if interrupts:  # torch turns an interrupt inside some of its operations into an error of its own
                 return "interrupted", f"at iteration {loop.progress.iteration}"
@@ -116,6 +191,7 @@ def _measurement(loop: TrainingLoop, *, own_process: bool, runs_at_once: int) ->
     progress = loop.progress
     return loop.meter.measurement(
         warmup=progress.warmup,
+        warmup_iterations=progress.warmup_iterations,
         iterations=progress.iteration,
         examples=progress.examples,
         to_target=progress.seconds_to_target,
@@ -124,22 +200,22 @@ def _measurement(loop: TrainingLoop, *, own_process: bool, runs_at_once: int) ->
     )
 
 
-def _results(loop: TrainingLoop) -> dict[str, Any]:
+def _results(loop: TrainingLoop, status: Status) -> dict[str, Any]:
     """What a run has achieved so far, as fields of its record."""
     experiment, progress, algorithm = loop.experiment, loop.progress, loop.algorithm
     return {
         "data": experiment.data_facts,
         "parameters": sum(value.numel() for value in algorithm.meta.values()),
         "gradient_order": algorithm.gradient_order,
-        "engine": _engine_facts(experiment),
         "curve": progress.curve,
         "selected_iteration": progress.best_iteration,
         "test": progress.test,
         "model": progress.model,
-        "checkpoint": progress.checkpoint,
+        "checkpoint": None if status == "finished" else progress.checkpoint,
         "episodes": progress.episodes,
         "listener_errors": progress.problems,
         "skipped": skipped_parts(progress.skipped_updates, progress.skipped_validations),
+        "notices": progress.notices,
     }
 
 

@@ -12,9 +12,11 @@ from mamlbench.errors import MamlbenchError, RunFailedError
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.component_options import read_options
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import perform
+from mamlbench.runner.resuming import lost_run
 
 DEFAULT = "processes"
 """Name of the default launcher."""
@@ -36,6 +38,7 @@ def launch(
     *,
     own_process: bool = True,
     launcher: Launcher | None = None,
+    resume: str | None = None,
 ) -> list[RunRecord]:
     """Run every spec, notify the listeners of ``plugins``, and return the records in the order of the specs.
 
@@ -48,14 +51,16 @@ def launch(
         own_process: whether a single spec may count this process's peak memory as its own.
         launcher: runs the jobs; None: a single spec is run in this process, unless there is a tracker, and several one
             after the other, each in a process of its own.
+        resume: None: new runs; '': go on with the latest unfinished run of each spec, and do not repeat a finished one;
+            else the name of the run to go on with.
 
     Raises what a run raises before it starts training (missing data, an impossible protocol).
     """
     if launcher is None and len(specs) == 1 and not (own_process and plugins.trackers):
-        return [_run_here(specs[0], plugins, folders, own_process=own_process)]
+        return [_run_here(specs[0], plugins, folders, resume, own_process=own_process)]
     records: dict[int, RunRecord] = {}
     interrupt: KeyboardInterrupt | None = None
-    with closing(launch_each(specs, plugins, folders, launcher)) as ends:
+    with closing(launch_each(specs, plugins, folders, launcher, resume)) as ends:
         for index, end in ends:
             if isinstance(end, MamlbenchError):
                 raise end
@@ -69,18 +74,23 @@ def launch(
 
 
 def launch_each(
-    specs: Sequence[RunSpec], plugins: Plugins, folders: Folders, launcher: Launcher | None = None
+    specs: Sequence[RunSpec],
+    plugins: Plugins,
+    folders: Folders,
+    launcher: Launcher | None = None,
+    resume: str | None = None,
 ) -> Generator[tuple[int, RunEnd], None, None]:
     """Run every spec by a launcher; yield its index in ``specs`` and how it ended, in the order in which runs end.
 
     If the launcher is interrupted and yields no more, that is how the runs ended that had begun. A run that the
-    launcher never yields is recorded as lost.
+    launcher never yields is recorded as lost. ``resume`` is that of ``launch``.
     """
     if not specs:
         return
     launcher = launcher or make_launcher(DEFAULT, {}, plugins)
     events = _Events(plugins, folders)
-    jobs = [Job(spec=spec, folders=_absolute(folders), plugins=plugins.files) for spec in specs]
+    absolute = _absolute(folders)
+    jobs = [Job(spec=spec, folders=absolute, plugins=plugins.files, resume=resume) for spec in specs]
     waiting = {job.spec.hash: index for index, job in enumerate(jobs)}
     interrupted = False
     try:
@@ -131,9 +141,9 @@ class _Events:
         return record
 
 
-def _run_here(spec: RunSpec, plugins: Plugins, folders: Folders, *, own_process: bool) -> RunRecord:
+def _run_here(spec: RunSpec, plugins: Plugins, folders: Folders, resume: str | None, *, own_process: bool) -> RunRecord:
     events = _Events(plugins, folders)
-    job = Job(spec=spec, folders=folders, plugins=plugins.files)
+    job = Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume)
     record = events.finish(spec, perform(job, events, plugins=plugins, own_process=own_process))
     assert isinstance(record, RunRecord)
     return record
@@ -157,8 +167,12 @@ def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseE
     """Write the record of a run whose process returned none."""
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(folders.results)
-    name, attempt = store.reserve(spec, environment.fingerprint)
+    name, attempt = lost_run(store, spec, environment.fingerprint) or store.reserve(spec, environment.fingerprint)
+    checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()
+    left = (
+        {"checkpoint": f"{name}/{checkpoint.path.name}", "started": checkpoint.about["started"]} if checkpoint else {}
+    )
     reason = str(error) if isinstance(error, RunFailedError) else f"{type(error).__name__}: {error}"
-    record = make_record(spec, environment, "failed", name=name, attempt=attempt, reason=reason)
+    record = make_record(spec, environment, "failed", name=name, attempt=attempt, reason=reason, **left)
     store.write(name, record)
     return record

@@ -9,10 +9,27 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from pydantic import Field
 
 from mamlbench.record import Measurement, Segment
+from mamlbench.record.record_part import RecordPart
 
 SEGMENTS = ("data", "train", "evaluate", "checkpoint", "other")
+
+
+class Clocks(RecordPart):
+    """What a meter has counted, to go on from in another process."""
+
+    segments: dict[str, Segment] = Field(default_factory=dict)
+    """by name"""
+    wall_seconds: float = 0.0
+    """of all pieces of the run"""
+    peak_memory_bytes: int | None = None
+    """the largest of all pieces; None if one of them does not know its own"""
+    runs_at_once: int = 1
+    """the most of all pieces"""
+    pieces: int = 0
+    """in how many processes the run was computed"""
 
 
 class Meter:
@@ -41,6 +58,7 @@ class Meter:
         self._open = ["other"]
         self._pending: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
         self._started = self._wall_mark = wall_clock()
+        self._earlier = Clocks()
         self._device_mark = self._device_clock()
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
@@ -69,17 +87,42 @@ class Meter:
     def elapsed(self) -> Segment:
         """Wall and device seconds since the start."""
         self._count()
-        return Segment(wall=self.wall_clock() - self._started, device=sum(self.device_seconds.values()))
+        wall = self._earlier.wall_seconds + self.wall_clock() - self._started
+        return Segment(wall=wall, device=sum(self.device_seconds.values()))
 
     def seconds_in(self, name: str) -> Segment:
         """Wall and device seconds of a segment so far."""
         self._count()
         return Segment(wall=self.wall[name], device=self.device_seconds[name])
 
+    def clocks(self, *, own_process: bool, runs_at_once: int) -> Clocks:
+        """What is counted so far, the earlier pieces included; arguments as for ``measurement``."""
+        self.synchronize()
+        self._count()  # once, so that all segments are read at the same moment
+        segments = {name: Segment(wall=self.wall[name], device=self.device_seconds[name]) for name in SEGMENTS}
+        earlier, peak = self._earlier, self._peak_memory(own_process)
+        if earlier.pieces and (peak is None or earlier.peak_memory_bytes is None):
+            peak = None
+        return Clocks(
+            segments=segments,
+            wall_seconds=earlier.wall_seconds + self._wall_mark - self._started,  # so that segments add up to it
+            peak_memory_bytes=None if peak is None else max(peak, earlier.peak_memory_bytes or 0),
+            runs_at_once=max(runs_at_once, earlier.runs_at_once),
+            pieces=earlier.pieces + 1,
+        )
+
+    def add(self, earlier: Clocks) -> None:
+        """Count what another process has counted for the same run, too."""
+        self._earlier = earlier
+        for name, segment in earlier.segments.items():
+            self.wall[name] += segment.wall
+            self.device_seconds[name] += segment.device
+
     def measurement(
         self,
         *,
         warmup: Segment,
+        warmup_iterations: int = 1,
         iterations: int,
         examples: int,
         to_target: float | None,
@@ -89,30 +132,30 @@ class Meter:
         """Everything measured so far.
 
         Args:
-            warmup: time until the end of the first meta-iteration, in the segment 'train'.
+            warmup: time until the end of the first meta-iteration, in the segment 'train', of every piece.
+            warmup_iterations: meta-iterations in it.
             iterations: meta-iterations done.
             examples: support and query examples trained on.
             to_target: wall seconds until validation reached the target score; None if it did not.
             own_process: whether the peak memory of this process is that of the run.
             runs_at_once: runs that may have shared the machine.
         """
-        self.synchronize()
-        segments = {name: self.seconds_in(name) for name in SEGMENTS}
-        train = segments["train"]
-        steady = train.wall - warmup.wall
+        clocks = self.clocks(own_process=own_process, runs_at_once=runs_at_once)
+        steady, steps = clocks.segments["train"].wall - warmup.wall, iterations - warmup_iterations
         return Measurement(
-            segments=segments,
+            segments=clocks.segments,
             warmup=warmup,
-            wall_seconds=self._wall_mark - self._started,  # until the last reading, so that segments add up to it
-            device_seconds=sum(segment.device for segment in segments.values()),
+            wall_seconds=clocks.wall_seconds,
+            device_seconds=sum(segment.device for segment in clocks.segments.values()),
             device_clock="cuda-events" if self.on_gpu else "cpu",
-            peak_memory_bytes=self._peak_memory(own_process),
+            peak_memory_bytes=clocks.peak_memory_bytes,
             peak_memory_kind="cuda-allocator" if self.on_gpu else "process-rss",
             iterations=iterations,
-            iterations_per_second=(iterations - 1) / steady if iterations > 1 and steady > 0 else None,
+            iterations_per_second=steps / steady if steps > 0 and steady > 0 else None,
             examples_seen=examples,
             seconds_to_target=to_target,
-            runs_at_once=runs_at_once,
+            runs_at_once=clocks.runs_at_once,
+            pieces=clocks.pieces,
         )
 
     def _count(self) -> None:

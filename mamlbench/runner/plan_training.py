@@ -35,6 +35,7 @@ def plan_training(
         queries=_first(request.train_queries, preset.train_queries, protocol.queries) if algorithm.uses_queries else 0,
         validate_every=_first(request.validate_every, max(1, evenly)),
         checkpoint_every=request.checkpoint_every or 0,
+        checkpoint_seconds=request.checkpoint_seconds,
         target_score=request.target_score,
         on_divergence=request.on_divergence,
         allow_leak=request.allow_leak,

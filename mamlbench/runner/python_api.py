@@ -14,6 +14,7 @@ from mamlbench.runner.adapt.adapt_model import adapt_model
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import make_request, plan
+from mamlbench.runner.resuming import LATEST
 from mamlbench.user_config import find_user_config, folders, plugin_files
 
 
@@ -26,6 +27,7 @@ def run(
     results_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     trackers: Sequence[str] = (),
+    resume: bool = False,
     **settings: Any,
 ) -> RunRecord:
     """Run one algorithm and return its record, which is also written under ``results_dir``.
@@ -38,6 +40,7 @@ def run(
         results_dir: where the record goes; as ``--results-dir``.
         plugins: single-file plugins to load; as ``--plugin``.
         trackers: where the curves are sent; as ``--track``.
+        resume: whether to go on with the latest unfinished run of the same settings; one that finished is returned.
         **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, precision, ...
 
     Raises ConfigError or DataError as the command line reports them.
@@ -45,7 +48,8 @@ def run(
     loaded, locations = _load(data_dir, results_dir, plugins)
     loaded.track(trackers, locations.results)
     request = make_request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
-    (record,) = launch(plan(request, loaded), loaded, locations, own_process=False)
+    specs, latest = plan(request, loaded), LATEST if resume else None
+    (record,) = launch(specs, loaded, locations, own_process=False, resume=latest)
     return record
 
 

@@ -1,37 +1,46 @@
 """The training loop: train, validate, keep the best checkpoint, test it.
 
-What the harness adds to a step takes microseconds.
+What the harness adds to a step takes microseconds. A checkpoint holds all that the loop goes on from, so that a run in
+several pieces gives the numbers of one in a single piece, bit for bit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from mamlbench.api import Emit
 from mamlbench.errors import DivergedError
 from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
 from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
-from mamlbench.runner.checkpoints import CHECKPOINT, MODEL, State, clone, save_state
+from mamlbench.runner.checkpoint_folder import Checkpoint
+from mamlbench.runner.checkpointer import Checkpointer, restore_random_states
+from mamlbench.runner.checkpoints import State, clone, save_model
 from mamlbench.runner.divergence import DivergenceGuard
 from mamlbench.runner.evaluate import episode_interval, make_evaluation
-from mamlbench.runner.meter import Meter
+from mamlbench.runner.meter import Clocks, Meter
 from mamlbench.runner.sample_episodes import save_samples
 from mamlbench.runner.scoring import Scores, score_episodes, score_test
+from mamlbench.runner.tree_file import DamagedFileError
 
 
 @dataclass
 class RunProgress:
-    """What a run has achieved so far: at any moment, the results of its record."""
+    """What a run has achieved so far: at any moment, the results of its record.
+
+    All of it goes into every checkpoint, as JSON.
+    """
 
     iteration: int = 0
     examples: int = 0
     warmup: Segment = field(default_factory=Segment)
+    warmup_iterations: int = 0
     curve: list[CurvePoint] = field(default_factory=list)
     best_score: float | None = None
-    best_state: State | None = None
     best_iteration: int | None = None
     seconds_to_target: float | None = None
     checkpoint: str | None = None
@@ -44,6 +53,11 @@ class RunProgress:
     """Iterations, counted from 1, whose update was not finite and was left out."""
     skipped_validations: list[int] = field(default_factory=list)
     """Iterations whose validation was not finite and selected nothing."""
+    notices: list[str] = field(default_factory=list)
+    """What happened to the run and changes no number."""
+
+
+_PROGRESS = TypeAdapter(RunProgress)
 
 
 class TrainingLoop:
@@ -53,29 +67,39 @@ class TrainingLoop:
         experiment: the run's parts.
         meter: its clocks.
         emit: called with the name of an event hook and its arguments.
-        folder: where checkpoints and the model are written.
+        checkpointer: writes its checkpoints; other files go to the same folder.
     """
 
-    def __init__(self, experiment: Experiment, meter: Meter, emit: Emit, folder: Path) -> None:
+    def __init__(self, experiment: Experiment, meter: Meter, emit: Emit, checkpointer: Checkpointer) -> None:
         self.experiment = experiment
         self.spec = experiment.spec
         self.algorithm = experiment.algorithm
         self.meter = meter
         self.emit = emit
-        self.folder = folder
+        self.checkpointer = checkpointer
+        self.folder = checkpointer.folder
         self.progress = RunProgress()
+        self._best_state: State | None = None
         self._initial = clone(self.algorithm.state())
+        self._loss: Any = 0.0  # sum since the last report: a tensor, which is not waited for
+        self._count = 0
+        self._earlier = Segment(), Segment()  # train and warm-up of earlier pieces
+        self._is_warm = False
         self.guard = DivergenceGuard(experiment, self._initial, self.progress.skipped_updates)
 
-    def run(self) -> None:
+    def run(self, earlier: Checkpoint | None = None) -> None:
         """Train with validations and checkpoints in between, then test the checkpoint that validation selected.
+
+        Args:
+            earlier: where to go on from; None: from the beginning.
 
         Raises DivergedError if a number is not finite; the model that validation selected before is kept.
         """
+        self._begin(earlier)
         try:
             self._train()
         except DivergedError:
-            if self.progress.best_state is not None:
+            if self._best_state is not None:
                 self._save_model()
             raise
         self._save_model()
@@ -84,48 +108,101 @@ class TrainingLoop:
 
     def _train(self) -> None:
         training = self.spec.training
-        self._checkpoint()
-        self._train_block(min(1, training.iterations))
-        self.progress.warmup = self.meter.seconds_in("train")
         while self.progress.iteration < training.iterations:
-            self._train_block(self._iterations_to_next_stop())
+            self._train_until(self._next_stop())
             done = self.progress.iteration
-            if done % training.validate_every == 0 or done == training.iterations:
+            validates = done % training.validate_every == 0 or done == training.iterations
+            if validates:
                 self._validate()
+            stride = training.checkpoint_every
+            if validates or (stride and done % stride == 0) or self.checkpointer.is_due():
                 self._checkpoint()
-            elif training.checkpoint_every and done % training.checkpoint_every == 0:
-                self._checkpoint()
-        if self.progress.best_state is None:
+        if self._best_state is None:
             self._validate(last=True)
+            self._checkpoint()
 
-    def _iterations_to_next_stop(self) -> int:
-        """Iterations until the next report, validation, checkpoint or the end, whichever comes first."""
+    def notice(self, text: str) -> None:
+        """Report to the listeners and the record what happened to the run and changes no number."""
+        self.progress.notices.append(text)
+        self.emit("mamlbench_notice", text=text)
+
+    def _begin(self, earlier: Checkpoint | None) -> None:
+        with self.meter.segment("checkpoint"):
+            if earlier is None:
+                self._attempt(lambda: self.checkpointer.keep_initial(self._initial), "the untrained network")
+            else:
+                self._restore(earlier)
+        self._count_warmup()
+        if earlier is None:
+            self._checkpoint()
+
+    def _restore(self, earlier: Checkpoint) -> None:
+        notices = self.progress.notices
+        self.progress = _PROGRESS.validate_python(earlier.content["progress"])
+        self.progress.notices += notices
+        self.progress.checkpoint = f"{self.folder.name}/{earlier.path.name}"
+        clocks = Clocks.model_validate(earlier.content["clocks"])
+        self._earlier = clocks.segments["train"], self.progress.warmup
+        self.meter.add(clocks)
+        try:
+            self._initial = self.checkpointer.initial(self._initial, self.experiment.device)
+        except (OSError, DamagedFileError) as error:
+            self.notice(f"The untrained network of the beginning is lost ({error}): its scores are a new one's.")
+        tree = earlier.tree(self.experiment.device)
+        self.algorithm.load_state(tree["state"])
+        if self.progress.best_iteration is not None:
+            self._best_state = clone(tree["state"] if tree["best"] is None else tree["best"])
+        self.guard.initial, self.guard.skipped = self._initial, self.progress.skipped_updates
+        self._loss, self._count = tree["loss"]
+        restore_random_states(tree["random"])
+
+    def _next_stop(self) -> int:
+        """The iteration of the next report, validation, checkpoint or the end; the first reports by itself."""
         training, done = self.spec.training, self.progress.iteration
+        if done == 0:
+            return 1
         strides = [training.log_every, training.validate_every, training.checkpoint_every or training.iterations]
-        return min(*(stride - done % stride for stride in strides), training.iterations - done)
+        return min(*(done + stride - done % stride for stride in strides), training.iterations)
 
-    def _train_block(self, iterations: int) -> None:
+    def _train_until(self, stop: int) -> None:
         """Train without waiting for the device in between, then report the mean loss."""
-        if iterations == 0:
-            return
-        total_loss: Any = 0.0
-        count = 0
         self.guard.begin_block()
         with self.meter.segment("train"):
-            for iteration in range(self.progress.iteration, self.progress.iteration + iterations):
+            for iteration in range(self.progress.iteration, stop):
+                if self._is_warm and self.checkpointer.is_due():
+                    self.guard.end_block()
+                    self._checkpoint()
+                    self.guard.begin_block()
                 with self.meter.segment("data"):
                     batch = self.experiment.training_batch(iteration)
                 update = self.experiment.compute_update(iteration, batch)
                 # sums over this process's tasks: an all-reduce over ranks would add them up here
                 if self.guard.apply(iteration, batch, update):
-                    total_loss = total_loss + update.loss
-                    count += update.count
+                    self._loss = self._loss + update.loss
+                    self._count += update.count
                 self.progress.examples += _examples(batch)
                 self.progress.iteration = iteration + 1
+                if not self._is_warm:
+                    self._finish_warmup()
             self.meter.synchronize()
             self.guard.end_block()
-            loss = float(total_loss) / count if count else None
+            loss = float(self._loss) / self._count if self._count else None
+        self._loss, self._count = 0.0, 0
         self._report(loss)
+
+    def _finish_warmup(self) -> None:
+        """Count this piece's first iteration as warm-up."""
+        self.meter.synchronize()
+        self._count_warmup()
+        self.progress.warmup_iterations += 1
+        self._is_warm = True
+
+    def _count_warmup(self) -> None:
+        train, warmup = self._earlier
+        now = self.meter.seconds_in("train")
+        self.progress.warmup = Segment(
+            wall=warmup.wall + now.wall - train.wall, device=warmup.device + now.device - train.device
+        )
 
     def _report(self, loss: float | None) -> None:
         elapsed = self.meter.elapsed()
@@ -163,7 +240,7 @@ class TrainingLoop:
         score, better = means[selecting.name], selecting.better
         if self.progress.best_score is None or better(score, self.progress.best_score):
             with self.meter.segment("checkpoint"):
-                self.progress.best_state = clone(self.algorithm.state())
+                self._best_state = clone(self.algorithm.state())
             self.progress.best_score, self.progress.best_iteration = score, self.progress.iteration
         elapsed = self.meter.elapsed()
         target = self.spec.training.target_score
@@ -182,22 +259,41 @@ class TrainingLoop:
     def _checkpoint(self) -> None:
         with self.meter.segment("checkpoint"):
             self.guard.check_state(self.progress.iteration)
-            path = save_state(self.folder, CHECKPOINT, self.spec, self.progress.iteration, self.algorithm.state())
-            self.progress.checkpoint = f"{self.folder.name}/{path.name}"
+            self._attempt(self._write_checkpoint, "a checkpoint")
+
+    def _write_checkpoint(self) -> None:
+        is_best = self.progress.best_iteration == self.progress.iteration
+        tree = {
+            "state": self.algorithm.state(),
+            "best": None if is_best else self._best_state,
+            "loss": (self._loss, self._count),
+        }
+        path = self.checkpointer.write(_PROGRESS.dump_python(self.progress, mode="json"), tree)
+        self.progress.checkpoint = f"{self.folder.name}/{path.name}"
+
+    def _attempt(self, write: Callable[[], None], what: str) -> None:
+        """Write what the run can do without: a full disk does not end it."""
+        try:
+            write()
+        except (OSError, DamagedFileError) as error:
+            text = f"{what} could not be written: {error}"
+            if text not in self.progress.problems:
+                self.progress.problems.append(text)
 
     def _save_model(self) -> None:
         with self.meter.segment("checkpoint"):
-            state, iteration = self.progress.best_state, self.progress.best_iteration
+            state, iteration = self._best_state, self.progress.best_iteration
             assert state is not None and iteration is not None
-            path = save_state(self.folder, MODEL, self.spec, iteration, state)
+            self.checkpointer.check()
+            path = save_model(self.folder, self.spec, iteration, state)
             self.progress.model = f"{self.folder.name}/{path.name}"
 
     def _test(self) -> None:
         protocol = self.spec.protocol
         with self.meter.segment("evaluate"):
-            assert self.progress.best_state is not None
+            assert self._best_state is not None
             trained, untrained = score_test(
-                self.experiment, protocol, self.meter, trained=self.progress.best_state, untrained=self._initial
+                self.experiment, protocol, self.meter, trained=self._best_state, untrained=self._initial
             )
             test = self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
         with self.meter.segment("checkpoint"):

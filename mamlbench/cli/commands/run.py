@@ -20,6 +20,7 @@ Examples:
   mamlbench run --algo maml --dataset omniglot --data-dir ~/data
   mamlbench run --algo maml --algo fomaml --algo reptile --seeds 3
   mamlbench run --algo maml --shots 5 --iterations 300 -o inner_lr=0.3 -o backbone.width=32
+  mamlbench run --algo maml --resume                         after a crash: goes on where it stood
   mamlbench run --algo protonet --train-ways 20 --train-queries 5
   mamlbench run --algo mine --plugin mine.py"""
 
@@ -95,6 +96,16 @@ Examples:
     help="Run although splits of the data set share classes or images; every table and verdict is marked.",
 )
 @click.option(
+    "--checkpoint-seconds",
+    type=click.FloatRange(min=0),
+    help="Seconds between checkpoints, beside those at validations.  [default: 60; more for large networks]",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run of the same settings that was interrupted or killed; one that finished is not run again.",
+)
+@click.option(
     "--track",
     "trackers",
     multiple=True,
@@ -132,6 +143,7 @@ def command(
     results_dir: Path | None,
     trackers: tuple[str, ...],
     launcher: str | None,
+    resume: bool,
     as_json: bool,
     quiet: bool,
     min_images: int | None,
@@ -151,6 +163,7 @@ def command(
     from mamlbench.cli.progress import progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import make_request, plan
+    from mamlbench.runner.resuming import LATEST
     from mamlbench.user_config import folders
 
     settings |= {name: settings[name] or None for name in ("modes", "metrics")}
@@ -161,7 +174,7 @@ def command(
     if launcher and not quiet:
         click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
     with progress(plugins) if not quiet else nullcontext():
-        records = launch(specs, plugins, locations, launcher=selected)
+        records = launch(specs, plugins, locations, launcher=selected, resume=LATEST if resume else None)
 
     from mamlbench.cli.show import show_records
 

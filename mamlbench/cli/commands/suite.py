@@ -100,7 +100,8 @@ def command(
     Cells run one after the other unless --launcher or its options change this (-o launcher.max_parallel=2).
 
     A cell is finished if there is a record of the same settings, code and environment; it is not run again. Failed
-    cells run again with --retry-failed. After an interrupt, the same command resumes the suite.
+    cells run again with --retry-failed. After an interrupt or a crash, the same command resumes the suite; a cell
+    that was running goes on from its last checkpoint.
     """
     session = session_of(context)
     settings = shared.parse_options(changes, "--set", "iterations=10")

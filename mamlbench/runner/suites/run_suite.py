@@ -15,6 +15,7 @@ from mamlbench.run_spec import Folders, Precision, RunSpec
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import RunEnd, launch_each
 from mamlbench.runner.plan import make_request, plan
+from mamlbench.runner.resuming import LATEST
 from mamlbench.runner.suites.completed_runs import RunHistory
 from mamlbench.suite import GridCell, Suite, SuiteSettings, expand
 from mamlbench.suite.grid import OPTION
@@ -45,6 +46,8 @@ class SuitePlan:
     history: RunHistory
     environments: dict[tuple[str, Precision], Environment] = field(default_factory=dict)
     """of every device and precision among the cells"""
+    resume: str | None = LATEST
+    """as of ``launch``: whether cells go on from their last checkpoints"""
 
     @property
     def waiting(self) -> list[SuiteCell]:
@@ -86,7 +89,7 @@ def plan_suite(
         if cell.state == "to do":
             cell = replace(cell, seconds=history.estimate(spec, environment))
         cells.append(replace(cell, settings={name: setting.value for name, setting in grid_cell.items()}))
-    return SuitePlan(suite.name, cells, history, environments)
+    return SuitePlan(suite.name, cells, history, environments, None if fresh else LATEST)
 
 
 def run_suite(
@@ -103,7 +106,8 @@ def run_suite(
         launcher: runs the cells; None: one after the other, each in its own process.
     """
     waiting = planned.waiting
-    with closing(launch_each([cell.spec for cell in waiting], plugins, folders, launcher)) as outcomes:
+    specs = [cell.spec for cell in waiting]
+    with closing(launch_each(specs, plugins, folders, launcher, planned.resume)) as outcomes:
         for number, outcome in outcomes:
             ended = _ended(waiting[number], outcome)
             if ended.record is not None:

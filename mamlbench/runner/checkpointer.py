@@ -1,0 +1,132 @@
+"""When and what a run writes as its checkpoints."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mamlbench.atomic_write import write_atomically
+from mamlbench.runner.checkpoint_folder import CheckpointFolder
+from mamlbench.runner.meter import Meter
+from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
+
+SECONDS = 60.0
+"""Most seconds between two checkpoints, unless they take more than ``LARGEST_SHARE`` of the time."""
+LARGEST_SHARE = 0.004
+"""Largest share of the time that checkpoints by the clock may take by default."""
+_INITIAL = "initial.safetensors"
+
+
+def _nothing() -> None:
+    """Check nothing."""
+
+
+class Checkpointer:
+    """Writes the checkpoints of one run.
+
+    Args:
+        folder: the run's folder of artifacts.
+        meter: the run's clocks, which go into each checkpoint.
+        about: what stays the same throughout the run: spec, environment, engine, ...
+        seconds: most seconds between checkpoints; None: by default.
+        own_process: as for ``Meter.measurement``.
+        runs_at_once: as for ``Meter.measurement``.
+        check: raises if this process may not write there any more.
+        clock: seconds of a clock that never jumps.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        meter: Meter,
+        about: Mapping[str, Any] | None = None,
+        *,
+        seconds: float | None = None,
+        own_process: bool = False,
+        runs_at_once: int = 1,
+        check: Callable[[], None] = _nothing,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder
+        self.files = CheckpointFolder(folder)
+        self.about = dict(about or {})
+        self.check = check
+        self._meter = meter
+        self._seconds = seconds
+        self._own_process, self._runs_at_once = own_process, runs_at_once
+        self._clock = clock
+        self._due = clock()
+
+    def is_due(self) -> bool:
+        """Whether the clock asks for a checkpoint."""
+        return self._clock() >= self._due
+
+    def write(self, progress: Mapping[str, Any], tree: Any) -> Path:
+        """Write a checkpoint, and return the path of its JSON file; raises what ``CheckpointFolder.write`` raises.
+
+        Args:
+            progress: where the run stands, as JSON.
+            tree: what training changes; the random states are added.
+        """
+        started = self._clock()
+        self.check()
+        try:
+            clocks = self._meter.clocks(own_process=self._own_process, runs_at_once=self._runs_at_once)
+            content = {"about": self.about, "progress": progress, "clocks": clocks.model_dump(mode="json")}
+            return self.files.write(content, {**tree, "random": random_states()})
+        finally:
+            self._due = self._next(self._clock() - started)
+
+    def keep_initial(self, state: Any) -> None:
+        """Keep the untrained network, in case that another process cannot build the same one again."""
+        content = dump_tree(state)
+        self.about["initial_sha256"] = hashlib.sha256(content).hexdigest()
+        write_atomically(self.folder / _INITIAL, content)
+
+    def initial(self, built: Any, device: torch.device) -> Any:
+        """The untrained network that ``keep_initial`` kept; ``built`` is the one that this process has built.
+
+        Raises OSError or DamagedFileError if they differ and the file cannot be read.
+        """
+        expected = self.about["initial_sha256"]
+        if hashlib.sha256(dump_tree(built)).hexdigest() == expected:
+            return built
+        content = (self.folder / _INITIAL).read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise DamagedFileError("its SHA-256 differs")
+        return load_tree(content, device)
+
+    def clear(self) -> None:
+        """Remove the checkpoints: the run has finished."""
+        self.files.clear()
+        (self.folder / _INITIAL).unlink(missing_ok=True)
+
+    def _next(self, cost: float) -> float:
+        interval = max(SECONDS, cost / LARGEST_SHARE) if self._seconds is None else self._seconds
+        return self._clock() + interval
+
+
+def random_states() -> dict[str, Any]:
+    """The states of the global generators. The harness draws from none of them, but a plugin may."""
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+        "numpy": np.random.get_state(),
+        "python": random.getstate(),
+    }
+
+
+def restore_random_states(states: Mapping[str, Any]) -> None:
+    """Restore what ``random_states`` returned."""
+    torch.set_rng_state(states["torch"])
+    if states["cuda"]:
+        torch.cuda.set_rng_state_all(states["cuda"])
+    np.random.set_state(states["numpy"])
+    random.setstate(states["python"])
