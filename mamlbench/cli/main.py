@@ -22,6 +22,7 @@ from mamlbench.plugin.failure import explain_failure
 
 COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
+    "resume": "Go on with a run that was interrupted or killed.",
     "evaluate": "Test a trained model under another protocol.",
     "suite": "Run a grid of algorithms, settings and seeds.",
     "adapt": "Fine-tune a trained model on your own images.",

@@ -94,6 +94,7 @@ class _RunProgress:
     task: TaskID | None = None
     validation: str = ""
     start: float = 0.0
+    first_step: int = 0
     last_line: float = 0.0
 
 
@@ -149,14 +150,20 @@ class ProgressDisplay:
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
         """Update the bar, or print a line if the last one is ten seconds old."""
         run, now = self._progress_of(spec), time.monotonic()
-        run.start = run.start or now  # after the first block: warm-up would distort the estimate of the time left
+        if not run.start:  # after the first block: warm-up would distort the estimate of the time left
+            run.start, run.first_step = now, step
         loss = f"loss {metrics['loss']:.3f}"
         if self.bar is not None and run.task is not None:
             self.bar.update(run.task, completed=step, loss=loss)
         elif now - run.last_line >= LINE_EVERY_SECONDS:
             run.last_line = now
+            left = _time_left(now - run.start, step - run.first_step, spec.training.iterations - step)
             validation = run.validation and f", {run.validation}"
-            self._line(spec, step, f"{loss}{validation}{_time_left(run.start, spec, step)}")
+            self._line(
+                spec,
+                step,
+                f"{loss}{validation}{left}",
+            )
 
     @hookimpl
     def mamlbench_evaluated(
@@ -217,12 +224,10 @@ class ProgressDisplay:
         self.print_line(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}")
 
 
-def _time_left(start: float, spec: RunSpec, step: int) -> str:
-    elapsed = time.monotonic() - start
-    done = step - 1
+def _time_left(elapsed: float, done: int, steps_left: int) -> str:
     if done < 1 or elapsed <= 0:
         return ""
-    left = elapsed / done * (spec.training.iterations - step)
+    left = elapsed / done * steps_left
     return f", {int(left) // 60}:{int(left) % 60:02d} left"
 
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mamlbench.errors import ExitCode
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -63,7 +65,7 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         if record.reason:
             click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
             if record.status == "interrupted" and record.checkpoint:
-                click.echo(f"{record.name}: the same command with --resume goes on from its checkpoint.", err=True)
+                click.echo(f"To go on from its checkpoint: mamlbench resume {folder / record.name}.json", err=True)
         for notice in record.notices:
             click.echo(f"{record.name}: {notice}", err=True)
         for error in record.listener_errors:
@@ -74,6 +76,14 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         click.echo(f"Record: {folder / records[0].name}.json", err=True)
     elif records:
         click.echo(f"{len(records)} records in {folder}/; 'mamlbench report {folder}' shows them again.", err=True)
+
+
+def exit_code(records: Sequence[RunRecord]) -> ExitCode:
+    """The exit code for runs that ended so."""
+    statuses = {record.status for record in records}
+    if "interrupted" in statuses:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK if statuses == {"finished"} else ExitCode.RUN_FAILED
 
 
 def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:

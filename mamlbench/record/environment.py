@@ -54,6 +54,12 @@ class Environment(BaseModel):
         content = self.model_dump(exclude={"git_revision"})
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
+    @property
+    def software(self) -> str:
+        """SHA-256 over what does not depend on the machine, as 16 hexadecimal digits."""
+        content = self.model_dump(include={"python", "packages", "plugins", "code_hash"})
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
     def changes_since(self, earlier: Environment) -> list[str]:
         """Describe what differs from an earlier environment; empty if the fingerprints are equal."""
         changes = []

@@ -71,6 +71,18 @@ class ResultStore:
             return [(f"{start}{number}", number) for number in sorted(numbers, reverse=True)]
         return []
 
+    def cell_name(self, spec: RunSpec, software: str) -> str:
+        """Return a name for all runs of a spec by the same code; no run has it itself."""
+        return _stem(spec, software, "cell")
+
+    def paths_of(self, spec: RunSpec) -> list[Path]:
+        """Return the record files in this folder of this spec, by any code and machine."""
+        start = f"{_readable_name(spec)}-{spec.hash[:8]}-"
+        with suppress(FileNotFoundError):
+            names = [path for path in self.folder.iterdir() if path.name.startswith(start) and path.suffix == ".json"]
+            return sorted(names)
+        return []
+
     def artifacts(self, stem: str) -> Path:
         """Folder of the artifacts of the run called ``stem``."""
         return self.folder / stem

@@ -268,6 +268,11 @@ class RunRecord(RecordPart):
     notices: list[str] = Field(default_factory=list)
     """what happened to the run that changes no number, such as a damaged checkpoint that was passed over"""
 
+    @property
+    def was_lost(self) -> bool:
+        """Whether the run's process ended without a word, killed perhaps: it measured nothing."""
+        return self.status == "failed" and self.measurement is None
+
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
         # JSON's integers are unlimited, and one of 400 digits overflows a float: readers of records need not handle it

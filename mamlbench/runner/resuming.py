@@ -178,8 +178,7 @@ def read_spec(path: Path) -> tuple[RunSpec, str, Path]:
 
     Raises ConfigError if there is no such run.
     """
-    path = path if path.suffix == ".json" or path.is_dir() else path.with_name(f"{path.name}.json")
-    folder = path.with_suffix("") if path.suffix == ".json" else path
+    folder = path.with_suffix("") if path.suffix == ".json" and not path.is_dir() else path
     record_path = folder.with_name(f"{folder.name}.json")
     if record_path.is_file():
         record = read_record(record_path)

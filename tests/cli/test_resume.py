@@ -1,6 +1,7 @@
 """Runs killed by SIGKILL and continued through the real command line."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -125,4 +126,28 @@ def test_an_interrupted_run_says_how_it_is_continued(project, call):
     code, out, err = call(*interrupts, "-o", "outer_lr=0.001", "--json")
     (record,) = json.loads(out)
     assert code == ExitCode.INTERRUPTED and record["checkpoint"]
-    assert "the same command with --resume goes on from its checkpoint" in err
+    path = f"results/{record['name']}.json"
+    assert f"To go on from its checkpoint: mamlbench resume {path}" in err
+    code, _, err = call("resume", path, "--plugin", "toy.py", "-q")
+    assert code == ExitCode.INTERRUPTED, "the toy interrupts itself again"
+    assert read_record(project / path).measurement.pieces == 2
+
+
+@pytest.mark.parametrize("form", ["folder", "stem"])
+def test_a_killed_run_is_resumed_by_its_folder(project, call, killed, form):
+    killed("training", project)
+    (folder,) = (path for path in (project / "results").iterdir() if path.is_dir())
+    code, out, err = call("resume", str(folder), "--plugin", "toy.py", "--json")
+    (record,) = json.loads(out)
+    assert code == ExitCode.OK and record["status"] == "finished" and record["name"] == folder.name
+    assert "goes on from iteration 8" in err
+    again = folder if form == "folder" else folder.with_name(f"{folder.name}.json")
+    code, _, err = call("resume", str(again), "--plugin", "toy.py")
+    assert code == ExitCode.OK and "It is not run again" in err
+
+
+@pytest.mark.parametrize("prepare", [Path.exists, lambda folder: folder.mkdir(parents=True)])
+def test_what_is_no_run_cannot_be_resumed(project, call, prepare):
+    prepare(project / "results" / "nothing")
+    code, _, err = call("resume", "results/nothing")
+    assert code == ExitCode.USAGE and "There is no run at 'results/nothing': give the path of its record" in err

@@ -176,13 +176,7 @@ def command(
     with progress(plugins) if not quiet else nullcontext():
         records = launch(specs, plugins, locations, launcher=selected, resume=LATEST if resume else None)
 
-    from mamlbench.cli.show import show_records
+    from mamlbench.cli.show import exit_code, show_records
 
     show_records(records, locations.results, as_json=as_json, missing=len(specs) - len(records))
-    return _exit_code({record.status for record in records})
-
-
-def _exit_code(statuses: set[str]) -> ExitCode:
-    if "interrupted" in statuses:
-        return ExitCode.INTERRUPTED
-    return ExitCode.OK if statuses == {"finished"} else ExitCode.RUN_FAILED
+    return exit_code(records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,16 +15,17 @@ from mamlbench.cli.session import Session
 from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
 
 if TYPE_CHECKING:
-    from mamlbench.api import Launcher
+    from collections.abc import Iterator
+
     from mamlbench.plugin import Plugins
-    from mamlbench.run_spec import Folders
-    from mamlbench.runner.suites.run_suite import SuitePlan
+    from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
     from mamlbench.suite import Suite
 
 EPILOG = """\b
 Examples:
   mamlbench suite study.toml --dry-run               show what would run, and how long it takes
   mamlbench suite study.toml                         run what is missing
+  mamlbench suite study.toml --join                  the same, shared with others that are started so
   mamlbench suite study.toml --set iterations=10 --set seeds=1 --results-dir /tmp/try
 
 \b
@@ -54,6 +56,11 @@ class _SuiteName(click.Path):
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")
 @click.option("--fresh", is_flag=True, help="Also run finished cells again.")
+@click.option(
+    "--join",
+    is_flag=True,
+    help="Share the work with all processes that are started so on the same results folder, on any machines.",
+)
 @click.option(
     "--set",
     "changes",
@@ -86,6 +93,7 @@ def command(
     dry_run: bool,
     retry_failed: bool,
     fresh: bool,
+    join: bool,
     changes: tuple[str, ...],
     trackers: tuple[str, ...],
     launcher: str | None,
@@ -103,13 +111,16 @@ def command(
     cells run again with --retry-failed. After an interrupt or a crash, the same command resumes the suite; a cell
     that was running goes on from its last checkpoint.
     """
+    if join and fresh:
+        raise click.UsageError("--join runs each cell once, --fresh runs finished ones again: leave out one of them.")
     session = session_of(context)
     settings = shared.parse_options(changes, "--set", "iterations=10")
     launcher_options = _launcher_options(options)
     suite_file, plugins = _find(suite, session)
 
     from mamlbench.cli.suite_display import plan_as_json, show_plan
-    from mamlbench.runner.suites.run_suite import plan_suite
+    from mamlbench.runner.suites.join_suite import join_suite
+    from mamlbench.runner.suites.run_suite import plan_suite, run_suite
     from mamlbench.suite import read_changes
     from mamlbench.user_config import folders
 
@@ -126,7 +137,8 @@ def command(
             click.echo(plan_as_json(planned, locations.results))
         return ExitCode.OK
     plugins.track((*session.config.trackers, *trackers), locations.results)
-    interrupted = _run(planned, plugins, locations, selected, quiet)
+    run = partial(join_suite, retry_failed=retry_failed) if join else run_suite
+    interrupted = _run(planned, run(planned, plugins, locations, selected), plugins, quiet)
     return _finish(planned, locations.results, as_json, interrupted)
 
 
@@ -158,19 +170,17 @@ def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:
     return launcher_options
 
 
-def _run(planned: SuitePlan, plugins: Plugins, locations: Folders, launcher: Launcher | None, quiet: bool) -> bool:
+def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, quiet: bool) -> bool:
     """Run the waiting cells, and return whether they were interrupted."""
     from mamlbench.cli.progress import progress
     from mamlbench.cli.suite_display import SuiteDisplay
-    from mamlbench.runner.suites.run_suite import run_suite
 
     if quiet:
-        cells = list(run_suite(planned, plugins, locations, launcher))
-        return any(cell.state == "interrupted" for cell in cells)
+        return "interrupted" in {cell.state for cell in ends}
     display = SuiteDisplay(planned)
     interrupted = False
     with progress(plugins, display):
-        for cell in run_suite(planned, plugins, locations, launcher):
+        for cell in ends:
             display.ended(cell)
             interrupted |= cell.state == "interrupted"
     return interrupted

@@ -68,6 +68,7 @@ def about(
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)
     if measured is not None:
         notes.append(f"Measured on {_machine(measured)}{_concurrent_runs(measured)}.")
+    notes += _pieces(group)
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
@@ -119,6 +120,16 @@ def _concurrent_runs(row: RowRuns) -> str:
     """Warn if the row's runs shared the machine with others."""
     runs = runs_at_once(row_settings.representative_run(row))
     return f", with up to {runs} runs at a time; a run alone would take less time" if runs > 1 else ""
+
+
+def _pieces(group: Group) -> list[str]:
+    """Mark times that are the sum of several processes'."""
+    pieces = [run.measurement.pieces for row in group.rows for run in row.runs if run.measurement is not None]
+    several = [count for count in pieces if count > 1]
+    if not several:
+        return []
+    runs = f"{len(several)} of {len(pieces)} runs" if len(pieces) > 1 else "The run"
+    return [f"{runs} continued after an interrupt: times are the sum of up to {max(several)} pieces."]
 
 
 def not_comparable(group: Group, earlier: Sequence[Group]) -> list[str]:

@@ -85,7 +85,9 @@ def plan_suite(
         environment = environments[spec.device, spec.precision]
         cell = SuiteCell(spec, "to do", "requested" if fresh else "")
         if not fresh:
-            cell = _cell_state(spec, history.records_of(spec), environment, retry_failed)
+            records = history.records_of(spec)
+            same = [record for record in records if record.fingerprint == environment.fingerprint]
+            cell = cell_state(spec, same, environment, retry_failed=retry_failed, others=records)
         if cell.state == "to do":
             cell = replace(cell, seconds=history.estimate(spec, environment))
         cells.append(replace(cell, settings={name: setting.value for name, setting in grid_cell.items()}))
@@ -109,7 +111,7 @@ def run_suite(
     specs = [cell.spec for cell in waiting]
     with closing(launch_each(specs, plugins, folders, launcher, planned.resume)) as outcomes:
         for number, outcome in outcomes:
-            ended = _ended(waiting[number], outcome)
+            ended = ended_cell(waiting[number], outcome)
             if ended.record is not None:
                 planned.history.add(ended.record)
             planned.cells[planned.cells.index(waiting[number])] = ended
@@ -128,7 +130,8 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     return total
 
 
-def _ended(cell: SuiteCell, outcome: RunEnd) -> SuiteCell:
+def ended_cell(cell: SuiteCell, outcome: RunEnd) -> SuiteCell:
+    """The cell with the end of its run."""
     if isinstance(outcome, KeyboardInterrupt):
         return replace(cell, state="interrupted", reason="interrupted before it began")
     if isinstance(outcome, MamlbenchError):
@@ -137,18 +140,34 @@ def _ended(cell: SuiteCell, outcome: RunEnd) -> SuiteCell:
     return replace(cell, state=states.get(outcome.status, "failed"), reason=outcome.reason, record=outcome)
 
 
-def _cell_state(spec: RunSpec, records: Sequence[RunRecord], environment: Environment, retry_failed: bool) -> SuiteCell:
-    """Derive the state of a cell; only records of the same spec, code and environment count."""
-    same = [record for record in records if record.fingerprint == environment.fingerprint]
+def cell_state(
+    spec: RunSpec,
+    same: Sequence[RunRecord],
+    environment: Environment,
+    *,
+    retry_failed: bool,
+    others: Sequence[RunRecord] = (),
+) -> SuiteCell:
+    """Derive the state of a cell.
+
+    Args:
+        spec: the cell's.
+        same: the records of it that count, the latest last.
+        environment: of this process.
+        retry_failed: whether a failed cell is run again.
+        others: records by other code or in another environment; the reason names what has changed since.
+    """
     finished = [record for record in same if record.status == "finished"]
     if finished:
         return SuiteCell(spec, "finished", record=finished[-1])
     if not same:
-        changed = ", ".join(environment.changes_since(records[-1].environment)) if records else ""
+        changed = ", ".join(environment.changes_since(others[-1].environment)) if others else ""
         return SuiteCell(spec, "to do", changed and f"changed since its last run: {changed}")
     latest = same[-1]
     if latest.status == "interrupted":
         return SuiteCell(spec, "to do", "was interrupted")
+    if latest.was_lost:
+        return SuiteCell(spec, "to do", "its process was killed")
     if retry_failed:
         return SuiteCell(spec, "to do", f"{latest.status} before")
     return SuiteCell(spec, "failed", latest.reason, record=latest)

@@ -45,6 +45,16 @@ def test_seeds_are_one_row_with_an_interval_over_seeds(make_record):
     assert any("over training seeds" in note for note in table.notes)
 
 
+def test_times_of_several_pieces_are_marked(make_record):
+    runs = [make_record(seed=seed) for seed in range(3)]
+    assert not any("pieces" in note for note in build_tables(runs)[0].notes)
+    for seed, pieces in ((0, 4), (2, 2)):
+        measured = runs[seed].measurement.model_copy(update={"pieces": pieces})
+        runs[seed] = runs[seed].model_copy(update={"measurement": measured})
+    note = "2 of 3 runs continued after an interrupt: times are the sum of up to 4 pieces."
+    assert note in build_tables(runs)[0].notes
+
+
 @pytest.mark.parametrize("means", [(0.7, 0.7), (0.6, 0.8), (0.7, 0.7, 0.7)])
 def test_two_seeds_or_equal_means_have_an_interval_over_episodes(make_record, means):
     """Equal means leave no spread between seeds, and an interval over two seeds is too wide to be useful."""
