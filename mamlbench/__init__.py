@@ -12,9 +12,8 @@ Here is what runs and compares them: ``api`` (contracts), ``nn``, ``data`` and `
 
 from typing import TYPE_CHECKING, Any
 
-from mamlbench.plugin.markers import hookimpl
-
 if TYPE_CHECKING:
+    from mamlbench.plugin.markers import hookimpl
     from mamlbench.report import load_records
     from mamlbench.runner.execute import perform
     from mamlbench.runner.python_api import adapt, evaluate, run
@@ -22,8 +21,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
 
-# Imported when first used, because they import torch, which takes seconds.
+# Imported when first used: most import torch, which takes seconds; and the program handles signals first of all.
 _LAZY = {
+    "hookimpl": "mamlbench.plugin.markers",
     "run": "mamlbench.runner.python_api",
     "evaluate": "mamlbench.runner.python_api",
     "adapt": "mamlbench.runner.python_api",

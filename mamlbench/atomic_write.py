@@ -13,6 +13,17 @@ _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.E
 """Errors of file systems without hard links: FAT, some FUSE and SMB ones."""
 
 
+_unfinished: set[Path] = set()
+"""Temporary files that are being written."""
+
+
+def remove_unfinished() -> None:
+    """Remove the temporary files of this process, which is about to end without going through its ``finally``."""
+    for path in tuple(_unfinished):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the whole of it or nothing, even after a power failure.
 
@@ -32,6 +43,7 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
     Raises OSError if the file cannot be written or renamed, and whatever is raised inside.
     """
     temporary = temporary_path(path)
+    _unfinished.add(temporary)
     try:
         yield temporary
         with temporary.open("rb+") as file:
@@ -40,6 +52,7 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # what is raised inside says more
             temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
 
 
 def create_exclusively(path: Path, content: bytes) -> int | None:

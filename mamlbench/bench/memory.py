@@ -13,9 +13,11 @@ from mamlbench.bench.bench_settings import BenchSetting
 from mamlbench.bench.training import TrainingIterations
 from mamlbench.bench.work import Work
 from mamlbench.engine import keep_memory
+from mamlbench.interrupts import deferred, prompt
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Precision
 from mamlbench.runner.meter import peak_resident_bytes
+from mamlbench.worker_process import signals_wait, work_for_parent
 
 START_METHOD: Final = "spawn"
 """Start method of the processes: a forked one would inherit this process's memory, which would be counted."""
@@ -36,8 +38,16 @@ def peak_above_idle(
         precision: precision to compute in.
     """
     context = multiprocessing.get_context(START_METHOD)
-    with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_measure, setting, algorithm, competitor, tuple(files), precision).result()
+    with deferred(), ProcessPoolExecutor(1, mp_context=context, initializer=work_for_parent) as pool:
+        with signals_wait():
+            result = pool.submit(_measure, setting, algorithm, competitor, tuple(files), precision)
+        try:
+            with prompt():
+                return result.result()
+        except KeyboardInterrupt:
+            for child in multiprocessing.active_children():
+                child.kill()
+            raise
 
 
 def _measure(

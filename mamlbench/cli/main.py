@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
-import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,8 +14,8 @@ import click
 from mamlbench import __version__
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
-from mamlbench.cli.standard_streams import exit_code, guard_streams
 from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
+from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin.failure import explain_failure
 
 COMMANDS = {
@@ -105,10 +103,10 @@ def cli() -> None:
 
 
 def entry() -> None:
-    """Run the command line and exit with its code. A scheduler's SIGTERM interrupts like Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stdout = guard_streams()
-    sys.exit(exit_code(main(sys.argv[1:]), stdout))
+    """Run the command line and exit with its code; the program ``mamlbench`` does so from its first line on."""
+    from mamlbench.cli.__main__ import entry as program
+
+    program()
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -118,13 +116,14 @@ def main(arguments: Sequence[str]) -> int:
         result = cli.main(list(arguments), prog_name="mamlbench", standalone_mode=False, obj=session)
     except SystemExit as leave:
         return _code_of_exit(leave, session)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        return ExitCode.INTERRUPTED
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise anything
+        cause = error.__cause__ if isinstance(error, click.Abort) else error
+        if cause is None or is_interrupt(cause):
+            click.echo("Interrupted.", err=True)
+            return ExitCode.INTERRUPTED
         if session.debug:
             traceback.print_exc()
-        return _explain(error)
+        return _explain(cause, session)
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -142,7 +141,7 @@ def _code_of_exit(leave: SystemExit, session: Session) -> int:
     return ExitCode.RUN_FAILED
 
 
-def _explain(error: Exception) -> int:
+def _explain(error: BaseException, session: Session) -> int:
     if isinstance(error, click.ClickException):
         error.show()
         return ExitCode.USAGE
@@ -150,6 +149,9 @@ def _explain(error: Exception) -> int:
         for line in str(error).splitlines():
             click.echo(f"Error: {line}", err=True)
         return error.exit_code
-    click.echo(f"Error: {describe_error(error)}", err=True)
+    blame = session.blame(error)
+    click.echo(f"Error: {describe_error(error)}{blame and f', in {blame}'}", err=True)
+    if blame:
+        return ExitCode.RUN_FAILED
     click.echo("This is a bug in mamlbench or in a plugin. Run the command again with --debug and report it.", err=True)
     return ExitCode.INTERNAL

@@ -57,6 +57,10 @@ class Session:
             self._loaded[every] = load_plugins(every, strict=False)
         return self._loaded[every]
 
+    def blame(self, error: BaseException) -> str:
+        """Return the plugin, of those loaded, whose code raised an error, with its source line; empty if none did."""
+        return next(filter(None, (plugins.blame(error) for plugins in self._loaded.values())), "")
+
     def warn(self, sentences: Iterable[str]) -> None:
         """Print warnings to stderr, each once."""
         for sentence in sentences:

@@ -20,6 +20,7 @@ from mamlbench.engine.equivalence import Reference
 from mamlbench.engine.registry import is_engine, make_engine
 from mamlbench.engine.vmap import VmapEngine
 from mamlbench.errors import MamlbenchError
+from mamlbench.interrupts import check_interrupt
 from mamlbench.run_spec import Precision
 
 TRIAL_SHARE, TRIAL_SECONDS = 0.03, 30.0
@@ -236,6 +237,7 @@ class _Chooser:
 
     def _time(self, name: str) -> None:
         """Time a whole batch, after one that warms up if it is the candidate's first."""
+        check_interrupt()
         trial = self._trials[name]
         compute = self.workload.batch(make_engine(name))
         try:

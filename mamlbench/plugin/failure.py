@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -36,12 +37,35 @@ def explain_failure(error: BaseException, code: Iterable[Path] = ()) -> str:
     return f"{text} ({place})" if place else text
 
 
+@dataclass(frozen=True)
+class SourcePlace:
+    """A line of a plugin's code, and the file or folder of that plugin."""
+
+    root: Path
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return source_line(self.file, self.line)
+
+
+def innermost(error: BaseException, roots: Iterable[Path]) -> SourcePlace | None:
+    """Return the innermost line of the traceback that is in one of ``roots`` (files or folders; the longest counts)."""
+    by_length = sorted(roots, key=lambda root: len(str(root)), reverse=True)
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        for root in by_length:
+            if frame.lineno and _within(frame.filename, str(root)):
+                return SourcePlace(root, frame.filename, frame.lineno)
+    return None
+
+
 def blamed_line(error: BaseException, code: Iterable[Path] = ()) -> str:
     """Return the innermost line of ``code`` in the traceback as ``FILE, line N: SOURCE``; empty if there is none."""
+    place = innermost(error, code)
+    if place is not None:
+        return str(place)
     frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__) if frame.lineno]
-    roots = [str(path) for path in code]
-    ours = [frame for frame in frames if any(_within(frame[0], root) for root in roots)]
-    outside = ours or [frame for frame in frames if _is_outside(frame[0])]
+    outside = [frame for frame in frames if _is_outside(frame[0])]
     return source_line(*outside[-1]) if outside else ""
 
 
@@ -61,10 +85,20 @@ def code_of(module: object) -> Iterator[Path]:
     yield from folders or ([Path(file)] if file else [])
 
 
+def own_code_of(module: object) -> Iterator[Path]:
+    """Yield the folders of a loaded plugin if it is a package itself, else its file."""
+    file = getattr(module, "__file__", None)
+    folders = [Path(folder) for folder in getattr(module, "__path__", ())]
+    yield from folders or ([Path(file)] if file else [])
+
+
 def code_of_name(module: str) -> list[Path]:
-    """Find the code of a module that could not be imported, without importing it."""
+    """Find the code of a module by its name, without importing it."""
+    package = module.partition(":")[0].partition(".")[0]
+    if package in sys.modules:
+        return list(code_of(sys.modules[package]))
     try:
-        spec = importlib.util.find_spec(module.partition(":")[0].partition(".")[0])
+        spec = importlib.util.find_spec(package)
     except (ImportError, ValueError):
         return []
     if spec is None:

@@ -6,6 +6,7 @@ import hashlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import metadata
@@ -16,8 +17,9 @@ from typing import Any
 import pluggy
 
 from mamlbench.errors import ConfigError, did_you_mean, one_line
+from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin import hookspecs as hooks
-from mamlbench.plugin.failure import code_of, code_of_name, explain_failure
+from mamlbench.plugin.failure import code_of, code_of_name, explain_failure, innermost, own_code_of
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
@@ -63,6 +65,24 @@ class Plugins:
     report_columns: dict[str, ReportColumn] = field(default_factory=dict)
     hanging: set[tuple[str, str]] = field(default_factory=set)
 
+    def blame(self, error: BaseException) -> str:
+        """Return the plugin and its source line where an error was raised: ``plugin 'mine' (mine.py, line 3: f(x))``.
+
+        A plugin from elsewhere goes before a shipped one, whose class it may have changed. Empty if none was running.
+        """
+        shipped: dict[Path, str] = {}
+        others: dict[Path, str] = {}
+        for name, module in self.manager.list_name_plugin():
+            origin, _, short = name.rpartition(":")
+            names = shipped if origin == PROJECT else others
+            names |= {path: names.get(path, short) for path in code_of(module)}
+            names |= dict.fromkeys(own_code_of(module), short)
+        for names in (others, shipped):
+            place = innermost(error, names)
+            if place is not None:
+                return f"plugin '{one_line(names[place.root])}' ({place})"
+        return ""
+
     @property
     def failures(self) -> list[str]:
         """One sentence for each plugin that could not be loaded."""
@@ -100,9 +120,9 @@ class Plugins:
             try:
                 with watched(f"calling {hook} of plugin '{one_line(implementation.plugin_name)}'"):
                     implementation.function(*(arguments[name] for name in implementation.argnames))
-            except (KeyboardInterrupt, GeneratorExit):
-                raise
             except BaseException as error:  # a plugin may raise anything, or exit
+                if is_interrupt(error):
+                    raise
                 if isinstance(error, PluginTimeout):
                     self.hanging.add(key)
                 failure = explain_failure(error, code_of(implementation.plugin))
@@ -141,14 +161,15 @@ def _try_plugin(plugins: Plugins, report: PluginReport, load: Any, code: Callabl
     plugins.reports.append(report)
     name = f"{report.origin}:{report.name}"
     try:
-        with watched(f"loading {report}"):
+        # what a plugin prints while it is loaded must not get into a table or JSON
+        with watched(f"loading {report}"), redirect_stdout(sys.stderr):
             module = load()
             plugins.manager.register(module, name=name)
             _check_hook_names(plugins.manager, module)
             _call_registration_hooks(plugins, module, report)
-    except (KeyboardInterrupt, GeneratorExit):
-        raise
     except BaseException as error:  # a plugin may raise anything, or exit
+        if is_interrupt(error):
+            raise
         report.error = explain_failure(error, code())
         # by name, not by module: a module that two entry points share stays registered under the first
         if plugins.manager.has_plugin(name):

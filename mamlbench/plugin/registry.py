@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean, one_line
+from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin.failure import code_of_name, explain_failure
 from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.time_limit import watched
@@ -64,9 +65,9 @@ class Entry:
                 return getattr(importlib.import_module(module), attribute)
         except MissingDependencyError as error:  # its message says how to install the library
             raise MissingDependencyError(f"{title}: {error}") from error
-        except (KeyboardInterrupt, GeneratorExit):
-            raise
         except BaseException as error:  # importing a plugin may raise anything, or exit
+            if is_interrupt(error):
+                raise
             failure = explain_failure(error, code_of_name(module))
             raise ConfigError(f"{title} cannot be imported: {failure}") from error
 
@@ -83,6 +84,8 @@ class Registry:
         """Add all of these names or none. Raises ValueError if a name is taken or a target is malformed."""
         extended = {kind: dict(names) for kind, names in self._entries.items()}
         for entry in entries:
+            if not isinstance(entry.name, str) or not entry.name.strip():
+                raise ValueError(f"the name {entry.name!r}, registered for {entry.kind}s, is no text")
             if entry.kind == SUITE:
                 if not Path(str(entry.target)).is_file():
                     raise ValueError(f"target '{entry.target}' of suite '{entry.name}' is not a file")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-NOTICE_SECONDS = 5.0
+NOTICE_SECONDS = 10.0
 """After these, a plugin that is still busy is named."""
 LIMIT_SECONDS = 120.0
 """After these, a plugin's import or listener is given up."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.errors import ConfigProblem, did_you_mean
+from mamlbench.errors import ConfigProblem, did_you_mean, one_line
 
 
 def explain(
@@ -32,5 +32,6 @@ def _explain(details: Any, known: Iterable[str], subject: str, what: str, prefix
     key = f"{prefix}{name}"
     if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return ConfigProblem(f"{subject} has no {what} '{name}'.{did_you_mean(name, known)}", key)
-    message = details["msg"][0].lower() + details["msg"][1:]
+    text = one_line(details["msg"])  # a validator of a plugin may say anything
+    message = text[:1].lower() + text[1:]
     return ConfigProblem(f"{subject}: {what} '{key}': {message}, not {details['input']!r}.", key)

@@ -15,7 +15,10 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from mamlbench.api import Options
-from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
+from mamlbench.errors import ConfigError, ConfigProblem, MamlbenchError, did_you_mean, one_line
+from mamlbench.interrupts import is_interrupt
+from mamlbench.plugin.failure import code_of_name, explain_failure
+from mamlbench.plugin.time_limit import watched
 from mamlbench.run_spec import Component, explain
 from mamlbench.run_spec.bounds import MOST_SEED
 
@@ -74,10 +77,16 @@ def _validate(kind: str, plugin: Any, name: str, values: Mapping[str, Any]) -> O
         text = "{} '{}': option '{}': an integer must lie within 64 bits."
         raise ConfigError(*(ConfigProblem(text.format(kind, name, key), f"options.{prefix}{key}") for key in huge))
     try:
-        return schema.model_validate(dict(values))
+        with watched(f"reading options of {kind} '{one_line(name)}'"):
+            return schema.model_validate(dict(values))
     except ValidationError as error:
         problems = explain(error, schema.model_fields, f"{kind} '{name}'", what="option", prefix=prefix)
         raise ConfigError(*(ConfigProblem(str(problem), f"options.{problem.key}") for problem in problems)) from error
+    except BaseException as error:  # a plugin's validator may raise anything, or exit
+        if is_interrupt(error) or isinstance(error, MamlbenchError):
+            raise
+        failure = explain_failure(error, code_of_name(plugin.__module__))
+        raise ConfigError(f"{kind} '{one_line(name)}': its options cannot be read: {failure}") from error
 
 
 def _parse(plugin: Any, values: Mapping[str, Any]) -> dict[str, Any]:

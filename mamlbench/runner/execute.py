@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,16 @@ import torch
 
 from mamlbench.api import Emit, Job, Model
 from mamlbench.engine import keep_memory
-from mamlbench.errors import DivergedError, LostClaimError, MamlbenchError
+from mamlbench.errors import DivergedError, LostClaimError, MamlbenchError, RunFailedError, describe_error
+from mamlbench.interrupts import (
+    check_interrupt,
+    cleaned_up,
+    deferred,
+    handled,
+    interrupted,
+    is_interrupt,
+    shielded,
+)
 from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import (
@@ -27,7 +37,6 @@ from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpointer import Checkpointer
 from mamlbench.runner.environment import run_environment
-from mamlbench.runner.interrupts import interrupts_ignored, interrupts_recorded, sigterm_interrupts
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.resuming import HeldRun, RunFinder, begin_run
@@ -59,10 +68,11 @@ def perform(
 
     Raises a MamlbenchError, and leaves nothing behind, if the run cannot start: missing data, an impossible protocol.
     """
-    with sigterm_interrupts(), isolated(job.spec):
+    with handled(), deferred(), isolated(job.spec):
         keep_memory()
         plugins = plugins or load_plugins(job.plugins)
-        return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
+        with _failures_named(plugins):
+            return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
 
 
 def _no_events(hook: str, **arguments: Any) -> None:
@@ -73,6 +83,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     spec, started = job.spec, utc_now()
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
+    check_interrupt()
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(job.folders.results)
     with ExitStack() as claims:
@@ -82,9 +93,11 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
         if run is not None:
             claims.enter_context(run.claim)
         experiment = _build(job, plugins, meter, emit, run)
+        check_interrupt()
         if run is None:
             run = begin_run(store, spec, environment)
             claims.enter_context(run.claim)
+        claims.enter_context(cleaned_up(run.claim.release))
         about = run.about or _about(experiment, environment, started)
         checkpointer = Checkpointer(
             store.artifacts(run.name),
@@ -97,8 +110,8 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
         )
         seed_generators(spec)
         loop = TrainingLoop(experiment, meter, partial(emit, spec=spec), checkpointer)
-        status, reason = _run_to_the_end(loop, run)
-        with interrupts_ignored():
+        status, reason = _run_to_the_end(loop, run, plugins)
+        with shielded():
             results = _results(loop, status) | {
                 "engine": about["engine"],
                 "reason": reason,
@@ -151,40 +164,56 @@ def _emit_notice(emit: Emit, spec: RunSpec, text: str) -> None:
 
 
 def _emit_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: int) -> None:
+    check_interrupt()
     emit("mamlbench_preparing", spec=spec, title=title, done=done, total=total)
 
 
 def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
+    check_interrupt()
     emit("mamlbench_trying_engine", spec=spec, engine=engine)
 
 
-def _run_to_the_end(loop: TrainingLoop, run: HeldRun) -> tuple[Status, str]:
-    """How the run ended, and why if it did not finish. Raises LostClaimError if another process took it over."""
-    with interrupts_recorded() as interrupts:
-        try:
-            for notice in run.notices:
-                loop.notice(notice)
-            if run.checkpoint is not None:
-                iteration = run.checkpoint.content["progress"]["iteration"]
-                loop.emit("mamlbench_notice", text=f"goes on from iteration {iteration}")
-            loop.run(run.checkpoint)
-        except KeyboardInterrupt:
-            return "interrupted", f"at iteration {loop.progress.iteration}"
-        except LostClaimError:
+@contextmanager
+def _failures_named(plugins: Plugins) -> Iterator[None]:
+    """Raise what a plugin raises before the training, whatever it is, as RunFailedError that names plugin and line."""
+    try:
+        yield
+    except MamlbenchError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
             raise
-        except Exception as error:  # a plugin may raise anything; the record keeps it
-            if interrupts:  # torch turns an interrupt inside some of its operations into an error of its own
-                return "interrupted", f"at iteration {loop.progress.iteration}"
-            return _failure(error, loop.progress.iteration)
+        if interrupted():  # torch turns an interrupt inside some of its operations into an error of its own
+            raise KeyboardInterrupt from error
+        blame = plugins.blame(error)
+        if not blame:
+            raise
+        raise RunFailedError(f"{describe_error(error)} (before the training, in {blame})") from error
+
+
+def _run_to_the_end(loop: TrainingLoop, run: HeldRun, plugins: Plugins) -> tuple[Status, str]:
+    """How the run ended, and why if it did not finish. Raises LostClaimError if another process took it over."""
+    try:
+        for notice in run.notices:
+            loop.notice(notice)
+        if run.checkpoint is not None:
+            iteration = run.checkpoint.content["progress"]["iteration"]
+            loop.emit("mamlbench_notice", text=f"goes on from iteration {iteration}")
+        loop.run(run.checkpoint)
+    except (LostClaimError, GeneratorExit):
+        raise
+    except BaseException as error:  # a plugin may raise anything, or exit; the record keeps it
+        place = f"at iteration {loop.progress.iteration}"
+        # torch turns an interrupt inside some of its operations into an error of its own
+        if is_interrupt(error) or interrupted():
+            return "interrupted", place
+        if isinstance(error, DivergedError):
+            return "diverged", str(error)
+        if isinstance(error, MamlbenchError):
+            return "failed", str(error)
+        blame = plugins.blame(error)
+        return "failed", f"{describe_error(error)} ({place}{blame and f', in {blame}'})"
     return "finished", ""
-
-
-def _failure(error: Exception, iteration: int) -> tuple[Status, str]:
-    if isinstance(error, DivergedError):
-        return "diverged", str(error)
-    if isinstance(error, MamlbenchError):
-        return "failed", str(error)
-    return "failed", f"{type(error).__name__}: {error} (at iteration {iteration})"
 
 
 def _measurement(loop: TrainingLoop, *, own_process: bool, runs_at_once: int) -> Measurement:

@@ -8,7 +8,8 @@ from contextlib import closing
 from typing import Any
 
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import MamlbenchError, RunFailedError
+from mamlbench.errors import MamlbenchError, RunFailedError, describe_error
+from mamlbench.interrupts import deferred, handled, is_pending, prompt
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.run_spec import Folders, RunSpec
@@ -89,13 +90,20 @@ def launch_each(
         return
     launcher = launcher or make_launcher(DEFAULT, {}, plugins)
     events = _Events(plugins, folders)
-    absolute = _absolute(folders)
-    jobs = [Job(spec=spec, folders=absolute, plugins=plugins.files, resume=resume) for spec in specs]
+    with handled(), deferred():
+        yield from _launched(specs, launcher, events, resume)
+
+
+def _launched(
+    specs: Sequence[RunSpec], launcher: Launcher, events: _Events, resume: str | None
+) -> Iterator[tuple[int, RunEnd]]:
+    absolute = _absolute(events.folders)
+    jobs = [Job(spec=spec, folders=absolute, plugins=events.plugins.files, resume=resume) for spec in specs]
     waiting = {job.spec.hash: index for index, job in enumerate(jobs)}
     interrupted = False
     try:
         with closing(_closable(launcher.launch(jobs, events))) as outcomes:
-            for job, outcome in outcomes:
+            for job, outcome in _promptly(outcomes):
                 end = events.finish(job.spec, outcome)
                 interrupted |= was_interrupted(end)
                 yield waiting.pop(job.spec.hash), end
@@ -144,7 +152,13 @@ class _Events:
 def _run_here(spec: RunSpec, plugins: Plugins, folders: Folders, resume: str | None, *, own_process: bool) -> RunRecord:
     events = _Events(plugins, folders)
     job = Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume)
-    record = events.finish(spec, perform(job, events, plugins=plugins, own_process=own_process))
+    with handled(), deferred():
+        outcome: RunRecord | RunFailedError
+        try:
+            outcome = perform(job, events, plugins=plugins, own_process=own_process)
+        except RunFailedError as error:  # a plugin failed before the training
+            outcome = error
+        record = events.finish(spec, outcome)
     assert isinstance(record, RunRecord)
     return record
 
@@ -156,6 +170,20 @@ def _absolute(folders: Folders) -> Folders:
         data=tuple((reason, path.absolute()) for reason, path in folders.data),
         cache=folders.cache.absolute(),
     )
+
+
+def _promptly(outcomes: Generator[Any, Any, Any]) -> Iterator[Any]:
+    """Yield what a launcher does, and let interrupts reach it at once; elsewhere they wait until it is asked again."""
+    while True:
+        try:
+            if is_pending():
+                outcome = outcomes.throw(KeyboardInterrupt())
+            else:
+                with prompt():
+                    outcome = next(outcomes)
+        except StopIteration:
+            return
+        yield outcome
 
 
 def _closable(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
@@ -172,7 +200,7 @@ def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseE
     left = (
         {"checkpoint": f"{name}/{checkpoint.path.name}", "started": checkpoint.about["started"]} if checkpoint else {}
     )
-    reason = str(error) if isinstance(error, RunFailedError) else f"{type(error).__name__}: {error}"
+    reason = str(error) if isinstance(error, RunFailedError) else describe_error(error)
     record = make_record(spec, environment, "failed", name=name, attempt=attempt, reason=reason, **left)
     store.write(name, record)
     return record

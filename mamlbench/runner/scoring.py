@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mamlbench.api import Algorithm, EpisodeBatch, Metric
 from mamlbench.engine import MAX_EXAMPLE_BYTES
+from mamlbench.interrupts import check_interrupt
 from mamlbench.run_spec import Mode, Protocol
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
@@ -95,6 +96,7 @@ def score_episodes(
     parts: list[Scores] = []
     size = _batch_size(experiment, split, protocol)
     for first in episodes[::size]:
+        check_interrupt()
         count = min(size, episodes.stop - first)
         with meter.segment("data"):
             batch = experiment.episodes(split, first, count, protocol)

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from mamlbench.api import Emit
-from mamlbench.errors import DivergedError
+from mamlbench.errors import DivergedError, describe_error
+from mamlbench.interrupts import check_interrupt, is_interrupt
 from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
 from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
@@ -169,6 +170,7 @@ class TrainingLoop:
         self.guard.begin_block()
         with self.meter.segment("train"):
             for iteration in range(self.progress.iteration, stop):
+                check_interrupt()
                 if self._is_warm and self.checkpointer.is_due():
                     self.guard.end_block()
                     self._checkpoint()
@@ -313,8 +315,10 @@ class TrainingLoop:
         """Write sample episodes of the tested model for the HTML page; an error here does not fail the run."""
         try:
             save_samples(self.experiment, self.algorithm, self.folder)
-        except Exception as error:  # a plugin's sampler or network may raise anything
-            self.progress.problems.append(f"sample episodes: {type(error).__name__}: {error}")
+        except BaseException as error:  # a plugin's sampler or network may raise anything, or exit
+            if is_interrupt(error):
+                raise
+            self.progress.problems.append(f"sample episodes: {describe_error(error)}")
 
     def _emit_scores(self, split: str, means: dict[str, float]) -> None:
         units = {metric.name: metric.unit for metric in self.experiment.metrics}

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from unittest import SkipTest
 
-from mamlbench.errors import DataError
+from mamlbench.errors import DataError, describe_error
+from mamlbench.interrupts import is_interrupt
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -100,8 +101,10 @@ class Check:
             return "failed", str(error)
         except DataError as error:
             return "skipped", f"no data: {error}"
-        except Exception as error:  # a plugin may raise anything; its author needs to know what and where
-            return "failed", f"{type(error).__name__}: {error} {_location(error)}"
+        except BaseException as error:  # a plugin may raise anything; its author needs to know what and where
+            if is_interrupt(error):
+                raise
+            return "failed", f"{describe_error(error)} {_location(error)}"
         return "passed", message or ""
 
 
@@ -125,7 +128,7 @@ def run_checks(checks: Iterable[Check], subject: Any) -> list[CheckResult]:
     return results
 
 
-def _location(error: Exception) -> str:
+def _location(error: BaseException) -> str:
     """Return file and line where an error was raised."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"({last.filename}:{last.lineno})"

@@ -73,6 +73,12 @@ def test_markup_and_control_characters_of_a_plugin_are_shown_as_they_are(project
     assert "[/bold] two lines" in project.run("list", "samplers", "--plugin", "odd.py").out
 
 
+def test_what_a_plugin_prints_while_it_is_loaded_does_not_get_into_json(project):
+    project.write(loud="print('hello from a plugin')")
+    done = project.run("list", "--json", "--plugin", "loud.py")
+    assert done.json() and "hello from a plugin" in done.err
+
+
 def test_a_command_whose_name_is_taken_is_left_out_and_a_commands_own_exit_code_is_kept(project):
     project.write(commands=COMMANDS, again=COMMANDS)
     (project.path / "mamlbench.toml").write_text('plugins = ["commands.py", "again.py"]')

@@ -117,6 +117,11 @@ BROKEN = {
         "algorithm 'good' is already registered by good-dist",
     ),
     "name twice": (module(**registering("algorithm", "twin", "twin")), "algorithm 'twin' is already registered"),
+    "name that is no text": (
+        module(**registering("algorithm", 7)),
+        "the name 7, registered for algorithms, is no text",
+    ),
+    "empty name": (module(**registering("algorithm", " ")), "the name ' ', registered for algorithms, is no text"),
     "bad target": (module(**registering("algorithm", "x", target="Class")), "is not 'module:Class'"),
 }
 

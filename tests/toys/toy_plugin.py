@@ -76,7 +76,7 @@ class Interrupts(FOMAML):
     def apply(self, update):
         super().apply(update)
         if self.outer.done >= 12:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGTERM)
 
 
 class Dies(FOMAML):

@@ -7,6 +7,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
+from mamlbench.errors import describe_error, one_line
+from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
 from mamlbench.report.formatting import number, percent_or_number
@@ -72,7 +74,9 @@ def _call(registered: ReportColumn, rows: Sequence[RowRuns]) -> tuple[dict[int, 
     for row in rows:
         try:
             values[id(row)] = _values(registered.function(), registered.of, row.seed_runs or row.unfinished)
-        except (Exception, SystemExit) as error:  # third-party code may raise anything
+        except BaseException as error:  # third-party code may raise anything
+            if is_interrupt(error):
+                raise
             errors.append(error)
     return values, errors
 
@@ -109,8 +113,7 @@ def _problem(registered: ReportColumn, errors: Sequence[BaseException], rows: in
     if not errors:
         return ""
     first = errors[0]
-    text = f"{type(first).__name__}: {first}" if str(first) else type(first).__name__
-    text = text.splitlines()[0][:MAX_ERROR_LENGTH].rstrip(".")
+    text = one_line(describe_error(first), MAX_ERROR_LENGTH).rstrip(".")
     which = "" if len(errors) == rows else f" in {len(errors)} of {rows} rows"
     return f"Column '{registered.name}' ({_origin(registered)}) failed and is empty{which}: {text}."
 

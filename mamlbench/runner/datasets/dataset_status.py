@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mamlbench.api import Dataset, DatasetInfo, ImageSplit, LocalCopy, ProgressCallback, TaskSplit, no_progress
-from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.errors import ConfigError, MamlbenchError, describe_error
+from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import Folders
 from mamlbench.runner.datasets.open_dataset import data_paths, dataset_options, open_dataset
@@ -74,7 +75,9 @@ def dataset_status(name: str, options: Mapping[str, Any], plugins: Plugins, fold
         return _with_content(status, open_dataset(name, validated, plugins, data_paths(folders)))
     except ConfigError:
         raise
-    except Exception as error:  # a plugin may raise anything
+    except BaseException as error:  # a plugin may raise anything
+        if is_interrupt(error):
+            raise
         return _broken(name, plugin.info, folders, error)
 
 
@@ -98,7 +101,9 @@ def _find_or_explain(name: str, plugins: Plugins, folders: Folders) -> DatasetSt
         plugin: type[Dataset] = plugins.registry.load("dataset", name)
         info = plugin.info
         return _find(name, plugin, dataset_options(name, plugins, {}), folders)
-    except Exception as error:  # a plugin may raise anything, and must not hide the other data sets
+    except BaseException as error:  # a plugin may raise anything, and must not hide the other data sets
+        if is_interrupt(error):
+            raise
         return _broken(name, info, folders, error)
 
 
@@ -129,8 +134,8 @@ def _split_status(split: TaskSplit) -> SplitStatus:
     return SplitStatus(split.hash)
 
 
-def _broken(name: str, info: DatasetInfo | None, folders: Folders, error: Exception) -> DatasetStatus:
-    reason = str(error) if isinstance(error, MamlbenchError) else f"{type(error).__name__}: {error}"
+def _broken(name: str, info: DatasetInfo | None, folders: Folders, error: BaseException) -> DatasetStatus:
+    reason = str(error) if isinstance(error, MamlbenchError) else describe_error(error)
     return DatasetStatus(name, "broken", reason, info, _searched(folders))
 
 

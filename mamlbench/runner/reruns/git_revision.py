@@ -13,6 +13,7 @@ from types import ModuleType
 
 import mamlbench
 from mamlbench.errors import ConfigError
+from mamlbench.interrupts import check_interrupt, deferred, prompt
 from mamlbench.plugin import Plugins
 
 
@@ -47,12 +48,16 @@ def checked_out(revision: str, plugins: Plugins, within: Path | None = None) -> 
     commit = _git(top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     with tempfile.TemporaryDirectory(prefix="mamlbench-base-") as name:
         tree = Path(name).resolve() / "tree"
-        # without hooks: checking out a revision must not run its code
-        _git(top, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", str(tree), commit)
-        try:
-            yield _code_of_both(top.resolve(), tree, plugins, revision)
-        finally:
-            _git(top, "worktree", "remove", "--force", str(tree))
+        with deferred():  # an interrupt must not leave a work tree behind
+            _git(top, "worktree", "prune")  # those whose process was killed
+            # without hooks: checking out a revision must not run its code
+            _git(top, "-c", "core.hooksPath=/dev/null", "worktree", "add", "--quiet", "--detach", str(tree), commit)
+            try:
+                check_interrupt()
+                with prompt():
+                    yield _code_of_both(top.resolve(), tree, plugins, revision)
+            finally:
+                _git(top, "worktree", "remove", "--force", str(tree))
 
 
 def _code_of_both(top: Path, tree: Path, plugins: Plugins, revision: str) -> tuple[CodePaths, CodePaths]:

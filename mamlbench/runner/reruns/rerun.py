@@ -10,13 +10,18 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mamlbench.errors import ExitCode, one_line
+from mamlbench.interrupts import check_interrupt, cleaned_up, deferred, prompt
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.reruns.git_revision import CodePaths
+from mamlbench.worker_process import GRACE_SECONDS, signals_wait
 
 Side = Literal["BASE", "HEAD"]
 SIDES: tuple[Side, Side] = ("BASE", "HEAD")
@@ -77,6 +82,7 @@ def rerun(
     """
     for number, turn in enumerate(ordered):
         on_turn(number, turn)
+        check_interrupt()
         problem = _run(turn.spec, code[turn.side], folders[turn.side])
         if problem:
             yield f"{turn} could not be run again: {problem}"
@@ -91,15 +97,39 @@ def _run(spec: RunSpec, code: CodePaths, folders: Folders) -> str:
     }
     inherited = os.environ.get("PYTHONPATH")
     path = [*map(str, code.folders), *([inherited] if inherited else [])]
-    process = subprocess.run(
-        [sys.executable, "-P", str(_WORKER)],
-        input=json.dumps(work),
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
-    )
-    if process.returncode == 0:
-        return ""
-    lines = process.stderr.strip().splitlines() or [f"exit code {process.returncode}"]
-    return lines[-1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    with tempfile.TemporaryFile("w+", errors="replace") as messages, deferred():
+        with signals_wait():
+            process = subprocess.Popen(
+                [sys.executable, "-P", str(_WORKER)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=messages,
+                text=True,
+                env=environment,
+            )
+        with cleaned_up(process.kill), process:
+            _finish(process, json.dumps(work))
+        if process.returncode == ExitCode.INTERRUPTED:
+            raise KeyboardInterrupt
+        messages.seek(0)
+        lines = messages.read().strip().splitlines() or [f"exit code {process.returncode}"]
+    return one_line(lines[-1]) if process.returncode else ""
+
+
+def _finish(process: subprocess.Popen[str], work: str) -> None:
+    """Send a worker its work, and wait for its end; an interrupt lets it write its record first."""
+    assert process.stdin is not None
+    try:
+        with suppress(BrokenPipeError):  # it ended at once, and says why on stderr
+            process.stdin.write(f"{work}\n")
+            process.stdin.flush()
+        with prompt():
+            process.wait()
+    except KeyboardInterrupt:
+        with suppress(OSError):
+            process.stdin.close()  # which the worker takes for an interrupt
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE_SECONDS)
+        process.kill()
+        raise

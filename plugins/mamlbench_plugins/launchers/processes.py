@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
-import os
-import signal
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ from pydantic import Field
 
 from mamlbench import perform
 from mamlbench.api import Emit, Job, Launcher, MamlbenchError, Options, RunFailedError
+from mamlbench.errors import describe_error
+from mamlbench.interrupts import check_interrupt, deferred, prompt, request_interrupt, work_is_done
+from mamlbench.worker_process import signals_wait, work_for_parent
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
 
 _START_METHOD: Final = "spawn"
 """Start method of the processes; forked processes would share the thread pools of torch."""
-_TERMINAL_SECONDS = 1
-"""Time to react to Ctrl-C, which a terminal sends to every process, before workers are interrupted again."""
 _GRACE_SECONDS = 30
 """Time for an interrupted run to write its record."""
 
@@ -47,10 +47,13 @@ class Processes(Launcher):
         waiting, running = deque(jobs), dict[Connection, _Worker]()
         try:
             while waiting or running:
-                while waiting and len(running) < max_parallel:
-                    worker = _Worker.start(waiting.popleft(), max_parallel)
-                    running[worker.connection] = worker
-                for job, result in _receive_messages(running, emit):
+                check_interrupt()
+                with deferred():  # an interrupt must not lose a process or cut a message
+                    while waiting and len(running) < max_parallel:
+                        worker = _Worker.start(waiting.popleft(), max_parallel)
+                        running[worker.connection] = worker
+                    ended = list(_receive_messages(running, emit))
+                for job, result in ended:
                     yield job, result
                     if isinstance(result, KeyboardInterrupt) or getattr(result, "status", "") == "interrupted":
                         raise KeyboardInterrupt
@@ -64,7 +67,7 @@ class Processes(Launcher):
             for worker in running.values():
                 worker.process.kill()
                 worker.process.join()
-                worker.connection.close()
+                worker.close()
 
 
 @dataclass(frozen=True)
@@ -74,22 +77,26 @@ class _Worker:
     job: Job
     process: BaseProcess
     connection: Connection
+    orders: Connection
 
     @classmethod
     def start(cls, job: Job, max_parallel: int) -> _Worker:
         context = multiprocessing.get_context(_START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
+        their_orders, orders = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
-        process = context.Process(target=_work, args=(job, max_parallel, sender), name=name)
-        process.start()
+        process = context.Process(target=_work, args=(job, max_parallel, sender, their_orders), name=name)
+        with signals_wait():
+            process.start()
         sender.close()
-        return cls(job, process, receiver)
+        their_orders.close()
+        return cls(job, process, receiver, orders)
 
     def receive(self, emit: Emit) -> RunResult | None:
         """Receive one message: emit an event, or return a result; a process that ends without one is a result too."""
         try:
             kind, content = self.connection.recv()
-        except EOFError:
+        except (EOFError, OSError):  # the end of the process, or its death in the middle of a message
             self.process.join()
             return _ended_without_result(self.process.exitcode)
         if kind == "event":
@@ -101,26 +108,29 @@ class _Worker:
         return result
 
     def interrupt(self) -> None:
-        """Interrupt the run by SIGTERM, which it always handles.
+        """Interrupt the run; one that a signal has interrupted already goes on to its end."""
+        with contextlib.suppress(OSError):  # the process has ended
+            self.orders.send("interrupt")
 
-        SIGINT is ignored by every process that was started under nohup, or in the background of a shell script.
-        """
-        if self.process.pid is not None and self.process.is_alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGTERM)
+    def close(self) -> None:
+        """Close both connections; the worker takes that for the end of the parent."""
+        self.connection.close()
+        self.orders.close()
 
 
 def _receive_messages(
     running: dict[Connection, _Worker], emit: Emit, seconds: float | None = None
 ) -> Iterator[tuple[Job, RunResult]]:
     """Wait for messages of any worker, at most ``seconds``; yield the jobs that ended, with their results."""
-    for ready in wait(list(running), seconds):
+    with prompt():
+        readable = wait(list(running), seconds)
+    for ready in readable:
         connection = cast(Connection, ready)
         worker = running[connection]
         result = worker.receive(emit)
         if result is not None:
             del running[connection]
-            connection.close()
+            worker.close()
             yield worker.job, result
 
 
@@ -135,38 +145,49 @@ def _receive_until_all_ended(
 def _interrupt(running: dict[Connection, _Worker], emit: Emit) -> Iterator[tuple[Job, RunResult]]:
     """Interrupt the workers, and give them time to write their records.
 
-    A terminal's Ctrl-C has reached them already, another signal perhaps not. A worker that takes too long is killed; a
-    second interrupt kills all of them.
+    A worker that takes too long is killed; a second interrupt ends all of them. One that was killed by the same signal
+    as this process was interrupted.
     """
-    yield from _receive_until_all_ended(running, emit, _TERMINAL_SECONDS)
     for worker in running.values():
         worker.interrupt()
-    yield from _receive_until_all_ended(running, emit, _GRACE_SECONDS)
+    for job, result in _receive_until_all_ended(running, emit, _GRACE_SECONDS):
+        yield job, KeyboardInterrupt() if isinstance(result, RunFailedError) else result
     for worker in running.values():
         worker.process.kill()
         yield worker.job, KeyboardInterrupt()
 
 
-def _work(job: Job, max_parallel: int, connection: Connection) -> None:
+def _work(job: Job, max_parallel: int, connection: Connection, orders: Connection) -> None:
     """Run one job in this new process; only plain data are sent back."""
 
     def emit(hook: str, **arguments: Any) -> None:
-        connection.send(("event", (hook, arguments)))
+        try:
+            connection.send(("event", (hook, arguments)))
+        except OSError:  # nobody listens any more: the parent is gone, which is no fault of the run
+            request_interrupt()
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that a SIGTERM after the run still sends the record
+    result: tuple[str, RunResult]
     try:
-        connection.send(("record", perform(job, emit, own_process=True, runs_at_once=max_parallel)))
+        work_for_parent(orders)
+        result = ("record", perform(job, emit, own_process=True, runs_at_once=max_parallel))
     except (MamlbenchError, KeyboardInterrupt) as error:
-        connection.send(("error", error))
-    finally:
+        result = ("error", error)
+    except BaseException as error:
+        traceback.print_exc()
+        result = ("error", RunFailedError(describe_error(error)))
+    with contextlib.suppress(OSError), deferred():
+        connection.send(result)
+        work_is_done()
         connection.close()
 
 
 def _ended_without_result(exit_code: int | None) -> RunFailedError:
     """Make the error for a process that ended without sending a result."""
-    killed = exit_code is not None and exit_code < 0
-    how = f"killed by signal {-exit_code}" if killed and exit_code else f"exit code {exit_code}"
-    return RunFailedError(f"the run's process ended without a result ({how}); too little memory is the usual cause")
+    if exit_code is not None and exit_code < 0:
+        how, cause = f"killed by signal {-exit_code}", "too little memory is the usual cause"
+    else:
+        how, cause = f"exit code {exit_code}", "something in it ended the process without an exception"
+    return RunFailedError(f"the run's process ended without a result ({how}); {cause}")
 
 
 def _ignore_event(hook: str, **arguments: Any) -> None:

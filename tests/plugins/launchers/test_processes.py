@@ -94,8 +94,7 @@ def test_runs_at_the_same_time_are_marked_in_their_records(jobs):
         assert record.measurement.peak_memory_bytes > 10_000_000
 
 
-def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypatch):
-    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs):
     submitted = jobs(("fomaml", FOREVER), ("fomaml", FOREVER), ("fomaml", FOREVER))
     training = set()
 
@@ -116,9 +115,8 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs, monkeypat
 
 
 @pytest.mark.usefixtures("spawned_workers")
-def test_workers_that_inherit_an_ignored_sigint_are_interrupted_too(jobs, monkeypatch):
+def test_workers_that_inherit_an_ignored_sigint_are_interrupted_too(jobs):
     """As under nohup, or in the background of a shell script."""
-    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
 
     def emit(hook, **arguments):
         if hook == "mamlbench_progress" and not interrupted:
@@ -136,15 +134,13 @@ def test_workers_that_inherit_an_ignored_sigint_are_interrupted_too(jobs, monkey
     assert isinstance(record, RunRecord) and record.status == "interrupted"
 
 
-def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs, monkeypatch):
-    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+def test_a_worker_that_was_interrupted_alone_ends_the_others_too(jobs):
     ended = list(launched(jobs(("interrupts", 20), ("fomaml", FOREVER), ("fomaml", 1)), max_parallel=2))
     assert {job.spec.seed for job, _ in ended} == {0, 1}
     assert {getattr(outcome, "status", "interrupted") for _, outcome in ended} == {"interrupted"}
 
 
 def test_a_worker_that_ignores_interrupts_is_killed(jobs, monkeypatch):
-    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0)
     monkeypatch.setattr(processes, "_GRACE_SECONDS", 0)
 
     def emit(hook, **arguments):
@@ -155,8 +151,7 @@ def test_a_worker_that_ignores_interrupts_is_killed(jobs, monkeypatch):
     assert same == job and isinstance(outcome, KeyboardInterrupt)
 
 
-def test_closing_the_iterator_ends_all_workers(jobs, monkeypatch):
-    monkeypatch.setattr(processes, "_TERMINAL_SECONDS", 0.1)
+def test_closing_the_iterator_ends_all_workers(jobs):
     (quick, slow) = jobs(("fomaml", 1), ("fomaml", FOREVER))
     outcomes = launched([quick, slow], max_parallel=2)
     assert next(outcomes)[0] == quick
