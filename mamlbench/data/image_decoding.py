@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import threading
 from collections import deque
@@ -42,8 +43,8 @@ MAX_PIXELS = 89_000_000
 LARGE_PIXELS = 16_000_000
 """Number of pixels from which images are decoded one at a time: on many processors they would fill the memory."""
 
-GRAY_16_BIT = 65535
-"""White of an image of 16 bits."""
+FEW_GRAY_VALUES = 32
+"""Images of 16 bits that would be left with fewer gray values than that are named: they use fewer of their bits."""
 
 CHUNK = 32
 """Number of images that a worker decodes at a time."""
@@ -78,12 +79,14 @@ class ImageFormat:
         fit: how an image that is not square becomes square.
         polarity: None for photographs. Of drawings, 1 (bright strokes on a dark background) or 0 (dark on bright). The
             border of an image is taken for its background; the image is inverted if that does not match.
+        gray_bits: bits in use of images of 16 or 32 bits per pixel, such as 12 of many microscopes.
     """
 
     image_size: int
     channels: Literal[1, 3] = 3
     fit: Fit = "stretch"
     polarity: Literal[0, 1] | None = None
+    gray_bits: int = 16
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -106,9 +109,10 @@ class ImageFormat:
     def convert(self, image: Image.Image) -> Pixels:
         """Turn an image upright, resize it by LANCZOS and convert it: uint8 ``[C, image_size, image_size]``.
 
-        Gray values of 16 bits, or of 32 bits up to 65,535, are divided by 257; floating-point ones are from 0 to 1.
+        Gray values of 16 bits, or of 32 bits up to 65,535, are divided by 257 (with ``gray_bits`` 16); floating-point
+        ones are from 0 to 1.
         """
-        eight_bits = _in_8_bits(ImageOps.exif_transpose(image))
+        eight_bits = _in_8_bits(ImageOps.exif_transpose(image), self.gray_bits)
         upright = _on_white(eight_bits).convert("RGB" if self.channels == 3 else "L")
         size = (self.image_size, self.image_size)
         if upright.size != size:
@@ -132,19 +136,31 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
-def _in_8_bits(image: Image.Image) -> Image.Image:
+def _in_8_bits(image: Image.Image, gray_bits: int) -> Image.Image:
     """Scale gray values of more than 8 bits, which Pillow's ``convert`` would cut off at 255.
 
-    Raises ValueError if their range is unknown: below 0, above 16 bits, or floating-point outside 0 to 1.
+    Raises ValueError if their range is unknown: below 0, above ``gray_bits``, or floating-point outside 0 to 1.
     """
     if image.mode not in {"I", "F"} and not image.mode.startswith("I;16"):
         return image
     values = np.asarray(image).astype(np.float64)  # [H, W]
-    white = 1 if image.mode == "F" else GRAY_16_BIT
+    white = 1 if image.mode == "F" else 2**gray_bits - 1
     if not (values.min() >= 0 and values.max() <= white):  # NaN too
         limits = f"{values.min():,g} to {values.max():,g}"
         raise ValueError(f"its gray values are from {limits} and not from 0 to {white:,}: save it with 8 bits")
+    if 1 < values.max() < white * FEW_GRAY_VALUES / 256:
+        _name_few_gray_values(int(values.max()), white)
     return Image.fromarray(np.round(values * (255 / white)).astype(np.uint8))
+
+
+@cache  # once for all images with that maximum
+def _name_few_gray_values(largest: int, white: int) -> None:
+    logging.getLogger("mamlbench").warning(
+        "An image has gray values up to %s, and white is %s: it becomes dark, with few gray values. If its camera uses "
+        "fewer bits, say 12, set them (-o dataset.gray_bits=12 of the data set 'folder').",
+        f"{largest:,}",
+        f"{white:,}",
+    )
 
 
 def _border(pixels: Pixels) -> float:

@@ -71,6 +71,17 @@ def test_gray_values_of_more_than_8_bits_are_scaled_and_not_cut_off(kind, values
     assert len(np.unique(pixels)) == 64
 
 
+def test_bits_that_are_not_used_can_be_named_and_are_noticed(caplog):
+    image = encoded(Image.fromarray((RAMP / 16).astype(np.uint16)))  # 12 of 16 bits
+    assert len(np.unique(ImageFormat(64, 1).decode(image))) == 17
+    assert "gray values up to 4,095, and white is 65,535" in caplog.text and "gray_bits=12" in caplog.text
+    caplog.clear()
+    pixels = ImageFormat(64, 1, gray_bits=12).decode(image)
+    assert np.abs(pixels - RAMP / 257).max() <= 1 and not caplog.text
+    with pytest.raises(ValueError, match="from 0 to 4,095 and not from 0 to 1,023"):
+        ImageFormat(64, 1, gray_bits=10).decode(image)
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [

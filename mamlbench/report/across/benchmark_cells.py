@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mamlbench.record import MetricResult
 from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.formatting import printable
+from mamlbench.report.table.doubts import SIGN
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, is_complete, settings_of
 
 PRESET = "preset"
@@ -143,7 +144,9 @@ def _scores_by_seed(rows: Iterable[RowRuns], metric: str, mode: str) -> dict[int
 
 
 def _row_notes(method: MethodKey, rows: Sequence[RowRuns], title: str, by_seed: dict[int, float]) -> Iterator[str]:
-    """Say if runs of different environments are combined, and if seeds never finished."""
+    """Say if runs of different environments are combined, if seeds never finished, and if splits share something."""
+    for leak in dict.fromkeys(leak for row in rows for test in row.tests for leak in test.leaks):
+        yield f"{SIGN} {method} on {title}: {leak}."
     environment = {name for row in rows for name in row.label} - {name for name, _ in method.settings}
     if len(rows) > 1:
         differing = ", ".join(sorted(environment)) or "environment"

@@ -139,7 +139,7 @@ def check_duplicates(splits: Mapping[str, ImageSplit]) -> Iterator[DatasetCheck]
             across.append(" = ".join(dict.fromkeys(class_names[number] for number in class_of_image[images])))
         else:
             within += len(images) - 1
-    names = f": {summarize_names(across)}" if across else ""
+    names = f" (refused by run without --allow-leak): {summarize_names(across)}" if across else ""
     yield DatasetCheck("images in two splits", None, f"{len(across):,}{names}")
     yield DatasetCheck("copies within a split", None, f"{within:,}")
 

@@ -56,6 +56,9 @@ class FolderOptions(ImageOptions):
     image_size: int = Field(84, ge=8, le=512, description="height and width that images are resized to")
     color: bool = Field(True, description="color, or gray")
     fit: Fit = Field("stretch", description="images that are not square are stretched, or cropped at their center")
+    gray_bits: int = Field(
+        16, ge=9, le=16, description="bits in use of images of 16 bits per pixel, such as 12 of many microscopes"
+    )
     split_file: str = Field(
         "",
         description="class folders: table with the columns class and split; empty: split.csv beside them, if any",
@@ -152,7 +155,7 @@ def _find(options: FolderOptions, paths: DataPaths) -> Store | None:
 
 
 def _format(options: FolderOptions) -> ImageFormat:
-    return ImageFormat(options.image_size, 3 if options.color else 1, options.fit)
+    return ImageFormat(options.image_size, 3 if options.color else 1, options.fit, gray_bits=options.gray_bits)
 
 
 def _listing(options: FolderOptions, store: Store, tree: FolderTree) -> ImageListing:

@@ -186,3 +186,12 @@ def test_cells_that_all_agree_have_no_infinite_number(study):
     tables = across_tables(collect_scores(study(noise=0.0)))
     assert "every cell ranks them in the same order." in " ".join(note for table in tables for note in table.notes)
     assert "inf" not in RENDERERS["csv"](tables)
+
+
+def test_splits_that_share_something_are_marked(study):
+    records = study()
+    tested = records[0].test.model_copy(update={"leaks": ["train and test share 1 class (cat)"]})
+    records[0] = records[0].model_copy(update={"test": tested})
+    notes = across_tables(collect_scores(records))[0].notes
+    name = records[0].spec.algorithm.name
+    assert [note for note in notes if note.startswith(f"‡ {name} on ") and note.endswith("share 1 class (cat).")]
