@@ -6,10 +6,12 @@ one; otherwise it is a class, or holds classes. A class is named after all folde
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from mamlbench.data.image_decoding import is_image
@@ -76,6 +78,18 @@ class ImageTree:
     empty: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
 
+    @staticmethod
+    def walk(folder: Path) -> tuple[list[str], list[str]]:
+        """Return the names of all files and of all folders below, unordered, without hidden ones; links are followed.
+
+        Raises OSError if a folder cannot be read, DataError if a link leads to a folder that holds it.
+        """
+        names: list[str] = []
+        folders: list[str] = []
+        for name, is_folder in _walk(str(folder), "", ()):
+            (folders if is_folder else names).append(name)
+        return names, folders
+
     @classmethod
     def read(
         cls, names: Iterable[str], where: str, layout: str, folders: Iterable[str] = (), ignored: Collection[str] = ()
@@ -89,8 +103,10 @@ class ImageTree:
             folders: names of all folders, so that those without an image can be named.
             ignored: names of files that are neither read nor left out.
 
-        Raises DataError if there is no image, an image is outside a class's folder, or two folders are the same split.
+        Raises DataError if there is no image, an image is outside a class's folder, two folders are the same split, or
+        a name is not text.
         """
+        _refuse_undecodable(names := list(names), where)
         visible = [name for name in names if not is_hidden(name) and name not in ignored]
         paths = {name: name.split("/") for name in visible if is_image(name)}
         if not paths:
@@ -134,6 +150,28 @@ def split_of_folder(name: str) -> str | None:
 def is_hidden(name: str) -> bool:
     """Whether a file is hidden, in a hidden folder, or made by macOS: '.git/x', '._x.jpg', '__MACOSX/x'."""
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+
+
+def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[str, bool]]:
+    """Yield each name below a folder, and whether it is a folder's; ``above`` identifies the folders that hold it."""
+    state = os.stat(folder)  # noqa: PTH116 (one system call for each of many folders)
+    if (state.st_dev, state.st_ino) in above:
+        raise DataError(f"'{folder}' is a link to a folder that holds it: remove it.")
+    above = (*above, (state.st_dev, state.st_ino))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not is_hidden(entry.name):
+                yield f"{prefix}{entry.name}", entry.is_dir()
+                if entry.is_dir():
+                    yield from _walk(entry.path, f"{prefix}{entry.name}/", above)
+
+
+def _refuse_undecodable(names: Sequence[str], where: str) -> None:
+    """Raise DataError if a name has bytes of another encoding, which no table or record could hold."""
+    wrong = [name for name in names if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name)]
+    if wrong:
+        shown = summarize_names(sorted(name.encode(errors="backslashreplace").decode() for name in wrong))
+        raise DataError(f"{where} has names that are not UTF-8: {shown}. Rename them.")
 
 
 def _plain(name: str) -> str:

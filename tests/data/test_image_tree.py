@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +65,21 @@ def test_unlabeled_images_have_no_class() -> None:
     assert classes(tree) == {ImageTree.UNSPLIT: {"cat", "dog"}, "unlabeled": {""}, "test": {"cat"}}
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links need permission elsewhere")
+def test_links_are_followed_and_circles_refused(tmp_path: Path) -> None:
+    (tmp_path / "data" / "cat" / ".hidden").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for path in ("data/cat/0.png", "data/cat/.hidden/1.png", "data/.x", "elsewhere/2.png"):
+        (tmp_path / path).touch()
+    (tmp_path / "data" / "dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "data" / "again").symlink_to(tmp_path / "elsewhere")
+    names, folders = ImageTree.walk(tmp_path / "data")
+    assert sorted(names) == ["again/2.png", "cat/0.png", "dog/2.png"] and sorted(folders) == ["again", "cat", "dog"]
+    (tmp_path / "elsewhere" / "back").symlink_to(tmp_path / "data")
+    with pytest.raises(DataError, match=r"back' is a link to a folder that holds it"):
+        ImageTree.walk(tmp_path / "data")
+
+
 # --------------------------------------------------------------------------------------------------------- left out
 
 
@@ -112,6 +130,7 @@ def test_every_file_is_an_image_left_out_or_an_error(parts: list[str]) -> None:
         (("train/cat/0.png", "test/0.png"), "images outside a class's folder: test/0.png. It needs folders."),
         (("cat/0.png", "0.png"), "images outside a class's folder: 0.png"),
         (("train/0.png", "val/0.png", "test/0.png"), "images outside a class's folder: test/0.png, train/0.png"),
+        (("caf\udce9/0.png",), r"'data' has names that are not UTF-8: caf\udce9/0.png. Rename them."),
         (("val/cat/0.png", "validation/dog/0.png"), "two folders of the split val, 'val' and 'validation'"),
     ],
 )

@@ -85,11 +85,10 @@ def find_user_images(folder: Path, hold_out: int = 0) -> UserImages:
 
 def _read_tree(folder: Path) -> ImageTree:
     """Read the tree. Raises DataError if it has a split that has no use here, or a folder without an image."""
-    paths = list(folder.rglob("*"))
-    names, folders = (
-        [path.relative_to(folder).as_posix() for path in paths if path.is_dir() == is_folder]
-        for is_folder in (False, True)
-    )
+    try:
+        names, folders = ImageTree.walk(folder)
+    except OSError as error:
+        raise DataError(f"'{folder}' cannot be read ({error}): check its permissions and links.") from error
     tree = ImageTree.read(names, f"'{folder}'", LAYOUT, folders, WRITTEN)
     if tree.empty:
         raise DataError(f"'{folder}': no image in {summarize_names(tree.empty)}. {LAYOUT}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mamlbench.api import ImageTree
 from mamlbench.errors import DataError
 from mamlbench_plugins.datasets.archive_entries import MAX_FILE, UNREADABLE, open_archive
 
@@ -56,11 +56,11 @@ class FolderStore(Store):
 
     def names(self) -> list[str]:
         with self.reading():
-            return [name for name, is_folder in self._walk(str(self.path), "") if not is_folder]
+            return ImageTree.walk(self.path)[0]
 
     def folders(self) -> list[str]:
         with self.reading():
-            return [name for name, is_folder in self._walk(str(self.path), "") if is_folder]
+            return ImageTree.walk(self.path)[1]
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, bytes | Exception]]:
         for name in sorted(names):
@@ -71,16 +71,6 @@ class FolderStore(Store):
 
     def raw_files(self, names: Collection[str]) -> list[tuple[str, Path]]:
         return [(name, self.path / name) for name in names]
-
-    def _walk(self, folder: str, prefix: str) -> Iterator[tuple[str, bool]]:
-        """Yield each name below, and whether it is a folder's."""
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") or entry.name == "__MACOSX":
-                    continue
-                yield f"{prefix}{entry.name}", entry.is_dir()
-                if entry.is_dir():
-                    yield from self._walk(entry.path, f"{prefix}{entry.name}/")
 
 
 class FileStore(Store):

@@ -87,7 +87,10 @@ def _has_its_name(name: str) -> bool:
 
 
 def _candidate(folder: Path) -> CandidateFolder:
-    below = sorted(folder.iterdir())
+    try:
+        below = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"'{folder}' cannot be searched ({error}): check its permissions.") from error
     loose = tuple(FolderStore(path) for path in below if path.is_dir() and _is_part(path.name))
     tables = tuple(FileStore(path) for path in below if path.is_file() and _split_of_table(path.name))
     pickles = [
