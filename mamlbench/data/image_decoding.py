@@ -239,6 +239,6 @@ def _decode_or_explain(content: bytes | Exception, image_format: ImageFormat) ->
 
 
 def _unknown_format(content: bytes) -> str:
-    if content[4:8] == b"ftyp":  # as phones save photographs
+    if content[4:12] in {b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"}:  # as phones save photographs
         return "HEIC, which is not read here: save it as JPEG or PNG"
     return "no image" if content else "empty"
