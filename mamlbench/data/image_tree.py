@@ -50,6 +50,9 @@ SPLIT_WORDS = {
 """Words in the names of folders that may be splits under another name."""
 
 
+_CLEAN = re.compile("[^\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]*")
+
+
 class TreeImage(NamedTuple):
     """An image: the split that a folder says, its class and file name, and its name in the tree."""
 
@@ -104,9 +107,9 @@ class ImageTree:
             ignored: names of files that are neither read nor left out.
 
         Raises DataError if there is no image, an image is outside a class's folder, two folders are the same split, or
-        a name is not text.
+        a name is not UTF-8 or has control characters.
         """
-        _refuse_undecodable(names := list(names), where)
+        _refuse_unprintable(names := list(names), where)
         visible = [name for name in names if not is_hidden(name) and name not in ignored]
         paths = {name: name.split("/") for name in visible if is_image(name)}
         if not paths:
@@ -166,12 +169,12 @@ def _walk(folder: str, prefix: str, above: tuple[tuple[int, int], ...]) -> Itera
                     yield from _walk(entry.path, f"{prefix}{entry.name}/", above)
 
 
-def _refuse_undecodable(names: Sequence[str], where: str) -> None:
-    """Raise DataError if a name has bytes of another encoding, which no table or record could hold."""
-    wrong = [name for name in names if not name.isascii() and any("\ud800" <= char <= "\udfff" for char in name)]
+def _refuse_unprintable(names: Sequence[str], where: str) -> None:
+    """Raise DataError if a name has bytes of another encoding or control characters, as archives refuse them."""
+    wrong = [name for name in names if not _CLEAN.fullmatch(name)]
     if wrong:
-        shown = summarize_names(sorted(name.encode(errors="backslashreplace").decode() for name in wrong))
-        raise DataError(f"{where} has names that are not UTF-8: {shown}. Rename them.")
+        shown = summarize_names(sorted(ascii(name)[1:-1] for name in wrong))
+        raise DataError(f"{where} has names that are not UTF-8 or have control characters: {shown}. Rename them.")
 
 
 def _plain(name: str) -> str:

@@ -130,7 +130,9 @@ def test_every_file_is_an_image_left_out_or_an_error(parts: list[str]) -> None:
         (("train/cat/0.png", "test/0.png"), "images outside a class's folder: test/0.png. It needs folders."),
         (("cat/0.png", "0.png"), "images outside a class's folder: 0.png"),
         (("train/0.png", "val/0.png", "test/0.png"), "images outside a class's folder: test/0.png, train/0.png"),
-        (("caf\udce9/0.png",), r"'data' has names that are not UTF-8: caf\udce9/0.png. Rename them."),
+        (("caf\udce9/0.png",), r"'data' has names that are not UTF-8 or have control characters: caf\udce9/0.png."),
+        (("cat/\x1b[2J.png",), r"control characters: cat/\x1b[2J.png. Rename them."),
+        (("cat\n/0.png", "café/ok.png"), r"control characters: cat\n/0.png. Rename them."),
         (("val/cat/0.png", "validation/dog/0.png"), "two folders of the split val, 'val' and 'validation'"),
     ],
 )
