@@ -109,6 +109,7 @@ def test_images_of_the_support_set_are_labeled_right(here, trained, capsys, algo
         shutil.copy(path, folder / "test" / path.parent.name)
     code, out, _ = call(capsys, trained[algorithm], folder, "--steps", "200")
     assert code == ExitCode.OK and "10 of 10 correct, 100 %" in out
+    assert "10 held-out images are copies of images that the model adapts to: 0.png, " in out
 
 
 def test_held_out_images_give_the_accuracy(here, trained, capsys):

@@ -79,8 +79,19 @@ def find_user_images(folder: Path, hold_out: int = 0) -> UserImages:
             f"'{folder}' has nothing to label: put images into '{UNLABELED}', or hold some out with --hold-out."
         )
     tested = {image.path for image in held_out}
-    support = (UserImage(path, number) for number, paths in labeled.items() for path in paths if path not in tested)
-    return UserImages(folder, names, tuple(support), tuple(held_out), tuple(unlabeled), tuple(tree.notes()))
+    support = [UserImage(path, number) for number, paths in labeled.items() for path in paths if path not in tested]
+    notes = [*tree.notes(), *_copies(support, held_out)]
+    return UserImages(folder, names, tuple(support), tuple(held_out), tuple(unlabeled), tuple(notes))
+
+
+def _copies(support: Sequence[UserImage], held_out: Sequence[UserImage]) -> list[str]:
+    """Count held-out images whose files equal one that the model adapts to: they do not show what was learned."""
+    learned = {content for image in support if isinstance(content := _content(image.path), bytes)}
+    copies = [image.path.name for image in held_out if _content(image.path) in learned]
+    if not copies:
+        return []
+    plural = "s are copies of images" if len(copies) > 1 else " is a copy of one"
+    return [f"{len(copies):,} held-out image{plural} that the model adapts to: {summarize_names(copies, 5)}"]
 
 
 def _read_tree(folder: Path) -> ImageTree:
