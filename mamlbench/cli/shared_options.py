@@ -130,7 +130,7 @@ steps = click.option("--steps", type=click.IntRange(0, MOST), help="Adaptation s
 
 min_images = click.option(
     "--min-images",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST),
     metavar="N",
     help="Leave out classes with fewer than N images; the same as -o dataset.min_images=N.",
 )
