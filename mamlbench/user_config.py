@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mamlbench.run_spec import Folders
 
 FILE = "mamlbench.toml"
+_MAX_BYTES = 1 << 16
 DATA_VARIABLE = "MAMLBENCH_DATA"
 CACHE_VARIABLE = "MAMLBENCH_CACHE"
 KERNELS_VARIABLE = "MAMLBENCH_KERNELS"
@@ -67,9 +68,13 @@ def _read(path: Path) -> UserConfig:
     from pydantic import TypeAdapter, ValidationError
 
     from mamlbench.run_spec import explain
+    from mamlbench.run_spec.outside_text import read_limited
 
     try:
-        return TypeAdapter(UserConfig).validate_python(tomllib.loads(path.read_text(encoding="utf-8")))
+        text = read_limited(path, _MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
+        return TypeAdapter(UserConfig).validate_python(tomllib.loads(text))
+    except RecursionError as error:
+        raise ConfigError(f"'{path}' cannot be read: lists and tables are nested too deeply.") from error
     except ValidationError as error:
         raise ConfigError(*explain(error, (f.name for f in fields(UserConfig)), f"'{path}'", what="key")) from error
     except (OSError, ValueError) as error:

@@ -28,6 +28,8 @@ def test_the_nearest_file_above_is_read_and_its_paths_start_there(tmp_path):
         ('data_dir = 3\nplugin = ["x"]', "key 'data_dir': "),
         ("data_dir = ", "cannot be read: Invalid value (at end of document)"),
         ("plugins = [1]", "key 'plugins.0'"),
+        ("x = " + "[" * 5000, "cannot be read: lists and tables are nested too deeply"),
+        ("#" * 70_000, "cannot be read: it has more than 65,536 bytes"),
     ],
 )
 def test_every_mistake_in_the_file_is_reported(tmp_path, text, message):

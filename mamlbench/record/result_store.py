@@ -17,6 +17,10 @@ from mamlbench.record.consistency import contradiction
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
 from mamlbench.run_spec import RunSpec
+from mamlbench.run_spec.outside_text import escaped, loads_strictly, read_limited
+
+MAX_RECORD_BYTES = 1 << 28
+"""A record of a million test episodes has a tenth of it."""
 
 ARTIFACTS = ("model.json", "checkpoint-1.json", "checkpoint-2.json", "checkpoint.json")
 """JSON files in a run's folder; the last one is of early releases."""
@@ -123,9 +127,13 @@ def read_record(path: Path) -> RunRecord:
 
 def _read(path: Path) -> RunRecord:
     try:
-        text = path.read_bytes()
+        text = read_limited(path, MAX_RECORD_BYTES)
+        value = loads_strictly(text)
     except OSError as error:
         raise UnreadableRecordError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        what = "the document: Invalid JSON: " if isinstance(error, json.JSONDecodeError | UnicodeError) else ""
+        raise UnreadableRecordError(f"'{path}' is not a run record: {what}{error}.") from error
     problem = None
     try:
         record = RunRecord.model_validate_json(text)
@@ -136,7 +144,7 @@ def _read(path: Path) -> RunRecord:
     try:
         version = _Versioned.model_validate_json(text).schema_version
         if version == 1:
-            return RunRecord.model_validate(upgrade(json.loads(text)))
+            return RunRecord.model_validate(upgrade(value))
     except ValidationError as error:
         raise _not_a_record(path, error) from error
     except (KeyError, TypeError, AttributeError, ValueError) as error:
@@ -150,7 +158,7 @@ def _read(path: Path) -> RunRecord:
 
 def _not_a_record(path: Path, error: ValidationError) -> UnreadableRecordError:
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the document"
+    key = escaped(".".join(str(part) for part in first["loc"])) or "the document"
     return UnreadableRecordError(f"'{path}' is not a run record: {key}: {first['msg']}.")
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mamlbench.errors import ConfigProblem, did_you_mean, one_line
+from mamlbench.run_spec.outside_text import shortened
 
 
 def explain(
@@ -28,10 +29,10 @@ def explain(
 
 
 def _explain(details: Any, known: Iterable[str], subject: str, what: str, prefix: str) -> ConfigProblem:
-    name = ".".join(str(part) for part in details["loc"])
+    name = one_line(".".join(str(part) for part in details["loc"]))  # in one line
     key = f"{prefix}{name}"
     if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return ConfigProblem(f"{subject} has no {what} '{name}'.{did_you_mean(name, known)}", key)
     text = one_line(details["msg"])  # a validator of a plugin may say anything
     message = text[:1].lower() + text[1:]
-    return ConfigProblem(f"{subject}: {what} '{key}': {message}, not {details['input']!r}.", key)
+    return ConfigProblem(f"{subject}: {what} '{key}': {message}, not {shortened(details['input'])}.", key)

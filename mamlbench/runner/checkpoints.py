@@ -18,7 +18,9 @@ from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
 from mamlbench.run_spec import RunSpec
+from mamlbench.run_spec.outside_text import loads_strictly
 from mamlbench.runner.checkpoint_folder import SLOTS
+from mamlbench.runner.model_state import tensor_file
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
 MODEL = "model"
@@ -64,9 +66,9 @@ def load_model(path: Path) -> ModelArtifact:
     """
     description = _description(path)
     try:
-        content = json.loads(description.read_bytes())
+        content = loads_strictly(description.read_bytes())
         spec = RunSpec.model_validate(content.get("about", content)["spec"])
-        tensors = (description.parent / content["tensors"]).read_bytes()
+        tensors = tensor_file(description, content["tensors"]).read_bytes()
         if "tensors_sha256" in content and content["tensors_sha256"] != hashlib.sha256(tensors).hexdigest():
             raise DamagedFileError(f"the SHA-256 of '{content['tensors']}' differs")
         tree = load_tree(tensors)

@@ -6,7 +6,6 @@ is built from it (``stored_options``), maybe in another process. Nothing else in
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, get_args
@@ -21,6 +20,7 @@ from mamlbench.plugin.failure import code_of_name, explain_failure
 from mamlbench.plugin.time_limit import watched
 from mamlbench.run_spec import Component, explain
 from mamlbench.run_spec.bounds import MOST_SEED
+from mamlbench.run_spec.outside_text import loads_strictly
 
 PREFIXES = ("dataset", "backbone", "sampler")
 """Components whose options a user writes with a prefix: ``backbone.width``. Without one, the algorithm is meant."""
@@ -101,6 +101,6 @@ def _parse_value(value: Any, field: FieldInfo | None) -> Any:
     if value.lower() == "none" and field is not None and NoneType in get_args(field.annotation):
         return None
     try:
-        return json.loads(value)
+        return loads_strictly(value)
     except ValueError:
         return value

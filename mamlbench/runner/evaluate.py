@@ -21,6 +21,7 @@ from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.isolation import isolated
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.model_state import refuse_foreign_state
 from mamlbench.runner.scoring import Scores, score_test
 from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
 from mamlbench.student_t import confidence_interval
@@ -152,6 +153,7 @@ def evaluate_model(
     with isolated(spec):
         experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
         meter, initial = Meter(experiment.device), clone(experiment.algorithm.state())
+        refuse_foreign_state(artifact.state, initial, model)
         trained, untrained = score_test(
             experiment, new_protocol, meter, trained=artifact.state_for(spec), untrained=initial
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,9 @@ from mamlbench.errors import ConfigError
 from mamlbench.suite.read import SET, Suite
 from mamlbench.suite.suite_file import CellConditions, SuiteSettings
 from mamlbench.suite.toml_lines import Path
+
+MAX_CELLS = 100_000
+"""Cells of the largest suite; at a minute each, 70 days."""
 
 OPTION = "options."
 SINGLE = (
@@ -103,6 +107,10 @@ def _options(options: Mapping[str, Any], path: Path) -> Iterator[tuple[str, Any,
 
 
 def _product(axes: Mapping[str, Sequence[SettingValue]]) -> Iterator[GridCell]:
+    """Yield a cell for each combination of values. Raises ConfigError if there are more than ``MAX_CELLS``."""
+    count = math.prod(len(values) for values in axes.values())
+    if count > MAX_CELLS:
+        raise ConfigError(f"A suite of {count:,} cells is more than a computer can hold: up to {MAX_CELLS:,} are run.")
     names = sorted(axes, key=lambda name: _ORDER.get(name.split(".")[0], len(_ORDER)))
     for values in itertools.product(*(axes[name] for name in names)):
         yield dict(zip(names, values, strict=True))

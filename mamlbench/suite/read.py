@@ -13,8 +13,20 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mamlbench.errors import ConfigError, did_you_mean
+from mamlbench.run_spec.outside_text import escaped, is_deep, read_limited, shortened
 from mamlbench.suite import toml_lines
 from mamlbench.suite.suite_file import CellConditions, Override, SuiteFile, SuiteSettings
+
+MAX_BYTES = 1 << 20
+"""Bytes of the largest suite file; those of papers have a few thousand."""
+
+MAX_PROBLEMS = 20
+"""Mistakes that are reported at once."""
+
+_TOO_DEEP = "lists and tables are nested more than 32 levels deep"
+_PART = r"""(?:[A-Za-z0-9_-]+|"[^"\n]*"|'[^'\n]*')"""
+_MANY_DOTS = re.compile(rf"(?<![A-Za-z0-9_-])(?:{_PART}[ \t]*\.[ \t]*){{32}}{_PART}")
+"""A dotted key that takes tomllib, and the scan for lines, the square of its length."""
 
 SET = "--set"
 """First part of the path of a setting from the command line instead of the file."""
@@ -48,25 +60,37 @@ def read_suite(path: Path) -> Suite:
 
     Raises ConfigError with every mistake that can be found without loading plugins.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"'{path}' cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(f"{path}{f':{line[1]}' if line else ''}: not valid TOML: {error}.") from error
-    lines = toml_lines.key_lines(text.replace("\r\n", "\n"))
+    text, values = _read_toml(path)
+    lines = toml_lines.key_lines(text)
     try:
         suite = SuiteFile.model_validate(values)
     except ValidationError as error:
-        problems = [(_path_in_file(detail, values), _sentence(detail)) for detail in error.errors()]
+        problems = [(_path_in_file(detail, values), _sentence(detail)) for detail in error.errors()[:MAX_PROBLEMS]]
         problems.sort(key=lambda problem: _line(lines, problem[0]))
         raise ConfigError(*dict.fromkeys(_with_location(path, lines, *problem) for problem in problems)) from error
     contradictions = [_with_location(path, lines, *problem) for problem in _contradictions(suite)]
     if contradictions:
         raise ConfigError(*contradictions)
     return Suite(suite, path, lines)
+
+
+def _read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a file, with line feeds alone, and its values. Raises ConfigError if it is not usable TOML."""
+    try:
+        text = read_limited(path, MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n")
+        if _MANY_DOTS.search(text):
+            raise ValueError("a key of more than 32 parts")
+        values = tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"'{path}' cannot be read: {error.strerror}.") from error
+    except RecursionError as error:
+        raise ConfigError(f"{path}: {_TOO_DEEP}.") from error
+    except ValueError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{path}{f':{line[1]}' if line else ''}: not valid TOML: {error}.") from error
+    if is_deep(values):
+        raise ConfigError(f"{path}: {_TOO_DEEP}.")
+    return text, values
 
 
 def read_changes(texts: Mapping[str, str]) -> SuiteSettings:
@@ -94,7 +118,7 @@ def read_changes(texts: Mapping[str, str]) -> SuiteSettings:
 def _value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 
@@ -133,7 +157,7 @@ def _with_location(file: Path, lines: Mapping[toml_lines.Path, int], path: toml_
     if path[:1] == (SET,):
         return f"{SET} {'.'.join(map(str, path[1:]))}: {sentence}"
     line = _line(lines, path)
-    key = ".".join(part for part in path if isinstance(part, str))
+    key = escaped(".".join(part for part in path if isinstance(part, str)))  # in one line
     return f"{file}{f':{line}' if line else ''}: {key + ': ' if key else ''}{sentence}"
 
 
@@ -160,11 +184,11 @@ def _path_in_file(detail: ErrorDetails, values: Any) -> toml_lines.Path:
 
 def _sentence(detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
-        name = str(detail["loc"][-1])
+        name = escaped(str(detail["loc"][-1]))
         return f"there is no such key.{did_you_mean(name, _model_at(detail['loc']).model_fields)}"
     if detail["type"] == "missing":
         return f"'{detail['loc'][-1]}' is missing"
-    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {detail['input']!r}"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, not {shortened(detail['input'])}"
 
 
 def _model_at(path: tuple[str | int, ...]) -> type[BaseModel]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from mamlbench.api import SPLITS, DataError, ImageTree, split_of_folder, summarize_names
-from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store
+from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store, read_regular_file
 from mamlbench_plugins.datasets.image_listing import UNSPLIT, ListedImage, in_order
+from mamlbench_plugins.datasets.tables import decode_table, read_table
+
+_COLUMNS = ("class", "split")
 
 TABLE = "split.csv"
 """Name of the table that is used without an option, if it is beside the class folders."""
@@ -85,12 +86,12 @@ def find_table(store: Store, file: str) -> tuple[str, str] | None:
         ((_, content),) = store.read(inside[:1])
         if isinstance(content, Exception):
             raise DataError(f"'{store.path}/{inside[0]}' cannot be read ({content}).") from content
-        return name_in_store, content.decode("utf-8-sig", "replace")
+        return name_in_store, decode_table(content, f"'{store.path}/{inside[0]}'")
     if not file:
         return None
     try:
-        return file, Path(file).expanduser().read_text(encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
+        return file, decode_table(read_regular_file(Path(file).expanduser()), f"'{file}'")
+    except OSError as error:
         raise DataError(
             f"The table of splits '{file}' is neither in '{store.path}' nor a readable file ({error})."
         ) from error
@@ -101,11 +102,7 @@ def split_by_table(names: Sequence[str], table: str, text: str) -> dict[str, lis
 
     Raises DataError with every problem: missing columns, invalid splits, unknown, duplicate or missing classes.
     """
-    rows = list(csv.DictReader(io.StringIO(text)))
-    if not rows or not {"class", "split"} <= set(rows[0]):
-        raise DataError(
-            f"'{table}' needs the columns class and split (of train, val or test) and a row for each class."
-        )
+    rows = [dict(zip(_COLUMNS, values, strict=True)) for values in read_table(text, f"'{table}'", _COLUMNS)]
     split_of_class: dict[str, str] = {}
     problems = []
     for row in rows:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from mamlbench.api import (
 from mamlbench_plugins.datasets.archives import FileStore, FolderStore, Store, archives_in
 from mamlbench_plugins.datasets.image_listing import ImageListing, ListedImage, in_order
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
+from mamlbench_plugins.datasets.tables import read_table
 
 FORMAT = ImageFormat(84)
 """As in MAML's published script: 84 x 84, color, resized by LANCZOS."""
@@ -136,10 +135,12 @@ def _rows(store: Store, name: str) -> Iterator[tuple[str, str]]:
     for _, content in store.read([name]):
         if isinstance(content, Exception):
             raise DataError(f"'{store.path}' cannot be read ({content}).") from content
-        for row in csv.DictReader(io.StringIO(content.decode("utf-8-sig", "replace"))):
-            if not row.get("filename") or not row.get("label"):
-                raise DataError(f"'{name}' of '{store.path}' needs the columns filename and label in every row.")
-            yield row["filename"].replace("\\", "/").rpartition("/")[2], row["label"]
+        labels: dict[str, str] = {}
+        for path, label in read_table(content, f"'{name}' of '{store.path}'", ("filename", "label")):
+            file = path.replace("\\", "/").rpartition("/")[2]
+            if labels.setdefault(file, label) != label:
+                raise DataError(f"'{name}' of '{store.path}' has '{file}' in class {labels[file]} and in {label}.")
+        yield from labels.items()
 
 
 def _is_miniimagenet(images: Sequence[ListedImage]) -> bool:
