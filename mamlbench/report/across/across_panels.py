@@ -18,7 +18,7 @@ from mamlbench.report.figures.view import elide
 from mamlbench.report.formatting import printable
 from mamlbench.student_t import Array
 
-MAX_LABEL_LENGTH = 48
+MAX_LABEL_LENGTH = 64
 """Characters of a name above its lane."""
 MAX_PROFILE_STEPS = 500
 """Most thresholds of a profile's curve."""

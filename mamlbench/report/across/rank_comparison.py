@@ -76,6 +76,12 @@ def rank_tests(scores: AcrossScores) -> RankTests | None:
     )
 
 
+def too_few_cells(scores: AcrossScores) -> bool:
+    """Return whether Wilcoxon's test with Holm's correction cannot find any difference, however large."""
+    cells, methods = scores.means.shape
+    return not mean_ranks.smallest_p_value(cells, methods * (methods - 1) // 2) < LEVEL
+
+
 def rank_remarks(scores: AcrossScores, tests: RankTests | None) -> Iterator[str]:
     """Say what was tested, and what the number of cells and methods does not allow."""
     cells, methods = scores.means.shape
@@ -86,9 +92,9 @@ def rank_remarks(scores: AcrossScores, tests: RankTests | None) -> Iterator[str]
         )
         return
     yield _about_friedman(tests)
-    pairs = methods * (methods - 1) // 2
-    smallest = mean_ranks.smallest_p_value(cells, pairs)
-    if not smallest < LEVEL:
+    if too_few_cells(scores):
+        pairs = methods * (methods - 1) // 2
+        smallest = mean_ranks.smallest_p_value(cells, pairs)
         yield (
             f"Wilcoxon's test cannot find a difference here: with {cells} cells its smallest p-value is "
             f"{2 / 2**cells:.3g}, after Holm's correction for {plural(pairs, 'pair')} {smallest:.3g}. It takes "

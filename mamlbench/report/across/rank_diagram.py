@@ -7,7 +7,7 @@ from math import ceil
 from typing import Any
 
 from mamlbench.report.across.complete_scores import AcrossScores
-from mamlbench.report.across.rank_comparison import RankTests, rank_tests
+from mamlbench.report.across.rank_comparison import RankTests, rank_tests, too_few_cells
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.figures.view import elide
 from mamlbench.report.formatting import printable
@@ -39,6 +39,8 @@ def critical_difference_diagram(axes: Any, scores: AcrossScores) -> bool:
     _draw_axis(axes, count, ink)
     if tests is not None:
         _draw_critical_difference(axes, tests.critical_difference, count, ink)
+    if tests is not None and too_few_cells(scores):
+        axes.text(right, -0.75, "too few cells for\nWilcoxon's test", ha="right", va="bottom", fontsize=7.5)
     for level, members in enumerate(levels):
         for group in members:
             of_group = [ranks[method] for method in group]

@@ -46,5 +46,12 @@ def test_few_cells_have_ranks_without_bars_and_no_posterior(study, across_cells)
         save_across_figure("bayes", few, "svg")
 
 
+def test_a_diagram_that_cannot_separate_methods_says_so(study, across_cells):
+    diagrams = [
+        save_across_figure("ranks", collect_scores(study(cells=across_cells[:count])), "svg") for count in (7, 8)
+    ]
+    assert [b"too few cells for" in svg for svg in diagrams] == [True, False]
+
+
 def test_bars_that_touch_are_on_different_levels():
     assert _levels([(1.0, 2.0, (0, 1)), (2.5, 3.0, (2, 3)), (1.5, 2.5, (1, 2))]) == [[(0, 1), (2, 3)], [(1, 2)]]
