@@ -96,15 +96,22 @@ class InnerAdam:
     def step(self, parameters: Parameters, gradient: Parameters, state: AdamState) -> tuple[Parameters, AdamState]:
         """One step against ``gradient``, which has the names and shapes of ``parameters``."""
         steps = state.steps + 1
-        first, rate = gradient, self.lr
-        if self.beta1:
-            first = self.beta1 * state.first + (1 - self.beta1) * gradient
-            rate = self.lr / (1 - self.beta1**steps)
-        second = self.beta2 * state.second + (1 - self.beta2) * (gradient * gradient)
-        sqrt = _differentiable_sqrt if self.differentiable else torch.sqrt
-        root = second.map(sqrt) / (1 - self.beta2**steps).sqrt()
-        parameters = parameters - rate * first / (root + self.epsilon)
-        return parameters, AdamState(first if self.beta1 else Parameters(), second, steps)
+        correction = (1 - self.beta2**steps).sqrt()
+        rate = self.lr / (1 - self.beta1**steps) if self.beta1 else self.lr
+        first, second, theta = {}, {}, {}
+        # Tensor by tensor, not operation by operation over all tensors: what was just computed is still in the cache.
+        # In place only on what was made here, and whose old value no gradient needs.
+        for name, g in gradient.items():
+            first[name] = self.beta1 * state.first[name] + (1 - self.beta1) * g if self.beta1 else g
+            second[name] = (g * g).mul_(1 - self.beta2).add_(self.beta2 * state.second[name])
+            denominator = (self._sqrt(second[name]) / correction).add_(self.epsilon)
+            own_rate = rate[name] if isinstance(rate, dict) else rate
+            theta[name] = parameters[name] - own_rate * first[name] / denominator
+        kept = Parameters(first) if self.beta1 else Parameters()
+        return Parameters(theta), AdamState(kept, Parameters(second), steps)
+
+    def _sqrt(self, value: Tensor) -> Tensor:
+        return _differentiable_sqrt(value) if self.differentiable else value.sqrt()
 
 
 def _differentiable_sqrt(value: Tensor) -> Tensor:
