@@ -25,6 +25,7 @@ class EpisodeBatch(NamedTuple):
     Attributes:
         support: examples that a method adapts to: x ``[T, ways * shots, *input_shape]``, class after class.
         query: examples that it is tested on: x ``[T, ways * queries, *input_shape]``, class after class.
+            In validation and test both sets are shuffled before a method sees them.
         keys: int64 ``[T]``; seeds of everything random inside a task, which so depends on the episode alone.
         classes: int64 ``[T, ways]``, the class of the split that each label stands for; None without classes, or if
             the sampler does not say.

@@ -15,6 +15,7 @@ from mamlbench.api import Algorithm, Classification, EpisodeBatch
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
 from mamlbench.runner.build import Experiment
+from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
 
 EPISODES = 2
 """The first ones of the test split, the same for every algorithm and training seed."""
@@ -57,15 +58,15 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
 def _predictions(algorithm: Algorithm, batch: EpisodeBatch, mode: str) -> tuple[Tensor | None, Tensor]:
     """Labels ``[T, n]`` predicted before the first step (None for a method without steps) and after the last one."""
     first = last = None
-    for adapted in algorithm.adaptation(batch.support, batch.keys):
+    for adapted in adaptation_to_shuffled(algorithm, batch):
         if first is None:
-            first = adapted.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
+            first = adapted.predict(mode).argmax(-1)
         else:
             last = adapted
     assert first is not None  # adaptation yields at least the tasks before the first step
     if last is None:
         return None, first
-    return first, last.predict(batch.query.x, mode).argmax(-1)  # type: ignore[arg-type]
+    return first, last.predict(mode).argmax(-1)
 
 
 def _first_of_each_class(labels: Tensor) -> list[int]:

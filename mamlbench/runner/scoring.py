@@ -17,6 +17,7 @@ from mamlbench.runner.checkpoints import State
 from mamlbench.runner.divergence import check_scores, diverged_episode, diverged_tasks, one_task
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
 from mamlbench.student_t import PILOT_EPISODES, episodes_needed
 
 EPISODES_AT_ONCE = 100
@@ -129,12 +130,12 @@ def _predictions(
     """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
     first, *others = modes
     by_step: dict[int, Tensor] = {}
-    for step, adapted in enumerate(algorithm.adaptation(batch.support, batch.keys)):
+    for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batch)):
         if every_step and _is_scored(step, by_step):
-            by_step[step] = adapted.predict(batch.query.x, first)
+            by_step[step] = adapted.predict(first)
     if step not in by_step:
-        by_step[step] = adapted.predict(batch.query.x, first)
-    return {first: by_step[step], **{mode: adapted.predict(batch.query.x, mode) for mode in others}}, by_step
+        by_step[step] = adapted.predict(first)
+    return {first: by_step[step], **{mode: adapted.predict(mode) for mode in others}}, by_step
 
 
 def _is_scored(step: int, scored: Iterable[int]) -> bool:
