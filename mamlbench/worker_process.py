@@ -21,7 +21,7 @@ GRACE_SECONDS = 30.0
 
 
 @contextmanager
-def signals_wait() -> Iterator[None]:
+def signals_wait(start_method: str = "spawn") -> Iterator[None]:
     """A process that is started inside gets signals only when it calls ``work_for_parent``.
 
     Before, it has no handlers: a signal to a whole group of processes would kill it, or make it print a traceback.
@@ -29,9 +29,11 @@ def signals_wait() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    from multiprocessing import resource_tracker
+    from multiprocessing import forkserver, resource_tracker
 
     resource_tracker.ensure_running()  # starting it lets the signals through
+    if start_method == "forkserver":
+        forkserver.ensure_running()  # it and all that it ever starts would have the signals blocked
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
         yield

@@ -86,7 +86,7 @@ class _Worker:
         their_orders, orders = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
         process = context.Process(target=_work, args=(job, max_parallel, sender, their_orders), name=name)
-        with signals_wait():
+        with signals_wait(_START_METHOD):
             process.start()
         sender.close()
         their_orders.close()
