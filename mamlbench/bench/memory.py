@@ -39,7 +39,7 @@ def peak_above_idle(
     """
     context = multiprocessing.get_context(START_METHOD)
     with deferred(), ProcessPoolExecutor(1, mp_context=context, initializer=work_for_parent) as pool:
-        with signals_wait():
+        with signals_wait(START_METHOD):
             result = pool.submit(_measure, setting, algorithm, competitor, tuple(files), precision)
         try:
             with prompt():

@@ -115,7 +115,7 @@ def failing(error):
 
 
 FAILURES = {
-    "raises": (failing(ValueError("boom\nand more")), "ValueError: boom."),
+    "raises": (failing(ValueError("boom\nand more")), "ValueError: boom and more."),
     "exits": (failing(SystemExit(3)), "SystemExit: 3."),
     "no message": (failing(KeyError()), "KeyError."),
     "returns a list": (lambda record: [1], "TypeError: it returned a list, not a number or a string."),

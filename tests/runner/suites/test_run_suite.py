@@ -1,13 +1,15 @@
 """Which cells of a suite are to be run, and why."""
 
 import pytest
+import torch
 
 from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.plugin import load_plugins
-from mamlbench.record import ResultStore, make_record
+from mamlbench.record import ResultStore, Segment, make_record
 from mamlbench.run_spec import Folders
 from mamlbench.runner.environment import run_environment
+from mamlbench.runner.meter import Meter
 from mamlbench.runner.suites.run_suite import plan_suite, run_suite
 from mamlbench.suite import read_changes, read_suite
 
@@ -41,11 +43,14 @@ def planned(tmp_path, plugins):
 def write(tmp_path, plugins):
     store = ResultStore(tmp_path / "results")
 
-    def write(spec, status="finished", started="2026-01-01", **changed):
+    def write(spec, status="finished", started="2026-01-01", measured=True, **changed):
         environment = run_environment("cpu", plugins).model_copy(update=changed)
         stem, attempt = store.reserve(spec, environment.fingerprint)
         reason = "" if status == "finished" else "because"
-        record = make_record(spec, environment, status, name=stem, attempt=attempt, started=started, reason=reason)
+        numbers = {"warmup": Segment(), "iterations": 1, "examples": 1, "to_target": None, "own_process": False}
+        measurement = Meter(torch.device("cpu")).measurement(**numbers) if measured else None
+        results = {"started": started, "reason": reason, "measurement": measurement}
+        record = make_record(spec, environment, status, name=stem, attempt=attempt, **results)
         store.write(stem, record)
         return record
 
@@ -118,6 +123,11 @@ def test_a_failed_cell_is_run_again_only_on_request(planned, write):
     write(second, "diverged")
     assert states(planned())[:2] == [("failed", "because"), ("failed", "because")]
     assert states(planned(retry_failed=True))[:2] == [("to do", "failed before"), ("to do", "diverged before")]
+
+
+def test_a_cell_whose_process_was_killed_is_run_again(planned, write):
+    write(planned().cells[0].spec, "failed", measured=False)
+    assert states(planned())[0] == ("to do", "its process was killed")
 
 
 def test_an_interrupted_cell_is_run_again(planned, write):
