@@ -76,13 +76,17 @@ def test_plugins_are_loaded_in_the_documented_order(calls):
 
 def test_a_run_calls_its_hooks_in_the_documented_order(calls):
     options = "--shots 2 --queries 2 --iterations 6 --meta-batch-size 2 --test-episodes 4 --validation-episodes 4"
-    made = calls("run", "--algo", "maml", "--dataset", "prepared-waves", *options.split(), "-q")
+    command = ["run", "--algo", "maml", "--dataset", "prepared-waves", *options.split(), "-q"]
+    made = calls(*command)
     assert made[: len(LOADING) - 1] == LOADING[:-1]
     events = made[len(LOADING) - 1 :]
-    assert list(dict.fromkeys(event.split()[0] for event in events)) == EVENTS
+    assert list(dict.fromkeys(event.split()[0] for event in events)) == [
+        name for name in EVENTS if name != "mamlbench_notice"
+    ]
     assert events[0] == "mamlbench_run_started" and events.count(events[0]) == 1
     assert events[-1] == "mamlbench_run_finished" and events.count(events[-1]) == 1
     assert events[-2] == "mamlbench_evaluated test" and events.count(events[-2]) == 1
     validations = [number for number, event in enumerate(events) if event == "mamlbench_evaluated val"]
     assert len(validations) > 1
     assert all(events[number - 1] == "mamlbench_progress" for number in validations)
+    assert calls(*command, "--resume")[len(LOADING) - 1 :] == [EVENTS[0], "mamlbench_notice", EVENTS[-1]]
