@@ -37,15 +37,16 @@ OPTIONS = {"backbone.width": 4, "test_steps": 2}
 SEEDS_OF_HASHES = ("0", "4242")
 
 
-def run(names, folder, toy_plugin, **request):
-    """Run methods in this process, one after the other; return their records in the order of ``names``."""
+def run(names, folder, toy_plugin, *, workers=False, **request):
+    """Run methods one after the other, in this process or in one each; return their records in the same order."""
     plugins, folders = load_plugins([toy_plugin]), Folders(results=folder / "results", cache=folder / "cache")
-    records = []
+    specs = []
     for name in names:
         options = {key: value for key, value in OPTIONS.items() if key != "test_steps" or name != "protonet"}
-        specs = plan(RunRequest(algorithms=(name,), options=options, **{**TINY, **request}), plugins)
-        records += launch(specs, plugins, folders, own_process=False)
-    return records
+        specs += plan(RunRequest(algorithms=(name,), options=options, **{**TINY, **request}), plugins)
+    if workers:
+        return launch(specs, plugins, folders)
+    return [launch([spec], plugins, folders, own_process=False)[0] for spec in specs]
 
 
 def content(record: RunRecord, folder: Path) -> str:
@@ -75,6 +76,12 @@ def test_in_another_order_after_other_runs(expected, tmp_path, toy_plugin):
     order = ("careless", *reversed(METHODS))
     records = run(order, tmp_path, toy_plugin)[1:]
     assert {name: content(record, tmp_path) for name, record in zip(order[1:], records, strict=True)} == expected
+
+
+def test_in_worker_processes(expected, tmp_path, toy_plugin):
+    names = ("reptile", "maml", "protonet")
+    records = run(names, tmp_path, toy_plugin, workers=True)
+    assert all(content(record, tmp_path) == expected[name] for name, record in zip(names, records, strict=True))
 
 
 SCRIPT = """
