@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from mamlbench.data.image_decoding import ImageFormat
 from mamlbench.data.progress import ProgressCallback, no_progress
 from mamlbench.data.raw_files import RawFile, RawFiles
 from mamlbench.errors import ConfigError, DataError
-from mamlbench.objectives import Classification, Objective
+from mamlbench.objectives import Classification, Objective, TaskKind
 from mamlbench.run_spec.options import Options
 
 SPLITS = ("train", "val", "test")
@@ -204,7 +204,8 @@ class Dataset(ABC):
 
     Attributes:
         default_backbone: name of the backbone if a run names none.
-        kind: what its tasks are.
+        kind: what its tasks are: 'classification', 'regression', or 'multi-label' if an example may have several
+            labels or none. The last two have no ways, and targets float32 ``[T, n, outputs]``.
         splits: the splits by name: 'train', 'val', 'test'.
         subset: how it differs from the complete data set; None if it does not.
         notes: what was guessed and which files were left out when its files were read, a sentence each without a full
@@ -215,7 +216,7 @@ class Dataset(ABC):
     info: ClassVar[DatasetInfo]
     Options: ClassVar[type[Options]] = Options
     default_backbone: ClassVar[str] = "conv4-strided"
-    kind: ClassVar[Literal["classification", "regression"]] = "classification"
+    kind: ClassVar[TaskKind] = "classification"
     subset: str | None = None
     notes: tuple[str, ...] = ()
     origin: str = ""

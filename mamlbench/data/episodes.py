@@ -11,7 +11,8 @@ class Examples(NamedTuple):
     """Inputs with their targets; the leading dimension T is missing if there is only one task.
 
     Attributes:
-        x: float32 ``[T, n, *input_shape]``. Images are ``[C, H, W]`` in [0, 1], unless the data set normalizes them.
+        x: float32 ``[T, n, *input_shape]``, or int64 token ids of that shape. Images are ``[C, H, W]`` in
+            [0, 1], unless the data set normalizes them.
         y: int64 labels ``[T, n]`` in 0 to ways - 1, or float32 targets ``[T, n, outputs]``.
     """
 

@@ -7,6 +7,9 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
+TaskKind = Literal["classification", "regression", "multi-label"]
+"""What targets are: one class of each example, numbers, or for each of several labels whether it holds."""
+
 
 class Metric(ABC):
     """A score of each episode. Model selection, tables, figures and the gate follow its unit and direction.
@@ -24,7 +27,7 @@ class Metric(ABC):
     name: ClassVar[str]
     unit: ClassVar[str] = ""
     higher_is_better: ClassVar[bool]
-    kind: ClassVar[Literal["classification", "regression"]] = "classification"
+    kind: ClassVar[TaskKind] = "classification"
 
     @abstractmethod
     def compute(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -32,7 +35,8 @@ class Metric(ABC):
 
         Args:
             outputs: of the network, ``[T, n, outputs]``; logits in classification.
-            y: labels int64 ``[T, n]`` in 0 to outputs - 1, or targets ``[T, n, outputs]`` in regression.
+            y: labels int64 ``[T, n]`` in 0 to outputs - 1, or targets ``[T, n, outputs]``: numbers in
+                regression, and 1 for each label that holds and 0 for the others in multi-label tasks.
 
         Returns:
             Floating-point scores ``[T]``.

@@ -102,10 +102,10 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
 
 def _setting(request: RunRequest, kind: str) -> Setting:
     """What presets depend on. Raises ConfigError for tasks of one class."""
-    regression = kind == "regression"
-    ways = request.ways or (1 if regression else 5)
-    shots = request.shots or (5 if regression else 1)
-    if ways < 2 and not regression:
+    has_ways = kind == "classification"
+    ways = request.ways or (5 if has_ways else 1)
+    shots = request.shots or (1 if has_ways else 5)
+    if ways < 2 and has_ways:
         text = "A task of one class leaves nothing to distinguish: --ways must be 2 or more."
         raise ConfigError(ConfigProblem(text, "ways"))
     return Setting(request.dataset, ways, shots)

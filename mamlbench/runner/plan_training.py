@@ -21,7 +21,7 @@ def plan_training(
         protocol: how the run is validated and tested.
         algorithm: the method's class.
         name: its registered name.
-        kind: 'classification' or 'regression', what the tasks are.
+        kind: 'classification', 'regression' or 'multi-label', what the tasks are.
 
     Raises ConfigError that names every setting that the method or the data set would ignore.
     """
@@ -61,10 +61,9 @@ def _ignored(request: RunRequest, algorithm: type[Algorithm], name: str, kind: s
             for flag in [_flag(setting)]
         ]
     problems = []
-    if request.train_ways is not None and kind == "regression":
-        problems.append(
-            ConfigProblem("Tasks of regression have no classes: leave out --train-ways.", "train_ways"),
-        )
+    if request.train_ways is not None and kind != "classification":
+        text = f"Tasks of {kind} have no classes: leave out --train-ways."
+        problems.append(ConfigProblem(text, "train_ways"))
     if request.train_queries and not algorithm.uses_queries:
         text = f"Algorithm '{name}' does not look at the queries of training episodes: leave out --train-queries."
         problems.append(ConfigProblem(text, "train_queries"))

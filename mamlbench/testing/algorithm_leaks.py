@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mamlbench.api import Algorithm, Examples, tree_map
+from mamlbench.api import Algorithm, Examples, prefixed, tree_map
 from mamlbench.run_spec import MODES
 from mamlbench.testing.algorithm_contract import TOLERANCE
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
@@ -90,9 +90,15 @@ def steps_descend(subject: AlgorithmSubject) -> None:
 
 def every_network_depends_on_the_seed(subject: AlgorithmSubject) -> None:
     """With another seed of the run, everything that is initialized at random starts from other values."""
-    first, other = (subject.build(seed=seed).meta for seed in (0, 1))
+    first, other = (_learned(subject.build(seed=seed)) for seed in (0, 1))
     alike = [name for name, value in first.items() if _looks_random(value) and torch.equal(value, other[name])]
     ensure(not alike, f"equal for seeds 0 and 1: {', '.join(alike)}")
+
+
+def _learned(algorithm: Algorithm) -> dict[str, Tensor]:
+    """All that training changes, by name."""
+    state = {name: value for name, value in algorithm.state().items() if isinstance(value, Tensor)}
+    return state | prefixed("meta", algorithm.meta)
 
 
 def _looks_random(value: Tensor) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -76,9 +77,28 @@ class BackboneSubject:
             return self.backbone.build(shape, OUTPUTS).double()
 
     def x(self, tasks: int = 1) -> Tensor:
-        """Return inputs in [0, 1]: ``[tasks * examples, *shape]``."""
-        generator = torch.Generator().manual_seed(3)
-        return torch.rand(tasks * EXAMPLES, *self.shape, generator=generator, dtype=torch.float64)
+        """Return inputs in [0, 1], float64 or token ids: ``[tasks * examples, *shape]``."""
+        return self.inputs(tasks * EXAMPLES, self.shape, torch.float64)
+
+    def inputs(self, count: int, shape: tuple[int, ...], dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return inputs in [0, 1], or int64 token ids 0 and 1 if the network takes those: ``[count, *shape]``."""
+        x = torch.rand(count, *shape, generator=torch.Generator().manual_seed(3), dtype=dtype)
+        return x.round().long() if self.takes_tokens else x
+
+    @cached_property
+    def takes_tokens(self) -> bool:
+        """Whether inputs are token ids: fractions are refused or all the same to the network, whole numbers are not."""
+        network = self.build()
+        x = torch.rand(EXAMPLES, *self.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+        tokens = x.round().long()
+        return _tells_apart(network, tokens, 1 - tokens) and not _tells_apart(network, x, 1 - x)
+
+
+def _tells_apart(network: Network, first: Tensor, second: Tensor) -> bool:
+    try:
+        return not same(network(first), network(second))
+    except Exception:  # the author's network may raise any type
+        return False
 
 
 def can_be_built_and_run(subject: BackboneSubject) -> None:
@@ -105,7 +125,7 @@ def unsupported_shapes_raise_config_error(subject: BackboneSubject) -> None:
             network = subject.backbone.build(shape, OUTPUTS)
         except ConfigError:
             continue
-        outputs = network(torch.rand(2, *shape))
+        outputs = network(subject.inputs(2, shape))
         ensure(list(outputs.shape) == [2, OUTPUTS], f"for inputs {list(shape)} outputs are {list(outputs.shape)}")
 
 

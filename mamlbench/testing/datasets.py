@@ -78,7 +78,7 @@ class DatasetSubject:
     @property
     def ways(self) -> int:
         """Number of classes per episode."""
-        if self.plugin.kind == "regression":
+        if self.plugin.kind != "classification":
             return 1
         return min(5, *(task_split.size for task_split in self.dataset.splits.values()))
 
@@ -151,14 +151,15 @@ def hash_depends_only_on_the_content(subject: DatasetSubject) -> None:
 
 def episodes_are_well_formed(subject: DatasetSubject) -> None:
     """Inputs are finite float32, or int64, of the declared shape; labels are 0 to ways - 1 in equal numbers."""
-    ways, regression = subject.ways, subject.plugin.kind == "regression"
+    ways, kind = subject.ways, subject.plugin.kind
+    outputs = subject.dataset.objective(ways).outputs
     for split in SPLITS:
         task_split, batch = subject.dataset.splits[split], subject.episodes(split)
         ensure(batch.keys.shape == (TASKS,) and batch.keys.dtype == torch.int64, f"{split}: keys are not int64 [T]")
         for part, per_class in ((batch.support, SHOTS), (batch.query, QUERIES)):
             _ensure_inputs(part.x, (TASKS, ways * per_class, *task_split.input_shape), split)
-            if regression:
-                ensure(part.y.dtype == torch.float32, f"{split}: targets are {part.y.dtype}, not float32")
+            if kind != "classification":
+                _ensure_targets(part.y, (TASKS, ways * per_class, outputs), kind, split)
                 continue
             ensure(part.y.dtype == torch.int64, f"{split}: labels are {part.y.dtype}, not int64")
             expected = torch.arange(ways).repeat_interleave(per_class)
@@ -166,8 +167,7 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
             ensure(all(valid), f"{split}: labels are {part.y[0].tolist()}, not 0 to {ways - 1} in equal numbers")
         if batch.classes is not None:
             _ensure_classes(batch.classes, ways, task_split.size, split)
-    outputs = subject.dataset.objective(ways).outputs
-    ensure(regression or outputs == ways, f"objective({ways}) has {outputs} outputs")
+    ensure(kind != "classification" or outputs == ways, f"objective({ways}) has {outputs} outputs")
 
 
 def queries_are_not_in_the_support_set(subject: DatasetSubject) -> None:
@@ -287,6 +287,13 @@ def _ensure_inputs(x: Tensor, shape: tuple[int, ...], split: str) -> None:
     ensure(x.dtype == torch.float32, f"{split}: inputs are {x.dtype}, not float32 (or int64)")
     ensure(bool(x.isfinite().all()), f"{split}: inputs are not finite")
     ensure(float(x.abs().max()) <= MAX_INPUT, f"{split}: inputs reach {float(x.abs().max()):.4g}")
+
+
+def _ensure_targets(y: Tensor, shape: tuple[int, ...], kind: str, split: str) -> None:
+    ensure(y.dtype == torch.float32, f"{split}: targets are {y.dtype}, not float32")
+    ensure(tuple(y.shape) == shape, f"{split}: targets are {list(y.shape)}, not {list(shape)}")
+    if kind == "multi-label":
+        ensure(bool(((y == 0) | (y == 1)).all()), f"{split}: targets of multi-label tasks are not 0 or 1")
 
 
 def _ensure_classes(classes: Tensor, ways: int, size: int, split: str) -> None:

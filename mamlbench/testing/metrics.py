@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mamlbench.api import Metric
+from mamlbench.objectives import TaskKind
 from mamlbench.testing.checks import Check, ensure
 from mamlbench.testing.tensor_comparison import distance, same
 
@@ -29,18 +32,21 @@ class MetricSubject:
 
     def targets(self, queries: int = 3, ways: int = WAYS, episodes: int = EPISODES) -> Tensor:
         """Return labels int64 ``[episodes, ways * queries]``, or targets ``[episodes, ways * queries, 2]``."""
-        if self.plugin.kind == "regression":
-            return torch.randn(episodes, ways * queries, 2, generator=_generator(1))
+        if self.plugin.kind != "classification":
+            targets = torch.randn(episodes, ways * queries, 2, generator=_generator(1))
+            return targets if self.plugin.kind == "regression" else (targets > 0).to(targets)
         return torch.arange(ways).repeat_interleave(queries).repeat(episodes, 1)
 
     def random(self, y: Tensor, ways: int = WAYS, seed: int = 2) -> Tensor:
         """Return outputs ``[T, n, outputs]`` that are independent of the targets."""
-        outputs = y.shape[-1] if self.plugin.kind == "regression" else ways
+        outputs = ways if self.plugin.kind == "classification" else y.shape[-1]
         return torch.randn(*y.shape[:2], outputs, generator=_generator(seed))
 
     def perfect(self, y: Tensor, ways: int = WAYS) -> Tensor:
         """Return outputs ``[T, n, outputs]`` that are correct with high confidence."""
-        return y.clone() if self.plugin.kind == "regression" else CONFIDENT * F.one_hot(y, ways).float()
+        if self.plugin.kind == "classification":
+            return CONFIDENT * F.one_hot(y, ways).float()
+        return y.clone() if self.plugin.kind == "regression" else CONFIDENT * (2 * y - 1)
 
     def compute(self, outputs: Tensor, y: Tensor) -> Tensor:
         """Return scores ``[T]``. The arguments are copied: only one check tests whether a metric changes them."""
@@ -54,12 +60,12 @@ def can_be_computed(subject: MetricSubject) -> None:
 
 
 def declarations(subject: MetricSubject) -> None:
-    """name and unit are strings, higher_is_better is a bool, and kind is 'classification' or 'regression'."""
+    """name and unit are strings, higher_is_better a bool; kind is 'classification', 'regression' or 'multi-label'."""
     for attribute, types in (("name", str), ("unit", str), ("higher_is_better", bool)):
         value = getattr(subject.plugin, attribute, None)
         ensure(isinstance(value, types), f"{attribute} is {value!r}")
     ensure(bool(subject.plugin.name.strip()), "name is empty")
-    ensure(subject.plugin.kind in ("classification", "regression"), f"kind is {subject.plugin.kind!r}")
+    ensure(subject.plugin.kind in get_args(TaskKind), f"kind is {subject.plugin.kind!r}")
 
 
 def one_finite_score_per_episode(subject: MetricSubject) -> None:
@@ -139,7 +145,8 @@ METRIC = (
     Check(can_be_computed, "Fix this error first: every other check computes scores.", needed=True),
     Check(
         declarations,
-        "Set name, unit and higher_is_better on the class, and kind = 'regression' for values.",
+        "Set name, unit and higher_is_better on the class, and kind = 'regression' for values, 'multi-label' for zeros "
+        "and ones.",
     ),
     Check(one_finite_score_per_episode, "Reduce over dimensions 1 (queries) and 2 (outputs); do not divide by zero."),
     Check(fractions_are_between_0_and_1, "Return fractions of 1 for unit '%'; tables multiply them by 100."),

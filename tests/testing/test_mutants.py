@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mamlbench.plugin import load_plugins
-from mamlbench.testing import CHECKS, SUBJECTS
+from mamlbench.testing import CHECKS, SUBJECTS, run_checks
 from mamlbench_plugins.datasets.glyph_classes import read_alphabet
 
 _spec = importlib.util.spec_from_file_location("mutants", Path(__file__).with_name("mutants") / "__init__.py")
@@ -36,6 +36,18 @@ def test_a_mutant_is_caught_by_the_check_meant_for_it(kind, mutant, check):
     assert not result.message.startswith(errors), result.message
 
 
+BREAKING = [(kind, mutant) for kind, mutant, check in mutants.MUTANTS if CHECK[kind, check].needed]
+
+
+@pytest.mark.parametrize("kind, mutant", BREAKING, ids=lambda value: getattr(value, "__name__", None))
+def test_an_error_that_breaks_everything_fails_one_check_and_the_others_wait(kind, mutant):
+    results = run_checks(CHECKS[kind], SUBJECTS[kind](mutant))
+    (failed,) = [result for result in results if result.status == "failed"]
+    after = results[results.index(failed) + 1 :]
+    assert CHECK[kind, failed.check].needed and len(after) > 5
+    assert {(result.status, result.message) for result in after} == {("skipped", f"needs '{failed.check}' to pass")}
+
+
 def test_every_check_has_a_mutant():
     assert {(kind, check) for kind, _, check in mutants.MUTANTS} >= set(CHECK) - {
         (kind, check.name) for kind in ("backbone", "dataset", "sampler") for check in CHECKS["algorithm"][:4]
@@ -44,7 +56,15 @@ def test_every_check_has_a_mutant():
 
 
 @pytest.mark.parametrize(
-    "kind, plugin", [("backbone", mutants.Flat), ("dataset", mutants.Patterns), ("metric", mutants.Right)]
+    "kind, plugin",
+    [
+        ("backbone", mutants.Flat),
+        ("backbone", mutants.Tokens),
+        ("dataset", mutants.Patterns),
+        ("dataset", mutants.Valued),
+        ("metric", mutants.Right),
+        ("metric", mutants.LabelAccuracy),
+    ],
 )
 def test_the_base_classes_of_mutants_are_correct(kind, plugin):
     results = [check(SUBJECTS[kind](plugin)) for check in CHECKS[kind]]

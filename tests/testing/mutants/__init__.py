@@ -3,10 +3,22 @@
 ``MUTANTS`` holds (kind, class, name of the check).
 """
 
-from . import algorithms, metrics, samplers
-from .backbones import Flat
-from .datasets import Patterns
-from .metrics import Right
+from . import algorithms, leaks, metrics, samplers
+from .backbones import Flat, Tokens
+from .datasets import Patterns, Valued
+from .metrics import LabelAccuracy, Right
 from .registry import MUTANTS
 
-__all__ = ["MUTANTS", "Flat", "Patterns", "Right", "algorithms", "metrics", "samplers"]
+__all__ = [
+    "MUTANTS",
+    "Flat",
+    "LabelAccuracy",
+    "Patterns",
+    "Right",
+    "Tokens",
+    "Valued",
+    "algorithms",
+    "leaks",
+    "metrics",
+    "samplers",
+]

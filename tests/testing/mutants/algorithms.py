@@ -6,12 +6,7 @@ import torch
 from pydantic import Field
 from torch.func import grad
 
-from mamlbench.api import (
-    Examples,
-    Model,
-    Preset,
-    prefixed,
-)
+from mamlbench.api import Examples, Model, Preset, prefixed
 from mamlbench_plugins.algorithms.anil import ANIL
 from mamlbench_plugins.algorithms.fomaml import FOMAML
 from mamlbench_plugins.algorithms.maml import MAML
@@ -19,6 +14,12 @@ from mamlbench_plugins.algorithms.persistent_reptile import PersistentReptile
 from mamlbench_plugins.algorithms.reptile import Reptile
 
 from .registry import caught_by
+
+
+@caught_by("can be built and run")
+class FailsInInit(FOMAML):
+    def __init__(self, context, options):
+        raise ValueError("no network")
 
 
 @caught_by("can be built and run")
@@ -206,66 +207,6 @@ class BranchesOnValues(FOMAML):
 class DependsOnTheEngine(FOMAML):
     def step(self, state, support):
         return super().step(state, support) if self.engine.name != "loop" else state
-
-
-@caught_by("gradient order is correct")
-class DetachesTheSecondStep(MAML):
-    """One inner step, the default, does not show it."""
-
-    first = True
-
-    def init(self, meta, support):
-        self.first = True
-        return super().init(meta, support)
-
-    def step(self, state, support):
-        state = super().step(state, support)
-        state, self.first = (state if self.first else state.map(torch.Tensor.detach)), False
-        return state
-
-
-@caught_by("permuted queries permute outputs")
-class KnowsTheOrder(FOMAML):
-    """Queries lie class after class, so their places give their labels away."""
-
-    def predict(self, state, support_x, x, mode):
-        outputs = super().predict(state, support_x, x, mode)
-        ways = outputs.shape[-1]
-        return outputs + 100 * torch.eye(ways, dtype=x.dtype).repeat_interleave(len(x) // ways, 0)
-
-
-@caught_by("training adapts to the support set alone")
-class AdaptsToTheQueries(FOMAML):
-    def compute_update(self, batch):
-        both = Examples(*(torch.cat(pair, 1) for pair in zip(batch.support, batch.query, strict=True)))
-        return super().compute_update(batch._replace(support=both))
-
-
-@caught_by("losses are means")
-class SumsTheLoss(FOMAML):
-    def loss(self, state, query):
-        return len(query.y) * super().loss(state, query)
-
-
-@caught_by("steps descend")
-class ClimbsInOneLayer(FOMAML):
-    def apply(self, update):
-        last = list(update.sums)[-1]
-        super().apply(update._replace(sums={**update.sums, last: -update.sums[last]}))
-
-
-@caught_by("every network depends on the seed")
-class StartsAlikeForAllSeeds(FOMAML):
-    def initial_meta(self):
-        generator = torch.Generator().manual_seed(0)
-        first, *others = super().initial_meta().items()
-        return {first[0]: torch.randn(first[1].shape, generator=generator, dtype=first[1].dtype), **dict(others)}
-
-
-@caught_by("nothing depends on pythons hash")
-class HashesNames(FOMAML):
-    def initial_meta(self):
-        return {name: value + hash(name) % 2 for name, value in super().initial_meta().items()}
 
 
 @caught_by("half batches add up")

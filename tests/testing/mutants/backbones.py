@@ -10,6 +10,7 @@ from torch import nn
 from mamlbench.api import (
     Backbone,
     BatchNorm,
+    ConfigError,
     StochasticLayer,
 )
 
@@ -173,3 +174,38 @@ class FollowsASwitch(Backbone):
                 return self.conv(x).mean((2, 3)) * self.passes
 
         return Switching(), 4
+
+
+class Tokens(Backbone):
+    """A sound network of token ids: the mean of their embeddings."""
+
+    example_shapes = ((5,),)
+
+    def features(self, input_shape):
+        if len(input_shape) != 1:
+            raise ConfigError("tokens are needed")
+        return nn.Sequential(nn.Embedding(7, 6), *self.more(), module(lambda x: x.mean(1))), 6
+
+    def more(self):
+        return [nn.Tanh()]
+
+
+@caught_by("forward pass changes nothing", "backbone")
+class CountsTokens(Tokens):
+    def more(self):
+        class Count(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.register_buffer("seen", torch.zeros(()))
+
+            def forward(self, x):
+                self.seen = self.seen + x.shape[0]
+                return torch.tanh(x)
+
+        return [Count()]
+
+
+@caught_by("tasks can be vectorized", "backbone")
+class DropsTokens(Tokens):
+    def more(self):
+        return [nn.Tanh(), nn.Dropout(0.5)]

@@ -11,6 +11,7 @@ from mamlbench.api import (
     DatasetInfo,
     Examples,
     ImageSplit,
+    Regression,
 )
 
 from .registry import caught_by
@@ -114,6 +115,34 @@ class RawPixels(Patterns):
 @caught_by("episodes are well formed", "dataset")
 class LabelsOfTheSplit(OddPatterns):
     split_class = odd(lambda batch, keys, queries: batch._replace(query=Examples(batch.query.x, batch.query.y + 1)))
+
+
+def _with_targets(split, targets):
+    """An episode of one class whose labels are replaced by ``targets(x)``."""
+    parts = {name: Examples(part.x, targets(part.x)) for name, part in (("support", split[0]), ("query", split[1]))}
+    return split._replace(**parts)
+
+
+class Valued(OddPatterns):
+    """Two numbers of each image."""
+
+    kind = "regression"
+    split_class = odd(lambda batch, keys, queries: _with_targets(batch, lambda x: x.flatten(2)[..., :2]))
+
+    def objective(self, ways):
+        return Regression(2)
+
+
+@caught_by("episodes are well formed", "dataset")
+class FewerTargetsThanOutputs(Valued):
+    split_class = odd(lambda batch, keys, queries: _with_targets(batch, lambda x: x.flatten(2)[..., :1]))
+
+
+@caught_by("episodes are well formed", "dataset")
+class LabelsThatHoldAlittle(Valued):
+    """Targets of several labels that are neither 0 nor 1."""
+
+    kind = "multi-label"
 
 
 @caught_by("queries are not in the support set", "dataset")

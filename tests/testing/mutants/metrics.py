@@ -101,3 +101,32 @@ class WrongDirection(Right):
 class InPlace(Right):
     def compute(self, outputs, y):
         return (outputs.sub_(outputs.max()).argmax(-1) == y).float().mean(-1)
+
+
+class LabelAccuracy(Metric):
+    """Share of labels that are right: the base class of the mutants of several labels."""
+
+    name = "label accuracy"
+    unit = "%"
+    higher_is_better = True
+    kind = "multi-label"
+
+    def compute(self, outputs, y):
+        return ((outputs > 0) == (y == 1)).float().mean((-1, -2))
+
+
+@caught_by("perfect predictions are not worse than random", "metric")
+class CountsErrors(LabelAccuracy):
+    def compute(self, outputs, y):
+        return 1 - super().compute(outputs, y)
+
+
+@caught_by("fractions are between 0 and 1", "metric")
+class AddsUpLabels(LabelAccuracy):
+    def compute(self, outputs, y):
+        return super().compute(outputs, y) * y.shape[-1]
+
+
+@caught_by("declarations", "metric")
+class UnknownKind(Right):
+    kind = "ranking"
