@@ -18,9 +18,9 @@ from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
 from mamlbench.run_spec import RunSpec
-from mamlbench.run_spec.outside_text import loads_strictly
+from mamlbench.run_spec.outside_text import escaped, loads_strictly
 from mamlbench.runner.checkpoint_folder import SLOTS
-from mamlbench.runner.model_state import tensor_file
+from mamlbench.runner.model_state import named_tensors, tensor_file
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
 MODEL = "model"
@@ -72,10 +72,10 @@ def load_model(path: Path) -> ModelArtifact:
         if "tensors_sha256" in content and content["tensors_sha256"] != hashlib.sha256(tensors).hexdigest():
             raise DamagedFileError(f"the SHA-256 of '{content['tensors']}' differs")
         tree = load_tree(tensors)
-        state = tree["state"] if description.stem in SLOTS else tree
+        state = named_tensors(tree["state"] if description.stem in SLOTS else tree)
         iteration = int(content.get("progress", content)["iteration"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError, DamagedFileError) as error:
-        reason = str(error).splitlines()[0]
+        reason = escaped(str(error), 300)
         raise ConfigError(f"'{description}' is not a model that can be read: {reason}.") from error
     return ModelArtifact(spec, iteration, state)
 

@@ -13,25 +13,35 @@ from mamlbench.errors import ConfigError, summarize_names
 
 
 def refuse_foreign_state(state: Mapping[str, Any], expected: Mapping[str, Any], model: Path) -> None:
-    """Raise ConfigError if tensors that a method needs are missing, or are not of their shape, kind and finite.
-
-    A stored state may hold more, the moments of the outer optimizer; and float32 for float64, which is converted.
-
-    Args:
-        state: tensors by name, as they were read.
-        expected: the state of the method before training.
-        model: the file, for the message.
-    """
-    wrong = [
-        f"{name} ({problem})"
-        for name, value in expected.items()
-        if isinstance(value, Tensor) and (problem := _problem(state.get(name), value))
-    ]
-    if wrong:
+    """Raise ConfigError, with the first names and the file ``model``, if ``foreign_tensors`` finds any."""
+    if wrong := foreign_tensors(state, expected):
         raise ConfigError(
             f"'{model}' is no model of this method and network: {summarize_names(wrong, 3)}. Name another, or train it "
             "again."
         )
+
+
+def foreign_tensors(state: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Describe the tensors that a method needs and that are missing, of another shape or kind, or not finite.
+
+    A stored state may hold more, the moments of the outer optimizer; and float32 for float64, which is converted.
+
+    Args:
+        state: tensors of any shape by name, as they were read.
+        expected: the state of the method before training.
+    """
+    return [
+        f"{name} ({problem})"
+        for name, value in expected.items()
+        if isinstance(value, Tensor) and (problem := _problem(state.get(name), value))
+    ]
+
+
+def named_tensors(state: Any) -> dict[str, Any]:
+    """Return a state as it was read. Raises ValueError unless it is one, by name."""
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise ValueError("it holds no tensors by name")
+    return state
 
 
 def tensor_file(description: Path, name: Any) -> Path:

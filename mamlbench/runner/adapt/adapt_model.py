@@ -36,6 +36,7 @@ from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.divergence import suggest
 from mamlbench.runner.isolation import isolated
+from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
 
 BATCH_SIZE = 100
 """Number of images labeled at a time, if their labels do not depend on each other."""
@@ -84,7 +85,7 @@ def adapt_model(
         reader = _ImageReader(split, image_format, spec)
         labeler = _Labeler(_support_set(images, reader), reader, mode)
         untrained = labeler.probabilities(algorithm, images.held_out)
-        algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec))
+        algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec, model))
         held_out = labeler.probabilities(algorithm, images.held_out)
         unlabeled = labeler.probabilities(algorithm, images.unlabeled)
     if not bool(torch.cat([held_out, unlabeled]).isfinite().all()):
@@ -174,18 +175,16 @@ def _support_set(images: UserImages, reader: _ImageReader) -> Examples:
     return Examples(x, torch.tensor([[image.label for image in images.support]], device=x.device))
 
 
-def _trained_state(artifact: ModelArtifact, algorithm: Algorithm, classes: int, spec: RunSpec) -> State:
-    """The trained state, on the device. Raises ConfigError if its shapes differ from the algorithm's."""
-    trained = artifact.state  # it may hold more than the state of an untrained algorithm: moments of its optimizer
-    if any(name not in trained or trained[name].shape != value.shape for name, value in algorithm.state().items()):
-        ways = artifact.spec.protocol.ways
-        if ways != classes:
-            raise ConfigError(
-                f"This model distinguishes {ways} classes, and the folder has {classes}: with {spec.algorithm.name} "
-                f"the number of classes is fixed in training. Use {ways} class folders, or train a model with "
-                f"'mamlbench run --algo {spec.algorithm.name} --ways {classes}' (or --algo pretrain: any number)."
-            )
-        raise ConfigError(f"The model does not fit {spec.algorithm.name} as it is installed: train it again.")
+def _trained_state(artifact: ModelArtifact, algorithm: Algorithm, classes: int, spec: RunSpec, model: Path) -> State:
+    """The trained state, on the device. Raises ConfigError if it is not one of this algorithm."""
+    expected, ways = algorithm.state(), artifact.spec.protocol.ways
+    if ways != classes and foreign_tensors(artifact.state, expected):
+        raise ConfigError(
+            f"This model distinguishes {ways} classes, and the folder has {classes}: with {spec.algorithm.name} "
+            f"the number of classes is fixed in training. Use {ways} class folders, or train a model with "
+            f"'mamlbench run --algo {spec.algorithm.name} --ways {classes}' (or --algo pretrain: any number)."
+        )
+    refuse_foreign_state(artifact.state, expected, model)
     return artifact.state_for(spec)
 
 
