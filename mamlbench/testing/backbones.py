@@ -91,10 +91,10 @@ class BackboneSubject:
         network = self.build()
         x = torch.rand(EXAMPLES, *self.shape, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
         tokens = x.round().long()
-        return _tells_apart(network, tokens, 1 - tokens) and not _tells_apart(network, x, 1 - x)
+        return _distinguishes(network, tokens, 1 - tokens) and not _distinguishes(network, x, 1 - x)
 
 
-def _tells_apart(network: Network, first: Tensor, second: Tensor) -> bool:
+def _distinguishes(network: Network, first: Tensor, second: Tensor) -> bool:
     try:
         return not same(network(first), network(second))
     except Exception:  # the author's network may raise any type

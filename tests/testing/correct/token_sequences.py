@@ -47,7 +47,7 @@ class PhraseSplit(TaskSplit):
         return self
 
     def labeled_examples(self, key, count):
-        raise ConfigError(f"There are {CLASSES} classes, too many to be told apart by one network.")
+        raise ConfigError(f"There are {CLASSES} classes, too many for the outputs of one network.")
 
     def episodes(self, keys, ways, shots, queries):
         if ways > CLASSES:
@@ -70,8 +70,8 @@ class PhraseSplit(TaskSplit):
         tasks, ways = classes.shape
         phrase = uniform(hash64(self.salt, classes)[..., None], np.arange(LENGTH))[:, :, None]  # [T, ways, 1, LENGTH]
         places = np.arange(ways)[:, None, None] + ways * (np.arange(count)[:, None] * LENGTH + np.arange(LENGTH))
-        drawn, kept = (uniform(hash64(keys, which)[:, None, None, None], places) for which in (0, 1))
-        tokens = (VOCABULARY * np.where(kept < 0.5, phrase, drawn)).astype(np.int64)
+        other, chance = (uniform(hash64(keys, which)[:, None, None, None], places) for which in (0, 1))
+        tokens = (VOCABULARY * np.where(chance < 0.5, phrase, other)).astype(np.int64)
         labels = np.repeat(np.arange(ways), count)
         x = torch.from_numpy(tokens.reshape(tasks, ways * count, LENGTH))
         return Examples(x, torch.from_numpy(labels).expand(tasks, -1).clone())
