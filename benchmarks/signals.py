@@ -23,9 +23,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 TINY = [
@@ -91,7 +92,7 @@ class Trial:
     scenario: str
     to_group: bool
     phase: str
-    moment: float
+    share: float
     code: int | None
     seconds: float
     begun: int
@@ -101,6 +102,15 @@ class Trial:
     temporary: list[str]
     stderr: str
     problems: list[str]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A phase of a command's life, after so many notes of the listener."""
+
+    phase: str
+    notes_before: int
+    seconds: float
 
 
 class Trials:
@@ -144,27 +154,27 @@ class Trials:
         )
         return folder, process
 
-    def timeline(self) -> list[tuple[str, float, float]]:
-        """Run the command to its end; return its phases, each with its first and last second."""
+    def timeline(self) -> list[Span]:
+        """Run the command to its end; return its phases, each between two notes of the listener."""
         begin = time.time()
         folder, process = self.start()
         if process.wait() != 0:
             raise RuntimeError((folder / "stderr").read_text())
-        end = time.time() - begin
-        heard = [(phase, at - begin) for phase, at in _phases(folder)]
-        spans = [("start-up", 0.0, heard[0][1])]
-        spans += [(phase, at, until) for (phase, at), (_, until) in zip(heard, [*heard[1:], ("", end)], strict=True)]
-        merged: dict[str, list[tuple[float, float]]] = defaultdict(list)
-        for phase, at, until in spans:
-            merged[phase].append((at, until))
-        return [(phase, at, until) for phase, parts in merged.items() for at, until in parts if until > at]
+        notes = [("start-up", begin), *_phases(folder), ("", time.time())]
+        spans = [
+            Span(phase, notes_before, until - at)
+            for notes_before, ((phase, at), (_, until)) in enumerate(pairwise(notes))
+        ]
+        return [span for span in spans if span.seconds > 0]
 
-    def trial(self, scenario: str, moment: float, *, to_group: bool) -> Trial:
-        """Send the signals of one scenario so many seconds after the start, and look at what is left."""
+    def trial(self, scenario: str, span: Span, share: float, *, to_group: bool) -> Trial:
+        """Send the signals of one scenario after this share of a phase, and look at what is left."""
         name, _, how = scenario.partition(" ")
         number = signal.Signals[name]
         folder, process = self.start()
-        time.sleep(moment)
+        while process.poll() is None and len(_phases(folder)) < span.notes_before:
+            time.sleep(0.005)  # the machine may be slower than in the timeline
+        time.sleep(share * span.seconds)
         phase = (["start-up"] + [phase for phase, _ in _phases(folder)])[-1]
         sent = time.monotonic()
         for delay in (0.0, SECOND_AFTER)[: 2 if how == "twice" else 1]:
@@ -178,7 +188,7 @@ class Trials:
             scenario,
             to_group,
             phase,
-            moment,
+            share,
             process.poll(),
             seconds,
             sum(path.is_dir() for path in folder.glob("results/*")),
@@ -294,10 +304,10 @@ def _run(arguments: argparse.Namespace) -> Iterator[Trial]:
                 if scenario.startswith("SIGKILL") and command == "run":
                     continue  # there is no worker
                 for number in range(arguments.trials):
-                    phase = chance.choice(sorted({phase for phase, _, _ in spans}))
-                    _, at, until = chance.choice([span for span in spans if span[0] == phase])
+                    phase = chance.choice(sorted({span.phase for span in spans}))
+                    span = chance.choice([span for span in spans if span.phase == phase])
                     group = command != "run" and number % 2 == 1 and not scenario.startswith("SIGKILL")
-                    trial = series.trial(scenario, chance.uniform(at, until), to_group=group)
+                    trial = series.trial(scenario, span, chance.random(), to_group=group)
                     if trial.problems:
                         print(trial, flush=True)
                     done.append(asdict(trial))
