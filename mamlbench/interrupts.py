@@ -46,7 +46,8 @@ class _Interrupts:
         self.arrived = 0
         self.delivered = False  # whether KeyboardInterrupt was raised for it
         self.overdue = False
-        self.requested = False
+        self.requested = False  # whether a thread has asked for an interrupt
+        self.answered = False  # whether the handler has run for it
         self.depth = 0
         self.shielded = False
         self.exit_code: int | None = None
@@ -54,6 +55,7 @@ class _Interrupts:
 
 
 _state = _Interrupts()
+_lock = threading.Lock()
 
 
 def take_over(*, announce: bool = False) -> None:
@@ -79,6 +81,7 @@ def handled() -> Iterator[None]:
         return
     previous: dict[Any, Any] = {number: signal.getsignal(number) for number in SIGNALS}
     _state.installed, _state.arrived, _state.delivered = True, 0, False
+    _state.requested = _state.answered = False
     _install()
     try:
         yield
@@ -153,9 +156,11 @@ def is_interrupt(error: BaseException) -> bool:
 
 def request_interrupt() -> None:
     """Interrupt the main thread, from any thread, as one signal would; nothing if it was interrupted already."""
-    if not _state.arrived:
+    with _lock:  # two threads may notice the death of a parent at the same moment
+        if _state.arrived or _state.requested:
+            return
         _state.requested = True
-        _poke()
+    _poke()
 
 
 @contextmanager
@@ -249,8 +254,8 @@ def _install() -> None:
 def _handle(number: int, frame: FrameType | None) -> None:
     if _state.exit_code is not None:
         os._exit(_state.exit_code)
-    requested, overdue = _state.requested, _state.overdue
-    _state.requested = _state.overdue = False
+    requested, overdue = _state.requested and not _state.answered, _state.overdue
+    _state.answered, _state.overdue = _state.answered or requested, False
     if overdue and not _state.delivered:  # no safe point came
         _raise()
     if overdue or (requested and _state.arrived):

@@ -118,6 +118,32 @@ def test_another_thread_interrupts_the_main_one_once():
         assert is_pending()
 
 
+TWO_REQUESTS = """
+import threading, time
+from mamlbench import interrupts
+
+interrupts.take_over()
+with interrupts.deferred():
+    barrier = threading.Barrier(8)
+    def ask():
+        barrier.wait()
+        interrupts.request_interrupt()
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    interrupts.request_interrupt()
+    print(interrupts.is_pending(), flush=True)
+"""
+
+
+def test_requests_at_the_same_moment_are_one_interrupt(run_forked):
+    """A worker whose parent is killed notices it twice: by its watch, and when it reports."""
+    done = run_forked(TWO_REQUESTS)
+    assert done.stdout == "True\n" and done.returncode == 0
+
+
 def test_a_thread_is_never_interrupted():
     reached = []
 
