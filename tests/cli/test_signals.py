@@ -179,7 +179,7 @@ def test_the_death_of_the_parent_ends_its_workers_with_their_records(command, pr
     endless = ["--iterations", "1000000", "--engine", "vmap"]  # the trial of engines would take as long as it may
     arguments = [*RUN, *endless, "--seeds", "2", "-o", "launcher.max_parallel=2"]
     with fork(COMMAND.format(arguments, "spawn"), project.path) as process:
-        while len(list((project.path / "results").glob("*/checkpoint*"))) < 2:
+        while len({path.parent for path in (project.path / "results").glob("*/checkpoint*.json")}) < 2:
             assert process.process.is_alive()
             time.sleep(0.01)
         os.kill(process.process.pid, signal.SIGKILL)
