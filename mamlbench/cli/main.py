@@ -15,7 +15,7 @@ from mamlbench import __version__
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
 from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
-from mamlbench.interrupts import is_interrupt
+from mamlbench.interrupts import interrupted, is_interrupt
 from mamlbench.plugin.failure import explain_failure
 
 COMMANDS = {
@@ -118,7 +118,8 @@ def main(arguments: Sequence[str]) -> int:
         return _code_of_exit(leave, session)
     except BaseException as error:  # a plugin may raise anything
         cause = error.__cause__ if isinstance(error, click.Abort) else error
-        if cause is None or is_interrupt(cause):
+        # an import that is interrupted may end in an error of its own: scipy's in a RecursionError
+        if cause is None or is_interrupt(cause) or interrupted():
             click.echo("Interrupted.", err=True)
             return ExitCode.INTERRUPTED
         if session.debug:
