@@ -21,6 +21,8 @@ SECONDS = 60.0
 """Most seconds between two checkpoints, unless they take more than ``LARGEST_SHARE`` of the time."""
 LARGEST_SHARE = 0.004
 """Largest share of the time that checkpoints by the clock may take by default."""
+SLOW_SECONDS = 1.0
+"""Checkpoints that take so long are written at validations only if the clock asks for one."""
 _INITIAL = "initial.safetensors"
 
 
@@ -63,10 +65,12 @@ class Checkpointer:
         self._own_process, self._runs_at_once = own_process, runs_at_once
         self._clock = clock
         self._due = clock()
+        self._cost = 0.0
 
-    def is_due(self) -> bool:
-        """Whether the clock asks for a checkpoint."""
-        return self._clock() >= self._due
+    def is_due(self, *, at_validation: bool = False) -> bool:
+        """Whether a checkpoint is to be written now: by the clock, or at a validation."""
+        is_quick = self._seconds is not None or self._cost < SLOW_SECONDS
+        return (at_validation and is_quick) or self._clock() >= self._due
 
     def write(self, progress: Mapping[str, Any], tree: Any) -> Path:
         """Write a checkpoint, and return the path of its JSON file; raises what ``CheckpointFolder.write`` raises.
@@ -109,6 +113,7 @@ class Checkpointer:
         (self.folder / _INITIAL).unlink(missing_ok=True)
 
     def _next(self, cost: float) -> float:
+        self._cost = cost
         interval = max(SECONDS, cost / LARGEST_SHARE) if self._seconds is None else self._seconds
         return self._clock() + interval
 

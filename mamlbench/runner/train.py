@@ -116,7 +116,8 @@ class TrainingLoop:
             if validates:
                 self._validate()
             stride = training.checkpoint_every
-            if validates or (stride and done % stride == 0) or self.checkpointer.is_due():
+            asked = done == training.iterations or (stride and done % stride == 0)  # training is never repeated
+            if asked or self.checkpointer.is_due(at_validation=validates):
                 self._checkpoint()
         if self._best_state is None:
             self._validate(last=True)
