@@ -107,8 +107,8 @@ class InnerAdam:
             denominator = (self._sqrt(second[name]) / correction).add_(self.epsilon)
             own_rate = rate[name] if isinstance(rate, dict) else rate
             theta[name] = parameters[name] - own_rate * first[name] / denominator
-        kept = Parameters(first) if self.beta1 else Parameters()
-        return Parameters(theta), AdamState(kept, Parameters(second), steps)
+        running = Parameters(first) if self.beta1 else Parameters()
+        return Parameters(theta), AdamState(running, Parameters(second), steps)
 
     def _sqrt(self, value: Tensor) -> Tensor:
         return _differentiable_sqrt(value) if self.differentiable else value.sqrt()

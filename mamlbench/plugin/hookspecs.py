@@ -147,7 +147,7 @@ def mamlbench_evaluated(
 
 @hookspec
 def mamlbench_notice(spec: RunSpec, text: str) -> None:
-    """Called with a sentence about the run of ``spec`` that is no error.
+    """Called with a sentence about the run of ``spec`` that is no error, ``text``.
 
     It goes on from a checkpoint, a damaged one was passed over, or it has finished already.
     """

@@ -1,7 +1,7 @@
 """Adaptation to shuffled episodes, so that no method can read a label off a position.
 
 Episodes are drawn class after class. A method that answers by the position of a query would be right every time; here
-it is at chance, because support and query examples come to it in an order that only the episode's key tells.
+it is at chance, because support and query examples come to it in an order that depends on the episode's key alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUPPORT, QUERY = seed_key("order of the support set"), seed_key("order of the qu
 
 @dataclass(frozen=True)
 class ShuffledTasks:
-    """Adapted tasks with their queries in an order that tells nothing.
+    """Adapted tasks with their queries in an order without meaning.
 
     Args:
         adapted: the tasks.

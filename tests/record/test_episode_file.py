@@ -89,7 +89,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("kind", DAMAGED)
-def test_damage_is_told_in_one_line(tmp_path, record, kind):
+def test_damage_is_reported_in_one_line(tmp_path, record, kind):
     def read(content):
         (tmp_path / "x.npz").write_bytes(content)
         return read_episodes(record(EpisodeFile(file="x.npz", sha256=hashlib.sha256(content).hexdigest())), tmp_path)

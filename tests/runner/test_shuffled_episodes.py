@@ -1,4 +1,4 @@
-"""Support and query sets come to a method in an order that tells nothing; scores are those of the episode's order."""
+"""Support and query sets come to a method in an order without meaning; scores are those of the episode's order."""
 
 import numpy as np
 import pytest
@@ -94,4 +94,4 @@ def test_answering_by_position_is_at_chance(tmp_path, toy_plugin, folders):
     for mode in modes.values():
         assert mode.score.mean == pytest.approx(1 / 3, abs=0.04)  # 2,400 answers: 4 standard errors
     targets = read_episodes(record, folders.results)["targets"]
-    assert (np.diff(targets, axis=1) >= 0).all()  # what is kept stands class after class, as drawn
+    assert (np.diff(targets, axis=1) >= 0).all()  # what is stored stands class after class, as drawn

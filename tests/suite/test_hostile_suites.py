@@ -70,7 +70,7 @@ def test_a_pipe_is_read_as_a_shell_makes_one(tmp_path):
     writer.join()
 
 
-def test_not_every_mistake_of_thousands_is_told(refusal):
+def test_not_every_mistake_of_thousands_is_reported(refusal):
     lines = refusal(PLAIN + "".join(f"k{number} = 1\n" for number in range(5000)))
     assert len(lines) <= MAX_PROBLEMS
 
