@@ -100,18 +100,24 @@ class InnerAdam:
         rate = self.lr / (1 - self.beta1**steps) if self.beta1 else self.lr
         first, second, theta = {}, {}, {}
         # Tensor by tensor, not operation by operation over all tensors: what was just computed is still in the cache.
-        # In place only on what was made here, and whose old value no gradient needs.
         for name, g in gradient.items():
             first[name] = self.beta1 * state.first[name] + (1 - self.beta1) * g if self.beta1 else g
-            second[name] = (g * g).mul_(1 - self.beta2).add_(self.beta2 * state.second[name])
-            denominator = (self._sqrt(second[name]) / correction).add_(self.epsilon)
+            second[name] = torch.addcmul(self.beta2 * state.second[name], g, g, value=1 - self.beta2)
+            denominator = self._sqrt(second[name]) / correction + self.epsilon
             own_rate = rate[name] if isinstance(rate, dict) else rate
-            theta[name] = parameters[name] - own_rate * first[name] / denominator
+            theta[name] = _descend(parameters[name], own_rate, first[name], denominator)
         running = Parameters(first) if self.beta1 else Parameters()
         return Parameters(theta), AdamState(running, Parameters(second), steps)
 
     def _sqrt(self, value: Tensor) -> Tensor:
         return _differentiable_sqrt(value) if self.differentiable else value.sqrt()
+
+
+def _descend(theta: Tensor, rate: Tensor | float, direction: Tensor, denominator: Tensor) -> Tensor:
+    """``theta - rate * direction / denominator``, in one pass over the elements if the rate is a number."""
+    if isinstance(rate, Tensor):
+        return theta - rate * direction / denominator
+    return torch.addcdiv(theta, direction, denominator, value=-rate)
 
 
 def _differentiable_sqrt(value: Tensor) -> Tensor:
