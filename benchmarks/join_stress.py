@@ -188,7 +188,7 @@ def numbers(folder: Path) -> dict[str, Any]:
 
 
 def without_times(record: RunRecord, folder: Path) -> tuple[Any, ...]:
-    """What must be equal, whoever ran it."""
+    """What must be equal, whatever process ran it."""
     curve = [(point.iteration, point.loss, point.validation) for point in record.curve]
     content = record.model_dump(mode="json", exclude={"measurement", "started", "engine", "curve"})
     assert record.model is not None

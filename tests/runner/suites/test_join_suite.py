@@ -1,4 +1,4 @@
-"""Suites shared by several processes: every cell is run once, whoever dies."""
+"""Suites shared by several processes: every cell is run once, although some of them die."""
 
 import threading
 import time
