@@ -58,7 +58,7 @@ def test_an_edited_line_changes_the_code_hash(tmp_path):
 
 def test_what_does_not_count_is_out_of_the_reach_of_a_run():
     """The layers that do not count lie beside the runner or above it, so that it cannot import them."""
-    contracts = tomllib.loads((Path(mamlbench.__file__).parents[1] / "pyproject.toml").read_text("utf-8"))
+    contracts = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))
     (layers,) = [
         entry["layers"] for entry in contracts["tool"]["importlinter"]["contracts"] if entry["type"] == "layers"
     ]
