@@ -128,6 +128,14 @@ algorithm_options = click.option(
 )
 steps = click.option("--steps", type=click.IntRange(0, MOST), help="Adaptation steps; the same as -o test_steps=N.")
 
+trackers = click.option(
+    "--track",
+    "trackers",
+    multiple=True,
+    type=Registered("tracker"),
+    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
+)
+quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 min_images = click.option(
     "--min-images",
     type=click.IntRange(1, MOST),

@@ -113,7 +113,8 @@ def test_looking_for_two_behaviors_draws_no_random_number():
 
 
 def test_a_network_that_cannot_be_run_is_no_other_error():
-    build(nn.Linear(7, 3), nn.Flatten())
+    network = build(nn.Linear(7, 3), nn.Flatten())
+    assert not network.training
 
 
 @pytest.mark.parametrize("layer", [nn.InstanceNorm2d(3, track_running_stats=True), nn.SyncBatchNorm(3)])

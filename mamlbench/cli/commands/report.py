@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,20 +112,8 @@ def command(
     if format_ == "html":
         from mamlbench.report.page import render_page
 
-        _write(
-            render_page(
-                loaded.records,
-                loaded.files,
-                columns=names,
-                sort=sort,
-                private=private,
-                problems=loaded.problems,
-                plugin_columns=plugin_columns,
-                metric=metric,
-                across=scores,
-            ),
-            output,
-        )
+        page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
+        _write(page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output)
         return ExitCode.OK
     _show(build_tables(loaded.records, names, sort, plugin_columns, metric), format_, output)
     return ExitCode.OK

@@ -19,17 +19,11 @@ Examples:
 
 @click.command(epilog=EPILOG)
 @click.argument("run", type=shared.RecordPath(), metavar="RUN")
-@click.option(
-    "--track",
-    "trackers",
-    multiple=True,
-    type=shared.Registered("tracker"),
-    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
-)
+@shared.trackers
 @shared.data_dir
 @shared.plugin_files
 @shared.as_json
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@shared.quiet
 @shared.debug
 @click.pass_context
 def command(

@@ -105,13 +105,7 @@ Examples:
     is_flag=True,
     help="Go on with the run of the same settings that was interrupted or killed; one that finished is not run again.",
 )
-@click.option(
-    "--track",
-    "trackers",
-    multiple=True,
-    type=shared.Registered("tracker"),
-    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
-)
+@shared.trackers
 @shared.launcher
 @shared.device
 @click.option(
@@ -131,7 +125,7 @@ Examples:
 @shared.results_dir
 @shared.plugin_files
 @shared.as_json
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+@shared.quiet
 @shared.debug
 @click.pass_context
 def command(
