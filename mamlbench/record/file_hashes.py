@@ -11,6 +11,7 @@ from typing import Any
 
 from mamlbench.errors import UnwrittenResultError
 from mamlbench.record.run_record import RunRecord
+from mamlbench.run_spec.outside_text import loads_strictly
 
 SEAL = "sha256"
 """Name of the field that holds the checksum of all others."""
@@ -39,6 +40,33 @@ def seal_of(content: dict[str, Any]) -> str:
     """SHA-256 of a record's JSON without its seal: of its values, not of how they are laid out in the file."""
     values = {name: value for name, value in content.items() if name != SEAL}
     return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def seals_of(path: Path) -> tuple[str, str]:
+    """The seal that a record's file has, '' if none, and the one that its content has now.
+
+    Raises OSError or ValueError if the file cannot be read or is no JSON object.
+    """
+    content = loads_strictly(path.read_bytes())
+    if not isinstance(content, dict):
+        raise ValueError("it is no JSON object")
+    return str(content.get(SEAL, "")), seal_of(content)
+
+
+def state_of_file(path: Path, expected: str) -> str:
+    """Compare a file with its hash: 'as recorded', 'changed', 'missing', or why it cannot be read."""
+    try:
+        return "as recorded" if file_hash(path) == expected else "changed"
+    except FileNotFoundError:
+        return "missing"
+    except OSError as error:
+        return f"unreadable ({error.strerror})"
+
+
+def run_folder(path: Path, record: RunRecord) -> Path:
+    """The folder of a run's files, by the path of its record, which may have been renamed."""
+    folder = path.with_suffix("")
+    return folder if folder.is_dir() or not record.name else path.with_name(record.name)
 
 
 def sealed(record: RunRecord) -> RunRecord:
