@@ -71,16 +71,32 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
         _unfinished.discard(temporary)
 
 
-def create_exclusively(path: Path, content: bytes) -> int | None:
+def write_new_file(path: Path, content: bytes) -> bool:
+    """Write a file as ``write_atomically`` does, unless there is one: then return False, and nothing is changed.
+
+    Raises OSError if it cannot be written.
+    """
+    descriptor = create_exclusively(path, content, flush=True)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    flush_folder(path.parent)
+    return True
+
+
+def create_exclusively(path: Path, content: bytes, *, flush: bool = False) -> int | None:
     """Create a file with this content; of several callers, on a shared folder too, only one succeeds.
 
-    Returns a descriptor of the file to write more to it, or None if the file exists. The content is not flushed.
-    Raises OSError if the file cannot be created.
+    Returns a descriptor of the file to write more to it, or None if the file exists. With ``flush`` the content is on
+    the disk before the file has its name. Raises OSError if the file cannot be created.
     """
     temporary = temporary_path(path)
     descriptor = _create(temporary)
+    _unfinished.add(temporary)
     try:
         _write_all(descriptor, content)
+        if flush:
+            os.fsync(descriptor)
         if _link(temporary, path, descriptor):
             return descriptor
     except OSError:
@@ -88,6 +104,7 @@ def create_exclusively(path: Path, content: bytes) -> int | None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
     os.close(descriptor)
     return None
 
