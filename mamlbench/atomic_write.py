@@ -128,9 +128,14 @@ def _copy(temporary: Path, path: Path, descriptor: int) -> bool:
         copy = _create(path)
     except FileExistsError:
         return False
-    _write_all(copy, temporary.read_bytes())
-    os.dup2(copy, descriptor, inheritable=False)
-    os.close(copy)
+    try:
+        _write_all(copy, temporary.read_bytes())
+        os.dup2(copy, descriptor, inheritable=False)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(copy)
     return True
 
 

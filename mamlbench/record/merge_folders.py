@@ -17,7 +17,7 @@ from typing import Literal
 from mamlbench.atomic_write import remove_abandoned, write_new_file
 from mamlbench.errors import ConfigError, HeldError
 from mamlbench.interrupts import check_interrupt
-from mamlbench.record.claims import ClaimWatcher
+from mamlbench.record.claims import ClaimWatcher, claim_path
 from mamlbench.record.file_hashes import UNSEALED, record_text, run_folder, seal_of, sealed, seals_of, state_of_file
 from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
 from mamlbench.record.run_record import RunRecord
@@ -74,6 +74,7 @@ class FolderMerge:
             if inner.resolve().is_relative_to(outer.resolve()):
                 raise ConfigError(f"'{inner}' lies in '{outer}': name folders beside each other.")
         self._watcher = ClaimWatcher()
+        self._cleaned: set[Path] = set()
         self._planned: dict[Path, str] = {}
         """records that a dry run would have brought, by their digests"""
 
@@ -133,7 +134,9 @@ class FolderMerge:
         """Copy a run to a name, unless another one has it."""
         there = self._planned.get(target) or _digest(target)
         if there == run.digest:
-            self._complete(run, target)
+            if not self.dry_run:
+                with ResultStore(self.into).writable():
+                    self._complete(run, target)
             return "there already"
         if there or target.exists() or not _is_part(target.with_suffix(""), run.files):
             return "taken"
@@ -142,15 +145,25 @@ class FolderMerge:
             return "copied"
         with ResultStore(self.into).writable():
             target.parent.mkdir(parents=True, exist_ok=True)
+            self._clean(target.parent)
             with self._watcher.take_or_raise(target.with_suffix("")):
                 return "copied" if _copy(run, target) else "taken"
 
     def _complete(self, run: _Run, target: Path) -> None:
-        """Bring files that the same record lacks there; not checkpoints, which a run may be writing."""
+        """Bring files that the same record lacks there, but no checkpoints: a run may be writing them."""
         files = {name: path for name, path in run.files.items() if not name.startswith(UNSEALED)}
-        if not self.dry_run and files:
-            with ResultStore(self.into).writable():
-                _copy_files(files, target.with_suffix(""), [])
+        _copy_files(files, target.with_suffix(""), [])
+        self._clean(target.parent)
+        if claim_path(target.with_suffix(""), 1).exists():
+            claim = self._watcher.take(target.with_suffix(""))
+            if claim is not None:  # a merge was killed when it had brought the record
+                claim.release()
+
+    def _clean(self, folder: Path) -> None:
+        """Remove what killed processes left in a folder, once."""
+        if folder not in self._cleaned:
+            self._cleaned.add(folder)
+            remove_abandoned(folder)
 
 
 def _copy(run: _Run, target: Path) -> bool:
