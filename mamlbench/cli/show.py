@@ -23,12 +23,12 @@ PIPE_WIDTH = 120
 """Width of tables that are written to a file or a pipe, in characters."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Make a rich console; into a pipe it writes plain text of a fixed width."""
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Make a rich console; into a pipe it writes plain text of a fixed width, and nothing at all if it is quiet."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else PIPE_WIDTH)
+    return Console(stderr=stderr, quiet=quiet, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def table(*columns: str) -> Table:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
+from mamlbench.record.file_hashes import results_written
 from mamlbench.record.run_record import EpisodeFile, RunRecord
 from mamlbench.run_spec.outside_text import escaped
 
@@ -43,13 +44,17 @@ UNREADABLE = (
 
 
 def write_episodes(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> EpisodeFile:
-    """Write arrays ``[episodes, ...]`` into a run's folder of artifacts; counts take as few bytes as they need."""
+    """Write arrays ``[episodes, ...]`` into a run's folder of artifacts; counts take as few bytes as they need.
+
+    Raises UnwrittenResultError if they cannot be written.
+    """
     import numpy as np
 
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, **{name: _narrowed(array) for name, array in arrays.items()})
     content = out.getvalue()
-    write_atomically(folder / NAME, content)
+    with results_written(folder / NAME, "What is kept of the test episodes"):
+        write_atomically(folder / NAME, content)
     return EpisodeFile(file=f"{folder.name}/{NAME}", sha256=hashlib.sha256(content).hexdigest())
 
 

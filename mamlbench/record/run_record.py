@@ -267,6 +267,15 @@ class RunRecord(RecordPart):
     skipped: Skipped | None = Field(None, description="what was left out because it was not finite; None if nothing")
     notices: list[str] = Field(default_factory=list)
     """what happened to the run that changes no number, such as a damaged checkpoint that was passed over"""
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of each file in the run's folder, by name; checkpoints have theirs",
+    )
+    sha256: str = Field(
+        "",
+        exclude=True,
+        description="of all other fields, as JSON with sorted keys; empty in early releases",
+    )
 
     @property
     def was_lost(self) -> bool:

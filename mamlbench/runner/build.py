@@ -156,7 +156,7 @@ def build_experiment(
     choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     _check_own_models(spec, algorithm)
-    facts = _data_facts(dataset)
+    facts = data_facts(dataset)
     return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks)
 
 
@@ -287,7 +287,8 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
     }
 
 
-def _data_facts(dataset: Dataset) -> DataFacts:
+def data_facts(dataset: Dataset) -> DataFacts:
+    """What identifies a data set in a record."""
     return DataFacts(
         content_hash=dataset.content_hash,
         split_hashes={name: split.hash for name, split in dataset.splits.items()},

@@ -17,6 +17,7 @@ from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import read_record
+from mamlbench.record.file_hashes import results_written
 from mamlbench.run_spec import RunSpec
 from mamlbench.run_spec.outside_text import escaped, loads_strictly
 from mamlbench.runner.checkpoint_folder import SLOTS
@@ -45,9 +46,11 @@ class ModelArtifact:
 
 
 def save_model(folder: Path, spec: RunSpec, iteration: int, state: State) -> Path:
-    """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path."""
+    """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path.
+
+    Raises UnwrittenResultError if one cannot be written.
+    """
     tensors = dump_tree(state)
-    write_atomically(folder / f"{MODEL}.safetensors", tensors)
     description = {
         "spec": spec.model_dump(mode="json"),
         "iteration": iteration,
@@ -55,7 +58,9 @@ def save_model(folder: Path, spec: RunSpec, iteration: int, state: State) -> Pat
         "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
     }
     path = folder / f"{MODEL}.json"
-    write_atomically(path, json.dumps(description, indent=1).encode())
+    with results_written(path, "The model"):
+        write_atomically(folder / f"{MODEL}.safetensors", tensors)
+        write_atomically(path, json.dumps(description, indent=1).encode())
     return path
 
 

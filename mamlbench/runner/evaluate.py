@@ -78,8 +78,8 @@ def _metric_result(
             score=episode_interval(scores),
             untrained=episode_interval(base) if base is not None else None,
             gain=episode_interval(gain) if gain is not None else None,
-            episode_scores=_rounded(scores),
-            untrained_episode_scores=_rounded(base) if base is not None else [],
+            episode_scores=rounded(scores),
+            untrained_episode_scores=rounded(base) if base is not None else [],
             score_new_classes=_interval_for_new_classes(scores, shared),
             gain_new_classes=_interval_for_new_classes(gain, shared) if gain is not None else None,
         )
@@ -161,5 +161,6 @@ def evaluate_model(
     return evaluation.model_copy(update={"algorithm_options": options or {}})
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
+def rounded(values: torch.Tensor) -> list[float]:
+    """Scores of episodes ``[episodes]`` as a record has them, in six decimals."""
     return [round(float(value), 6) for value in values]

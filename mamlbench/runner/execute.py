@@ -33,6 +33,7 @@ from mamlbench.record import (
     skipped_parts,
     utc_now,
 )
+from mamlbench.record.file_hashes import hashes_of_files, sealed
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpointer import Checkpointer
@@ -86,6 +87,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     check_interrupt()
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(job.folders.results)
+    store.refuse_unwritable()
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)
         if isinstance(run, RunRecord):
@@ -118,7 +120,8 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
                 "measurement": _measurement(loop, own_process=own_process, runs_at_once=runs_at_once),
             }
             numbers = {"name": run.name, "attempt": run.attempt, "started": about["started"]}
-            record = make_record(spec, environment, status, **numbers, **results)
+            files = hashes_of_files(store.artifacts(run.name))
+            record = sealed(make_record(spec, environment, status, **numbers, **results, files=files))
             run.claim.check()
             store.write(run.name, record)
             if status == "finished":

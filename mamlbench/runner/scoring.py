@@ -95,12 +95,11 @@ def score_episodes(
     if episodes is None:
         episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
     parts: list[Scores] = []
-    size = _batch_size(experiment, split, protocol)
-    for first in episodes[::size]:
+    for numbers in batches(experiment, split, protocol, episodes):
         check_interrupt()
-        count = min(size, episodes.stop - first)
+        first = numbers.start
         with meter.segment("data"):
-            batch = experiment.episodes(split, first, count, protocol)
+            batch = experiment.episodes(split, first, len(numbers), protocol)
         outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
         diverged = diverged_tasks([*outputs.values(), *steps.values()])
         if diverged and not may_diverge:
@@ -116,6 +115,30 @@ def score_episodes(
             scores.constant = {mode: count_constant(values, batch.query.y) for mode, values in outputs.items()}
         parts.append(scores)
     return _joined(parts)
+
+
+def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: range) -> list[range]:
+    """Split the numbers of episodes into those that are computed together."""
+    size = _batch_size(experiment, split, protocol)
+    return [range(first, min(first + size, episodes.stop)) for first in episodes[::size]]
+
+
+def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[range]:
+    """The numbers of the ``total`` test episodes as ``score_test`` computes them together, of one of its networks."""
+    pilot = total if protocol.test_until is None or not trained else min(PILOT_EPISODES, total)
+    parts = [range(pilot), *([range(pilot, total)] if total > pilot else [])]
+    return [numbers for part in parts for numbers in batches(experiment, "test", protocol, part)]
+
+
+def final_scores(
+    algorithm: Algorithm, metrics: Sequence[Metric], batch: EpisodeBatch, modes: Sequence[Mode], *, every_step: bool
+) -> dict[str, dict[Mode, Tensor]]:
+    """Score T episodes after the last step: by metric and mode, each ``[T]``; the bits are those of ``score_episodes``.
+
+    ``every_step`` is as there: whether predictions are made after earlier steps too.
+    """
+    outputs, steps = _predictions(algorithm, batch, modes, every_step=every_step)
+    return _scores(metrics, outputs, steps, batch).final
 
 
 def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mamlbench.record import MetricResult
+from mamlbench.record import MetricResult, in_order
 from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.formatting import printable
 from mamlbench.report.table.doubts import SIGN
@@ -134,7 +134,7 @@ def _cell_scores(
 
 def _scores_by_seed(rows: Iterable[RowRuns], metric: str, mode: str) -> dict[int, float]:
     """Return the score of each seed's last finished run, of whichever environment."""
-    runs = sorted((run for row in rows for run in row.runs if is_complete(run)), key=lambda run: run.started)
+    runs = in_order(run for row in rows for run in row.runs if is_complete(run))
     results = {run.spec.seed: run.test.metrics.get(metric) for run in runs if run.test is not None}
     return {
         seed: result.modes[mode].score.mean
