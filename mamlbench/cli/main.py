@@ -23,6 +23,7 @@ COMMANDS = {
     "resume": "Go on with a run that was interrupted or killed.",
     "evaluate": "Test a trained model under another protocol.",
     "suite": "Run a grid of algorithms, settings and seeds.",
+    "tune": "Tune the options of methods, each in the same number of trials.",
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
