@@ -60,6 +60,12 @@ class TuningTrial(RecordPart):
     trial: int = Field(ge=0, description="its number in the study; 0 has the options of the preset")
     options: dict[str, Any]
     """the options of the space with their values"""
+    metric: str
+    """whose validation score it is: the first of the protocol"""
+    unit: str
+    """of the score, as in ``MetricResult``"""
+    higher_is_better: bool
+    """direction of the score"""
     status: TrialStatus
     """how it ended; one that failed or diverged counts as a trial without a score"""
     score: float | None = Field(None, description="best validation score, that of the model a run would test")
@@ -76,6 +82,8 @@ class TuningTrial(RecordPart):
     """CPU seconds of the process, or seconds between CUDA events"""
     started: str = ""
     """date and time, UTC"""
+    data_hash: str = ""
+    """content hash of the data set"""
     environment: Environment | None = Field(None, description="machine and software; None: as of the trial before")
 
 
@@ -95,9 +103,7 @@ class StudyFile:
         Raises ConfigError if the file is not one of a study.
         """
         try:
-            lines = read_limited(self.path, MAX_STUDY_BYTES).split(b"\n")[
-                :-1
-            ]  # what follows the last line is unfinished
+            lines = read_limited(self.path, MAX_STUDY_BYTES).split(b"\n")[:-1]  # after the last one: an unfinished one
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -103,9 +103,9 @@ def space_facts(space: SearchSpace) -> dict[str, dict[str, Any]]:
     return {name: {"kind": type(item).__name__, **json.loads(json.dumps(asdict(item)))} for name, item in space.items()}
 
 
-def space_hash(space: SearchSpace) -> str:
-    """SHA-256 of the space, as 16 hexadecimal digits."""
-    return hashlib.sha256(json.dumps(space_facts(space), sort_keys=True).encode()).hexdigest()[:16]
+def hash_of_facts(facts: Mapping[str, Mapping[str, Any]]) -> str:
+    """SHA-256 of a space as ``space_facts`` describes it, as 16 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _check_order(low: float, high: float, *, positive: bool = False) -> None:

@@ -1,21 +1,23 @@
 """Runs studies: one trial of each method by turns, so that all have had the same number whenever it is stopped.
 
-Several processes may work on the same studies: each claims a study for one trial.
+Several processes may work on the same studies: each claims a study for one trial. A trial is written when it has ended;
+one that is killed goes on from its last checkpoint.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from mamlbench.api import Algorithm, Emit
+from mamlbench.api import Algorithm
 from mamlbench.errors import ConfigError
+from mamlbench.interrupts import check_interrupt, cleaned_up, deferred, handled
 from mamlbench.plugin import Plugins
-from mamlbench.record import Environment
+from mamlbench.record import Environment, utc_now
 from mamlbench.record.claims import ClaimWatcher
 from mamlbench.record.tuning_study import StudyFile, StudyHeader, TuningTrial
 from mamlbench.run_spec import Folders, RunRequest, RunSpec
@@ -66,14 +68,20 @@ class Study:
         return draw_options(self.space, self.header.sampler_seed, number)
 
 
+class TrialScale(NamedTuple):
+    """How much a trial trains and validates, in relation to the preset."""
+
+    length: float = 1.0
+    """part of the iterations"""
+    validations: int | None = None
+    """number of validations; None: the preset's"""
+
+
+FULL_SCALE = TrialScale()
+
+
 def plan_studies(
-    request: RunRequest,
-    plugins: Plugins,
-    folders: Folders,
-    *,
-    sampler_seed: int,
-    length: float,
-    validations: int | None,
+    request: RunRequest, plugins: Plugins, folders: Folders, scale: TrialScale = FULL_SCALE, *, sampler_seed: int = 0
 ) -> list[Study]:
     """Plan a study for each algorithm of a request; options that the request gives are not searched.
 
@@ -81,9 +89,8 @@ def plan_studies(
         request: the run of trial 0.
         plugins: the loaded plugins.
         folders: the studies lie in the results folder, those that were begun too.
+        scale: of every trial.
         sampler_seed: seed of the drawn options.
-        length: part of the iterations of the preset, or of the request, that a trial trains for.
-        validations: number of validations of a trial; None: as often in relation to its length as the preset says.
 
     Raises ConfigError for mistakes in the request, and for methods that declare no search space.
     """
@@ -95,7 +102,7 @@ def plan_studies(
             problems.append(_nothing_to_tune(spec.algorithm.name, algorithm))
             continue
         header = StudyHeader(
-            spec=_shortened(spec, length, validations),
+            spec=_shortened(spec, scale),
             space=space_facts(space),
             sampler=SAMPLER,
             sampler_seed=sampler_seed,
@@ -109,46 +116,82 @@ def plan_studies(
 
 
 def run_studies(
-    studies: Sequence[Study], budget: int, plugins: Plugins, folders: Folders, emit: Emit
-) -> Iterator[tuple[Study, TuningTrial]]:
-    """Run trials until each study has ``budget`` of them; yield each when it has ended and is written.
+    studies: Sequence[Study], budget: int, plugins: Plugins, folders: Folders, listener: TuningListener
+) -> Generator[tuple[Study, TuningTrial], None, None]:
+    """Run trials until each study has ``budget`` of them, that with the fewest first; yield each when it is written.
+
+    Trials that other processes run meanwhile are read, and not yielded.
 
     Raises KeyboardInterrupt if it is interrupted; the trial goes on from its last checkpoint the next time.
     """
     watcher = ClaimWatcher()
-    while any(study.next_trial(budget) is not None for study in studies):
-        progressed = False
-        for study in studies:
-            if study.next_trial(budget) is None:
-                continue
-            study.path.parent.mkdir(parents=True, exist_ok=True)
-            claim = watcher.take(study.path)
-            if claim is None:
-                continue
-            progressed = True
-            with claim:
-                study.reload()
-                number = study.next_trial(budget)
-                if number is None:
-                    continue
-                trial = _run(study, number, plugins, folders, emit)
-                claim.check()
-                _write(study, trial)
-            yield study, trial
-        if not progressed:
+    while waiting := [study for study in studies if study.next_trial(budget) is not None]:
+        for study in sorted(waiting, key=lambda study: len(study.trials)):
+            trial = _attempt(study, budget, watcher, _Work(plugins, folders, listener))
+            check_interrupt()
+            if trial is not None:
+                yield study, trial
+                break
+        else:
             time.sleep(POLL_SECONDS)
-            for study in studies:
-                study.reload()
 
 
-def _run(study: Study, number: int, plugins: Plugins, folders: Folders, emit: Emit) -> TuningTrial:
+class TuningListener(Protocol):
+    """Follows trials."""
+
+    def started(self, study: Study, number: int, spec: RunSpec) -> None:
+        """A trial begins."""
+
+    def emit(self, hook: str, *, spec: RunSpec, **arguments: Any) -> None:
+        """An event of a trial, as a run emits it."""
+
+
+@dataclass
+class _Work:
+    plugins: Plugins
+    folders: Folders
+    listener: TuningListener
+
+
+def _attempt(study: Study, budget: int, watcher: ClaimWatcher, work: _Work) -> TuningTrial | None:
+    """Run the next trial of a study; None if another process is at work on it, or has run the last one."""
+    study.path.parent.mkdir(parents=True, exist_ok=True)
+    claim = watcher.take(study.path)
+    if claim is None:
+        study.reload()
+        return None
+    with claim, handled(), deferred(), cleaned_up(claim.release):  # an interrupt waits until the trial is written
+        study.reload()
+        number = study.next_trial(budget)
+        if number is None:
+            return None
+        trial = _run(study, number, work)
+        claim.check()
+        _write(study, trial)
+        return trial
+
+
+def _run(study: Study, number: int, work: _Work) -> TuningTrial:
     header, options = study.header, study.options(number)
-    environment = run_environment(header.spec.device, plugins, header.spec.precision)
+    environment = run_environment(header.spec.device, work.plugins, header.spec.precision)
     engine = study.trials[0].engine if study.trials else None
     folder = study.path.with_name(f"{study.path.stem}-trial{number}")
-    spec = trial_spec(header.spec, options, plugins)
-    trial = TrialRunner(plugins, folders, environment, emit).run(spec, number, options, folder, engine)
+    try:
+        spec = trial_spec(header.spec, options, work.plugins)
+        work.listener.started(study, number, spec)
+        runner = TrialRunner(work.plugins, work.folders, environment, work.listener.emit)
+        trial = runner.run(spec, number, options, folder, engine)
+    except ConfigError as error:
+        if number == 0:
+            raise
+        trial = _refused(study.trials[0], number, options, str(error))
     return trial.model_copy(update={"environment": _if_new(environment, study.trials)})
+
+
+def _refused(first: TuningTrial, number: int, options: dict[str, Any], reason: str) -> TuningTrial:
+    """The trial whose options the method or its parts refused."""
+    about = first.model_dump(include={"metric", "unit", "higher_is_better"})
+    return TuningTrial(trial=number, options=options, status="failed", reason=reason, started=utc_now(), **about)
 
 
 def _if_new(environment: Environment, trials: Sequence[TuningTrial]) -> Environment | None:
@@ -172,11 +215,11 @@ def trial_spec(spec: RunSpec, options: dict[str, Any], plugins: Plugins) -> RunS
     return spec.model_copy(update={"algorithm": component})
 
 
-def _shortened(spec: RunSpec, length: float, validations: int | None) -> RunSpec:
+def _shortened(spec: RunSpec, scale: TrialScale) -> RunSpec:
     """The run with a part of its iterations, and with so many validations."""
     training = spec.training
-    iterations = max(1, round(length * training.iterations)) if training.iterations else 0
-    count = validations or -(-training.iterations // training.validate_every)
+    iterations = max(1, round(scale.length * training.iterations)) if training.iterations else 0
+    count = scale.validations or -(-training.iterations // training.validate_every)
     every = max(1, math.ceil(iterations / max(1, count)))
     return spec.model_copy(
         update={"training": training.model_copy(update={"iterations": iterations, "validate_every": every})}

@@ -17,9 +17,10 @@ from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, utc_now
 from mamlbench.record.tuning_study import TrialStatus, TuningTrial
 from mamlbench.run_spec import Folders, RunSpec
-from mamlbench.runner.build import Experiment, build_experiment, load_dataset
+from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.checkpoint_folder import Checkpoint, CheckpointFolder
 from mamlbench.runner.checkpointer import Checkpointer
+from mamlbench.runner.execute import failures_named
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.train import TrainingLoop
@@ -52,31 +53,40 @@ class TrialRunner:
         Raises KeyboardInterrupt if it is interrupted, and a MamlbenchError if it cannot begin.
         """
         started = utc_now()
-        with handled(), deferred(), isolated(spec):
+        with handled(), deferred(), isolated(spec), failures_named(self.plugins):
             keep_memory()
             loop, earlier = self._build(spec, folder, engine)
             status, reason = self._train(loop, earlier)
         shutil.rmtree(folder, ignore_errors=True)
         measured = loop.meter.elapsed()
         progress = loop.progress
-        metric = loop.experiment.metrics[0].name
+        metric = loop.experiment.metrics[0]
         return TuningTrial(
             trial=number,
             options=options,
+            metric=metric.name,
+            unit=metric.unit,
+            higher_is_better=metric.higher_is_better,
             status=status,
             score=progress.best_score if status == "finished" else None,
             iteration=progress.best_iteration if status == "finished" else None,
             reason=reason,
-            validations={point.iteration: point.validation[metric] for point in progress.curve if point.validation},
+            validations={
+                point.iteration: point.validation[metric.name] for point in progress.curve if point.validation
+            },
             engine=loop.experiment.choice.engine.name,
             wall_seconds=round(measured.wall, 2),
             device_seconds=round(measured.device, 2),
             started=started,
+            data_hash=loop.experiment.data_facts.content_hash,
         )
 
     def _build(self, spec: RunSpec, folder: Path, engine: str | None) -> tuple[TrainingLoop, Checkpoint | None]:
         """The training loop, and the checkpoint from which it goes on."""
         meter = Meter(torch.device(spec.device))
+        about = {"spec_hash": spec.hash, "fingerprint": self.environment.fingerprint}
+        earlier = _earlier(folder, about)
+        engine = earlier.about["engine"] if earlier else engine
         with meter.segment("data"):
             dataset = load_dataset(spec, self.plugins, self.folders, partial(self._prepare, spec))
             dataset.splits = {**dataset.splits, "test": SealedSplit(dataset.splits["test"])}
@@ -86,20 +96,10 @@ class TrialRunner:
                 spec, self.plugins, dataset, cache, on_trial=check_interrupt_at, engine=engine
             )
         folder.mkdir(parents=True, exist_ok=True)
-        about = self._about(experiment)
-        earlier = _earlier(folder, about)
-        about = earlier.about if earlier else about
+        about = earlier.about if earlier else {**about, "engine": experiment.choice.engine.name}
         checkpointer = Checkpointer(folder, meter, about, seconds=spec.training.checkpoint_seconds)
         seed_generators(spec)
         return TrainingLoop(experiment, meter, partial(self.emit, spec=spec), checkpointer), earlier
-
-    def _about(self, experiment: Experiment) -> dict[str, Any]:
-        """What must be the same for a trial to go on from its checkpoint."""
-        return {
-            "spec_hash": experiment.spec.hash,
-            "fingerprint": self.environment.fingerprint,
-            "engine": experiment.choice.engine.name,
-        }
 
     def _train(self, loop: TrainingLoop, earlier: Checkpoint | None) -> tuple[TrialStatus, str]:
         try:
@@ -121,7 +121,7 @@ class TrialRunner:
 
 
 def _earlier(folder: Path, about: dict[str, Any]) -> Checkpoint | None:
-    """The checkpoint of a trial that was killed; None if there is none, or spec, engine or environment are others."""
+    """The checkpoint of a trial that was killed; None if there is none, or the spec or the environment is another."""
     checkpoint, _ = CheckpointFolder(folder).read()
     return checkpoint if checkpoint and about.items() <= checkpoint.about.items() else None
 
