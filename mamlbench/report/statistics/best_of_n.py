@@ -39,7 +39,7 @@ def expected_best(first: float, drawn: Sequence[float], *, higher_is_better: boo
     if not np.isfinite([first, *ordered]).all():
         raise ValueError("every score must be finite")
     best = np.maximum(ordered, sign * first)  # if the i-th smallest is the largest that was drawn
-    means, deviations = [sign * first], [0.0]
+    means, deviations = [float(first)], [0.0]
     for number in range(1, len(ordered) + 1):
         weights = np.array([comb(rank, number - 1) / comb(len(ordered), number) for rank in range(len(ordered))])
         mean = float(weights @ best)
