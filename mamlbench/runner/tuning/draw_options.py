@@ -7,6 +7,7 @@ draws that it would have had. All methods have the same seed: the draws of an op
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from mamlbench.api import IntRange, LogUniform, OneOf, seed_key
@@ -25,14 +26,20 @@ def draw_options(space: SearchSpace, seed: int, trial: int) -> dict[str, Any]:
 
     Raises MissingDependencyError without Optuna.
     """
-    try:
-        import optuna
-    except ImportError as error:
-        raise MissingDependencyError("Tuning needs Optuna: pip install 'mamlbench[tune]'.") from error
+    optuna = import_optuna()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.RandomSampler(seed=int(seed_key("tuning", seed, trial)) % 2**32)
     drawn = optuna.create_study(sampler=sampler).ask({name: _distribution(item) for name, item in space.items()}).params
     return {name: _value(item, drawn[name]) for name, item in space.items()}
+
+
+def import_optuna() -> ModuleType:
+    """Import Optuna. Raises MissingDependencyError if it is not installed."""
+    try:
+        import optuna
+    except ImportError as error:
+        raise MissingDependencyError("Tuning needs Optuna: pip install 'mamlbench[tune]'.") from error
+    return optuna
 
 
 def _distribution(item: SearchRange) -> BaseDistribution:

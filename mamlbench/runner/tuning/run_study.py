@@ -25,7 +25,7 @@ from mamlbench.run_spec.search_space import SearchSpace, search_space, space_fac
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
-from mamlbench.runner.tuning.draw_options import draw_options
+from mamlbench.runner.tuning.draw_options import draw_options, import_optuna
 from mamlbench.runner.tuning.run_trial import TrialRunner
 
 FOLDER = "tuning"
@@ -92,8 +92,9 @@ def plan_studies(
         scale: of every trial.
         sampler_seed: seed of the drawn options.
 
-    Raises ConfigError for mistakes in the request, and for methods that declare no search space.
+    Raises ConfigError for mistakes in the request, for methods that declare no search space, and without Optuna.
     """
+    import_optuna()
     problems, studies = [], []
     for spec in plan(request, plugins):
         algorithm: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)

@@ -2,10 +2,11 @@
 
 import json
 import os
+import sys
 
 import pytest
 
-from mamlbench.errors import ConfigError, RunFailedError
+from mamlbench.errors import ConfigError, MissingDependencyError, RunFailedError
 from mamlbench.interrupts import request_interrupt
 from mamlbench.plugin import load_plugins
 from mamlbench.record.claims import ClaimWatcher
@@ -136,6 +137,12 @@ def test_a_method_without_a_search_space_is_named_with_what_to_do(plan):
     assert "outer_lr: Annotated[float, LogUniform(0.001, 1.0)]" in problem
     with pytest.raises(ConfigError, match=r"'one-rate': every option that could be tuned \(outer_lr\) is set by -o"):
         plan(algorithms=("one-rate",), options={"outer_lr": 0.1})
+
+
+def test_without_optuna_the_extra_is_named_before_anything_is_run(plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'mamlbench\[tune\]'"):
+        plan()
 
 
 def test_a_trial_that_fails_diverges_or_is_refused_counts(tune):
