@@ -24,6 +24,7 @@ COMMANDS = {
     "evaluate": "Test a trained model under another protocol.",
     "verify": "Check records, models and data, and repeat some test episodes.",
     "suite": "Run a grid of algorithms, settings and seeds.",
+    "tune": "Tune the options of methods, each in the same number of trials.",
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
     "merge": "Unite folders of records; nothing is overwritten.",

@@ -2,7 +2,7 @@
 
 from mamlbench.run_spec.options import Options
 from mamlbench.run_spec.precision import PRECISIONS, Precision
-from mamlbench.run_spec.preset import Preset, Setting, choose_preset
+from mamlbench.run_spec.preset import Preset, Setting, Tuned, choose_preset
 from mamlbench.run_spec.protocol import MODES, MOST_EPISODES_UNTIL, Mode, Protocol, TestSampling
 from mamlbench.run_spec.request import Folders, RunRequest
 from mamlbench.run_spec.run_spec import Component, OnDivergence, RunSpec, Training
@@ -25,6 +25,7 @@ __all__ = [
     "Setting",
     "TestSampling",
     "Training",
+    "Tuned",
     "choose_preset",
     "explain",
 ]

@@ -47,6 +47,7 @@ from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.tuning.sealed_split import SealedSplit
 
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
 """What torch's errors say if a tensor does not fit into the memory, or into any."""
@@ -259,6 +260,8 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
     """Draw one episode of each split, so that an impossible protocol is an error before anything is trained."""
     problems = []
     for split in SPLITS:
+        if isinstance(sampler.splits[split], SealedSplit):
+            continue
         shape = spec.training if split == "train" else spec.protocol
         try:
             draw_episodes(sampler, split, 0, 1, shape)

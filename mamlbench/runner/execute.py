@@ -72,7 +72,7 @@ def perform(
     with handled(), deferred(), isolated(job.spec):
         keep_memory()
         plugins = plugins or load_plugins(job.plugins)
-        with _failures_named(plugins):
+        with failures_named(plugins):
             return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
 
 
@@ -177,7 +177,7 @@ def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
 
 
 @contextmanager
-def _failures_named(plugins: Plugins) -> Iterator[None]:
+def failures_named(plugins: Plugins) -> Iterator[None]:
     """Raise what a plugin raises before the training, whatever it is, as RunFailedError that names plugin and line."""
     try:
         yield

@@ -96,9 +96,8 @@ class TrainingLoop:
 
         Raises DivergedError if a number is not finite; the model that validation selected before is kept.
         """
-        self._begin(earlier)
         try:
-            self._train()
+            self.train(earlier)
         except DivergedError:
             if self._best_state is not None:
                 self._save_model()
@@ -107,7 +106,12 @@ class TrainingLoop:
         self._test()
         self._save_samples()
 
-    def _train(self) -> None:
+    def train(self, earlier: Checkpoint | None = None) -> None:
+        """Train with validations and checkpoints in between; ``run`` without the model and the test.
+
+        Raises DivergedError if a number is not finite.
+        """
+        self._begin(earlier)
         training = self.spec.training
         while self.progress.iteration < training.iterations:
             self._train_until(self._next_stop())

@@ -35,6 +35,7 @@ Examples:
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
   mamlbench report --figure pareto --format pdf --output pareto.pdf
+  mamlbench report --tuned                           default and tuned options beside each other
   mamlbench report --across                          methods compared across data sets and protocols
   mamlbench report --across --figure profiles --format svg --output profiles.svg
   mamlbench report --across --format html --output page.html"""
@@ -61,6 +62,11 @@ Examples:
     help="Metric of tables and figures, if runs report several.  [default: the first, which selects checkpoints]",
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
+@click.option(
+    "--tuned",
+    is_flag=True,
+    help="Show test scores with default options and with those that 'mamlbench tune' chose, beside each other.",
+)
 @across_report.across_option
 @across_report.mode_option
 @across_report.rope_option
@@ -79,6 +85,7 @@ def command(
     columns: tuple[str, ...],
     metric: str | None,
     sort: str | None,
+    tuned: bool,
     across: bool,
     modes: tuple[str, ...],
     rope: float | None,
@@ -90,6 +97,7 @@ def command(
     sample episodes and the settings of every run. --across compares methods across all tables.
     """
     _check(format_, figure, output, private=private)
+    _check_tuned(format_, (figure, columns, sort, across), tuned=tuned)
     across_report.check_options(figure, format_, (modes, rope), (columns, sort), across=across)
     from mamlbench.report import build_tables, read_records
 
@@ -100,6 +108,11 @@ def command(
         click.echo(f"Skipped: {problem}", err=True)
     if not loaded.records:
         raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
+    if tuned:
+        from mamlbench.report.tuning.tuned_tables import tuned_tables
+
+        _show(tuned_tables(loaded.records, metric), format_, output)
+        return ExitCode.OK
     scores = across_report.across_scores(loaded.records, metric, modes, rope) if across else None
     if scores is not None and format_ != "html":
         content = across_report.across_content(scores, figure, format_)
@@ -175,6 +188,14 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
         raise ConfigError(f"The format '{format_}' is binary. Name a file with --output.")
     if private and format_ != "html":
         raise ConfigError("--private is for the images of a page, and requires --format html.")
+
+
+def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None:
+    """Raise ConfigError for options and formats that ``--tuned`` does not take."""
+    if tuned and any(others):
+        raise ConfigError("--tuned is a table of its own: leave out --figure, --columns, --sort and --across.")
+    if tuned and format_ in ("html", "png", "pdf"):
+        raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 
 
 def _figure(name: str, records: Sequence[RunRecord], format_: str, metric: str | None) -> bytes:

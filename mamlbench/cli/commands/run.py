@@ -44,7 +44,8 @@ Examples:
     "--preset",
     default="quick",
     show_default=True,
-    help="Settings by name: quick (a few minutes on a laptop), paper (as published).",
+    help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
+    "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
 )
 @click.option("--iterations", type=click.IntRange(0, MOST), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(1, MOST), help="Tasks per iteration.  [default: the preset's]")

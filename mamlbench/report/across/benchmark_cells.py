@@ -12,6 +12,7 @@ from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.formatting import printable
 from mamlbench.report.table.doubts import SIGN
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, is_complete, settings_of
+from mamlbench.report.table.tuning_budgets import unequal_budgets
 
 PRESET = "preset"
 
@@ -129,6 +130,8 @@ def _cell_scores(
         if by_seed:
             scores.by_method[method] = by_seed
             scores.notes += _row_notes(method, of_method, title, by_seed)
+    unequal = unequal_budgets(row.runs[0].spec for row in group.rows if row.tests)
+    scores.notes += [f"{title}: {unequal}"] if unequal else []
     return scores
 
 

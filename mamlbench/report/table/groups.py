@@ -268,6 +268,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     settings |= {"deterministic": spec.deterministic}
+    settings |= {} if spec.tuning_trials is None else {"tuning_trials": spec.tuning_trials}
     return settings | _environment_settings(run) if include_environment else settings
 
 
