@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mamlbench.run_spec.protocol import Mode
+from mamlbench.run_spec.protocol import TestMode
 
 
 class PublishedNumber(BaseModel):
@@ -30,7 +30,7 @@ class PublishedNumber(BaseModel):
     """number of test episodes"""
     steps: int | None = Field(None, ge=0)
     """adaptation steps at test time"""
-    mode: Mode | None = None
+    mode: TestMode | None = None
     """batch-norm mode of the query examples"""
     backbone: str | None = None
     """the network, in words"""
