@@ -25,6 +25,9 @@ class OuterOptions(Options):
         1e-3, gt=0, description="outer learning rate at the first iteration"
     )
     outer_schedule: Schedule = Field("constant", description="how the outer rate falls to 0 over the run")
+    halve_every: int | None = Field(
+        None, ge=1, description="iterations after which the outer rate is halved, again and again; none: never"
+    )
     clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
 
 
@@ -61,6 +64,8 @@ class OuterOptimizer:
             clip = self.options.clip
             value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)
         rate = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.iterations)
+        if self.options.halve_every is not None:
+            rate *= 0.5 ** (self.done // self.options.halve_every)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()

@@ -60,8 +60,12 @@ class Preset(BaseModel):
     """options of the backbone"""
     dataset_options: dict[str, Any] = Field(default_factory=dict)
     """options of the data set"""
+    sampler: str | None = Field(None, description="None: fresh tasks")
+    sampler_options: dict[str, Any] = Field(default_factory=dict)
+    """options of the sampler"""
     protocol: dict[str, Any] = Field(default_factory=dict, description="fields of the test protocol")
     tuned: Tuned | None = Field(None, description="how the options were tuned; None: by hand, or it is not known")
+    differences: tuple[str, ...] = Field((), description="what still differs from the source, one sentence each")
 
     def matches(self, setting: Setting) -> bool:
         """Whether every condition of this preset holds."""

@@ -27,6 +27,9 @@ from mamlbench.runner.device import resolve_device
 from mamlbench.runner.find_preset import find_preset
 from mamlbench.runner.plan_training import plan_training
 
+DEFAULT_SAMPLER = "fresh"
+"""The sampler if neither a user nor a preset names one."""
+
 
 def make_request(**values: Any) -> RunRequest:
     """Build a request from fields of RunRequest. Raises ConfigError with every problem."""
@@ -72,7 +75,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name), "algorithm")
     dataset: type[Dataset] | None = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
     if algorithm is None or dataset is None:  # presets, protocol and default network depend on both
-        _collect(problems, lambda: load("sampler", request.sampler), "sampler")
+        _collect(problems, lambda: load("sampler", request.sampler or DEFAULT_SAMPLER), "sampler")
         if request.backbone is not None:
             _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
@@ -124,10 +127,13 @@ def _components(
     """The components of a run by kind, with every option; those that are unknown or wrong become problems."""
     load = plugins.registry.load
     default_backbone = preset.backbone or load("dataset", request.dataset).default_backbone
-    names |= {"backbone": request.backbone or default_backbone, "sampler": request.sampler}
+    default_sampler = preset.sampler or DEFAULT_SAMPLER
+    names |= {"backbone": request.backbone or default_backbone, "sampler": request.sampler or default_sampler}
     preset_options = {"algorithm": preset.options, "dataset": preset.dataset_options}
     if names["backbone"] == default_backbone:  # a preset's backbone options belong to the preset's backbone
         preset_options["backbone"] = preset.backbone_options
+    if names["sampler"] == default_sampler:
+        preset_options["sampler"] = preset.sampler_options
     options = split_options(request.options)
     components = {}
     for kind, name in names.items():

@@ -15,7 +15,7 @@ from mamlbench.record import Evaluation, ModeResult
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
 from mamlbench.runner.evaluate import rounded
-from mamlbench.runner.scoring import batches, batches_of_test, final_scores
+from mamlbench.runner.scoring import batches, batches_of_test, final_scores, running_statistics
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,7 @@ class _Repeater:
         self.experiment, self.protocol = experiment, test.protocol
         self.network, self.recorded, self.is_trained = network, recorded, is_trained
         self.total = len(next(iter(recorded.values())))
+        self.statistics = running_statistics(experiment, test.protocol)
 
     def scores(self, chosen: Sequence[int]) -> list[RepeatedScore]:
         scores = self._compute([list(chosen)[part.start : part.stop] for part in self._parts(len(chosen))], chosen)
@@ -127,10 +128,10 @@ class _Repeater:
         for numbers in groups:
             check_interrupt()
             final = final_scores(
-                self.experiment.algorithm,
-                self.experiment.metrics,
+                self.experiment,
                 self._draw(numbers),
                 self.protocol.modes,
+                self.statistics,
                 every_step=self.is_trained,
             )
             for (metric, mode), recorded in self.recorded.items():

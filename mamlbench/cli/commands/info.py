@@ -177,9 +177,11 @@ def _show(description: dict[str, Any], *, all_classes: bool) -> None:
         rows = table("preset", "for", "settings", "source")
         for preset in description["presets"]:
             scope = " ".join(str(preset[key]) for key in ("dataset", "ways", "shots") if key in preset)
-            settings = {k: v for k, v in preset.items() if k not in {"name", "source", "dataset", "ways", "shots"}}
+            apart = {"name", "source", "dataset", "ways", "shots", "differences"}
+            settings = {k: v for k, v in preset.items() if k not in apart}
             shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
-            rows.add_row(preset["name"], scope or "any", escape(shown), escape(preset.get("source", "")))
+            source = ". Differs: ".join((preset.get("source", ""), *preset.get("differences", ())))
+            rows.add_row(preset["name"], scope or "any", escape(shown), escape(source))
         out.print(rows)
 
 

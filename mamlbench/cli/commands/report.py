@@ -29,6 +29,7 @@ EPILOG = """\b
 Examples:
   mamlbench report                                   the results folder
   mamlbench report results/omniglot-*.json --columns all
+  mamlbench report --published                       published numbers below each table, with what differs
   mamlbench report --columns default,macro_f1        another metric beside the first, if the runs report it
   mamlbench report --metric "macro F1" --figure curves --format png --output curves.png
   mamlbench report --plugin mine.py --columns score,cost --sort cost
@@ -67,6 +68,9 @@ Examples:
     is_flag=True,
     help="Show test scores with default options and with those that 'mamlbench tune' chose, beside each other.",
 )
+@click.option(
+    "--published", is_flag=True, help="Add a table of published numbers to each table, with what differs cell by cell."
+)
 @across_report.across_option
 @across_report.mode_option
 @across_report.rope_option
@@ -86,6 +90,7 @@ def command(
     metric: str | None,
     sort: str | None,
     tuned: bool,
+    published: bool,
     across: bool,
     modes: tuple[str, ...],
     rope: float | None,
@@ -97,7 +102,9 @@ def command(
     sample episodes and the settings of every run. --across compares methods across all tables.
     """
     _check(format_, figure, output, private=private)
-    _check_tuned(format_, (figure, columns, sort, across), tuned=tuned)
+    _check_tuned(format_, (figure, columns, sort, across, published), tuned=tuned)
+    if published and (figure is not None or across or format_ == "html"):
+        raise ConfigError("--published adds tables to tables: leave out --figure, --across and --format html.")
     across_report.check_options(figure, format_, (modes, rope), (columns, sort), across=across)
     from mamlbench.report import build_tables, read_records
 
@@ -128,8 +135,22 @@ def command(
         page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
         _write(page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output)
         return ExitCode.OK
-    _show(build_tables(loaded.records, names, sort, plugin_columns, metric), format_, output)
+    tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
+    if published:
+        tables = _with_published(session_of(context), tables, loaded.records, metric)
+    _show(tables, format_, output)
     return ExitCode.OK
+
+
+def _with_published(
+    session: Session, tables: Sequence[Table], records: Sequence[RunRecord], metric: str | None
+) -> list[Table]:
+    from mamlbench.cli.commands.published import published_numbers
+    from mamlbench.report.table.groups import group_records
+    from mamlbench.report.table.published_rows import with_published_tables
+
+    numbers = published_numbers(session.plugins_with_errors())
+    return with_published_tables(tables, group_records(records, metric), numbers)
 
 
 def _show(tables: Sequence[Table], format_: str, output: Path | None) -> None:
@@ -193,7 +214,7 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
 def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None:
     """Raise ConfigError for options and formats that ``--tuned`` does not take."""
     if tuned and any(others):
-        raise ConfigError("--tuned is a table of its own: leave out --figure, --columns, --sort and --across.")
+        raise ConfigError("--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published.")
     if tuned and format_ in ("html", "png", "pdf"):
         raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 

@@ -38,7 +38,9 @@ Examples:
 @shared.min_images
 @click.option("--backbone", type=shared.Registered("backbone"), help="Network.  [default: the data set's]")
 @click.option(
-    "--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"), help="Which tasks to train on."
+    "--sampler",
+    type=shared.Registered("sampler"),
+    help="Which tasks to train on.  [default: the preset's, or fresh]",
 )
 @click.option(
     "--preset",

@@ -11,7 +11,7 @@ from mamlbench.report.table.table import Table, TableRow
 _ESCAPES = {character: rf"\{character}" for character in "&%$#_{}"}
 _ESCAPES |= {character: f"${character}$" for character in "<>|"}
 _ESCAPES |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': "''"}
-_ESCAPES |= {"±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$", "θ": r"$\theta$", "−": "$-$"}
+_ESCAPES |= {"±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$", "θ": r"$\theta$", "−": "$-$", "≠": r"$\neq$"}
 
 MAX_LABEL_LENGTH = 24
 """If a label has more characters, the label column wraps at WRAPPED_LABELS."""
