@@ -214,7 +214,9 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
 def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None:
     """Raise ConfigError for options and formats that ``--tuned`` does not take."""
     if tuned and any(others):
-        raise ConfigError("--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published.")
+        raise ConfigError(
+            "--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published."
+        )
     if tuned and format_ in ("html", "png", "pdf"):
         raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 
