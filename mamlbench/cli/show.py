@@ -69,7 +69,7 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         for notice in record.notices:
             click.echo(f"{record.name}: {notice}", err=True)
         for error in record.listener_errors:
-            click.echo(f"{record.name}: a listener failed: {error}", err=True)
+            click.echo(f"{record.name}: an error that did not end the run: {error}", err=True)
     if missing:
         click.echo(f"{missing} more run(s) were not started.", err=True)
     if len(records) == 1:

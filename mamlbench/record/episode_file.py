@@ -53,7 +53,7 @@ def write_episodes(folder: Path, arrays: Mapping[str, NDArray[Any]]) -> EpisodeF
     out = io.BytesIO()
     np.savez_compressed(out, allow_pickle=False, **{name: _narrowed(array) for name, array in arrays.items()})
     content = out.getvalue()
-    with results_written(folder / NAME, "What is kept of the test episodes"):
+    with results_written(folder / NAME, "What is kept of the test episodes", folder):
         write_atomically(folder / NAME, content)
     return EpisodeFile(file=f"{folder.name}/{NAME}", sha256=hashlib.sha256(content).hexdigest())
 

@@ -81,12 +81,18 @@ def record_text(record: RunRecord) -> str:
 
 
 @contextmanager
-def results_written(path: Path, what: str) -> Iterator[None]:
-    """Raise an OSError inside as UnwrittenResultError, in one sentence: ``what`` could not be written to ``path``."""
+def results_written(path: Path, what: str, run: Path) -> Iterator[None]:
+    """Raise an OSError inside as UnwrittenResultError, in one sentence.
+
+    Args:
+        path: the file that is written inside.
+        what: what it holds, for the message.
+        run: the folder of the run, which may hold a checkpoint.
+    """
     try:
         yield
     except OSError as error:
         raise UnwrittenResultError(
             f"{what} could not be written to '{path}' ({error.strerror or error}): free some space, or make the folder "
-            "writable. What was written before is as it was; 'mamlbench resume' goes on from the last checkpoint."
+            f"writable. 'mamlbench resume {run}' then goes on from the last checkpoint, if there is one."
         ) from error

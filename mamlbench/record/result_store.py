@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from mamlbench.atomic_write import remove_abandoned, temporary_path, write_atomically
-from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.errors import ConfigError, MamlbenchError, one_line
 from mamlbench.record.consistency import contradiction
 from mamlbench.record.file_hashes import record_text, results_written, sealed
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
@@ -28,6 +28,9 @@ ARTIFACTS = ("model.json", "checkpoint-1.json", "checkpoint-2.json", "checkpoint
 
 PROBE_BYTES = 1 << 16
 """Bytes that must fit into the results folder when a run begins: about a record."""
+
+LONGEST_REASON = 300
+"""Characters of the reason why a run ended, where its record cannot be written."""
 
 LONGEST_PART = 48
 """Characters of the name of a data set or method in the name of a record; file systems allow 255 bytes in all."""
@@ -80,19 +83,15 @@ class ResultStore:
     def refuse_unwritable(self) -> None:
         """Raise ConfigError if a record cannot be written: better now than after hours of training.
 
-        A file is written and removed, or, if the folder does not exist yet, a folder in the nearest one that does.
+        A file is written and removed, in the nearest folder that exists.
         """
         with self.writable():
-            if self.folder.exists():
-                probe = temporary_path(self.folder / "probe")
-                try:
-                    write_atomically(probe, bytes(PROBE_BYTES))
-                finally:
-                    probe.unlink(missing_ok=True)
-            else:
-                probe = temporary_path(next(path for path in self.folder.absolute().parents if path.exists()) / "probe")
-                probe.mkdir()
-                probe.rmdir()
+            folder = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+            probe = temporary_path(folder / "probe")
+            try:
+                write_atomically(probe, bytes(PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
 
     @contextmanager
     def writable(self) -> Iterator[None]:
@@ -140,7 +139,9 @@ class ResultStore:
         Raises UnwrittenResultError if it cannot be written; what the file held before stays.
         """
         path = self.record_path(stem)
-        with results_written(path, f"The record of a run that has {_ENDS[record.status]}"):
+        reason = f": {one_line(record.reason, LONGEST_REASON)}" if record.reason else ""
+        what = f"The run has {_ENDS[record.status]}{reason}{'' if reason.endswith('.') else '.'}\nIts record"
+        with results_written(path, what, self.artifacts(stem)):
             write_atomically(path, record_text(sealed(record)).encode())
         return path
 

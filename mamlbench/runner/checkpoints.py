@@ -58,7 +58,7 @@ def save_model(folder: Path, spec: RunSpec, iteration: int, state: State) -> Pat
         "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
     }
     path = folder / f"{MODEL}.json"
-    with results_written(path, "The model"):
+    with results_written(path, "The model", folder):
         write_atomically(folder / f"{MODEL}.safetensors", tensors)
         write_atomically(path, json.dumps(description, indent=1).encode())
     return path

@@ -114,7 +114,8 @@ def test_the_folder_of_a_run_is_found_also_if_its_record_was_renamed(tmp_path, n
 
 def test_what_cannot_be_written_is_one_sentence_with_the_reason(tmp_path):
     path = tmp_path / "model.json"
-    with pytest.raises(UnwrittenResultError) as caught, results_written(path, "The model"):
+    with pytest.raises(UnwrittenResultError) as caught, results_written(path, "The model", tmp_path):
         tmp_path.mkdir()
     assert str(caught.value).startswith(f"The model could not be written to '{path}' (File exists): free some space")
+    assert f"'mamlbench resume {tmp_path}' then goes on" in str(caught.value)
     assert caught.value.exit_code is ExitCode.RUN_FAILED

@@ -167,7 +167,9 @@ def test_a_crash_while_writing_leaves_what_was_there(store, monkeypatch, call, b
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, crash)
-        sentence = rf"has finished could not be written to '{path}' \(No space left on device\): free some space"
+        sentence = (
+            rf"^The run has finished\.\nIts record could not be written to '{path}' \(No space left on device\): free"
+        )
         with pytest.raises(UnwrittenResultError, match=sentence):
             store.write(stem, tiny_record(attempt=7))
     assert path.exists() is before
