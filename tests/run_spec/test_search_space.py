@@ -37,7 +37,7 @@ def test_declarations_are_found_in_the_order_of_the_fields():
     assert search_space(Options) == {}
 
 
-def test_a_subclass_declares_anew_or_takes_back():
+def test_a_subclass_declares_another_range_or_none():
     space = search_space(Inherits)
     assert space["rate"] == LogUniform(0.01, 0.1) and "steps" not in space and "share" in space
 

@@ -105,7 +105,17 @@ def _notes(results: Sequence[StudyResult]) -> list[str]:
     ]
     if not results[0].default.higher_is_better:
         notes.append("Lower is better.")
-    return [*notes, *_mixed_software(results)]
+    return [*notes, *filter(None, map(_failures, results)), *_mixed_software(results)]
+
+
+def _failures(result: StudyResult) -> str:
+    """Say how many trials have no score, and why the first of them has none; empty if all have one."""
+    first = next((trial for trial in result.trials if trial.score is None), None)
+    if first is None:
+        return ""
+    reason = " ".join(first.reason.splitlines()).rstrip(".")
+    count = f"{result.failed} of {len(result.trials)} trials failed"
+    return f"{result.name}: {count}; trial {first.trial} {first.status}: {reason}."
 
 
 def _mixed_software(results: Sequence[StudyResult]) -> list[str]:

@@ -30,6 +30,7 @@ def study(name, scores, *, higher=True, environments=()):
             higher_is_better=higher,
             status="diverged" if score is None else "finished",
             score=score,
+            reason="a loss\nof NaN." if score is None else "",
             device_seconds=10.0,
             environment=environments[number] if number < len(environments) else None,
         )
@@ -64,6 +65,7 @@ def test_a_failed_trial_counts_as_the_worst():
     assert nothing.curve is None and nothing.chosen.trial == 0
     table, _ = tuning_tables([result, nothing, failed_default])
     assert list(texts(table)) == ["maml", "anil", "imaml"] or list(texts(table)) == ["anil", "maml", "imaml"]
+    assert "imaml: 2 of 2 trials failed; trial 0 diverged: a loss of NaN." in table.notes
     assert texts(table)["imaml"] == ["", "", "", "0", "2", "20"]
 
 
