@@ -15,7 +15,7 @@ from mamlbench.report.formatting import number, printable
 from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.result import GateResult
 from mamlbench.report.gate.verdict import Verdict, VerdictKind
-from mamlbench.report.render.markdown import escape
+from mamlbench.report.render.markdown import escape, list_item
 from mamlbench.report.table.doubts import SIGN
 
 HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "reason")
@@ -69,7 +69,7 @@ def _terminal_table(verdicts: list[Verdict]) -> Any:
 def to_markdown(result: GateResult) -> str:
     """Write one table for a CI job summary, with the summary first."""
     lines = [f"**{escape(summary(result))}**", ""]
-    lines += [f"- {escape(reason)}" for reason in result.reasons]
+    lines += map(list_item, result.reasons)
     headings = ["configuration", *(escape(heading) for heading in HEADINGS)]
     lines += ["", _row(headings), _row(["---"] * len(headings))]
     changes = []
@@ -82,7 +82,7 @@ def to_markdown(result: GateResult) -> str:
         if verdicts[0].changed:
             changes.append(f"{configuration}: {'; '.join(verdicts[0].changed)}")
     notes = [*legend(result), *changes, *result.notes]
-    return "\n".join([*lines, "", *(f"- {escape(note)}" for note in notes), ""])
+    return "\n".join([*lines, "", *map(list_item, notes), ""])
 
 
 def to_json(result: GateResult) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mamlbench.report.formatting import printable
@@ -11,6 +12,8 @@ from mamlbench.report.table.table import Table, TableRow
 _ESCAPES = {character: rf"\{character}" for character in "&%$#_{}"}
 _ESCAPES |= {character: f"${character}$" for character in "<>|"}
 _ESCAPES |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': "''"}
+_ESCAPES |= {"[": "{[}", "*": "{*}"}  # behind a line's \\ they would be its arguments
+_ESCAPES |= {"`": r"\textasciigrave{}", "\0": "{}"}
 _ESCAPES |= {"±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$", "θ": r"$\theta$", "−": "$-$", "≠": r"$\neq$"}
 
 MAX_LABEL_LENGTH = 24
@@ -56,4 +59,5 @@ def _line(parts: Sequence[str]) -> str:
 
 def _escape(text: str) -> str:
     """Escape LaTeX's special characters. Other non-ASCII characters, which pdflatex may lack, become "?"."""
-    return "".join(_ESCAPES.get(character, character if character.isascii() else "?") for character in printable(text))
+    apart = re.sub("-(?=-)", "-\0", printable(text))  # two hyphens would become a dash
+    return "".join(_ESCAPES.get(character, character if character.isascii() else "?") for character in apart)

@@ -84,7 +84,9 @@ def test_the_image_is_an_svg_with_the_numbers(make_record):
 
 @pytest.mark.usefixtures("latex")
 def test_latex_compiles(tmp_path, make_record):
-    table = rendered("latex", make_record("a_b%c&d{e}~^\\#$"), make_record("maml", status="failed", reason="θ < 1 | 2"))
+    names = ["a_b%c&d{e}~^\\#$", "[2pt] x", "*x", "`x` --y"]
+    failed = make_record("maml", status="failed", reason="θ < 1 | 2")
+    table = rendered("latex", *map(make_record, names), failed)
     (tmp_path / "t.tex").write_text(
         f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{table}\n\\end{{document}}\n"
     )
