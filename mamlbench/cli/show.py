@@ -94,8 +94,10 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     protocol = evaluation.protocol
     precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
     from mamlbench.report.table.doubts import SIGN, evaluation_doubts
+    from mamlbench.report.table.seen_test_data import seen_in
 
-    rows, notes = table("metric", "mode", "score", "untrained", "gain"), []
+    seen = seen_in(evaluation)
+    rows, notes = table("metric", "mode", "score", "test data", "untrained", "gain"), []
     for name, metric in evaluation.metrics.items():
         for index, (mode, result) in enumerate(metric.modes.items()):
             percent = metric.unit == "%"
@@ -104,7 +106,8 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
             doubts = evaluation_doubts(evaluation, name, mode) if name == evaluation.metric else []
             notes += [f"{SIGN} {mode}: {'; '.join(doubts)}."] if doubts else []
             score += SIGN if doubts else ""
-            rows.add_row("" if index else name, mode, score, _interval(result.untrained, percent), gain)
+            answer = seen.answer if seen else ""
+            rows.add_row("" if index else name, mode, score, answer, _interval(result.untrained, percent), gain)
     out = console()
     out.print(rows)
     out.print(
@@ -113,6 +116,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )
+    notes += [f"Test data {seen.answer}: {'; '.join(seen.reasons)}."] if seen and seen.reasons else []
     for note in notes:
         out.print(note, highlight=False)
     percent = evaluation.unit == "%"

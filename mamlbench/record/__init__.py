@@ -24,6 +24,7 @@ from mamlbench.record.run_record import (
     utc_now,
 )
 from mamlbench.record.skipped import Skipped, skipped_parts
+from mamlbench.record.training_data import SeenTestData, TrainingData
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -44,9 +45,11 @@ __all__ = [
     "PublishedNumber",
     "ResultStore",
     "RunRecord",
+    "SeenTestData",
     "Segment",
     "Skipped",
     "Status",
+    "TrainingData",
     "UnreadableRecordError",
     "code_hash",
     "cpu_name",

@@ -243,6 +243,7 @@ def _results(loop: TrainingLoop, status: Status) -> dict[str, Any]:
         "selected_iteration": progress.best_iteration,
         "test": progress.test,
         "model": progress.model,
+        "training_data": loop.checkpointer.training_data,
         "checkpoint": None if status == "finished" else progress.checkpoint,
         "episodes": progress.episodes,
         "listener_errors": progress.problems,

@@ -136,6 +136,8 @@ class TrainingLoop:
         with self.meter.segment("checkpoint"):
             if earlier is None:
                 self._attempt(lambda: self.checkpointer.keep_initial(self._initial), "the untrained network")
+                if (trained := self.experiment.trained_on) is not None:
+                    self._attempt(lambda: self.checkpointer.keep_hashes(trained), "the hashes of the training data")
             else:
                 self._restore(earlier)
         self._count_warmup()
@@ -292,7 +294,7 @@ class TrainingLoop:
             state, iteration = self._best_state, self.progress.best_iteration
             assert state is not None and iteration is not None
             self.checkpointer.check()
-            path = save_model(self.folder, self.spec, iteration, state)
+            path = save_model(self.folder, self.spec, iteration, state, self.checkpointer.training_data)
             self.progress.model = f"{self.folder.name}/{path.name}"
 
     def _test(self) -> None:
