@@ -25,7 +25,7 @@ def test_each_name_is_another_one_of_this_process():
 def test_a_process_that_has_ended_is_known_at_once():
     name = name_of_an_ended_process()
     assert owner_has_ended(name) is True
-    short, pid, start, random = name.split("-")
+    short, _, start, random = name.split("-")
     again = f"{short}-{os.getpid()}-{start}-{random}"
     assert owner_has_ended(again) is True, "the number was given to another process, which started later"
 
