@@ -2,8 +2,9 @@
 
     python benchmarks/kill_and_resume.py [--kills 100] [--seed 0] [--iterations 12] [--folder DIR]
 
-Every kill is counted by what the run was doing. A killed run is killed again with a chance of one half. Exits with 1 at
-the first difference.
+Every other kill comes at a moment of the whole run, the others within a stage that is chosen by chance: training,
+validation, the writing of a checkpoint, or the test. Each is counted by what the run was doing. A killed run is killed
+again with a chance of one half. Exits with 1 at the first difference.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from mamlbench import atomic_write
 from mamlbench.api import Job
 from mamlbench.plugin import load_plugins
 from mamlbench.record import RunRecord, read_record
@@ -42,8 +43,8 @@ STAGES = (
     (train.TrainingLoop, "_write_checkpoint", "checkpoint"),
     (train.TrainingLoop, "_test", "test"),
     (train.TrainingLoop, "_save_samples", "test"),
-    (atomic_write, "replaced_when_complete", "writing a file"),
 )
+TARGETS = ("training", "validation", "checkpoint", "test")
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def kill_many(arguments: argparse.Namespace, folder: Path) -> tuple[Counter[str]
     while stages.total() < arguments.kills:
         results = folder / f"run-{runs}"
         cut = job.model_copy(update={"folders": job.folders.model_copy(update={"results": results}), "resume": ""})
-        while (stage := killed_once(cut, generator.uniform(0, 1.1 * seconds))) is not None:
+        while (stage := killed_once(cut, moment(generator, seconds, stages.total()))) is not None:
             stages[stage] += 1
             if generator.random() < 0.5:
                 break
@@ -84,8 +85,8 @@ def kill_many(arguments: argparse.Namespace, folder: Path) -> tuple[Counter[str]
         runs += 1
         if numbers(record, results) != expected:
             sys.exit(f"run {runs} in '{results}' differs from the uninterrupted one in '{folder / 'whole'}'")
-        if [path.name for path in results.iterdir() if path.name.startswith(".")]:
-            sys.exit(f"'{results}' holds files that should be gone")
+        if left := [path.name for path in results.iterdir() if path.name.startswith(".")]:
+            sys.exit(f"'{results}' holds files that should be gone: {', '.join(left)}")
         shutil.rmtree(results)
         print(f"\r{stages.total()} kills in {runs} runs", end="", flush=True)
     return stages, runs, seconds
@@ -113,8 +114,33 @@ def run_here(job: Job) -> RunRecord:
     return perform(job)
 
 
-def killed_once(job: Job, seconds: float) -> str | None:
-    """Run in a process of its own, kill it after so many seconds; return what it was doing, None if it had ended."""
+@dataclass
+class Moment:
+    """When a run is killed: so many seconds after its start, or after it has entered a stage so many times."""
+
+    seconds: float
+    stage: str | None = None
+    entries: int = 0
+
+    def wait(self, reading: int) -> list[str]:
+        """Wait for the moment, or for the end of the run; return the stages so far."""
+        stages: list[str] = []
+        with os.fdopen(reading, "rb", buffering=0, closefd=False) as stream:  # nothing is read ahead
+            while self.stage and stages.count(self.stage) < self.entries and (line := stream.readline()):
+                stages.append(line.decode().strip())
+        time.sleep(self.seconds)
+        return stages
+
+
+def moment(generator: random.Random, seconds: float, number: int) -> Moment:
+    """Choose the moment of a kill."""
+    if number % 2 == 0:
+        return Moment(generator.uniform(0, 1.1 * seconds))
+    return Moment(generator.uniform(0, 0.02), generator.choice(TARGETS), generator.randint(1, 4))
+
+
+def killed_once(job: Job, moment: Moment) -> str | None:
+    """Run in a process of its own, kill it at that moment; return what it was doing, None if it had ended."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -124,12 +150,12 @@ def killed_once(job: Job, seconds: float) -> str | None:
         finally:
             os._exit(0)
     os.close(writing)
-    time.sleep(seconds)
+    stages = moment.wait(reading)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    with os.fdopen(reading, "rb") as stream:
-        lines = stream.read().decode().splitlines()
-    return (lines or ["start"])[-1] if os.WIFSIGNALED(status) else None
+    with os.fdopen(reading) as stream:
+        stages += stream.read().splitlines()
+    return (stages or ["start"])[-1] if os.WIFSIGNALED(status) else None
 
 
 def note_stages(descriptor: int) -> None:
@@ -149,7 +175,7 @@ def note_stages(descriptor: int) -> None:
         return run
 
     os.write(descriptor, b"building\n")
-    for owner, name, stage in STAGES[:-1]:
+    for owner, name, stage in STAGES:
         setattr(owner, name, noted(getattr(owner, name), stage))
 
 

@@ -87,13 +87,15 @@ def _entry(entry: Entry) -> str:
     if not description["options"]:
         return f"{title} No options."
     prefix = "" if entry.kind == "algorithm" else f"{entry.kind}."
+    tuned = any("tuning" in option for option in description["options"])
     rows = [
         f"| `{prefix}{option['name']}` | `{json.dumps(option['default'])}` | {_cell(option['type'])} | "
-        f"{_cell(option['description'])} |"
+        f"{_cell(option.get('tuning', '')) + ' | ' if tuned else ''}{_cell(option['description'])} |"
         for option in description["options"]
     ]
     table = "\n".join(rows)
-    return f"{title}\n\n| option | default | type | what it does |\n|---|---|---|---|\n{table}"
+    names = ["option", "default", "type", *(["tuning tries"] if tuned else []), "what it does"]
+    return f"{title}\n\n| {' | '.join(names)} |\n|{'---|' * len(names)}\n{table}"
 
 
 def _command(name: str) -> str:

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from mamlbench.process_identity import owner_has_ended, owner_name
+
+ABANDONED_SECONDS = 24 * 3600.0
+"""Age after which a temporary file of another machine, or of an early release, counts as left by a killed process."""
+
+LONGEST_NAME = 255
+"""Bytes of a file's name on most file systems."""
+
+_TEMPORARY = re.compile(r"\..*\.(?P<owner>[^.]+)\.tmp", re.DOTALL)
+
+_NO_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES, errno.EPERM, errno.EBADF}
+"""Errors of systems on which a folder cannot be opened or flushed: Windows, some network file systems."""
 
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EINVAL}
 """Errors of file systems without hard links: FAT, some FUSE and SMB ones."""
@@ -38,7 +52,8 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
     """Yield the path of a temporary file beside ``path``; afterwards flush it to disk and rename it to ``path``.
 
     After an error ``path`` is as it was before. Several threads, processes and machines may write at once: each call
-    has a temporary file of its own, ``.NAME.PID-RANDOM.tmp``, which only a process that is killed leaves behind.
+    has a temporary file of its own, ``.NAME.OWNER.tmp``, which only a process that is killed leaves behind;
+    ``remove_abandoned`` removes it.
 
     Raises OSError if the file cannot be written or renamed, and whatever is raised inside.
     """
@@ -49,22 +64,39 @@ def replaced_when_complete(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # the rename may reach the disk before the content does
         temporary.replace(path)
+        flush_folder(path.parent)
     finally:
         with suppress(OSError):  # what is raised inside says more
             temporary.unlink(missing_ok=True)
         _unfinished.discard(temporary)
 
 
-def create_exclusively(path: Path, content: bytes) -> int | None:
+def write_new_file(path: Path, content: bytes) -> bool:
+    """Write a file as ``write_atomically`` does, unless there is one: then return False, and nothing is changed.
+
+    Raises OSError if it cannot be written.
+    """
+    descriptor = create_exclusively(path, content, flush=True)
+    if descriptor is None:
+        return False
+    os.close(descriptor)
+    flush_folder(path.parent)
+    return True
+
+
+def create_exclusively(path: Path, content: bytes, *, flush: bool = False) -> int | None:
     """Create a file with this content; of several callers, on a shared folder too, only one succeeds.
 
-    Returns a descriptor of the file to write more to it, or None if the file exists. The content is not flushed.
-    Raises OSError if the file cannot be created.
+    Returns a descriptor of the file to write more to it, or None if the file exists. With ``flush`` the content is on
+    the disk before the file has its name. Raises OSError if the file cannot be created.
     """
     temporary = temporary_path(path)
     descriptor = _create(temporary)
+    _unfinished.add(temporary)
     try:
-        os.write(descriptor, content)
+        _write_all(descriptor, content)
+        if flush:
+            os.fsync(descriptor)
         if _link(temporary, path, descriptor):
             return descriptor
     except OSError:
@@ -72,6 +104,7 @@ def create_exclusively(path: Path, content: bytes) -> int | None:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+        _unfinished.discard(temporary)
     os.close(descriptor)
     return None
 
@@ -95,9 +128,14 @@ def _copy(temporary: Path, path: Path, descriptor: int) -> bool:
         copy = _create(path)
     except FileExistsError:
         return False
-    os.write(copy, temporary.read_bytes())
-    os.dup2(copy, descriptor, inheritable=False)
-    os.close(copy)
+    try:
+        _write_all(copy, temporary.read_bytes())
+        os.dup2(copy, descriptor, inheritable=False)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(copy)
     return True
 
 
@@ -105,10 +143,66 @@ def _create(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
 
-def temporary_path(path: Path, process: int | str | None = None) -> Path:
-    """The temporary file that is written first, of this process by default; ``process`` may be ``*``, for a pattern.
+def _write_all(descriptor: int, content: bytes) -> None:
+    """Write everything: on a disk that is almost full, one call writes a part and only the next one fails."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
-    A thread, or a process with the same number on another machine, gets another one: the name has a random part.
+
+def temporary_path(path: Path) -> Path:
+    """A new path for the temporary file that is written first; its name says which process of which machine it is."""
+    return path.with_name(f"{_beginning(path.name)}{owner_name()}.tmp")
+
+
+def _beginning(name: str) -> str:
+    """How the names of the temporary files of a file begin; a long name is cut, so that they fit."""
+    longest = LONGEST_NAME - len(f"..{owner_name()}.tmp") - 8  # a process's number and start may have more digits
+    return f".{os.fsencode(name)[:longest].decode(errors='ignore')}."
+
+
+def remove_abandoned(folder: Path, name: str | None = None) -> list[Path]:
+    """Remove the temporary files of killed processes in ``folder``: all of them, or those of the file ``name``.
+
+    Returns what was removed. A file that cannot be removed stays.
     """
-    owner = f"{os.getpid()}-{secrets.token_hex(4)}" if process is None else process
-    return path.with_name(f".{path.name}.{owner}.tmp")
+    beginning = "." if name is None else _beginning(name)
+    removed = []
+    with suppress(OSError):
+        for path in [path for path in folder.iterdir() if path.name.startswith(beginning)]:
+            match = _TEMPORARY.fullmatch(path.name)
+            with suppress(OSError):  # another process was faster
+                if match is not None and is_abandoned(path, match["owner"]):
+                    path.unlink()
+                    removed.append(path)
+    return removed
+
+
+def is_abandoned(path: Path, owner: str) -> bool:
+    """Whether the process has ended that wrote ``path``; ``owner`` is its ``owner_name``.
+
+    What another machine wrote counts as abandoned after a day. Its age is measured by the file system, which has one
+    clock: this machine's may have jumped.
+
+    Raises OSError if the file or its folder cannot be looked at.
+    """
+    ended = owner_has_ended(owner)
+    if ended is not None:
+        return ended
+    with tempfile.TemporaryFile(dir=path.parent) as now:
+        return os.fstat(now.fileno()).st_mtime - path.stat().st_mtime > ABANDONED_SECONDS
+
+
+def flush_folder(folder: Path) -> None:
+    """Flush a folder to disk, so that a name given to a file inside outlives a power failure; nothing on Windows.
+
+    Raises OSError if the disk fails.
+    """
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSH:
+            raise

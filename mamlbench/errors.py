@@ -99,6 +99,12 @@ class DivergedError(RunFailedError):
     """The loss or a parameter became NaN or infinite."""
 
 
+class UnwrittenResultError(MamlbenchError):
+    """A result of a run could not be written: the disk is full, or its folder cannot be written any more."""
+
+    exit_code = ExitCode.RUN_FAILED
+
+
 class NothingToDoError(MamlbenchError):
     """There is nothing to run or to compare."""
 

@@ -181,8 +181,20 @@ def test_only_reference_records_and_suites_are_committed(tmp_path):
     if shutil.which("git") is None:
         pytest.skip("no git")
     shutil.copy(ROOT / ".gitignore", tmp_path)
-    tracked = ["results/README.md", "results/reference.toml", "results/reference/a.json"]
-    left = ["results/a.json", "results/a/model.json", "results/reference/a/model.json", "results/reference/a.tmp"]
+    tuning = [
+        "results/equal-tuning/a.json",
+        "results/equal-tuning/tuning/a.jsonl",
+        "results/equal-tuning/tuning/a.toml",
+    ]
+    tracked = ["results/README.md", *tuning, "results/reference.toml", "results/reference/a.json"]
+    left = [
+        "results/a.json",
+        "results/tuning/a.jsonl",
+        "results/equal-tuning/tuning/b/checkpoint-1.json",
+        "results/a/model.json",
+        "results/reference/a/model.json",
+        "results/reference/a.tmp",
+    ]
     for name in tracked + left:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

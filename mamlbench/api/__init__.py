@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from mamlbench.plugin.markers import hookimpl
     from mamlbench.run_spec import Mode, Preset, Setting
     from mamlbench.run_spec.options import Options
+    from mamlbench.run_spec.search_space import IntRange, LogUniform, OneOf, Uniform
 
 _HOMES = {
     "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
@@ -101,6 +102,7 @@ _HOMES = {
     "mamlbench.plugin.markers": "hookimpl",
     "mamlbench.run_spec": "Mode Preset Setting",
     "mamlbench.run_spec.options": "Options",
+    "mamlbench.run_spec.search_space": "IntRange LogUniform OneOf Uniform",
 }
 """Modules and the names that plugins need of them. A test compares them with the imports above."""
 
@@ -140,10 +142,12 @@ __all__ = [
     "InnerLoop",
     "InnerLoopMethod",
     "InnerSGD",
+    "IntRange",
     "Job",
     "Keys",
     "Launcher",
     "LocalCopy",
+    "LogUniform",
     "MamlbenchError",
     "MetaOptimized",
     "MethodContext",
@@ -155,6 +159,7 @@ __all__ = [
     "Network",
     "Normalization",
     "Objective",
+    "OneOf",
     "Options",
     "OuterOptimizer",
     "OuterOptions",
@@ -180,6 +185,7 @@ __all__ = [
     "TaskSampler",
     "TaskSplit",
     "Tracker",
+    "Uniform",
     "bernoulli_mask",
     "cached_images",
     "copy_into",

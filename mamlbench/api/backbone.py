@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from typing import Any, ClassVar
 
 from torch import nn
@@ -37,6 +38,10 @@ class Backbone(ABC):
     def head(self, features: int, outputs: int) -> nn.Module:
         """Return a module from ``[n, features]`` to ``[n, outputs]``; a linear layer unless overridden."""
         return nn.Linear(features, outputs)
+
+    def seen_classes(self, dataset: str, classes: Collection[str]) -> Collection[str] | None:
+        """Return those of a data set's test ``classes`` that weights from elsewhere were trained on; None: unknown."""
+        return None
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> Network:
         """Build the network, with parameters drawn from torch's global random state.

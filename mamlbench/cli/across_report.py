@@ -9,7 +9,7 @@ import click
 
 from mamlbench.cli.protocol_options import HalfWidth
 from mamlbench.errors import ConfigError
-from mamlbench.run_spec.protocol import MODES
+from mamlbench.run_spec.protocol import TEST_MODES
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
@@ -29,7 +29,7 @@ mode_option = click.option(
     "--mode",
     "modes",
     multiple=True,
-    type=click.Choice(MODES),
+    type=click.Choice(TEST_MODES),
     help="With --across: a mode whose scores are compared, each one on cells of its own; may be repeated.  [default: "
     "the first of each table]",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,21 @@ def preparation() -> Iterator[Preparation]:
         display.close()
 
 
+@contextmanager
+def counted(title: str, total: int, *, quiet: bool = False) -> Iterator[tuple[Callable[[str], None], Preparation]]:
+    """Show on a terminal how many of ``total`` things are done.
+
+    Yields a function to call with the name of each, and the display of data sets that are prepared in between.
+    """
+    out = console(stderr=True, quiet=quiet)
+    if not out.is_terminal:
+        yield lambda name: None, Preparation(out)
+        return
+    with _bar(out) as bar:
+        task = bar.add_task(title, total=total, loss="", validation="")
+        yield lambda name: bar.update(task, advance=1, validation=name), Preparation(out, bar)
+
+
 class Preparation:
     """Shows the progress of preparing a data set; a ``mamlbench.api.ProgressCallback``.
 
@@ -83,7 +98,8 @@ class Preparation:
         if done < total and now - self.last_line < LINE_EVERY_SECONDS:
             return
         self.last_line = now
-        click.echo(f"Preparing {title}: {done:,} of {total:,}", err=True)
+        if not self.console.quiet:
+            click.echo(f"Preparing {title}: {done:,} of {total:,}", err=True)
 
 
 @dataclass

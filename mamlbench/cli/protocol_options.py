@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 
 from mamlbench.cli.shared_options import Registered
-from mamlbench.run_spec import MODES, MOST_EPISODES_UNTIL, TestSampling
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, TEST_MODES, TestSampling
 from mamlbench.run_spec.bounds import MOST, MOST_SEED
 
 AS_IN_THE_RUN = "as in the run"
@@ -25,7 +25,7 @@ def modes(default: str = "transductive, inductive") -> Decorator:
         "--mode",
         "modes",
         multiple=True,
-        type=click.Choice(MODES),
+        type=click.Choice(TEST_MODES),
         help="How batch norm treats query examples at test time; repeat for several, the first selects a run's "
         f"checkpoint.  [default: {default}]",
     )

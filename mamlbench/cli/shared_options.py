@@ -126,6 +126,14 @@ algorithm_options = click.option(
     metavar="NAME=VALUE",
     help="An option of the algorithm, such as inner_lr=0.1. May be repeated.",
 )
+tested_options = click.option(
+    "-o",
+    "--option",
+    "options",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="An option of the algorithm, such as inner_lr=0.1, or of the data set as dataset.NAME. May be repeated.",
+)
 steps = click.option("--steps", type=click.IntRange(0, MOST), help="Adaptation steps; the same as -o test_steps=N.")
 
 trackers = click.option(

@@ -23,12 +23,12 @@ PIPE_WIDTH = 120
 """Width of tables that are written to a file or a pipe, in characters."""
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Make a rich console; into a pipe it writes plain text of a fixed width."""
+def console(*, stderr: bool = False, quiet: bool = False) -> Console:
+    """Make a rich console; into a pipe it writes plain text of a fixed width, and nothing at all if it is quiet."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else PIPE_WIDTH)
+    return Console(stderr=stderr, quiet=quiet, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def table(*columns: str) -> Table:
@@ -69,7 +69,7 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         for notice in record.notices:
             click.echo(f"{record.name}: {notice}", err=True)
         for error in record.listener_errors:
-            click.echo(f"{record.name}: a listener failed: {error}", err=True)
+            click.echo(f"{record.name}: an error that did not end the run: {error}", err=True)
     if missing:
         click.echo(f"{missing} more run(s) were not started.", err=True)
     if len(records) == 1:
@@ -94,8 +94,10 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     protocol = evaluation.protocol
     precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
     from mamlbench.report.table.doubts import SIGN, evaluation_doubts
+    from mamlbench.report.table.seen_test_data import seen_in
 
-    rows, notes = table("metric", "mode", "score", "untrained", "gain"), []
+    seen = seen_in(evaluation)
+    rows, notes = table("metric", "mode", "score", "test data", "untrained", "gain"), []
     for name, metric in evaluation.metrics.items():
         for index, (mode, result) in enumerate(metric.modes.items()):
             percent = metric.unit == "%"
@@ -104,7 +106,8 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
             doubts = evaluation_doubts(evaluation, name, mode) if name == evaluation.metric else []
             notes += [f"{SIGN} {mode}: {'; '.join(doubts)}."] if doubts else []
             score += SIGN if doubts else ""
-            rows.add_row("" if index else name, mode, score, _interval(result.untrained, percent), gain)
+            answer = seen.answer if seen else ""
+            rows.add_row("" if index else name, mode, score, answer, _interval(result.untrained, percent), gain)
     out = console()
     out.print(rows)
     out.print(
@@ -113,6 +116,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )
+    notes += [f"Test data {seen.answer}: {'; '.join(seen.reasons)}."] if seen and seen.reasons else []
     for note in notes:
         out.print(note, highlight=False)
     percent = evaluation.unit == "%"

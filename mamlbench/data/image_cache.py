@@ -9,10 +9,8 @@ import mmap
 import os
 import shutil
 import struct
-import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -24,14 +22,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mamlbench.atomic_write import replaced_when_complete, temporary_path
+from mamlbench.atomic_write import remove_abandoned, replaced_when_complete
 from mamlbench.errors import CacheError
 
 HASH_BYTES = 16
 """Length of an image's hash, BLAKE2b over its pixels."""
-
-ABANDONED_SECONDS = 3600.0
-"""Age after which a temporary file counts as left behind by a preparation that was killed."""
 
 BLOCK_BYTES = 1 << 20
 """Size of the blocks of a cached file that have a checksum each."""
@@ -166,7 +161,8 @@ def cached_images(path: Path, build: Callable[[], CachedImages | ImageStream]) -
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(path)
+        for abandoned in remove_abandoned(path.parent, path.name):
+            logging.getLogger("mamlbench").info("Removed '%s', left by an interrupted preparation.", abandoned)
         _refuse_full_disk(path.parent, len(stream.class_names), int(stream.offsets[-1]) * stream.image_bytes)
         with replaced_when_complete(path) as temporary, temporary.open("wb+") as file:
             _write(file, stream)
@@ -212,15 +208,6 @@ def _as_stream(cached: CachedImages) -> ImageStream:
         cached.metadata,
         enumerate(cached.images.numpy()),
     )
-
-
-def _remove_abandoned(path: Path) -> None:
-    """Remove temporary files that killed preparations left behind; a running one has written to its file recently."""
-    for temporary in path.parent.glob(temporary_path(path, "*").name):
-        with suppress(FileNotFoundError):  # another process removed it first
-            if time.time() - temporary.stat().st_mtime > ABANDONED_SECONDS:
-                logging.getLogger("mamlbench").info("Removing '%s', left by an interrupted preparation.", temporary)
-                temporary.unlink()
 
 
 def _refuse_full_disk(folder: Path, classes: int, image_bytes: int) -> None:

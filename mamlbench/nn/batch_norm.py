@@ -17,6 +17,7 @@ BatchStats = list[tuple[Tensor, Tensor]]
 # else. Hence context variables, set for one forward pass.
 _recording: ContextVar[BatchStats | None] = ContextVar("recording", default=None)
 _replaying: ContextVar[Iterator[tuple[Tensor, Tensor]] | None] = ContextVar("replaying", default=None)
+_running: ContextVar[BatchStats | None] = ContextVar("running", default=None)
 
 
 class BatchNorm(nn.Module):
@@ -122,3 +123,22 @@ def replay_statistics(statistics: BatchStats) -> Iterator[None]:
         yield
     finally:
         _replaying.reset(token)
+
+
+@contextmanager
+def running_statistics(statistics: BatchStats) -> Iterator[None]:
+    """Make every pass of every ``Model`` normalize by these statistics, as torch's networks do after ``eval()``.
+
+    Args:
+        statistics: of training data, one pair for every batch-norm layer of the network.
+    """
+    token = _running.set(statistics)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def current_running_statistics() -> BatchStats | None:
+    """The statistics of ``running_statistics``; None if it is not active."""
+    return _running.get()

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mamlbench.nn.batch_norm import BatchNorm, BatchStats, record_statistics
+from mamlbench.nn.batch_norm import (
+    BatchNorm,
+    BatchStats,
+    current_running_statistics,
+    record_statistics,
+    replay_statistics,
+)
 from mamlbench.nn.batch_norm_modes import forward_in_mode
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.fusion import fuse, unfused
@@ -123,6 +129,13 @@ class Model:
         return self._run(part, own, x)
 
     def _run(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        running = current_running_statistics()
+        if running is None:
+            return self._compute(module, parameters, x)
+        with replay_statistics(running):
+            return self._compute(module, parameters, x)
+
+    def _compute(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         if not self.bf16:
             return functional_call(module, parameters, (x,))  # type: ignore[no-any-return]
         with bf16_autocast(x.device):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
 from mamlbench.run_spec.options import Options
+from mamlbench.run_spec.search_space import LogUniform
 
 Schedule = Literal["constant", "linear", "cosine"]
 """Course of the outer learning rate over a run: constant, or down to 0 along a line or half a cosine."""
@@ -20,8 +21,13 @@ class OuterOptions(Options):
     """Options of every method that takes outer gradient steps."""
 
     outer_optimizer: Literal["adam", "sgd"] = Field("adam", description="optimizer of the meta-parameters")
-    outer_lr: float = Field(1e-3, gt=0, description="outer learning rate at the first iteration")
+    outer_lr: Annotated[float, LogUniform(3e-4, 0.03)] = Field(
+        1e-3, gt=0, description="outer learning rate at the first iteration"
+    )
     outer_schedule: Schedule = Field("constant", description="how the outer rate falls to 0 over the run")
+    halve_every: int | None = Field(
+        None, ge=1, description="iterations after which the outer rate is halved, again and again; none: never"
+    )
     clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
 
 
@@ -58,6 +64,8 @@ class OuterOptimizer:
             clip = self.options.clip
             value.grad = gradient[name] if clip is None else gradient[name].clamp(-clip, clip)
         rate = self.options.outer_lr * scheduled(self.options.outer_schedule, self.done, self.iterations)
+        if self.options.halve_every is not None:
+            rate *= 0.5 ** (self.done // self.options.halve_every)
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
         self.optimizer.zero_grad()

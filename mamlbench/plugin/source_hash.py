@@ -50,7 +50,8 @@ def plugin_code(plugins: Plugins) -> str:
     modules = [plugin for plugin in plugins.manager.get_plugins() if isinstance(plugin, ModuleType)]
     changing = [module for module in modules if not _changes_no_number(plugins, module)]
     harmless = {module.__name__ for module in modules} - {module.__name__ for module in changing}
-    files = {file for module in changing for file in _files(module, harmless)}
+    packages = {package.__name__: package for package in map(_package, changing)}  # one for many modules
+    files = {file for package in packages.values() for file in _files(package, harmless)}
     digest = hashlib.sha256()
     for name, text_hash in sorted((name, _hash(path)) for name, path in files):
         digest.update(f"{name} {text_hash}\n".encode())
@@ -63,36 +64,35 @@ def _changes_no_number(plugins: Plugins, module: Any) -> bool:
     return bool(hooks) and hooks <= CHANGES_NO_NUMBER
 
 
-def _files(module: ModuleType, harmless: set[str]) -> Iterator[tuple[str, Path]]:
+def _package(module: ModuleType) -> ModuleType:
+    """Return the package at the top, or the module itself if it stands alone."""
+    return sys.modules.get(module.__name__.partition(".")[0], module)
+
+
+def _files(package: ModuleType, harmless: set[str]) -> Iterator[tuple[str, Path]]:
     """Yield source files with names that do not depend on where they are installed."""
-    package = sys.modules.get(module.__name__.partition(".")[0], module)
     folders = [Path(folder) for folder in getattr(package, "__path__", ())]
     for folder in folders:
         files = sorted(folder.rglob("*.py"))
         left_out = _not_needed(folder, package.__name__, files, harmless)
         yield from ((f"{package.__name__}/{path.relative_to(folder)}", path) for path in files if path not in left_out)
-    if not folders and module.__file__ is not None:
-        yield Path(module.__file__).name, Path(module.__file__)
+    if not folders and package.__file__ is not None:
+        yield Path(package.__file__).name, Path(package.__file__)
 
 
 def _not_needed(folder: Path, package: str, files: list[Path], harmless: set[str]) -> set[Path]:
     """Return the files of harmless modules of a package, unless another file of it imports or names the module."""
+    names = [name for name in harmless if name.startswith(f"{package}.")]
+    texts = {path: path.read_text(encoding="utf-8", errors="replace") for path in files if names}
+    imports = {path: "\n".join(_IMPORT.findall(text)) for path, text in texts.items()}
     left_out: set[Path] = set()
-    for name in harmless:
-        if not name.startswith(f"{package}."):
-            continue
+    for name in names:
         place = folder.joinpath(*name.split(".")[1:])
         own = {path for path in files if path.is_relative_to(place) or path == place.with_suffix(".py")}
-        if not any(_names(path, name) for path in files if path not in own):
+        last = re.compile(rf"\b{re.escape(name.rpartition('.')[2])}\b")
+        if not any(name in texts[path] or last.search(imports[path]) for path in files if path not in own):
             left_out |= own
     return left_out
-
-
-def _names(path: Path, module: str) -> bool:
-    """Return whether a source file imports a module, or holds its full name."""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    last = re.compile(rf"\b{re.escape(module.rpartition('.')[2])}\b")
-    return module in text or any(last.search(statement) for statement in _IMPORT.findall(text))
 
 
 def _hash(path: Path) -> str:

@@ -5,7 +5,7 @@ from mamlbench.record.environment import Environment, code_hash, cpu_name, curre
 from mamlbench.record.episode_classes import EpisodeClasses, pack_classes
 from mamlbench.record.episode_file import read_episodes
 from mamlbench.record.published_number import PublishedNumber
-from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
+from mamlbench.record.result_store import ResultStore, UnreadableRecordError, in_order, read_record
 from mamlbench.record.run_record import (
     SCHEMA_VERSION,
     CurvePoint,
@@ -24,6 +24,7 @@ from mamlbench.record.run_record import (
     utc_now,
 )
 from mamlbench.record.skipped import Skipped, skipped_parts
+from mamlbench.record.training_data import SeenTestData, TrainingData
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -44,13 +45,16 @@ __all__ = [
     "PublishedNumber",
     "ResultStore",
     "RunRecord",
+    "SeenTestData",
     "Segment",
     "Skipped",
     "Status",
+    "TrainingData",
     "UnreadableRecordError",
     "code_hash",
     "cpu_name",
     "current_environment",
+    "in_order",
     "make_record",
     "pack_classes",
     "read_episodes",

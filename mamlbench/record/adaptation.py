@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mamlbench.record.record_part import RecordPart
 from mamlbench.record.run_record import Interval
+from mamlbench.record.training_data import SeenTestData
 from mamlbench.run_spec import Mode
 
 
@@ -58,6 +59,9 @@ class Adaptation(RecordPart):
     """every image"""
     held_out: HeldOut | None = None
     """accuracy on the held-out images; None if there are none"""
+    seen: SeenTestData | None = Field(
+        None, description="whether the network was trained on held-out images or their classes; None if there are none"
+    )
     notes: list[str] = Field(default_factory=list, description="files that were left out, a sentence each")
 
     def used_as(self, use: str) -> list[LabeledImage]:

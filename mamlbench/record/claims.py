@@ -20,16 +20,16 @@ import platform
 import secrets
 import threading
 import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Self
 
 from mamlbench.atomic_write import create_exclusively
 from mamlbench.errors import HeldError, LostClaimError
+from mamlbench.process_identity import machine as _machine
+from mamlbench.process_identity import process_start as _process_start
 
 BEAT_SECONDS = 5.0
 """Time between two heartbeats."""
@@ -237,32 +237,3 @@ def _holder(content: bytes | None) -> Holder | None:
         return Holder(**json.loads((content or b"")[_COUNTER:]))
     except (ValueError, TypeError):
         return None
-
-
-@cache
-def _machine() -> str:
-    """Identify the running machine and, in a container, the container: where numbers of processes are comparable."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:  # not Linux
-        return f"{platform.node()} {uuid.getnode():x}"
-
-
-def _process_start(pid: int) -> str:
-    """When a process of this machine started; '' if it has ended, 'unknown' if it lives and the system does not say."""
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (OSError, ValueError):
-        return "unknown" if _exists(pid) else ""
-    return "" if state in "ZX" else fields[18]  # a zombie has ended; field 22 is the start in clock ticks since boot
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's process, which /proc may hide
-        return True
-    return True

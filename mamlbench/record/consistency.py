@@ -59,6 +59,8 @@ def _of_test(test: Evaluation) -> Iterator[str]:
         yield f"{episodes:,} episodes were scored, and the classes are those of {len(test.classes.unpack()):,}"
     if test.image_use is not None and not 1 <= test.image_use.average <= test.image_use.most:
         yield "images were used less than once, or more often on average than at most"
+    if test.seen is not None and (test.seen.answer == "seen") != (test.seen.classes + test.seen.images > 0):
+        yield f"test data were {test.seen.answer}, and {test.seen.classes:,} classes of them were in training"
     for name, metric in test.metrics.items():
         if len(metric.score_after_step) != len(test.steps_reported):
             yield f"{name}: {len(metric.score_after_step)} scores after {len(test.steps_reported)} numbers of steps"

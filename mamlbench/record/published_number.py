@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mamlbench.run_spec.protocol import Mode
+from mamlbench.run_spec.protocol import TestMode
+
+Tier = Literal["quoted", "run at a scale", "reproduced"]
+"""How far this repository's own runs have come: not at all, with fewer iterations, with all of them."""
 
 
 class PublishedNumber(BaseModel):
@@ -30,7 +33,7 @@ class PublishedNumber(BaseModel):
     """number of test episodes"""
     steps: int | None = Field(None, ge=0)
     """adaptation steps at test time"""
-    mode: Mode | None = None
+    mode: TestMode | None = None
     """batch-norm mode of the query examples"""
     backbone: str | None = None
     """the network, in words"""
@@ -42,17 +45,34 @@ class PublishedNumber(BaseModel):
     """the number, as printed"""
     interval: float | None = Field(None, gt=0)
     """half width, as printed behind ±"""
+    interval_over: Literal["episodes", "seeds"] | None = None
+    """what ± is over"""
+    trained_on: str | None = None
+    """on what it was trained, if not on the training classes alone"""
     source: str = Field(min_length=1)
     """paper and table, or page"""
     second_hand: bool = False
     """whether the number was read in a quotation and not in its source"""
+    tier: Tier = "quoted"
+    """how far this repository's own runs have come"""
+    records: tuple[str, ...] = ()
+    """names of the records in this repository's results that the tier rests on"""
     note: str = ""
     """what to know before comparing with it"""
+
+    @property
+    def printed(self) -> str:
+        """Score and interval with as many decimals as the source has: ``48.70 ± 1.84``."""
+        values = [self.score, *([] if self.interval is None else [self.interval])]
+        digits = max(len(repr(value).partition(".")[2]) for value in values)
+        return " ± ".join(f"{value:.{digits}f}" for value in values)
 
     @model_validator(mode="after")
     def _possible(self) -> PublishedNumber:
         if self.unit == "%" and not 0 <= self.score <= 100:
             raise ValueError(f"{self.id}: {self.score} is no percentage")
+        if (self.tier == "quoted") != (not self.records):
+            raise ValueError(f"{self.id}: the tier '{self.tier}' must name the records that it rests on, 'quoted' none")
         return self
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from mamlbench.atomic_write import write_atomically
-from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.atomic_write import remove_abandoned, temporary_path, write_atomically
+from mamlbench.errors import ConfigError, MamlbenchError, one_line
 from mamlbench.record.consistency import contradiction
+from mamlbench.record.file_hashes import record_text, results_written, sealed
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
 from mamlbench.run_spec import RunSpec
@@ -24,6 +25,23 @@ MAX_RECORD_BYTES = 1 << 28
 
 ARTIFACTS = ("model.json", "checkpoint-1.json", "checkpoint-2.json", "checkpoint.json")
 """JSON files in a run's folder; the last one is of early releases."""
+
+PROBE_BYTES = 1 << 16
+"""Bytes that must fit into the results folder when a run begins: about a record."""
+
+LONGEST_REASON = 300
+"""Characters of the reason why a run ended, where its record cannot be written."""
+
+LONGEST_PART = 48
+"""Characters of the name of a data set or method in the name of a record; file systems allow 255 bytes in all."""
+
+
+_ENDS = {
+    "finished": "finished",
+    "interrupted": "been interrupted",
+    "diverged": "diverged",
+    "failed": "failed",
+}
 
 
 class _Versioned(BaseModel):
@@ -48,23 +66,43 @@ class ResultStore:
         Returns the stem and the attempt number: 1 for the first run of this spec with this fingerprint.
         Raises ConfigError if the folder cannot be written.
         """
-        try:
+        with self.writable():
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_abandoned(self.folder)
             for attempt in range(1, 1_000_000):
                 stem = _stem(spec, fingerprint, attempt)
-                if (self.folder / f"{stem}.json").exists():  # a record whose artifacts were deleted, or not committed
+                if self.record_path(stem).exists():  # a record whose artifacts were deleted, or not committed
                     continue
                 try:
                     (self.folder / stem).mkdir()
                 except FileExistsError:
                     continue
                 return stem, attempt
+        raise ConfigError(f"The results folder '{self.folder}' holds a million attempts at this run.")
+
+    def refuse_unwritable(self) -> None:
+        """Raise ConfigError if a record cannot be written: better now than after hours of training.
+
+        A file is written and removed, in the nearest folder that exists.
+        """
+        with self.writable():
+            folder = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+            probe = temporary_path(folder / "probe")
+            try:
+                write_atomically(probe, bytes(PROBE_BYTES))
+            finally:
+                probe.unlink(missing_ok=True)
+
+    @contextmanager
+    def writable(self) -> Iterator[None]:
+        """Raise an OSError inside as ConfigError that names the folder."""
+        try:
+            yield
         except OSError as error:
             raise ConfigError(
                 f"The results folder '{self.folder}' cannot be written ({error.strerror}): "
                 "choose another with --results-dir."
             ) from error
-        raise ConfigError(f"The results folder '{self.folder}' holds a million attempts at this run.")
 
     def attempts(self, spec: RunSpec, fingerprint: str) -> list[tuple[str, int]]:
         """Return the stem and number of every attempt at this spec with this fingerprint, the latest first."""
@@ -91,10 +129,20 @@ class ResultStore:
         """Folder of the artifacts of the run called ``stem``."""
         return self.folder / stem
 
+    def record_path(self, stem: str) -> Path:
+        """File of the record of the run called ``stem``."""
+        return self.folder / f"{stem}.json"
+
     def write(self, stem: str, record: RunRecord) -> Path:
-        """Write the record atomically; return its path."""
-        path = self.folder / f"{stem}.json"
-        write_atomically(path, record.model_dump_json(indent=1).encode())
+        """Write the record, with its seal, atomically; return its path.
+
+        Raises UnwrittenResultError if it cannot be written; what the file held before stays.
+        """
+        path = self.record_path(stem)
+        reason = f": {one_line(record.reason, LONGEST_REASON)}" if record.reason else ""
+        what = f"The run has {_ENDS[record.status]}{reason}{'' if reason.endswith('.') else '.'}\nIts record"
+        with results_written(path, what, self.artifacts(stem)):
+            write_atomically(path, record_text(sealed(record)).encode())
         return path
 
     def paths(self, prefix: str = "") -> list[Path]:
@@ -162,10 +210,22 @@ def _not_a_record(path: Path, error: ValidationError) -> UnreadableRecordError:
     return UnreadableRecordError(f"'{path}' is not a run record: {key}: {first['msg']}.")
 
 
+def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
+    """Sort records by their beginning, the latest last; attempts at one spec by their number, since clocks jump."""
+    latest: dict[tuple[str, str], str] = {}
+    keys = []
+    for record in sorted(records, key=lambda record: (record.attempt, record.started)):
+        run = record.spec_hash, record.fingerprint
+        latest[run] = max(record.started, latest.get(run, ""))  # not before the attempt before
+        keys.append((latest[run], record.attempt, record))
+    return [record for *_, record in sorted(keys, key=lambda key: key[:2])]
+
+
 def _readable_name(spec: RunSpec) -> str:
     protocol = spec.protocol
-    name = f"{spec.dataset.name}-{protocol.ways}w{protocol.shots}s-{spec.algorithm.name}-seed{spec.seed}"
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", name)
+    dataset, algorithm = spec.dataset.name[:LONGEST_PART], spec.algorithm.name[:LONGEST_PART]
+    name = f"{dataset}-{protocol.ways}w{protocol.shots}s-{algorithm}-seed{spec.seed}"
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".") or "_"
 
 
 def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:

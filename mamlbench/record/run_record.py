@@ -14,7 +14,8 @@ from mamlbench.record.environment import Environment
 from mamlbench.record.episode_classes import EpisodeClasses
 from mamlbench.record.record_part import RecordPart
 from mamlbench.record.skipped import Skipped
-from mamlbench.run_spec import Precision, Protocol, RunSpec
+from mamlbench.record.training_data import SeenTestData, TrainingData
+from mamlbench.run_spec import Component, Precision, Protocol, RunSpec
 
 SCHEMA_VERSION = 2
 
@@ -117,6 +118,7 @@ class Evaluation(RecordPart):
     metrics: dict[str, MetricResult] = Field(min_length=1, description="by name; the first selected the checkpoint")
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
+    dataset: Component | None = Field(None, description="data set tested on; None if it is that of the run")
     precision: Precision = "float32"
     """numbers that it was computed in"""
     classes: EpisodeClasses | None = None
@@ -124,6 +126,10 @@ class Evaluation(RecordPart):
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
     leaks: list[str] = Field(default_factory=list, description="classes and images that splits of the data set share")
+    seen: SeenTestData | None = Field(
+        None,
+        description="whether the network was trained on test classes or images; None in regression and old records",
+    )
     constant_predictions: dict[str, int] = Field(
         default_factory=dict, description="by mode, episodes in which the prediction is the same for every query"
     )
@@ -260,6 +266,9 @@ class RunRecord(RecordPart):
     test: Evaluation | None = None
     """the test; None if the run ended before it"""
     model: str | None = Field(None, description="model artifact, relative to the record")
+    training_data: TrainingData | None = Field(
+        None, description="hashes of what the model was trained on; None if it was not images, and in old records"
+    )
     checkpoint: str | None = Field(None, description="last checkpoint, relative to the record")
     episodes: EpisodeFile | None = Field(None, description="results by class, or predictions, of every test episode")
     listener_errors: list[str] = Field(default_factory=list)
@@ -267,6 +276,15 @@ class RunRecord(RecordPart):
     skipped: Skipped | None = Field(None, description="what was left out because it was not finite; None if nothing")
     notices: list[str] = Field(default_factory=list)
     """what happened to the run that changes no number, such as a damaged checkpoint that was passed over"""
+    files: dict[str, str] = Field(
+        default_factory=dict,
+        description="SHA-256 of each file in the run's folder, by name; checkpoints have theirs",
+    )
+    sha256: str = Field(
+        "",
+        exclude=True,
+        description="of all other fields, as JSON with sorted keys; empty in early releases",
+    )
 
     @property
     def was_lost(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mamlbench.record import Evaluation, Interval, Measurement, RunRecord
 from mamlbench.report.loading import read_records
+from mamlbench.report.table.seen_test_data import seen_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
         - scores over episodes, each with ``_low`` and ``_high`` of its 95 % confidence interval: ``score``,
           ``untrained``, ``gain`` (positive if training helped); the ends for new classes, ``score_new_classes_low``,
           ``gain_new_classes_high``, ...; ``before`` (before adaptation, first mode only),
-          ``episode_scores`` (a list), ``adaptation_steps``;
+          ``episode_scores`` (a list), ``adaptation_steps``; ``seen``: 'seen', 'not seen' or 'unknown', whether the
+          network was trained on test classes or images;
         - time in seconds, memory in bytes: ``device_seconds``, ``wall_seconds``, ``data_seconds``,
           ``train_seconds``, ``evaluate_seconds``, ``checkpoint_seconds``, ``other_seconds`` (wall),
           ``iterations``, ``iterations_per_second``, ``examples_seen``, ``seconds_to_target``, ``peak_memory_bytes``;
@@ -111,11 +113,13 @@ def _scores(test: Evaluation | None, metric: str = "", mode: str = "") -> dict[s
     for name in ("score_new_classes", "gain_new_classes"):
         interval = getattr(result, name, None)
         row |= {f"{name}_{end}": getattr(interval, end) if interval else None for end in ("low", "high")}
+    seen = seen_in(test) if test else None
     after_step = of_metric.score_after_step if of_metric and mode == next(iter(of_metric.modes)) else []
     return row | {
         "before": after_step[0] if after_step else None,
         "episode_scores": list(result.episode_scores) if result else None,
         "adaptation_steps": test.adaptation_steps if test else None,
+        "seen": seen.answer if seen else None,
     }
 
 

@@ -2,8 +2,16 @@
 
 from mamlbench.run_spec.options import Options
 from mamlbench.run_spec.precision import PRECISIONS, Precision
-from mamlbench.run_spec.preset import Preset, Setting, choose_preset
-from mamlbench.run_spec.protocol import MODES, MOST_EPISODES_UNTIL, Mode, Protocol, TestSampling
+from mamlbench.run_spec.preset import Preset, Setting, Tuned, choose_preset
+from mamlbench.run_spec.protocol import (
+    MODES,
+    MOST_EPISODES_UNTIL,
+    TEST_MODES,
+    Mode,
+    Protocol,
+    TestMode,
+    TestSampling,
+)
 from mamlbench.run_spec.request import Folders, RunRequest
 from mamlbench.run_spec.run_spec import Component, OnDivergence, RunSpec, Training
 from mamlbench.run_spec.validation import explain
@@ -12,6 +20,7 @@ __all__ = [
     "MODES",
     "MOST_EPISODES_UNTIL",
     "PRECISIONS",
+    "TEST_MODES",
     "Component",
     "Folders",
     "Mode",
@@ -23,8 +32,10 @@ __all__ = [
     "RunRequest",
     "RunSpec",
     "Setting",
+    "TestMode",
     "TestSampling",
     "Training",
+    "Tuned",
     "choose_preset",
     "explain",
 ]

@@ -16,6 +16,22 @@ class Setting(NamedTuple):
     shots: int
 
 
+class Tuned(BaseModel):
+    """How options were tuned: where they come from, in numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    trials: int = Field(ge=1, description="trials that the options were chosen from; 1: the default ones")
+    trial: int = Field(0, ge=0, description="number of the chosen one; 0 are the default options")
+    score: float | None = Field(None, description="its validation score")
+    default_score: float | None = Field(None, description="validation score of trial 0")
+    on: str = Field("", description="data set, task, network and length of the trials")
+    sampler_seed: int = Field(0, description="seed of the drawn options")
+    space: str = Field("", description="hash of the search space")
+    date: str = Field("", description="day of the last trial")
+    software: str = Field("", description="version and hash of the code that computed the chosen trial")
+
+
 class Preset(BaseModel):
     """Settings for the runs whose ``dataset``, ``ways`` and ``shots`` match; a condition that is None matches any."""
 
@@ -44,7 +60,12 @@ class Preset(BaseModel):
     """options of the backbone"""
     dataset_options: dict[str, Any] = Field(default_factory=dict)
     """options of the data set"""
+    sampler: str | None = Field(None, description="None: fresh tasks")
+    sampler_options: dict[str, Any] = Field(default_factory=dict)
+    """options of the sampler"""
     protocol: dict[str, Any] = Field(default_factory=dict, description="fields of the test protocol")
+    tuned: Tuned | None = Field(None, description="how the options were tuned; None: by hand, or it is not known")
+    differences: tuple[str, ...] = Field((), description="what still differs from the source, one sentence each")
 
     def matches(self, setting: Setting) -> bool:
         """Whether every condition of this preset holds."""

@@ -13,6 +13,11 @@ Mode = Literal["transductive", "inductive", "support+query"]
 
 MODES: tuple[Mode, ...] = get_args(Mode)
 
+TestMode = Literal["transductive", "inductive", "support+query", "running"]
+"""How a test is made: in one of the modes above, or with statistics of training data for support and query alike."""
+
+TEST_MODES: tuple[TestMode, ...] = get_args(TestMode)
+
 MOST_EPISODES_UNTIL = 10_000
 """Most test episodes with ``test_until`` if none are named."""
 
@@ -37,7 +42,7 @@ class Protocol(BaseModel):
         le=MOST_SEED,
         description="seed of validation and test episodes; the same for every algorithm and training seed",
     )
-    modes: tuple[Mode, ...] = Field(
+    modes: tuple[TestMode, ...] = Field(
         ("transductive", "inductive"), min_length=1, description="batch-norm modes to report, the first one selects"
     )
     metrics: tuple[str, ...] = Field(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 from mamlbench.run_spec.precision import Precision
-from mamlbench.run_spec.protocol import Mode, TestSampling
+from mamlbench.run_spec.protocol import TestMode, TestSampling
 from mamlbench.run_spec.run_spec import OnDivergence
 
 
@@ -24,8 +24,8 @@ class RunRequest(BaseModel):
     """a registered name"""
     backbone: str | None = None
     """a registered name; None: the preset's, or the one the data set suggests"""
-    sampler: str = "fresh"
-    """a registered name"""
+    sampler: str | None = None
+    """a registered name; None: the preset's, else fresh tasks"""
     preset: str = "quick"
     """name of the settings that are the defaults of this request"""
     iterations: int | None = Field(None, ge=0, le=MOST)
@@ -51,7 +51,7 @@ class RunRequest(BaseModel):
     """half-width, in the metric's own unit, for which enough test episodes are evaluated"""
     episode_seed: int | None = Field(None, ge=0, le=MOST_SEED)
     """seed of validation and test episodes"""
-    modes: tuple[Mode, ...] | None = None
+    modes: tuple[TestMode, ...] | None = None
     """batch-norm modes to report, the first one selects"""
     metrics: tuple[str, ...] | None = None
     """metrics to report, by registered name, the first one selects the checkpoint"""

@@ -16,7 +16,7 @@ OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
 ADDED_LATER = {
-    "": ("deterministic",),
+    "": ("deterministic", "tuning_trials"),
     "protocol": ("test_sampling", "test_until"),
     "training": ("on_divergence", "allow_leak"),
 }
@@ -98,6 +98,12 @@ class RunSpec(BaseModel):
     """numbers that it computes in"""
     deterministic: bool = False
     """whether torch may use deterministic algorithms only: slower, and equal bit for bit on a GPU too"""
+    tuning_trials: int | None = Field(
+        None,
+        ge=1,
+        le=MOST,
+        description="trials on validation classes that the options were chosen from; None: tuned by hand, or not known",
+    )
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for specs that give the same numbers: sorted keys, no white space."""

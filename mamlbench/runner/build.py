@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +17,7 @@ from mamlbench.api import (
     SPLITS,
     Algorithm,
     Backbone,
+    Classification,
     Dataset,
     Engine,
     EpisodeBatch,
@@ -39,14 +40,17 @@ from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
-from mamlbench.record import DataFacts, code_hash, cpu_name
+from mamlbench.record import DataFacts, SeenTestData, code_hash, cpu_name
 from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
+from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.seen_by_network import seen_by_network
+from mamlbench.runner.tuning.sealed_split import SealedSplit
 
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
 """What torch's errors say if a tensor does not fit into the memory, or into any."""
@@ -68,6 +72,10 @@ class Experiment:
     device: torch.device
     leaks: list[str]
     """what splits of the data set share"""
+    trained_on: TrainedOn | None
+    """hashes of the training split; None if it does not consist of images"""
+    seen: SeenTestData | None
+    """whether the network was trained on test classes or images; None in regression"""
 
     def training_batch(self, iteration: int) -> Any:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
@@ -123,6 +131,7 @@ def build_experiment(
     training: bool = True,
     on_trial: Callable[[str], object] = str,
     engine: str | None = None,
+    model: TrainedOn | str | None = None,
 ) -> Experiment:
     """Build everything that a spec names.
 
@@ -137,35 +146,46 @@ def build_experiment(
         training: whether the run trains, so that the engine is chosen for training.
         on_trial: called with the name of each engine before it is tried.
         engine: name of the engine; None: as the spec says.
+        model: what a model was trained on that is to be tested, or why that is unknown; None: the training split.
     """
-    leaks = find_leaks(dataset)
+    own = trained_on(dataset, spec.dataset.name)
+    leaks = [] if is_other_data(model, own) else find_leaks(dataset)
     if training and not spec.training.allow_leak:
         refuse_leaks(leaks, spec.dataset.name)
     device = torch.device(spec.device)
     splits = {name: split.to(device) for name, split in dataset.splits.items()}
     sampler = _sampler(spec, plugins, splits)
-    _check_protocol(spec, sampler)
+    _check_protocol(spec, sampler, SPLITS if training else SPLITS[1:])
     objective = dataset.objective(spec.protocol.ways)
     metrics = make_metrics(spec.protocol.metrics or objective.metrics, dataset.kind, plugins)
     input_shape = splits["train"].input_shape
     _check_precision(spec, model_builder(spec, plugins, input_shape), input_shape, objective.outputs)
-    make = algorithm_maker(spec, plugins, dataset, splits)
+    make = algorithm_maker(spec, plugins, dataset, splits, model.data.outputs if isinstance(model, TrainedOn) else None)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     _check_own_models(spec, algorithm)
-    facts = _data_facts(dataset)
-    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks)
+    facts = data_facts(dataset)
+    seen = None
+    if dataset.kind != "regression" and not isinstance(dataset.splits["test"], SealedSplit):
+        trained = model or own or "the training data are no images"
+        seen = seen_by_network(spec, plugins, dataset.splits["test"], spec.dataset.name, trained)
+    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen)
 
 
 def algorithm_maker(
-    spec: RunSpec, plugins: Plugins, dataset: Dataset, splits: Mapping[str, TaskSplit]
+    spec: RunSpec,
+    plugins: Plugins,
+    dataset: Dataset,
+    splits: Mapping[str, TaskSplit],
+    pooled_classes: int | None = None,
 ) -> Callable[..., Algorithm]:
     """Return a function that builds the algorithm of a spec, in its initial state and on the spec's device.
 
-    The function takes the engine, and ``precision`` if it is to be another than the spec's.
+    The function takes the engine, and ``precision`` if it is to be another than the spec's. ``pooled_classes`` is the
+    number of training classes if a model was trained on another data set.
     """
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = stored_options("algorithm", plugin, spec.algorithm)
@@ -175,7 +195,7 @@ def algorithm_maker(
         context = MethodContext(
             build=partial(build_model, engine=engine, precision=precision),
             objective=dataset.objective(spec.protocol.ways),
-            pooled_objective=splits["train"].objective,
+            pooled_objective=splits["train"].objective if pooled_classes is None else Classification(pooled_classes),
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,
@@ -255,10 +275,12 @@ def _sampler(spec: RunSpec, plugins: Plugins, splits: dict[str, TaskSplit]) -> T
     )
 
 
-def _check_protocol(spec: RunSpec, sampler: TaskSampler) -> None:
-    """Draw one episode of each split, so that an impossible protocol is an error before anything is trained."""
+def _check_protocol(spec: RunSpec, sampler: TaskSampler, names: Sequence[str]) -> None:
+    """Draw one episode of these splits, so that an impossible protocol is an error before anything is trained."""
     problems = []
-    for split in SPLITS:
+    for split in names:
+        if isinstance(sampler.splits[split], SealedSplit):
+            continue
         shape = spec.training if split == "train" else spec.protocol
         try:
             draw_episodes(sampler, split, 0, 1, shape)
@@ -287,7 +309,8 @@ def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[
     }
 
 
-def _data_facts(dataset: Dataset) -> DataFacts:
+def data_facts(dataset: Dataset) -> DataFacts:
+    """What identifies a data set in a record."""
     return DataFacts(
         content_hash=dataset.content_hash,
         split_hashes={name: split.hash for name, split in dataset.splits.items()},

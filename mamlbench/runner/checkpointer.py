@@ -13,7 +13,10 @@ import numpy as np
 import torch
 
 from mamlbench.atomic_write import write_atomically
+from mamlbench.record import TrainingData
+from mamlbench.record.training_data import write_hashes
 from mamlbench.runner.checkpoint_folder import CheckpointFolder
+from mamlbench.runner.datasets.seen_test_data import TrainedOn
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
@@ -93,6 +96,18 @@ class Checkpointer:
         content = dump_tree(state)
         self.about["initial_sha256"] = hashlib.sha256(content).hexdigest()
         write_atomically(self.folder / _INITIAL, content)
+
+    def keep_hashes(self, trained: TrainedOn) -> None:
+        """Keep the hashes of what the network is trained on, for tests of it on other data."""
+        name, sha256 = write_hashes(self.folder, trained.hashes)
+        data = trained.data.model_copy(update={"file": f"{self.folder.name}/{name}", "sha256": sha256})
+        self.about["training_data"] = data.model_dump(mode="json")
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """What ``keep_hashes`` kept; None if it has not."""
+        data = self.about.get("training_data")
+        return None if data is None else TrainingData.model_validate(data)
 
     def initial(self, built: Any, device: torch.device) -> Any:
         """The untrained network that ``keep_initial`` kept; ``built`` is the one that this process has built.

@@ -7,6 +7,7 @@ import json
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -16,11 +17,14 @@ from torch.utils import _pytree as pytree
 from mamlbench.atomic_write import write_atomically
 from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
-from mamlbench.record import read_record
+from mamlbench.record import TrainingData, read_record
+from mamlbench.record.file_hashes import results_written
+from mamlbench.record.training_data import read_hashes
 from mamlbench.run_spec import RunSpec
 from mamlbench.run_spec.outside_text import escaped, loads_strictly
 from mamlbench.runner.checkpoint_folder import SLOTS
-from mamlbench.runner.model_state import named_tensors, tensor_file
+from mamlbench.runner.datasets.seen_test_data import TrainedOn
+from mamlbench.runner.model_state import file_beside, named_tensors
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
 MODEL = "model"
@@ -35,6 +39,8 @@ class ModelArtifact:
     spec: RunSpec
     iteration: int
     state: State
+    trained_on: TrainedOn | str
+    """classes and images that it was trained on, or why they are unknown"""
 
     def state_for(self, spec: RunSpec) -> State:
         """The state on the device and in the precision of ``spec``, tensors by name."""
@@ -44,18 +50,34 @@ class ModelArtifact:
         )
 
 
-def save_model(folder: Path, spec: RunSpec, iteration: int, state: State) -> Path:
-    """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path."""
+def save_model(
+    folder: Path, spec: RunSpec, iteration: int, state: State, training_data: TrainingData | None = None
+) -> Path:
+    """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path.
+
+    Args:
+        folder: the run's folder of artifacts.
+        spec: what was run.
+        iteration: the one that validation selected.
+        state: what was trained.
+        training_data: what it was trained on; its hashes lie in the folder.
+
+    Raises UnwrittenResultError if one cannot be written.
+    """
     tensors = dump_tree(state)
-    write_atomically(folder / f"{MODEL}.safetensors", tensors)
     description = {
         "spec": spec.model_dump(mode="json"),
         "iteration": iteration,
         "tensors": f"{MODEL}.safetensors",
         "tensors_sha256": hashlib.sha256(tensors).hexdigest(),
     }
+    if training_data is not None:
+        file = Path(training_data.file).name
+        description["training_data"] = training_data.model_copy(update={"file": file}).model_dump(mode="json")
     path = folder / f"{MODEL}.json"
-    write_atomically(path, json.dumps(description, indent=1).encode())
+    with results_written(path, "The model", folder):
+        write_atomically(folder / f"{MODEL}.safetensors", tensors)
+        write_atomically(path, json.dumps(description, indent=1).encode())
     return path
 
 
@@ -68,7 +90,7 @@ def load_model(path: Path) -> ModelArtifact:
     try:
         content = loads_strictly(description.read_bytes())
         spec = RunSpec.model_validate(content.get("about", content)["spec"])
-        tensors = tensor_file(description, content["tensors"]).read_bytes()
+        tensors = file_beside(description, content["tensors"]).read_bytes()
         if "tensors_sha256" in content and content["tensors_sha256"] != hashlib.sha256(tensors).hexdigest():
             raise DamagedFileError(f"the SHA-256 of '{content['tensors']}' differs")
         tree = load_tree(tensors)
@@ -77,7 +99,20 @@ def load_model(path: Path) -> ModelArtifact:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError, DamagedFileError) as error:
         reason = escaped(str(error), 300)
         raise ConfigError(f"'{description}' is not a model that can be read: {reason}.") from error
-    return ModelArtifact(spec, iteration, state)
+    return ModelArtifact(spec, iteration, state, _trained_on(description, content.get("about", content)))
+
+
+def _trained_on(description: Path, content: dict[str, Any]) -> TrainedOn | str:
+    """Read what a model was trained on, or say why it is unknown; a model is of use without it."""
+    if content.get("training_data") is None:
+        return "its model does not say what it was trained on"
+    try:
+        data = TrainingData.model_validate(content["training_data"])
+        path = file_beside(description, Path(data.file).name)
+    except ValueError as error:
+        return f"what '{description.name}' says of its training data cannot be read ({escaped(str(error), 200)})"
+    hashes = read_hashes(path, data)
+    return hashes if isinstance(hashes, str) else TrainedOn(data, hashes)
 
 
 def clone(state: State) -> State:

@@ -95,7 +95,7 @@ class TrainingWork:
         batch = episodes("val", protocol)
         for adapted in islice(algorithm.adaptation(batch.support, batch.keys), FEW_STEPS + 1):
             for mode in protocol.modes:
-                yield adapted.predict(batch.query.x, mode)
+                yield adapted.predict(batch.query.x, "transductive" if mode == "running" else mode)
 
     def batch(self, engine: Engine) -> Callable[[], object]:
         """Return a function that computes the update of the run's first whole batch."""

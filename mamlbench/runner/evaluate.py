@@ -9,19 +9,20 @@ import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from mamlbench.api import Algorithm, ImageSplit, Metric, TaskSplit
-from mamlbench.errors import ConfigError
+from mamlbench.api import Algorithm, Dataset, ImageSplit, Metric, TaskSplit
+from mamlbench.errors import ConfigError, summarize_names
+from mamlbench.objectives import TaskKind
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, ImageUse, Interval, MetricResult, ModeResult, pack_classes
-from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, explain
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, RunSpec, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
-from mamlbench.runner.checkpoints import clone, load_model
+from mamlbench.runner.checkpoints import ModelArtifact, clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
-from mamlbench.runner.component_options import complete_component
+from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.isolation import isolated
 from mamlbench.runner.meter import Meter
-from mamlbench.runner.model_state import refuse_foreign_state
+from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
 from mamlbench.runner.scoring import Scores, score_test
 from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
 from mamlbench.student_t import confidence_interval
@@ -48,6 +49,7 @@ def make_evaluation(
         classes=None if classes is None else pack_classes(classes),
         image_use=None if trained.images is None else _image_use(trained.images),
         leaks=experiment.leaks,
+        seen=experiment.seen,
         constant_predictions={str(mode): count for mode, count in trained.constant.items() if count},
         untrained_diverged=diverged,
     )
@@ -78,8 +80,8 @@ def _metric_result(
             score=episode_interval(scores),
             untrained=episode_interval(base) if base is not None else None,
             gain=episode_interval(gain) if gain is not None else None,
-            episode_scores=_rounded(scores),
-            untrained_episode_scores=_rounded(base) if base is not None else [],
+            episode_scores=rounded(scores),
+            untrained_episode_scores=rounded(base) if base is not None else [],
             score_new_classes=_interval_for_new_classes(scores, shared),
             gain_new_classes=_interval_for_new_classes(gain, shared) if gain is not None else None,
         )
@@ -109,57 +111,98 @@ def evaluate_model(
     plugins: Plugins,
     folders: Folders,
     *,
+    dataset: str | None = None,
     protocol: dict[str, Any] | None = None,
     options: dict[str, Any] | None = None,
     device: str = "auto",
     precision: Precision | None = None,
 ) -> Evaluation:
-    """Test a trained model under another protocol; nothing is retrained.
+    """Test a trained model under another protocol or on other data; nothing is retrained.
 
     Args:
         model: a model artifact's folder, its model.json or model.safetensors, or the run's record.
+        dataset: name of the data set to test on, with its own normalization; None: that of the run.
         protocol: fields of Protocol to change (queries, test_episodes, modes, metrics, ...); the ways only if the
             method has no output for each class.
-        options: options of the algorithm to change (test_steps, inner_lr, ...).
+        options: options of the algorithm to change (test_steps, inner_lr, ...), and of the data set
+            (dataset.rotations, ...).
         device: as for a run.
         precision: numbers to compute in; None: those of the run.
 
     Raises ConfigError if the model cannot be read or the change is impossible.
     """
     artifact = load_model(model)
-    spec = artifact.spec
-    changed = dict(protocol or {})
-    if changed.get("test_until") is not None:
-        changed.setdefault("test_episodes", MOST_EPISODES_UNTIL)
-    algorithm: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
-    if changed.get("ways", spec.protocol.ways) != spec.protocol.ways and not algorithm.any_ways:
-        raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
-    try:
-        new_protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
-    except ValidationError as error:
-        raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
-    kind = plugins.registry.load("dataset", spec.dataset.name).kind
-    new_protocol = new_protocol.model_copy(update={"metrics": metric_names(new_protocol.metrics, kind, plugins)})
+    spec = _changed_spec(artifact.spec, plugins, dataset, protocol or {}, options or {})
     spec = spec.model_copy(
-        update={
-            "protocol": new_protocol,
-            "device": str(resolve_device(device)),
-            "precision": precision or spec.precision,
-            "algorithm": complete_component(
-                "algorithm", algorithm, spec.algorithm.name, spec.algorithm.options, options or {}
-            ),
-        }
+        update={"device": str(resolve_device(device)), "precision": precision or spec.precision},
     )
     with isolated(spec):
-        experiment = build_experiment(spec, plugins, load_dataset(spec, plugins, folders), training=False)
+        loaded = load_dataset(spec, plugins, folders)
+        experiment = build_experiment(spec, plugins, loaded, training=False, model=artifact.trained_on)
         meter, initial = Meter(experiment.device), clone(experiment.algorithm.state())
+        _refuse_other_examples(artifact, spec, experiment)
         refuse_foreign_state(artifact.state, initial, model)
         trained, untrained = score_test(
-            experiment, new_protocol, meter, trained=artifact.state_for(spec), untrained=initial
+            experiment, spec.protocol, meter, trained=artifact.state_for(spec), untrained=initial
         )
-        evaluation = make_evaluation(experiment, "test", new_protocol, trained, untrained)
-    return evaluation.model_copy(update={"algorithm_options": options or {}})
+        evaluation = make_evaluation(experiment, "test", spec.protocol, trained, untrained)
+    changed = {name: value for name, value in (options or {}).items() if not name.startswith("dataset.")}
+    other = None if spec.dataset == artifact.spec.dataset else spec.dataset
+    return evaluation.model_copy(update={"algorithm_options": changed, "dataset": other})
 
 
-def _rounded(values: torch.Tensor) -> list[float]:
+def _refuse_other_examples(artifact: ModelArtifact, spec: RunSpec, experiment: Experiment) -> None:
+    """Raise ConfigError if the network does not fit the examples of another data set."""
+    before, now = artifact.spec.dataset, spec.dataset
+    if now != before and foreign_tensors(artifact.state, experiment.algorithm.state()):
+        shape = list(experiment.dataset.splits["test"].input_shape)
+        raise ConfigError(
+            f"The model was trained on {before.name}, and its network does not fit examples of {now.name}, {shape}. "
+            "Change their size and channels, as with -o dataset.image_size=28 -o dataset.color=false."
+        )
+
+
+def _changed_spec(
+    spec: RunSpec, plugins: Plugins, dataset: str | None, protocol: dict[str, Any], options: dict[str, Any]
+) -> RunSpec:
+    """The spec of a run with another data set, protocol and options. Raises ConfigError if that is impossible."""
+    parts = split_options(options)
+    if trained := [f"{kind}.{name}" for kind in ("backbone", "sampler") for name in parts[kind]]:
+        raise ConfigError(
+            f"A trained model keeps its network and sampler: {summarize_names(trained)} cannot be changed."
+        )
+    algorithm: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
+    name = dataset or spec.dataset.name
+    stored = spec.dataset.options if name == spec.dataset.name else {}
+    data_plugin: type[Dataset] = plugins.registry.load("dataset", name)
+    kind = plugins.registry.load("dataset", spec.dataset.name).kind
+    if data_plugin.kind != kind:
+        raise ConfigError(f"The model was trained for {kind}, and the tasks of '{name}' are {data_plugin.kind}.")
+    update = {
+        "algorithm": complete_component(
+            "algorithm", algorithm, spec.algorithm.name, spec.algorithm.options, parts["algorithm"]
+        ),
+        "dataset": complete_component("dataset", data_plugin, name, stored, parts["dataset"]),
+        "protocol": _changed_protocol(spec, protocol, kind, plugins, any_ways=algorithm.any_ways),
+    }
+    return spec.model_copy(update=update)
+
+
+def _changed_protocol(
+    spec: RunSpec, changes: dict[str, Any], kind: TaskKind, plugins: Plugins, *, any_ways: bool
+) -> Protocol:
+    changed = dict(changes)
+    if changed.get("test_until") is not None:
+        changed.setdefault("test_episodes", MOST_EPISODES_UNTIL)
+    if changed.get("ways", spec.protocol.ways) != spec.protocol.ways and not any_ways:
+        raise ConfigError(f"The model's head has {spec.protocol.ways} outputs: --ways cannot be changed.")
+    try:
+        protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
+    except ValidationError as error:
+        raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
+    return protocol.model_copy(update={"metrics": metric_names(protocol.metrics, kind, plugins)})
+
+
+def rounded(values: torch.Tensor) -> list[float]:
+    """Scores of episodes ``[episodes]`` as a record has them, in six decimals."""
     return [round(float(value), 6) for value in values]

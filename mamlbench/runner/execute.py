@@ -33,6 +33,7 @@ from mamlbench.record import (
     skipped_parts,
     utc_now,
 )
+from mamlbench.record.file_hashes import hashes_of_files, sealed
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpointer import Checkpointer
@@ -71,7 +72,7 @@ def perform(
     with handled(), deferred(), isolated(job.spec):
         keep_memory()
         plugins = plugins or load_plugins(job.plugins)
-        with _failures_named(plugins):
+        with failures_named(plugins):
             return _run(job, plugins, emit or _no_events, own_process=own_process, runs_at_once=runs_at_once)
 
 
@@ -86,6 +87,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     check_interrupt()
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(job.folders.results)
+    store.refuse_unwritable()
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)
         if isinstance(run, RunRecord):
@@ -118,7 +120,8 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
                 "measurement": _measurement(loop, own_process=own_process, runs_at_once=runs_at_once),
             }
             numbers = {"name": run.name, "attempt": run.attempt, "started": about["started"]}
-            record = make_record(spec, environment, status, **numbers, **results)
+            files = hashes_of_files(store.artifacts(run.name))
+            record = sealed(make_record(spec, environment, status, **numbers, **results, files=files))
             run.claim.check()
             store.write(run.name, record)
             if status == "finished":
@@ -174,7 +177,7 @@ def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
 
 
 @contextmanager
-def _failures_named(plugins: Plugins) -> Iterator[None]:
+def failures_named(plugins: Plugins) -> Iterator[None]:
     """Raise what a plugin raises before the training, whatever it is, as RunFailedError that names plugin and line."""
     try:
         yield
@@ -240,6 +243,7 @@ def _results(loop: TrainingLoop, status: Status) -> dict[str, Any]:
         "selected_iteration": progress.best_iteration,
         "test": progress.test,
         "model": progress.model,
+        "training_data": loop.checkpointer.training_data,
         "checkpoint": None if status == "finished" else progress.checkpoint,
         "episodes": progress.episodes,
         "listener_errors": progress.problems,

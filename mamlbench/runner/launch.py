@@ -12,6 +12,7 @@ from mamlbench.errors import MamlbenchError, RunFailedError, describe_error
 from mamlbench.interrupts import deferred, handled, is_pending, prompt
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
+from mamlbench.record.file_hashes import hashes_of_files, sealed
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.component_options import read_options
@@ -144,7 +145,7 @@ class _Events:
         self("mamlbench_run_finished", spec=spec, record=record)
         errors = self.errors[spec.hash]
         if errors:
-            record = record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})})
+            record = sealed(record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})}))
             ResultStore(self.folders.results).write(record.name, record)
         return record
 
@@ -197,10 +198,11 @@ def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseE
     store = ResultStore(folders.results)
     name, attempt = lost_run(store, spec, environment.fingerprint) or store.reserve(spec, environment.fingerprint)
     checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()
-    left = (
+    left: dict[str, Any] = (
         {"checkpoint": f"{name}/{checkpoint.path.name}", "started": checkpoint.about["started"]} if checkpoint else {}
     )
     reason = str(error) if isinstance(error, RunFailedError) else describe_error(error)
-    record = make_record(spec, environment, "failed", name=name, attempt=attempt, reason=reason, **left)
+    left["files"] = hashes_of_files(store.artifacts(name))
+    record = sealed(make_record(spec, environment, "failed", name=name, attempt=attempt, reason=reason, **left))
     store.write(name, record)
     return record

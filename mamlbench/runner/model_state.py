@@ -44,10 +44,10 @@ def named_tensors(state: Any) -> dict[str, Any]:
     return state
 
 
-def tensor_file(description: Path, name: Any) -> Path:
-    """Path of the tensors that a model's JSON file names. Raises ValueError unless they lie beside it."""
+def file_beside(description: Path, name: Any) -> Path:
+    """Path of a file that a model's JSON file names. Raises ValueError unless it lies beside it."""
     if not isinstance(name, str) or name in ("", ".", "..") or set(name) & set("/\\\x00"):
-        raise ValueError("its tensors are in no file beside it")
+        raise ValueError(f"'{description.name}' names no file beside it")
     return description.parent / name
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from mamlbench.api import Algorithm, Dataset
 from mamlbench.engine import make_engine
-from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
+from mamlbench.errors import ConfigError, ConfigProblem
 from mamlbench.plugin import Plugins
 from mamlbench.run_spec import (
     MOST_EPISODES_UNTIL,
@@ -18,14 +18,17 @@ from mamlbench.run_spec import (
     RunRequest,
     RunSpec,
     Setting,
-    choose_preset,
     explain,
 )
 from mamlbench.run_spec.bounds import MOST_SEED
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.find_preset import find_preset
 from mamlbench.runner.plan_training import plan_training
+
+DEFAULT_SAMPLER = "fresh"
+"""The sampler if neither a user nor a preset names one."""
 
 
 def make_request(**values: Any) -> RunRequest:
@@ -72,12 +75,12 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     algorithm: type[Algorithm] | None = _collect(problems, lambda: load("algorithm", name), "algorithm")
     dataset: type[Dataset] | None = _collect(problems, lambda: load("dataset", request.dataset), "dataset")
     if algorithm is None or dataset is None:  # presets, protocol and default network depend on both
-        _collect(problems, lambda: load("sampler", request.sampler), "sampler")
+        _collect(problems, lambda: load("sampler", request.sampler or DEFAULT_SAMPLER), "sampler")
         if request.backbone is not None:
             _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
     setting = _collect(problems, lambda: _setting(request, dataset.kind))
-    preset = setting and _collect(problems, lambda: _find_preset(algorithm, name, request.preset, setting))
+    preset = setting and _collect(problems, lambda: find_preset(algorithm, name, request.preset, setting))
     if preset is None:
         raise ConfigError(*problems)
     components = _components(request, preset, {"algorithm": name, "dataset": request.dataset}, plugins, problems)
@@ -97,7 +100,14 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         engine=request.engine,
         precision=request.precision,
         deterministic=request.deterministic,
+        tuning_trials=_tuning_trials(preset, request),
     )
+
+
+def _tuning_trials(preset: Preset, request: RunRequest) -> int | None:
+    """How many trials the options were chosen from; None if the request has some of its own."""
+    has_own = any("." not in name for name in request.options)
+    return None if preset.tuned is None or has_own else preset.tuned.trials
 
 
 def _setting(request: RunRequest, kind: str) -> Setting:
@@ -117,10 +127,13 @@ def _components(
     """The components of a run by kind, with every option; those that are unknown or wrong become problems."""
     load = plugins.registry.load
     default_backbone = preset.backbone or load("dataset", request.dataset).default_backbone
-    names |= {"backbone": request.backbone or default_backbone, "sampler": request.sampler}
+    default_sampler = preset.sampler or DEFAULT_SAMPLER
+    names |= {"backbone": request.backbone or default_backbone, "sampler": request.sampler or default_sampler}
     preset_options = {"algorithm": preset.options, "dataset": preset.dataset_options}
     if names["backbone"] == default_backbone:  # a preset's backbone options belong to the preset's backbone
         preset_options["backbone"] = preset.backbone_options
+    if names["sampler"] == default_sampler:
+        preset_options["sampler"] = preset.sampler_options
     options = split_options(request.options)
     components = {}
     for kind, name in names.items():
@@ -129,20 +142,6 @@ def _components(
             part = (kind, plugin, name, preset_options.get(kind, {}), options[kind])
             components[kind] = _collect(problems, lambda part=part: complete_component(*part))
     return components
-
-
-def _find_preset(algorithm: type[Algorithm], name: str, preset_name: str, setting: Setting) -> Preset:
-    preset = choose_preset(algorithm.presets, preset_name, setting)
-    if preset is not None:
-        return preset
-    names = sorted({preset.name for preset in algorithm.presets})
-    if preset_name in names:
-        task = f"{setting.dataset} {setting.ways}-way {setting.shots}-shot"
-        raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{preset_name}' for {task}.", "preset"))
-    if preset_name == "quick":  # a plugin need not have presets: its options have defaults
-        return Preset(name="quick", iterations=500, meta_batch_size=32, source="defaults of the harness")
-    near = did_you_mean(preset_name, names or ["quick"])
-    raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{preset_name}'.{near}", "preset"))
 
 
 def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, plugins: Plugins) -> Protocol:

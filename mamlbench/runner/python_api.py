@@ -56,6 +56,7 @@ def run(
 def evaluate(
     model: str | Path,
     *,
+    dataset: str | None = None,
     options: dict[str, Any] | None = None,
     data_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
@@ -63,11 +64,12 @@ def evaluate(
     precision: Precision | None = None,
     **protocol: Any,
 ) -> Evaluation:
-    """Test a trained model again under another protocol; nothing is retrained.
+    """Test a trained model again under another protocol or on other data; nothing is retrained.
 
     Args:
         model: a record, a model's folder, or its model.json.
-        options: options of the algorithm to change, such as ``{"test_steps": 10}``.
+        dataset: a registered name; None: that of the run.
+        options: of the algorithm or the data set to change, as ``{"test_steps": 10, "dataset.rotations": "none"}``.
         data_dir: where the data set lies.
         plugins: single-file plugins to load.
         device: as for a run.
@@ -76,7 +78,14 @@ def evaluate(
     """
     loaded, locations = _load(data_dir, None, plugins)
     return evaluate_model(
-        Path(model), loaded, locations, protocol=protocol, options=options, device=device, precision=precision
+        Path(model),
+        loaded,
+        locations,
+        dataset=dataset,
+        protocol=protocol,
+        options=options,
+        device=device,
+        precision=precision,
     )
 
 

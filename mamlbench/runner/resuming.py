@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from mamlbench.atomic_write import remove_abandoned
 from mamlbench.errors import ConfigError
 from mamlbench.record import (
     Environment,
@@ -50,8 +52,22 @@ class HeldRun:
 
 def begin_run(store: ResultStore, spec: RunSpec, environment: Environment) -> HeldRun:
     """Reserve a name for a new run and take its claim. Raises ConfigError if the results folder cannot be written."""
-    name, attempt = store.reserve(spec, environment.fingerprint)
-    return HeldRun(name, attempt, ClaimWatcher().take_or_raise(store.artifacts(name)), None)
+    watcher = ClaimWatcher()
+    while True:
+        name, attempt = store.reserve(spec, environment.fingerprint)
+        folder = store.artifacts(name)
+        try:
+            with store.writable():
+                claim = watcher.take(folder)
+        except ConfigError:
+            with suppress(OSError):
+                folder.rmdir()
+            raise
+        # unless 'mamlbench merge' brought a run of this name at this very moment
+        if claim is not None and not store.record_path(name).exists():
+            return HeldRun(name, attempt, claim, None)
+        if claim is not None:
+            claim.release()
 
 
 class RunFinder:
@@ -111,6 +127,7 @@ class RunFinder:
         if record is not None and record.status == "finished":
             claim.release()
             return record
+        remove_abandoned(self.store.artifacts(name))
         checkpoint, notices = CheckpointFolder(self.store.artifacts(name)).read()
         if checkpoint is None and notices:
             notices.append(f"No checkpoint of '{name}' can be read: the run begins again.")
@@ -121,6 +138,10 @@ class RunFinder:
     def _claim(self, target: Path) -> Claim:
         """Take the claim; whether a holder on another machine lives is only known after a while."""
         watcher = self.watcher
+        with self.store.writable():
+            return self._claim_or_wait(watcher, target)
+
+    def _claim_or_wait(self, watcher: ClaimWatcher, target: Path) -> Claim:
         end = time.monotonic() + watcher.stale_seconds + 2 * POLL_SECONDS
         claim = watcher.take(target)
         if claim is None and watcher.is_unknown(target):
@@ -134,7 +155,7 @@ class RunFinder:
     def _can_be_continued(self, name: str) -> bool:
         """Whether a run has begun, has not finished, and would not diverge again."""
         folder = self.store.artifacts(name)
-        if (self.store.folder / f"{name}.json").exists():
+        if self.store.record_path(name).exists():
             record = self._record(name)
             if record is None or record.status == "diverged":
                 return False
@@ -144,7 +165,7 @@ class RunFinder:
     def _record(self, name: str) -> RunRecord | None:
         """The record of a run of this spec; None if there is none or it cannot be read."""
         try:
-            record = read_record(self.store.folder / f"{name}.json")
+            record = read_record(self.store.record_path(name))
         except UnreadableRecordError:
             return None
         return record if record.spec_hash == self.spec.hash else None
@@ -168,7 +189,7 @@ def lost_run(store: ResultStore, spec: RunSpec, fingerprint: str) -> tuple[str, 
     watcher = ClaimWatcher()
     for name, attempt in store.attempts(spec, fingerprint):
         folder = store.artifacts(name)
-        if has_checkpoints(folder) and not (store.folder / f"{name}.json").exists() and not watcher.is_held(folder):
+        if has_checkpoints(folder) and not store.record_path(name).exists() and not watcher.is_held(folder):
             return name, attempt
     return None
 
@@ -195,7 +216,7 @@ def read_spec(path: Path) -> tuple[RunSpec, str, Path]:
 def _environment_of(store: ResultStore, name: str) -> Environment | None:
     """The environment in which a run was begun, by its record or a checkpoint."""
     try:
-        return read_record(store.folder / f"{name}.json").environment
+        return read_record(store.record_path(name)).environment
     except UnreadableRecordError:
         checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()
     try:

@@ -15,6 +15,7 @@ from mamlbench.api import Algorithm, Classification, EpisodeBatch
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
 from mamlbench.runner.build import Experiment
+from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
 
 EPISODES = 2
@@ -35,7 +36,9 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
         or batch.query.x.shape[2] not in (1, 3)
     ):
         return None
-    before, after = _predictions(algorithm, batch, protocol.modes[0])
+    mode = protocol.modes[0]
+    with in_test_mode(mode, measure_running_statistics(experiment) if mode == "running" else None):
+        before, after = _predictions(algorithm, batch, mode)
     episodes, lines = [], []
     for task in range(batch.tasks):
         support, query = _first_of_each_class(batch.support.y[task]), _first_of_each_class(batch.query.y[task])
@@ -49,7 +52,7 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
             )
         )
         lines.append(torch.cat([batch.support.x[task, support], batch.query.x[task, query]]))  # [n, C, H, W]
-    samples = Samples(mode=protocol.modes[0], episodes=episodes)
+    samples = Samples(mode=mode, episodes=episodes)
     path = folder / SAMPLES
     write_atomically(path, _png(torch.stack(lines), samples))
     return path

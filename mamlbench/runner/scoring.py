@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from mamlbench.api import Algorithm, EpisodeBatch, Metric
+from mamlbench.api import Algorithm, BatchStats, EpisodeBatch, Metric
 from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.interrupts import check_interrupt
-from mamlbench.run_spec import Mode, Protocol
+from mamlbench.run_spec import Protocol, TestMode
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
 from mamlbench.runner.divergence import check_scores, diverged_episode, diverged_tasks, one_task
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
 from mamlbench.student_t import PILOT_EPISODES, episodes_needed
 
@@ -34,13 +35,13 @@ SAME = 1e-6
 class Scores:
     """Scores per episode: after the last step in every mode, and after earlier steps in the first mode."""
 
-    final: dict[str, dict[Mode, Tensor]]  # by metric; each [episodes]
+    final: dict[str, dict[TestMode, Tensor]]  # by metric; each [episodes]
     after_step: dict[str, Tensor]  # by metric; each [scored steps, episodes]
     steps: list[int]  # the numbers of the scored steps: 0, 1, ..., the last
     details: dict[str, Tensor]  # further results of each episode, by name: [episodes, ...]
     images: Tensor | None = None  # [episodes, ways, shots + queries] int64, which images a test episode has
     diverged: int = 0  # episodes whose predictions are not finite
-    constant: dict[Mode, int] = field(default_factory=dict)  # test episodes with one prediction for every query
+    constant: dict[TestMode, int] = field(default_factory=dict)  # test episodes with one prediction for every query
 
     @property
     def episodes(self) -> int:
@@ -95,13 +96,13 @@ def score_episodes(
     if episodes is None:
         episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
     parts: list[Scores] = []
-    size = _batch_size(experiment, split, protocol)
-    for first in episodes[::size]:
+    statistics = running_statistics(experiment, protocol)
+    for numbers in batches(experiment, split, protocol, episodes):
         check_interrupt()
-        count = min(size, episodes.stop - first)
+        first = numbers.start
         with meter.segment("data"):
-            batch = experiment.episodes(split, first, count, protocol)
-        outputs, steps = _predictions(algorithm, batch, protocol.modes, every_step=every_step)
+            batch = experiment.episodes(split, first, len(numbers), protocol)
+        outputs, steps = _predictions(algorithm, batch, protocol.modes, statistics, every_step=every_step)
         diverged = diverged_tasks([*outputs.values(), *steps.values()])
         if diverged and not may_diverge:
             raise diverged_episode(experiment, split, first + diverged[0], one_task(batch, diverged[0]))
@@ -118,6 +119,41 @@ def score_episodes(
     return _joined(parts)
 
 
+def running_statistics(experiment: Experiment, protocol: Protocol) -> BatchStats | None:
+    """What mode ``running`` needs of the network as it is; None if the protocol does not have that mode."""
+    return measure_running_statistics(experiment) if "running" in protocol.modes else None
+
+
+def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: range) -> list[range]:
+    """Split the numbers of episodes into those that are computed together."""
+    size = _batch_size(experiment, split, protocol)
+    return [range(first, min(first + size, episodes.stop)) for first in episodes[::size]]
+
+
+def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[range]:
+    """The numbers of the ``total`` test episodes as ``score_test`` computes them together, of one of its networks."""
+    pilot = total if protocol.test_until is None or not trained else min(PILOT_EPISODES, total)
+    parts = [range(pilot), *([range(pilot, total)] if total > pilot else [])]
+    return [numbers for part in parts for numbers in batches(experiment, "test", protocol, part)]
+
+
+def final_scores(
+    experiment: Experiment,
+    batch: EpisodeBatch,
+    modes: Sequence[TestMode],
+    statistics: BatchStats | None,
+    *,
+    every_step: bool,
+) -> dict[str, dict[TestMode, Tensor]]:
+    """Score T episodes after the last step: by metric and mode, each ``[T]``; the bits are those of ``score_episodes``.
+
+    ``every_step`` is as there: whether predictions are made after earlier steps too. ``statistics`` are those of
+    ``running_statistics``.
+    """
+    outputs, steps = _predictions(experiment.algorithm, batch, modes, statistics, every_step=every_step)
+    return _scores(experiment.metrics, outputs, steps, batch).final
+
+
 def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
     examples = protocol.ways * (protocol.shots + protocol.queries)
     size = task_bytes(experiment.spec, experiment.dataset.splits[split], examples)
@@ -125,17 +161,32 @@ def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
 
 
 def _predictions(
-    algorithm: Algorithm, batch: EpisodeBatch, modes: Sequence[Mode], *, every_step: bool
-) -> tuple[dict[Mode, Tensor], dict[int, Tensor]]:
+    algorithm: Algorithm,
+    batch: EpisodeBatch,
+    modes: Sequence[TestMode],
+    statistics: BatchStats | None,
+    *,
+    every_step: bool,
+) -> tuple[dict[TestMode, Tensor], dict[int, Tensor]]:
     """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
-    first, *others = modes
+    outputs: dict[TestMode, Tensor] = {}
     by_step: dict[int, Tensor] = {}
-    for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batch)):
-        if every_step and _is_scored(step, by_step):
-            by_step[step] = adapted.predict(first)
-    if step not in by_step:
-        by_step[step] = adapted.predict(first)
-    return {first: by_step[step], **{mode: adapted.predict(mode) for mode in others}}, by_step
+    for together in _by_adaptation(modes):
+        with in_test_mode(together[0], statistics):
+            for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batch)):
+                if every_step and modes[0] in together and _is_scored(step, by_step):
+                    by_step[step] = adapted.predict(modes[0])
+            if modes[0] in together and step not in by_step:
+                by_step[step] = adapted.predict(modes[0])
+            for mode in together:
+                outputs[mode] = by_step[step] if mode == modes[0] else adapted.predict(mode)
+    return {mode: outputs[mode] for mode in modes}, by_step
+
+
+def _by_adaptation(modes: Sequence[TestMode]) -> list[list[TestMode]]:
+    """The modes that share an adaptation: 'running' has one of its own, in which it normalizes the support set too."""
+    groups = ([mode for mode in modes if (mode == "running") == running] for running in (False, True))
+    return [group for group in groups if group]
 
 
 def _is_scored(step: int, scored: Iterable[int]) -> bool:
@@ -143,11 +194,11 @@ def _is_scored(step: int, scored: Iterable[int]) -> bool:
 
 
 def _scores(
-    metrics: Sequence[Metric], outputs: dict[Mode, Tensor], by_step: dict[int, Tensor], batch: EpisodeBatch
+    metrics: Sequence[Metric], outputs: dict[TestMode, Tensor], by_step: dict[int, Tensor], batch: EpisodeBatch
 ) -> Scores:
     y = batch.query.y
     first, *others = outputs
-    final: dict[str, dict[Mode, Tensor]] = {}
+    final: dict[str, dict[TestMode, Tensor]] = {}
     after_step: dict[str, Tensor] = {}
     for metric in metrics:
         scores = [metric.compute(outputs_of_step, y) for outputs_of_step in by_step.values()]  # each [T]
@@ -163,7 +214,7 @@ def _without_score(scores: Scores) -> list[int]:
     return (~values.isfinite().all(0)).nonzero().flatten().tolist()
 
 
-def _check(scores: Scores, metrics: Sequence[Metric], outputs: dict[Mode, Tensor], split: str, first: int) -> None:
+def _check(scores: Scores, metrics: Sequence[Metric], outputs: dict[TestMode, Tensor], split: str, first: int) -> None:
     for metric in metrics:
         for mode, values in scores.final[metric.name].items():
             check_scores(metric, values, outputs[mode], split, first)
@@ -178,7 +229,7 @@ def count_constant(outputs: Tensor, y: Tensor) -> int:
     return int((spread <= SAME * predictions.abs().amax(1)).all(-1).sum())
 
 
-def _details(batch: EpisodeBatch, outputs: dict[Mode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
+def _details(batch: EpisodeBatch, outputs: dict[TestMode, Tensor], *, keep_predictions: bool) -> dict[str, Tensor]:
     """What is kept of T test episodes besides scores; ``mamlbench.record.read_episodes`` describes it."""
     y = batch.query.y
     details: dict[str, Tensor] = {} if batch.classes is None else {"classes": batch.classes}

@@ -36,7 +36,9 @@ class ShuffledTasks:
 
     def predict(self, mode: str) -> Tensor:
         """Predict for the queries, in the order of the episode: outputs ``[T, n, outputs]``."""
-        outputs = self.adapted.predict(self.x, mode)  # type: ignore[arg-type]
+        # with the given statistics of 'running' all modes are equal, and this one takes a single pass
+        predicted = "transductive" if mode == "running" else mode
+        outputs = self.adapted.predict(self.x, predicted)  # type: ignore[arg-type]
         return outputs.gather(1, self.positions[..., None].expand_as(outputs))
 
 

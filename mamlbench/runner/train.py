@@ -96,9 +96,8 @@ class TrainingLoop:
 
         Raises DivergedError if a number is not finite; the model that validation selected before is kept.
         """
-        self._begin(earlier)
         try:
-            self._train()
+            self.train(earlier)
         except DivergedError:
             if self._best_state is not None:
                 self._save_model()
@@ -107,7 +106,12 @@ class TrainingLoop:
         self._test()
         self._save_samples()
 
-    def _train(self) -> None:
+    def train(self, earlier: Checkpoint | None = None) -> None:
+        """Train with validations and checkpoints in between; ``run`` without the model and the test.
+
+        Raises DivergedError if a number is not finite.
+        """
+        self._begin(earlier)
         training = self.spec.training
         while self.progress.iteration < training.iterations:
             self._train_until(self._next_stop())
@@ -132,6 +136,8 @@ class TrainingLoop:
         with self.meter.segment("checkpoint"):
             if earlier is None:
                 self._attempt(lambda: self.checkpointer.keep_initial(self._initial), "the untrained network")
+                if (trained := self.experiment.trained_on) is not None:
+                    self._attempt(lambda: self.checkpointer.keep_hashes(trained), "the hashes of the training data")
             else:
                 self._restore(earlier)
         self._count_warmup()
@@ -288,7 +294,7 @@ class TrainingLoop:
             state, iteration = self._best_state, self.progress.best_iteration
             assert state is not None and iteration is not None
             self.checkpointer.check()
-            path = save_model(self.folder, self.spec, iteration, state)
+            path = save_model(self.folder, self.spec, iteration, state, self.checkpointer.training_data)
             self.progress.model = f"{self.folder.name}/{path.name}"
 
     def _test(self) -> None:

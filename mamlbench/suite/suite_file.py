@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mamlbench.run_spec import Mode, OnDivergence, Precision, TestSampling
+from mamlbench.run_spec import OnDivergence, Precision, TestMode, TestSampling
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 
 Value = TypeVar("Value")
@@ -79,7 +79,7 @@ class SuiteSettings(CellConditions):
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS, strict=True)] | None = Field(
         None, description="number of training seeds, counted from 0; replaces 'seed'"
     )
-    modes: Annotated[tuple[Mode, ...], Field(min_length=1)] | None = Field(
+    modes: Annotated[tuple[TestMode, ...], Field(min_length=1)] | None = Field(
         None, description="batch-norm modes to report (this list does not multiply cells)"
     )
     metrics: Annotated[tuple[Name, ...], Field(min_length=1)] | None = Field(

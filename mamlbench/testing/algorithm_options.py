@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import ValidationError
 from torch import Tensor
 
-from mamlbench.api import Options
+from mamlbench.api import OneOf, Options
+from mamlbench.run_spec.search_space import search_space
 from mamlbench.testing.algorithm_subject import AlgorithmSubject
 from mamlbench.testing.checks import Check, NotApplicable, ensure
 from mamlbench.testing.tensor_comparison import changed, snapshot
@@ -83,11 +84,7 @@ def _other_values(schema: type[Options], name: str, values: Values) -> list[Any]
     annotation, value = schema.model_fields[name].annotation, values[name]
     allowed = []
     for candidate in _candidates(annotation, value):
-        try:
-            schema.model_validate({**values, name: candidate})
-        except ValidationError:
-            continue
-        if candidate != value:
+        if candidate != value and _allows(schema, {**values, name: candidate}):
             allowed.append(candidate)
     return allowed
 
@@ -106,10 +103,38 @@ def _candidates(annotation: Any, value: Any) -> list[Any]:
     return candidates
 
 
+def search_space_is_valid(subject: AlgorithmSubject) -> None:
+    """Every value that tuning may try is one that the option allows."""
+    schema = subject.plugin.Options
+    space = search_space(schema)
+    if not space:
+        raise NotApplicable("declares no search space, so that 'mamlbench tune' has nothing to try")
+    defaults = dict(subject.options())
+    refused = [
+        f"{name}={value}"
+        for name, item in space.items()
+        for value in (item.values if isinstance(item, OneOf) else (item.low, item.high))
+        if not _allows(schema, {**defaults, name: value})
+    ]
+    ensure(not refused, f"the options refuse {', '.join(refused)}")
+
+
+def _allows(schema: type[Options], values: Values) -> bool:
+    try:
+        schema.model_validate(values)
+    except ValidationError:
+        return False
+    return True
+
+
 OPTIONS = (
     Check(
         options_are_used,
         "Use the option or remove it: a user who sets it believes that it does something. An option that changes time "
         "or memory alone belongs in neutral_options, with what it changes.",
+    ),
+    Check(
+        search_space_is_valid,
+        "Declare a range inside the option's own limits: Annotated[float, LogUniform(0.001, 1.0)] = Field(0.1, gt=0).",
     ),
 )

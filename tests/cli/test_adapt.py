@@ -122,6 +122,7 @@ def test_held_out_images_give_the_accuracy(here, trained, capsys):
     assert len(held) == len(support) == 10 and not {p["file"] for p in held} & {p["file"] for p in support}
     score = adaptation["held_out"]
     assert score["images"] == 10 and score["right"] == sum(p["label"] == p["truth"] for p in held)
+    assert adaptation["seen"]["answer"] == "not seen"
     assert score["accuracy"]["low"] < score["accuracy"]["mean"] == score["right"] / 10 <= score["accuracy"]["high"]
     assert {row["use"] for row in rows(here / "out" / "predictions.csv")} == {"held out"}
     assert (here / "out" / "contact-sheet.png").is_file()
@@ -131,6 +132,7 @@ def test_held_out_images_give_the_accuracy(here, trained, capsys):
         (folder / image["file"]).rename(folder / "test" / image["file"])
     code, out, _ = call(capsys, trained["pretrain"], folder)
     assert code == ExitCode.OK and f"Held-out images: {score['right']} of 10 correct" in out
+    assert "Held-out images in training: not seen." in out
     assert f"Untrained network with the same adaptation: {score['untrained_right']} of 10 correct. Chance: 20 %" in out
 
 

@@ -43,7 +43,14 @@ def test_words_filter_the_table(project):
     numbers = project.run("published", "maml", "sinusoid", "--json").json()
     assert [number["score"] for number in numbers] == [0.67, 0.38, 0.35]
     assert project.run("published", "maml", "mean squared error", "--json").json() == numbers
-    assert {number["source"] for number in numbers} == {"Finn et al. 2017 (arXiv 1703.03400), appendix, table 2"}
+    assert {number["source"] for number in numbers} == {"Finn et al. 2017 (arXiv 1703.03400), appendix C.1, table 2"}
+
+
+def test_options_filter_the_table_too(project):
+    numbers = project.run("published", "--dataset", "cifar-fs", "--algo", "r2d2", "--json").json()
+    assert [(number["shots"], number["score"]) for number in numbers] == [(1, 65.3), (5, 79.4)]
+    assert all(number["second_hand"] and number["tier"] == "quoted" for number in numbers)
+    assert "'cifarfs' is unknown" in project.run("published", "--dataset", "cifarfs", expect=ExitCode.NOTHING).err
 
 
 def test_an_unknown_word_is_explained(project):
@@ -94,3 +101,15 @@ def test_info_shows_the_numbers_of_an_algorithm_and_of_a_data_set(project):
     assert {number["dataset"] for number in described["published"]} == {"omniglot"}
     (described,) = project.run("info", "mlp", "--json").json()
     assert "published" not in described
+
+
+def test_a_report_adds_published_numbers_to_its_tables(project):
+    arguments = ("--dataset", "sinusoid", "--iterations", "1", "--test-episodes", "4", "--validation-episodes", "2")
+    project.run("run", "--algo", "maml", "-o", "backbone.hidden=[4]", "-o", "backbone.norm=false", "-q", *arguments)
+    assert "Published" not in project.run("report", "--format", "md").out
+    table = project.run("report", "--format", "md", "--published").out
+    assert "**Published, not run here: sinusoid, 5-shot: mean squared error**" in table
+    assert "maml (finn2017/sinusoid-5s-maml-1step)" in table
+    for more in (["--across"], ["--format", "html"], ["--figure", "curves", "--format", "svg"]):
+        done = project.run("report", "--published", *more, expect=ExitCode.USAGE)
+        assert "leave out --figure, --across and --format html" in done.err

@@ -82,7 +82,7 @@ def test_the_same_command_continues_a_run_killed_at_any_stage(project, call, kil
         assert read_record(path).measurement.pieces == 2, when
         assert "goes on from iteration" in err
         assert sorted(p.name for p in path.with_suffix("").iterdir()) == [
-            *("episodes.npz", "episodes.png", "model.json", "model.safetensors")
+            *("episodes.npz", "episodes.png", "model.json", "model.safetensors", "training-data.npz")
         ]
         path.rename(project / "done.json")
         path.with_suffix("").rename(project / f"done-{when}")

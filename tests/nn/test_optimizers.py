@@ -56,6 +56,21 @@ def test_a_restored_optimizer_continues_bit_for_bit(name, schedule):
     assert equal(resumed.state(), uninterrupted.state())
 
 
+def test_the_rate_is_halved_again_and_again_on_top_of_its_schedule():
+    ones = {name: torch.ones_like(value) for name, value in start().items()}
+    for schedule in ("constant", "linear"):
+        parameters = start()
+        options = OuterOptions(outer_optimizer="sgd", outer_lr=0.4, outer_schedule=schedule, halve_every=2)
+        optimizer, steps = OuterOptimizer(parameters, options, 5), []
+        for _ in range(5):
+            before = parameters["a"].clone()
+            optimizer.step(ones)
+            steps.append(float((before - parameters["a"]).mean()))
+        falling = [scheduled(schedule, done, 5) for done in range(5)]
+        expected = [0.4 * factor * half for factor, half in zip(falling, (1, 1, 0.5, 0.5, 0.25), strict=True)]
+        assert steps == pytest.approx(expected, rel=1e-5)
+
+
 def test_loading_copies_and_replaces_the_state():
     options = OuterOptions(outer_lr=0.1)
     optimizer = OuterOptimizer(start(), options, 8)

@@ -56,6 +56,8 @@ def test_records_of_real_runs_are_consistent(path):
         (("test", "constant_predictions"), {"inductive": 301}, "301 episodes with constant predictions, of 300"),
         (("test", "untrained_diverged"), -1, "-1 episodes with predictions that are not finite"),
         (("test", "protocol", "test_episodes"), 500, "300 episodes, and the protocol 500"),
+        (("test", "seen"), {"answer": "not seen", "classes": 2}, "test data were not seen, and 2 classes of them"),
+        (("test", "seen"), {"answer": "seen"}, "test data were seen, and 0 classes of them"),
         (("test", "classes"), {"ways": 5, "packed": "AAAAAAAAAAAAAA=="}, "300 episodes were scored, and the classes"),
         (("measurement", "iterations"), 10**6, "1,000,000 iterations were done, of "),
         (("measurement", "wall_seconds"), -1.0, "a time or number of examples is negative or not finite"),

@@ -24,12 +24,24 @@ def test_what_is_not_stated_is_none():
         {"source": ""},
         {"shot": 1},
         {"queries": 0},
+        {"tier": "reproduced"},
+        {"records": ("omniglot-5w1s-maml",)},
     ],
     ids=str,
 )
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(ValidationError):
         PublishedNumber(**{**PLAIN, **wrong})
+
+
+def test_a_number_is_printed_with_the_decimals_of_its_source():
+    assert PublishedNumber(**PLAIN).printed == "98.7"
+    assert PublishedNumber(**{**PLAIN, "score": 48.7, "interval": 1.84}).printed == "48.70 ± 1.84"
+
+
+def test_a_reproduced_number_names_its_records():
+    number = PublishedNumber(**PLAIN, tier="reproduced", records=("omniglot-5w1s-maml",))
+    assert (number.tier, PublishedNumber(**PLAIN).tier) == ("reproduced", "quoted")
 
 
 def test_an_error_may_be_greater_than_a_hundred():

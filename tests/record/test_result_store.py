@@ -5,13 +5,17 @@ from pathlib import Path
 import pytest
 from toy_record import make_spec, tiny_record
 
-from mamlbench.errors import ConfigError
+from mamlbench.atomic_write import temporary_path
+from mamlbench.errors import ConfigError, UnwrittenResultError
 from mamlbench.record import (
     SCHEMA_VERSION,
     ResultStore,
     UnreadableRecordError,
+    in_order,
     read_record,
 )
+from mamlbench.record.file_hashes import sealed
+from mamlbench.run_spec import Component
 
 FINGERPRINT = "abcdef0123456789"
 
@@ -54,20 +58,99 @@ def test_a_strange_name_stays_inside_the_folder(store, algorithm):
     assert " " not in stem
 
 
+NAMES = ["a" * 300, "名前" * 100, ".hidden", "..", ".", "con", "x" * 47 + ".json", "a\nb\0c", "\udcff", "MAML", "maml"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_of_a_data_set_or_method_gives_a_name_that_fits_everywhere(store, name):
+    spec = make_spec(name, seed=2**63 - 1).model_copy(update={"dataset": Component(name=name)})
+    stem, attempt = store.reserve(spec, FINGERPRINT)
+    store.write(stem, tiny_record(make_spec()).model_copy(update={"name": stem}))
+    assert stem.isascii() and len(stem) < 200 and not stem.startswith(".")
+    assert [path.name for path in store.paths()] == [f"{stem}.json"] == [path.name for path in store.paths_of(spec)]
+    assert store.paths(store.prefix(spec)) == store.paths()
+    assert store.attempts(spec, FINGERPRINT) == [(stem, attempt)]
+    assert len(temporary_path(store.record_path(stem)).name) <= 255
+
+
+def test_long_names_that_begin_alike_stay_apart(store):
+    stems = {store.reserve(make_spec("a" * 100 + end), FINGERPRINT)[0] for end in "xyz"}
+    assert len(stems) == 3
+
+
+def test_a_file_system_that_takes_upper_case_for_lower_case_gives_each_run_its_own(store, monkeypatch):
+    """As macOS and Windows have it: a folder or record whose name differs in case alone is in the way."""
+    taken, mkdir = set(), Path.mkdir
+
+    def folded(path, *arguments, **named):
+        if path.name.lower() in taken and not named.get("exist_ok"):
+            raise FileExistsError(17, "File exists")
+        taken.add(path.name.lower())
+        mkdir(path, *arguments, **named)
+
+    monkeypatch.setattr(Path, "mkdir", folded)
+    monkeypatch.setattr("mamlbench.run_spec.RunSpec.hash", "0" * 64)
+    assert [store.reserve(make_spec(name), FINGERPRINT)[1] for name in ("maml", "MAML", "Maml")] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("below", ["file", "file/deeper"])
 def test_a_folder_that_cannot_be_written_is_a_configuration_error(tmp_path, below):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(ConfigError, match=r"cannot be written .*--results-dir") as caught:
-        ResultStore(tmp_path / below).reserve(make_spec(), FINGERPRINT)
-    assert str(tmp_path / below) in str(caught.value)
+    store = ResultStore(tmp_path / below)
+    for refuse in (lambda: store.reserve(make_spec(), FINGERPRINT), store.refuse_unwritable):
+        with pytest.raises(ConfigError, match=r"cannot be written .*--results-dir") as caught:
+            refuse()
+        assert str(tmp_path / below) in str(caught.value)
+
+
+@pytest.mark.parametrize("below", ["", "new", "new/deeper"])
+def test_to_look_whether_a_folder_can_be_written_leaves_nothing(tmp_path, below):
+    ResultStore(tmp_path / below).refuse_unwritable()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_a_full_disk_is_noticed_before_the_run(tmp_path, monkeypatch, call):
+    def full(*arguments, **named):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(ConfigError, match=rf"'{tmp_path}' cannot be written \(No space left on device\)"):
+        ResultStore(tmp_path).refuse_unwritable()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_run_removes_what_killed_ones_left(store):
+    store.folder.mkdir()
+    abandoned = store.folder / ".run.json.4711-abcdef01.tmp"
+    abandoned.touch()
+    os.utime(abandoned, (1, 1))
+    written = temporary_path(store.folder / "other.json")
+    written.touch()
+    store.reserve(make_spec(), FINGERPRINT)
+    assert written.exists() and not abandoned.exists()
+
+
+def test_attempts_are_in_the_order_of_their_numbers_though_the_clock_went_back():
+    def attempt(number, started, fingerprint="here", seed=0):
+        record = tiny_record(make_spec(seed=seed), attempt=number)
+        return record.model_copy(update={"started": started, "fingerprint": fingerprint})
+
+    back = [attempt(1, "2026-03-01"), attempt(2, "2001-01-01"), attempt(3, "2026-02-01")]
+    elsewhere = attempt(1, "2026-01-01", "elsewhere")
+    other = attempt(1, "2026-02-15", seed=1)
+    later = attempt(4, "2026-04-01")
+    records = [elsewhere, other, *back, later]
+    for shuffled in (records, records[::-1], records[3:] + records[:3]):
+        assert in_order(shuffled) == records
 
 
 def test_what_is_written_can_be_read(store):
     stem, _ = store.reserve(make_spec(), FINGERPRINT)
     path = store.write(stem, tiny_record())
     assert path == store.folder / f"{stem}.json"
-    assert read_record(path) == tiny_record()
-    assert list(store.records()) == [tiny_record()]
+    assert read_record(path) == sealed(tiny_record())
+    assert list(store.records()) == [sealed(tiny_record())]
     assert [file.name for file in store.folder.iterdir() if file.is_file()] == [path.name], "no temporary file is left"
 
 
@@ -84,7 +167,10 @@ def test_a_crash_while_writing_leaves_what_was_there(store, monkeypatch, call, b
 
     with monkeypatch.context() as patch:
         patch.setattr(os, call, crash)
-        with pytest.raises(OSError, match="No space left"):
+        sentence = (
+            rf"^The run has finished\.\nIts record could not be written to '{path}' \(No space left on device\): free"
+        )
+        with pytest.raises(UnwrittenResultError, match=sentence):
             store.write(stem, tiny_record(attempt=7))
     assert path.exists() is before
     assert [file for file in store.folder.iterdir() if file.is_file()] == [path] * before
@@ -99,7 +185,7 @@ def test_the_record_is_on_disk_before_it_has_its_name(store, monkeypatch):
         monkeypatch.setattr(os, name, lambda *a, name=name, real=real, **k: (calls.append(name), real(*a, **k))[1])
     store.folder.mkdir()
     store.write("stem", tiny_record())
-    assert calls == ["fsync", "replace"]
+    assert calls == ["fsync", "replace", "fsync"], "the folder last, so that the name outlives a power failure"
 
 
 def test_records_are_found_in_order_and_artifacts_are_not_taken_for_them(store):

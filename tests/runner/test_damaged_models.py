@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from mamlbench.cli.main import main
 from mamlbench.errors import ConfigError, ExitCode
-from mamlbench.runner.model_state import refuse_foreign_state, tensor_file
+from mamlbench.runner.model_state import file_beside, refuse_foreign_state
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_state_may_hold_more_and_other_precision(tmp_path):
 
 
 def test_tensors_lie_beside_their_description(tmp_path):
-    assert tensor_file(tmp_path / "model.json", "model.safetensors") == tmp_path / "model.safetensors"
+    assert file_beside(tmp_path / "model.json", "model.safetensors") == tmp_path / "model.safetensors"
     for name in ("", ".", "..", "../x", "/x", "a\\b", "a\x00", 3, None):
-        with pytest.raises(ValueError, match="in no file beside it"):
-            tensor_file(tmp_path / "model.json", name)
+        with pytest.raises(ValueError, match="no file beside it"):
+            file_beside(tmp_path / "model.json", name)

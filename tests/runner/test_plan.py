@@ -52,6 +52,16 @@ def test_what_is_asked_for_wins_over_the_preset(plugins):
     assert planned.training.shots == planned.protocol.shots == 2
 
 
+def test_a_preset_may_name_its_sampler_and_a_user_another(plugins):
+    paper = {"dataset": "omniglot", "preset": "paper"}
+    planned = spec(plugins, **paper)
+    assert (planned.sampler.name, planned.sampler.options) == ("fixed-pool", {"tasks": 200_000})
+    assert spec(plugins, **paper, options={"sampler.tasks": 7}).sampler.options == {"tasks": 7}
+    assert spec(plugins, **paper, sampler="fresh").sampler.name == "fresh"
+    assert spec(plugins, sampler="fixed-pool").sampler.options == {"tasks": 1000}
+    assert spec(plugins).sampler.name == "fresh"
+
+
 def test_metrics_are_named_as_registered_and_must_suit_the_tasks(plugins):
     planned = spec(plugins, metrics=("macro-f1", "accuracy", "macro F1"))
     assert planned.protocol.metrics == ("macro F1", "accuracy")

@@ -191,7 +191,7 @@ def test_a_finished_run_is_not_run_again_and_leaves_no_checkpoint(job, run, tmp_
     assert again == first and first.checkpoint is None
     assert ("mamlbench_notice", f"finished already: '{first.name}'. It is not run again.") in texts
     left = {path.name for path in (tmp_path / "results" / first.name).iterdir()}
-    assert left == {"model.json", "model.safetensors", "episodes.npz", "episodes.png"}
+    assert left == {"model.json", "model.safetensors", "training-data.npz", "episodes.npz", "episodes.png"}
     assert run(job(resume=LATEST, checkpoint_seconds=None)).name == first.name, "how often it is saved changes nothing"
     assert run(job()).attempt == 2, "without resume, it is"
 

@@ -16,11 +16,13 @@ EPILOG = """\b
 Examples:
   mamlbench evaluate results/NAME.json --queries 15
   mamlbench evaluate results/NAME.json --steps 10 --test-episodes 2000
+  mamlbench evaluate results/NAME.json --dataset folder --data-dir pets -o dataset.image_size=28
   mamlbench evaluate results/NAME/model.json --mode support+query --json"""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
+@click.option("--dataset", type=shared.Registered("dataset"), help="Data set to test on.  [default: that of the run]")
 @protocol_options.ways(protocol_options.AS_IN_THE_RUN)
 @protocol_options.shots(protocol_options.AS_IN_THE_RUN)
 @protocol_options.queries(protocol_options.AS_IN_THE_RUN)
@@ -31,7 +33,7 @@ Examples:
 @protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.metrics(protocol_options.AS_IN_THE_RUN)
-@shared.plugin_options
+@shared.tested_options
 @shared.device
 @shared.precision_as_in_the_run
 @shared.data_dir
@@ -44,6 +46,7 @@ def command(
     /,
     *,
     model: Path,
+    dataset: str | None,
     options: tuple[str, ...],
     steps: int | None,
     modes: tuple[Any, ...],
@@ -54,10 +57,10 @@ def command(
     as_json: bool,
     **protocol: Any,
 ) -> None:
-    """Test MODEL (a run's record, its folder, or its model.json) under another protocol, without training.
+    """Test MODEL (a run's record, its folder, or its model.json) again: other protocol, other data, no training.
 
-    By default, the protocol is that of the test at the end of the run. --ways requires a method without one output per
-    class, such as protonet or pretrain.
+    By default, data and protocol are those of the test at the end of the run. --ways requires a method without one
+    output per class, such as protonet or pretrain.
     """
     changed = shared.with_steps(options, steps)
     session = session_of(context)
@@ -74,6 +77,7 @@ def command(
             model,
             plugins,
             folders(session.config, data_dir=data_dir),
+            dataset=dataset,
             protocol=protocol,
             options=changed,
             device=device,

@@ -16,12 +16,14 @@ from mamlbench.cli.commands.published import numbers_table, published_numbers, r
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, one_line, summarize_names
 from mamlbench.plugin import Entry
+from mamlbench.run_spec.search_space import search_space
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from mamlbench.cli.session import Session
     from mamlbench.record import PublishedNumber
+    from mamlbench.run_spec.options import Options
 
 LIMITS = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
 """Keywords of a JSON schema, and the signs that are displayed."""
@@ -101,7 +103,7 @@ def describe(entry: Entry) -> dict[str, Any]:
         "summary": entry.summary,
         "origin": entry.origin,
         "description": inspect.getdoc(plugin) or "",
-        "options": _options(plugin.Options.model_json_schema()) if hasattr(plugin, "Options") else [],
+        "options": _options(plugin.Options) if hasattr(plugin, "Options") else [],
     }
     if entry.kind == "metric":
         direction = "higher is better" if plugin.higher_is_better else "lower is better"
@@ -121,14 +123,16 @@ def describe(entry: Entry) -> dict[str, Any]:
     return description
 
 
-def _options(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return name, type, default and description of each option, from the JSON schema."""
+def _options(options: type[Options]) -> list[dict[str, Any]]:
+    """Return name, type, default and description of each option, and the values that tuning tries, if any."""
+    schema, space = options.model_json_schema(), search_space(options)
     return [
         {
             "name": name,
             "type": _type(field),
             "default": field.get("default"),
             "description": field.get("description", ""),
+            **({"tuning": str(space[name])} if name in space else {}),
         }
         for name, field in schema.get("properties", {}).items()
     ]
@@ -162,18 +166,22 @@ def _show(description: dict[str, Any], *, all_classes: bool) -> None:
         _show_dataset_status(out, description["dataset_status"], all_classes=all_classes)
     prefix = "" if description["kind"] == "algorithm" else f"{description['kind']}."
     if description["options"]:
-        rows = table("option", "default", "type", "description")
+        tuned = any("tuning" in option for option in description["options"])
+        rows = table("option", "default", "type", *(["tuning tries"] if tuned else []), "description")
         for option in description["options"]:
-            cells = (f"{prefix}{option['name']}", _value(option["default"]), option["type"], option["description"])
-            rows.add_row(*map(escape, cells))
+            space = [option.get("tuning", "")] if tuned else []
+            first = (f"{prefix}{option['name']}", _value(option["default"]), option["type"])
+            rows.add_row(*map(escape, (*first, *space, option["description"])))
         out.print(rows)
     if description.get("presets"):
         rows = table("preset", "for", "settings", "source")
         for preset in description["presets"]:
             scope = " ".join(str(preset[key]) for key in ("dataset", "ways", "shots") if key in preset)
-            settings = {k: v for k, v in preset.items() if k not in {"name", "source", "dataset", "ways", "shots"}}
+            apart = {"name", "source", "dataset", "ways", "shots", "differences"}
+            settings = {k: v for k, v in preset.items() if k not in apart}
             shown = ", ".join(f"{key}={json.dumps(value)}" for key, value in settings.items())
-            rows.add_row(preset["name"], scope or "any", escape(shown), escape(preset.get("source", "")))
+            source = ". Differs: ".join((preset.get("source", ""), *preset.get("differences", ())))
+            rows.add_row(preset["name"], scope or "any", escape(shown), escape(source))
         out.print(rows)
 
 

@@ -23,21 +23,28 @@ EPILOG = """\b
 Examples:
   mamlbench published
   mamlbench published maml omniglot
+  mamlbench published --dataset miniimagenet --algo protonet
   mamlbench published finn2017 --json"""
 
 
 @click.command(epilog=EPILOG)
 @click.argument("words", nargs=-1, metavar="[WORD]...")
+@click.option("--dataset", help="Numbers of this data set.  [default: of all]")
+@click.option("--algo", "algorithm", help="Numbers of this algorithm.  [default: of all]")
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
-def command(context: click.Context, *, words: tuple[str, ...], as_json: bool) -> None:
+def command(
+    context: click.Context, *, words: tuple[str, ...], dataset: str | None, algorithm: str | None, as_json: bool
+) -> None:
     """Show published numbers with their conditions and sources: of an algorithm, a data set, a source, or all.
 
-    Numbers are comparable only under the same conditions. Those marked 'second hand' were quoted by another paper.
+    Numbers are comparable only under the same conditions. Those marked 'second hand' were quoted by another paper. The
+    tier says how far this repository's own runs have come: quoted (not run), run at a scale, reproduced.
     """
     numbers = published_numbers(session_of(context).plugins_with_errors())
+    words = (*words, *filter(None, (dataset, algorithm)))
     matching = [number for number in numbers if all(word in search_words(number) for word in words)]
     if not matching:
         valid = sorted({name for number in numbers for name in search_words(number)})
@@ -77,17 +84,18 @@ def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
 
     numbers = list(numbers)
     notes = _notes(numbers)
-    rows = table("id", "algorithm", "score", "mode", "queries", "episodes", "steps", "")
+    rows = table("id", "algorithm", "score", "mode", "queries", "episodes", "steps", "tier", "")
     for number in numbers:
         marks = ",".join(str(notes.index(note) + 1) for note in _notes([number]))
         cells = (
             number.id,
             number.algorithm,
-            _score(number),
+            f"{number.printed} {number.unit}".strip(),
             number.mode or "",
             _count(number.queries),
             _count(number.test_episodes),
             _count(number.steps),
+            number.tier,
             marks,
         )
         rows.add_row(*map(escape, cells))
@@ -106,17 +114,21 @@ def _notes(numbers: Iterable[PublishedNumber]) -> list[str]:
     """Return each distinct source with its notes, in order of first appearance."""
     return list(
         dict.fromkeys(
-            f"{number.source}{' (second hand)' if number.second_hand else ''}; {number.metric}"
-            f"{f'; {number.backbone}' if number.backbone else ''}{f'; {number.note}' if number.note else ''}"
+            "; ".join(
+                filter(
+                    None,
+                    (
+                        f"{number.source}{' (second hand)' if number.second_hand else ''}",
+                        number.metric,
+                        number.backbone,
+                        number.trained_on and f"trained on {number.trained_on}",
+                        number.note,
+                    ),
+                )
+            )
             for number in numbers
         )
     )
-
-
-def _score(number: PublishedNumber) -> str:
-    values = [number.score, *([] if number.interval is None else [number.interval])]
-    digits = max(len(repr(value).partition(".")[2]) for value in values)
-    return f"{' ± '.join(f'{value:.{digits}f}' for value in values)} {number.unit}".strip()
 
 
 def _count(value: int | None) -> str:

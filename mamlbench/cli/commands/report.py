@@ -29,12 +29,14 @@ EPILOG = """\b
 Examples:
   mamlbench report                                   the results folder
   mamlbench report results/omniglot-*.json --columns all
+  mamlbench report --published                       published numbers below each table, with what differs
   mamlbench report --columns default,macro_f1        another metric beside the first, if the runs report it
   mamlbench report --metric "macro F1" --figure curves --format png --output curves.png
   mamlbench report --plugin mine.py --columns score,cost --sort cost
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
   mamlbench report --figure pareto --format pdf --output pareto.pdf
+  mamlbench report --tuned                           default and tuned options beside each other
   mamlbench report --across                          methods compared across data sets and protocols
   mamlbench report --across --figure profiles --format svg --output profiles.svg
   mamlbench report --across --format html --output page.html"""
@@ -61,6 +63,14 @@ Examples:
     help="Metric of tables and figures, if runs report several.  [default: the first, which selects checkpoints]",
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
+@click.option(
+    "--tuned",
+    is_flag=True,
+    help="Show test scores with default options and with those that 'mamlbench tune' chose, beside each other.",
+)
+@click.option(
+    "--published", is_flag=True, help="Add a table of published numbers to each table, with what differs cell by cell."
+)
 @across_report.across_option
 @across_report.mode_option
 @across_report.rope_option
@@ -79,6 +89,8 @@ def command(
     columns: tuple[str, ...],
     metric: str | None,
     sort: str | None,
+    tuned: bool,
+    published: bool,
     across: bool,
     modes: tuple[str, ...],
     rope: float | None,
@@ -90,6 +102,9 @@ def command(
     sample episodes and the settings of every run. --across compares methods across all tables.
     """
     _check(format_, figure, output, private=private)
+    _check_tuned(format_, (figure, columns, sort, across, published), tuned=tuned)
+    if published and (figure is not None or across or format_ == "html"):
+        raise ConfigError("--published adds tables to tables: leave out --figure, --across and --format html.")
     across_report.check_options(figure, format_, (modes, rope), (columns, sort), across=across)
     from mamlbench.report import build_tables, read_records
 
@@ -100,6 +115,11 @@ def command(
         click.echo(f"Skipped: {problem}", err=True)
     if not loaded.records:
         raise NothingToDoError("There is no record to report. 'mamlbench run' writes one.")
+    if tuned:
+        from mamlbench.report.tuning.tuned_tables import tuned_tables
+
+        _show(tuned_tables(loaded.records, metric), format_, output)
+        return ExitCode.OK
     scores = across_report.across_scores(loaded.records, metric, modes, rope) if across else None
     if scores is not None and format_ != "html":
         content = across_report.across_content(scores, figure, format_)
@@ -115,8 +135,22 @@ def command(
         page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
         _write(page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output)
         return ExitCode.OK
-    _show(build_tables(loaded.records, names, sort, plugin_columns, metric), format_, output)
+    tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
+    if published:
+        tables = _with_published(session_of(context), tables, loaded.records, metric)
+    _show(tables, format_, output)
     return ExitCode.OK
+
+
+def _with_published(
+    session: Session, tables: Sequence[Table], records: Sequence[RunRecord], metric: str | None
+) -> list[Table]:
+    from mamlbench.cli.commands.published import published_numbers
+    from mamlbench.report.table.groups import group_records
+    from mamlbench.report.table.published_rows import with_published_tables
+
+    numbers = published_numbers(session.plugins_with_errors())
+    return with_published_tables(tables, group_records(records, metric), numbers)
 
 
 def _show(tables: Sequence[Table], format_: str, output: Path | None) -> None:
@@ -175,6 +209,16 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
         raise ConfigError(f"The format '{format_}' is binary. Name a file with --output.")
     if private and format_ != "html":
         raise ConfigError("--private is for the images of a page, and requires --format html.")
+
+
+def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None:
+    """Raise ConfigError for options and formats that ``--tuned`` does not take."""
+    if tuned and any(others):
+        raise ConfigError(
+            "--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published."
+        )
+    if tuned and format_ in ("html", "png", "pdf"):
+        raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 
 
 def _figure(name: str, records: Sequence[RunRecord], format_: str, metric: str | None) -> bytes:

@@ -38,13 +38,16 @@ Examples:
 @shared.min_images
 @click.option("--backbone", type=shared.Registered("backbone"), help="Network.  [default: the data set's]")
 @click.option(
-    "--sampler", default="fresh", show_default=True, type=shared.Registered("sampler"), help="Which tasks to train on."
+    "--sampler",
+    type=shared.Registered("sampler"),
+    help="Which tasks to train on.  [default: the preset's, or fresh]",
 )
 @click.option(
     "--preset",
     default="quick",
     show_default=True,
-    help="Settings by name: quick (a few minutes on a laptop), paper (as published).",
+    help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
+    "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
 )
 @click.option("--iterations", type=click.IntRange(0, MOST), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(1, MOST), help="Tasks per iteration.  [default: the preset's]")

@@ -18,13 +18,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mamlbench.atomic_write import temporary_path
-from mamlbench.nn.kernels.stored_libraries import (
-    remove_abandoned,
-    store_library,
-    stored_library,
-    who_else_could_change,
-)
+from mamlbench.atomic_write import remove_abandoned, temporary_path
+from mamlbench.nn.kernels.stored_libraries import store_library, stored_library, who_else_could_change
 from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
 _FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")

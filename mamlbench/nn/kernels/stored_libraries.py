@@ -10,14 +10,9 @@ import hashlib
 import logging
 import os
 import stat
-import time
-from contextlib import suppress
 from pathlib import Path
 
 from mamlbench.atomic_write import replaced_when_complete
-
-ABANDONED_SECONDS = 3600.0
-"""Age after which what was left by a compilation that was killed is removed."""
 
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -91,11 +86,3 @@ def store_library(folder: Path, name: str, content: bytes) -> Path:
 
 def _hash(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
-
-
-def remove_abandoned(folder: Path) -> None:
-    """Remove the files that compilations of more than an hour ago left because they were killed."""
-    for path in folder.glob(".*.tmp"):
-        with suppress(OSError):  # another process was faster
-            if time.time() - path.stat().st_mtime > ABANDONED_SECONDS:
-                path.unlink()

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mamlbench.record import MetricResult
+from mamlbench.record import MetricResult, in_order
 from mamlbench.report.figures.view import is_drawable
 from mamlbench.report.formatting import printable
 from mamlbench.report.table.doubts import SIGN
 from mamlbench.report.table.groups import Group, RowRuns, ScoreConditions, is_complete, settings_of
+from mamlbench.report.table.seen_test_data import seen_doubts, seen_in_any
+from mamlbench.report.table.tuning_budgets import unequal_budgets
 
 PRESET = "preset"
 
@@ -57,6 +59,8 @@ class CellScores:
     """One score per training seed, in the metric's own unit."""
     notes: list[str] = field(default_factory=list)
     """What a reader has to know about runs that count, and runs that do not."""
+    test_data: dict[MethodKey, str] = field(default_factory=dict)
+    """Whether a method's networks were trained on test classes or images: 'seen', 'not seen' or 'unknown'."""
     problems: list[str] = field(default_factory=list)
     """Why a method that was tested has no score."""
 
@@ -128,13 +132,17 @@ def _cell_scores(
             continue
         if by_seed:
             scores.by_method[method] = by_seed
+            seen = seen_in_any(test for row in of_method for test in row.tests)
+            scores.test_data |= {method: seen.answer} if seen else {}
             scores.notes += _row_notes(method, of_method, title, by_seed)
+    unequal = unequal_budgets(row.runs[0].spec for row in group.rows if row.tests)
+    scores.notes += [f"{title}: {unequal}"] if unequal else []
     return scores
 
 
 def _scores_by_seed(rows: Iterable[RowRuns], metric: str, mode: str) -> dict[int, float]:
     """Return the score of each seed's last finished run, of whichever environment."""
-    runs = sorted((run for row in rows for run in row.runs if is_complete(run)), key=lambda run: run.started)
+    runs = in_order(run for row in rows for run in row.runs if is_complete(run))
     results = {run.spec.seed: run.test.metrics.get(metric) for run in runs if run.test is not None}
     return {
         seed: result.modes[mode].score.mean
@@ -145,8 +153,9 @@ def _scores_by_seed(rows: Iterable[RowRuns], metric: str, mode: str) -> dict[int
 
 def _row_notes(method: MethodKey, rows: Sequence[RowRuns], title: str, by_seed: dict[int, float]) -> Iterator[str]:
     """Say if runs of different environments are combined, if seeds never finished, and if splits share something."""
-    for leak in dict.fromkeys(leak for row in rows for test in row.tests for leak in test.leaks):
-        yield f"{SIGN} {method} on {title}: {leak}."
+    tests = [test for row in rows for test in row.tests]
+    for doubt in dict.fromkeys([*(leak for test in tests for leak in test.leaks), *seen_doubts(tests)]):
+        yield f"{SIGN} {method} on {title}: {doubt}."
     environment = {name for row in rows for name in row.label} - {name for name, _ in method.settings}
     if len(rows) > 1:
         differing = ", ".join(sorted(environment)) or "environment"

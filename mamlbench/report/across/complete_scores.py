@@ -9,11 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from mamlbench.errors import ConfigError
+from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.record import RunRecord
 from mamlbench.report.across.benchmark_cells import BenchmarkCell, CellScores, MethodKey, cells_of
 from mamlbench.report.statistics.mean_ranks import ranks_of
 from mamlbench.report.table.groups import group_records
+from mamlbench.report.table.seen_test_data import NAMED, ORDER
 from mamlbench.student_t import Array
 
 MIN_METHODS, MIN_CELLS = 2, 2
@@ -96,6 +97,7 @@ def collect_scores(
         raise ConfigError(_too_few(methods, cells, modes))
     problems = [problem for scores in all_cells for problem in scores.problems]
     notes = [*problems, *(note for scores in kept_cells for note in scores.notes)]
+    notes += _note_on_test_data(kept_methods, kept_cells)
     arrays = []
     for method in kept_methods:
         array, note = _score_matrix(method, kept_cells)
@@ -129,6 +131,21 @@ def _complete(
             titles = "; ".join(scores.cell.title for scores in without[worst_method])
             left_out.append(f"Left out: {kept_methods.pop(worst_method)}, which has no finished run on {titles}.")
     return kept_methods, kept_cells, left_out
+
+
+def _note_on_test_data(methods: Sequence[MethodKey], cells: Sequence[CellScores]) -> list[str]:
+    """Say which networks were trained on test classes or images, and of which it is unknown."""
+    places: dict[str, list[str]] = {}
+    for scores in cells:
+        for method in methods:
+            if method in scores.test_data:
+                places.setdefault(scores.test_data[method], []).append(f"{method} on {scores.cell.title}")
+    if not places:
+        return []
+    if len(places) == 1:
+        return [f"Test data, in training: {next(iter(places))}, for every score."]
+    parts = (f"{answer} ({summarize_names(places[answer], NAMED)})" for answer in ORDER if answer in places)
+    return [f"Test data, in training: {'; '.join(parts)}."]
 
 
 def _score_matrix(method: MethodKey, cells: Sequence[CellScores]) -> tuple[Array, list[str]]:

@@ -40,6 +40,9 @@ def summary_lines(adaptation: Adaptation) -> list[str]:
             f"Untrained network with the same adaptation: {score.untrained_right} of {score.images} correct. "
             f"Chance: {100 / len(adaptation.classes):.0f} %.",
         ]
+    if adaptation.seen is not None:
+        reasons = f": {'; '.join(adaptation.seen.reasons)}" if adaptation.seen.reasons else ""
+        lines.append(f"Held-out images in training: {adaptation.seen.answer}{reasons}.")
     return [*lines, *(f"{note[0].upper()}{note[1:]}." for note in adaptation.notes)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from mamlbench.record import RunRecord
+from mamlbench.record import RunRecord, in_order
 from mamlbench.report.table import row_settings
 from mamlbench.report.table.groups import (
     RowRuns,
@@ -114,7 +114,7 @@ def pair_configurations(base: Iterable[RunRecord], head: Iterable[RunRecord]) ->
 def _configurations(records: Iterable[RunRecord]) -> dict[ConfigurationName, dict[str, Configuration]]:
     """Group records by configuration name and by spec (without the seed)."""
     runs: dict[ConfigurationName, dict[str, list[RunRecord]]] = defaultdict(lambda: defaultdict(list))
-    for record in sorted(records, key=lambda record: record.started):
+    for record in in_order(records):
         runs[_name(record)][training_key(record.spec)].append(record)
     return {
         name: {spec: _newest(name, spec_runs) for spec, spec_runs in by_spec.items()} for name, by_spec in runs.items()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mamlbench.record import Measurement
-from mamlbench.run_spec import MODES
+from mamlbench.run_spec import TEST_MODES
 
 
 def _milliseconds(measurement: Measurement) -> float | None:
@@ -44,5 +44,5 @@ FRACTION_MARGIN = 0.01
 """Difference between two accuracies that matters if no threshold sets one: one percentage point."""
 SCORE_MARGIN = 0.10
 """The same for other scores, relative to BASE."""
-FIRST_METRIC = ("score", *MODES)
+FIRST_METRIC = ("score", *TEST_MODES)
 """Names of thresholds on the first metric, whatever it is: 'score' in every mode, a mode's name in that mode."""

@@ -18,7 +18,7 @@ from mamlbench.report.gate.verdict import Verdict, VerdictKind
 from mamlbench.report.render.markdown import escape, list_item
 from mamlbench.report.table.doubts import SIGN
 
-HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "reason")
+HEADINGS = ("metric", "BASE", "HEAD", "change [95 %]", "verdict", "test data", "reason")
 _STYLES = {"worse": "bold red", "better": "bold green", "same": "green", "inconclusive": "yellow"}
 
 
@@ -30,6 +30,7 @@ class _Line(NamedTuple):
     head: str
     change: str
     kind: str
+    test_data: str
     reason: str
 
 
@@ -168,6 +169,8 @@ def legend(result: GateResult) -> Iterator[str]:
             "Scores with fewer than six seeds in total: claims about these checkpoints only (paired t-test on shared "
             "episodes, 5 %, Holm-corrected). With six seeds, such as three per side, the claim is about the algorithm."
         )
+    if any(verdict.test_data for verdict in result.verdicts):
+        yield "Test data: whether the networks (BASE → HEAD if they differ) were trained on test classes or images."
     if "runs" in claims:
         yield "Time and memory: ratio of the runs' geometric means (Student's t-test). Repeats are best interleaved."
 
@@ -192,7 +195,8 @@ def _benchmark_entries(result: GateResult, *, bigger_is_better: bool) -> str:
 
 def _extra(verdict: Verdict) -> str:
     line = _line(verdict)
-    return printable(f"{verdict.kind}; BASE {line.base}; change {line.change or 'unknown'}")
+    test_data = f"; test data {verdict.test_data}" if verdict.test_data else ""
+    return printable(f"{verdict.kind}; BASE {line.base}; change {line.change or 'unknown'}{test_data}")
 
 
 def _by_configuration(result: GateResult) -> Iterator[tuple[str, list[Verdict]]]:
@@ -205,7 +209,8 @@ def _line(verdict: Verdict) -> _Line:
     base, head = _value(verdict.base, verdict), _value(verdict.head, verdict)
     kind = verdict.kind + (" (gated)" if verdict.gated else "") + (SIGN if verdict.doubt else "")
     doubt = f"{SIGN} {verdict.doubt}" if verdict.doubt else ""
-    return _Line(metric, base, head, _change(verdict), kind, "; ".join(filter(None, [verdict.detail, doubt])))
+    reason = "; ".join(filter(None, [verdict.detail, doubt]))
+    return _Line(metric, base, head, _change(verdict), kind, verdict.test_data, reason)
 
 
 def _value(value: float | None, verdict: Verdict) -> str:

@@ -13,6 +13,7 @@ from mamlbench.report.gate.metrics import FIRST_METRIC, MACHINE_METRICS
 from mamlbench.report.gate.thresholds import Threshold
 from mamlbench.report.gate.verdict import Population, Verdict
 from mamlbench.report.loading import LoadedRecords
+from mamlbench.report.table.tuning_budgets import budget_of, trials_text
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def compare_records(
     if not any(verdict.kind in ("better", "worse", "same", "inconclusive") for verdict in verdicts):
         undecided.insert(0, "BASE and HEAD have nothing that can be compared.")
     code = ExitCode.REGRESSION if worse else ExitCode.NOTHING if undecided else ExitCode.OK
-    return GateResult(verdicts, code, [*worse, *undecided], _notes_on_ignored(pairs))
+    return GateResult(verdicts, code, [*worse, *undecided], [*_notes_on_ignored(pairs), *_notes_on_tuning(pairs)])
 
 
 def _notes_on_ignored(pairs: Sequence[ConfigurationPair]) -> list[str]:
@@ -63,6 +64,17 @@ def _notes_on_ignored(pairs: Sequence[ConfigurationPair]) -> list[str]:
         for pair in pairs
         for name, side in (("BASE", pair.base), ("HEAD", pair.head))
         if side is not None and side.ignored
+    ]
+
+
+def _notes_on_tuning(pairs: Sequence[ConfigurationPair]) -> list[str]:
+    """Return one sentence for each pair whose sides were tuned with unequal numbers of trials."""
+    both = [(pair.name, pair.base.row, pair.head.row) for pair in pairs if pair.base and pair.head]
+    return [
+        f"{name}: the options were tuned unequally (BASE: {trials_text(budget_of(base))}, HEAD: "
+        f"{trials_text(budget_of(head))}), so that a change may come from tuning."
+        for name, base, head in both
+        if budget_of(base) != budget_of(head)
     ]
 
 

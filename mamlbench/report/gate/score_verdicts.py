@@ -16,6 +16,7 @@ from mamlbench.report.gate.verdict import PendingVerdict, Population, Verdict
 from mamlbench.report.statistics.episode_scores import classes_of, episode_scores
 from mamlbench.report.statistics.estimates import estimate
 from mamlbench.report.statistics.significance_tests import MIN_SEEDS_IN_TOTAL, compare
+from mamlbench.report.table.seen_test_data import seen_doubts, seen_in_any
 from mamlbench.shared_classes import SharedClasses
 from mamlbench.student_t import Array
 
@@ -41,9 +42,16 @@ def score_verdicts(
             scale = 100.0 if result.unit == "%" else 1.0
             missing = Verdict(pair.name, metric, mode, result.unit, scale, not result.higher_is_better, "missing")
             missing = replace(missing, changed=pair.changed, gated=threshold is not None, population=population)
-            missing = replace(missing, doubt="; ".join(dict.fromkeys(leak for test in tests for leak in test.leaks)))
+            doubts = dict.fromkeys([*(leak for test in tests for leak in test.leaks), *seen_doubts(tests)])
+            missing = replace(missing, doubt="; ".join(doubts), test_data=_test_data(sides))
             verdicts.append(_score_verdict(pair, threshold, missing))
     return verdicts
+
+
+def _test_data(sides: Sequence[Configuration]) -> str:
+    """Say whether the networks of either side were trained on test classes or images."""
+    answers = [seen.answer for side in sides if (seen := seen_in_any(side.row.tests)) is not None]
+    return " → ".join(dict.fromkeys(answers))
 
 
 def _planned_modes(sides: Sequence[Configuration]) -> list[str]:

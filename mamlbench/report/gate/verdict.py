@@ -60,6 +60,9 @@ class Verdict:
     """Whether HEAD is shown to be no worse than the margin allows."""
     doubt: str = ""
     """Classes and images that splits of either side's data share: what was learned about new classes is not shown."""
+    test_data: str = ""
+    """Whether the networks were trained on test classes or images: 'seen', 'not seen' or 'unknown', of BASE and of HEAD
+    if they differ; empty for times and memory, and without classes."""
     changed: list[str] = field(default_factory=list)
     """Settings that differ between the sides."""
 

@@ -53,7 +53,7 @@ def render_page(
     )
     started = sorted(record.started[:10] for record in records)
     return (
-        _environment()
+        page_environment()
         .get_template("page.html")
         .render(
             across=make_across_section(across) if across is not None else None,
@@ -71,7 +71,8 @@ def render_page(
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def page_environment() -> jinja2.Environment:
+    """Return the environment that renders the templates; text is escaped, and freed from hidden characters."""
     import jinja2
 
     return jinja2.Environment(

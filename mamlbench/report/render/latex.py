@@ -14,7 +14,7 @@ _ESCAPES |= {character: f"${character}$" for character in "<>|"}
 _ESCAPES |= {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", '"': "''"}
 _ESCAPES |= {"[": "{[}", "*": "{*}"}  # behind a line's \\ they would be its arguments
 _ESCAPES |= {"`": r"\textasciigrave{}", "\0": "{}"}
-_ESCAPES |= {"±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$", "θ": r"$\theta$", "−": "$-$"}
+_ESCAPES |= {"±": r"$\pm$", "†": r"$\dagger$", "‡": r"$\ddagger$", "θ": r"$\theta$", "−": "$-$", "≠": r"$\neq$"}
 
 MAX_LABEL_LENGTH = 24
 """If a label has more characters, the label column wraps at WRAPPED_LABELS."""

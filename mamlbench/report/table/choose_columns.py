@@ -9,29 +9,35 @@ from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group
 from mamlbench.report.table.run_columns import machine_columns, run_columns, text_columns
 from mamlbench.report.table.score_columns import score_columns
-from mamlbench.run_spec import MODES
+from mamlbench.report.table.seen_test_data import seen_columns
+from mamlbench.run_spec import TEST_MODES
 from mamlbench.run_spec.metric_names import column_name
 
 NO_COLUMNS: Mapping[str, Column] = {}
-DEFAULT = ("preset", "score", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
+DEFAULT = ("preset", "score", "seen", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
 """Columns shown by default. 'score' stands for one column per mode."""
 
 COLUMN_SETS = ("score", "default", "all")
 """Names that stand for several columns."""
 PER_MODE = ("untrained", "gain", "effect", "detectable")
 """Columns that belong to the first mode; for another mode its name is appended, as in 'gain_inductive'."""
-NEED_TESTS = frozenset(["before", *MODES, *PER_MODE, *(f"{name}_{mode}" for name in PER_MODE for mode in MODES)])
+NEED_TESTS = frozenset(
+    ["before", "seen", *TEST_MODES, *PER_MODE, *(f"{name}_{mode}" for name in PER_MODE for mode in TEST_MODES)]
+)
 """Columns that a group lacks if none of its runs was tested, or none in that mode."""
 
 
 def columns_of(group: Group) -> list[Column]:
     """Return every built-in column of this group in display order."""
-    return [*text_columns(), *score_columns(group), *machine_columns(group.rows), *run_columns()]
+    machine = machine_columns(group.rows)
+    return [*text_columns(), *score_columns(group), *seen_columns(group), *machine, *run_columns()]
 
 
 def metric_columns(metrics: Iterable[str]) -> set[str]:
     """Return every name that a column of one of these metrics can have."""
-    scores = {"_".join([column_name(metric), *mode]) for metric in metrics for mode in [(), *((m,) for m in MODES)]}
+    scores = {
+        "_".join([column_name(metric), *mode]) for metric in metrics for mode in [(), *((m,) for m in TEST_MODES)]
+    }
     return scores | {f"{detail}_{name}" for detail in ("before", *PER_MODE) for name in scores}
 
 

@@ -8,6 +8,7 @@ from mamlbench.record import Evaluation, Interval
 from mamlbench.report.formatting import percent_or_number
 from mamlbench.report.statistics.estimates import estimate
 from mamlbench.report.table.groups import Group, RowRuns
+from mamlbench.report.table.seen_test_data import seen_doubts
 
 SIGN = "‡"
 """Marks a score with a doubt."""
@@ -37,7 +38,7 @@ def _doubts(tests: Sequence[Evaluation], metric: str, mode: str, score: Interval
     chance = 1 / tests[0].protocol.ways
     constant = sum(test.constant_predictions.get(mode, 0) for test in tests)
     episodes = sum(len(test.metrics[metric].modes[mode].episode_scores) for test in tests)
-    doubts = list(dict.fromkeys(leak for test in tests for leak in test.leaks))
+    doubts = list(dict.fromkeys([*(leak for test in tests for leak in test.leaks), *seen_doubts(tests)]))
     if episodes and constant >= MOSTLY * episodes:
         doubts.append(f"all queries of an episode get the same prediction ({constant:,} of {episodes:,} episodes)")
     if metric == ACCURACY and chance < 1 and not score.low > chance:

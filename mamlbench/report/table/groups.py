@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from mamlbench.errors import ConfigError, did_you_mean
-from mamlbench.record import Evaluation, Measurement, MetricResult, ModeResult, RunRecord
+from mamlbench.record import Evaluation, Measurement, MetricResult, ModeResult, RunRecord, in_order
 from mamlbench.run_spec import RunSpec, Training
 from mamlbench.run_spec.metric_names import find_metric
 
@@ -150,7 +150,7 @@ def group_records(records: Iterable[RunRecord], metric: str | None = None) -> li
     shown = None if metric is None else _reported_metric(metric, records)
     by_conditions: dict[ScoreConditions, list[RunRecord]] = defaultdict(list)
     without_test = []
-    for record in sorted(records, key=lambda record: record.started):
+    for record in in_order(records):
         if record.data is None or record.test is None:
             without_test.append(record)
         else:
@@ -268,6 +268,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     settings |= {"deterministic": spec.deterministic}
+    settings |= {} if spec.tuning_trials is None else {"tuning_trials": spec.tuning_trials}
     return settings | _environment_settings(run) if include_environment else settings
 
 

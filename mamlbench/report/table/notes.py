@@ -9,6 +9,7 @@ from mamlbench.report.formatting import number
 from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
+from mamlbench.report.table.tuning_budgets import unequal_budgets
 
 _INTERVALS = {
     frozenset(["seeds"]): "over training seeds (Student's t).",
@@ -72,6 +73,7 @@ def about(
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
+    notes += filter(None, [unequal_budgets(row.runs[0].spec for row in group.rows)])
     subsets = dict.fromkeys(filter(None, (row_settings.subsets(row) for row in group.rows)))
     notes += [f"The data set was incomplete: {subset}." for subset in subsets]
     of_data = dict.fromkeys(note for row in group.rows for run in row.runs if run.data for note in run.data.notes)

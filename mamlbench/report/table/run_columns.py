@@ -73,11 +73,18 @@ def run_columns() -> list[Column]:
         number_column("parameters", "parameters", "meta-learned scalars", lambda row: run(row).parameters),
         number_column("steps", "steps", "adaptation steps at test", row_settings.adaptation_steps),
         number_column("order", "order", "order of the meta-gradient", lambda row: run(row).gradient_order),
+        number_column(
+            "trials", "tuning trials", "trials that the options were chosen from; empty: not known", _tuning_trials
+        ),
         text_column("engine", "engine", "how tasks were computed", engine),
         text_column("precision", "precision", "numbers it computed in", precision),
         text_column("device", "device", "hardware", device),
         Column("seeds", "seeds", "training seeds that finished, of those started", _seeds_cell),
     ]
+
+
+def _tuning_trials(row: RowRuns) -> float | None:
+    return row.runs[0].spec.tuning_trials
 
 
 def _seeds_cell(row: RowRuns) -> TableCell:

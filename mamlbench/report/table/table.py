@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import RunRecord
-from mamlbench.report.table import doubts, notes, row_settings
+from mamlbench.report.table import doubts, notes, row_settings, seen_test_data
 from mamlbench.report.table.best_cells import mark
 from mamlbench.report.table.choose_columns import DEFAULT, choose_columns
 from mamlbench.report.table.columns import Column, TableCell
@@ -96,7 +96,8 @@ def _build(
     intervals = _intervals(table_rows)
     over = {data["interval_over"] for data in intervals}
     new_classes = {"new_classes_low" in data for data in intervals}
-    table_notes = [*notes.about(group, other_machine, over, new_classes), marks.detectable]
+    table_notes = [*notes.about(group, other_machine, over, new_classes), *seen_test_data.notes(group, columns)]
+    table_notes.append(marks.detectable)
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += [*notes.directions(group, columns), *doubts.notes(group)]

@@ -26,7 +26,7 @@ from mamlbench.engine import LoopEngine
 from mamlbench.errors import ConfigError, DivergedError
 from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
-from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage
+from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage, SeenTestData
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.run_spec.bounds import MOST
 from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images, read_user_images
@@ -37,6 +37,7 @@ from mamlbench.runner.device import resolve_device
 from mamlbench.runner.divergence import suggest
 from mamlbench.runner.isolation import isolated
 from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
+from mamlbench.runner.seen_by_network import seen_by_network
 
 BATCH_SIZE = 100
 """Number of images labeled at a time, if their labels do not depend on each other."""
@@ -105,8 +106,20 @@ def adapt_model(
             *_labeled_images(images, images.unlabeled, "unlabeled", unlabeled),
         ],
         held_out=_score(images.held_out, held_out, untrained) if images.held_out else None,
+        seen=_seen_images(images, image_format, spec, plugins, artifact) if images.held_out else None,
         notes=list(images.notes),
     )
+
+
+def _seen_images(
+    images: UserImages, image_format: ImageFormat, spec: RunSpec, plugins: Plugins, artifact: ModelArtifact
+) -> SeenTestData:
+    """Say whether the network was trained on held-out images or their classes."""
+    held_out = sorted(images.held_out, key=lambda image: image.label or 0)
+    labels, counts = np.unique([image.label for image in held_out], return_counts=True)
+    names = tuple(images.classes[label] for label in labels)
+    split = ImageSplit(read_user_images(held_out, image_format), np.append(0, np.cumsum(counts)), names)
+    return seen_by_network(spec, plugins, split, "", artifact.trained_on)
 
 
 def _classifies(dataset: Dataset) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import filecmp
 import shutil
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,12 @@ from typing import Any
 import numpy as np
 
 from mamlbench.api import SPLITS, DataPaths, Dataset, ImageSplit, ProgressCallback, no_progress
+from mamlbench.atomic_write import is_abandoned
 from mamlbench.errors import CacheError, DamagedImagesError, DataError, MissingDataError, summarize_names
 from mamlbench.plugin import Plugins
+from mamlbench.process_identity import owner_name
 from mamlbench.run_spec import Folders
 from mamlbench.runner.datasets.open_dataset import dataset_options, open_dataset
-
-ABANDONED_SECONDS = 3600.0
-"""Age after which a temporary cache counts as left behind by a verification that was killed."""
 
 PREFIX = ".verify-"
 
@@ -165,9 +163,11 @@ def _temporary_cache(cache: Path) -> Iterator[Path]:
     try:
         cache.mkdir(parents=True, exist_ok=True)
         for abandoned in cache.glob(f"{PREFIX}*"):
-            if time.time() - abandoned.stat().st_mtime > ABANDONED_SECONDS:
-                shutil.rmtree(abandoned, ignore_errors=True)
-        folder = tempfile.TemporaryDirectory(prefix=PREFIX, dir=cache)
+            owner, _, _ = abandoned.name.removeprefix(PREFIX).partition(".")
+            with suppress(FileNotFoundError):  # another process removed it first
+                if is_abandoned(abandoned, owner):
+                    shutil.rmtree(abandoned, ignore_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{owner_name()}.", dir=cache)
     except OSError as error:
         raise CacheError(
             f"The cache folder '{cache}' cannot be written ({error.strerror}): "

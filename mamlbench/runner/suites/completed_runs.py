@@ -6,7 +6,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from statistics import median
 
-from mamlbench.record import Environment, Measurement, ResultStore, RunRecord, UnreadableRecordError, read_record
+from mamlbench.record import (
+    Environment,
+    Measurement,
+    ResultStore,
+    RunRecord,
+    UnreadableRecordError,
+    in_order,
+    read_record,
+)
 from mamlbench.run_spec import RunSpec
 
 START_SECONDS = 5
@@ -28,8 +36,7 @@ class RunHistory:
 
     def records_of(self, spec: RunSpec) -> list[RunRecord]:
         """Return the records of exactly this spec, the latest last, from any code and machine."""
-        records = [record for record in self._read(spec) if record.spec_hash == spec.hash]
-        return sorted(records, key=lambda record: (record.started, record.attempt))
+        return in_order(record for record in self._read(spec) if record.spec_hash == spec.hash)
 
     def add(self, record: RunRecord) -> None:
         """Add the record of a run that has just ended."""

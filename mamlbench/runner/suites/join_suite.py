@@ -15,7 +15,7 @@ from dataclasses import replace
 from mamlbench.api import Launcher
 from mamlbench.errors import HeldError
 from mamlbench.plugin import Plugins
-from mamlbench.record import ResultStore, RunRecord, UnreadableRecordError, read_record
+from mamlbench.record import ResultStore, RunRecord, UnreadableRecordError, in_order, read_record
 from mamlbench.record.claims import ClaimWatcher
 from mamlbench.run_spec import Folders
 from mamlbench.runner.launch import launch_each
@@ -107,7 +107,7 @@ class _SharedWork:
                 continue
             if record.spec_hash == cell.spec.hash and record.environment.software == software:
                 records.append(record)
-        return sorted(records, key=lambda record: (record.started, record.attempt))
+        return in_order(records)
 
     def _run(self, cell: SuiteCell) -> SuiteCell | None:
         self.tries[cell.spec.hash] += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mamlbench.api import Launcher
-from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.errors import ConfigError, MamlbenchError, UnwrittenResultError
 from mamlbench.plugin import Plugins
 from mamlbench.record import Environment, ResultStore, RunRecord
 from mamlbench.run_spec import Folders, Precision, RunSpec
@@ -135,7 +135,8 @@ def ended_cell(cell: SuiteCell, outcome: RunEnd) -> SuiteCell:
     if isinstance(outcome, KeyboardInterrupt):
         return replace(cell, state="interrupted", reason="interrupted before it began")
     if isinstance(outcome, MamlbenchError):
-        return replace(cell, state="not started", reason=str(outcome))
+        has_begun = isinstance(outcome, UnwrittenResultError)
+        return replace(cell, state="failed" if has_begun else "not started", reason=str(outcome))
     states: dict[str, CellState] = {"finished": "finished", "interrupted": "interrupted"}
     return replace(cell, state=states.get(outcome.status, "failed"), reason=outcome.reason, record=outcome)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 from torch import Tensor
@@ -12,6 +12,8 @@ from mamlbench.api import (
     AdaptedTasks,
     Examples,
     GradientBased,
+    IntRange,
+    LogUniform,
     OuterOptions,
     Parameters,
     grad,
@@ -24,9 +26,11 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class ANILOptions(OuterOptions):
     """Options of ANIL."""
 
-    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α of the head")
+    inner_lr: Annotated[float, LogUniform(0.03, 3.0)] = Field(
+        0.4, gt=0, description="inner learning rate α of the head"
+    )
     train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(3, ge=0, description="inner steps in validation and test")
     loss_reduction: LossReduction = "mean"
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Annotated
 
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, MethodContext, Model
+from mamlbench.api import Classification, LogUniform, MethodContext, Model
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import Pretrain, PretrainOptions
@@ -19,7 +20,7 @@ FEW_CLASSES = 200
 class BaselinePlusPlusOptions(PretrainOptions):
     """Options of Baseline++."""
 
-    temperature: float | None = Field(
+    temperature: Annotated[float | None, LogUniform(1.0, 30.0)] = Field(
         None,
         gt=0,
         description="factor on the cosines; none: 2 for up to 200 classes and 10 for more, as in the published code",

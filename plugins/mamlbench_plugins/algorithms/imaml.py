@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from pydantic import Field
@@ -12,6 +13,8 @@ from torch.func import vjp
 from mamlbench.api import (
     EpisodeBatch,
     Examples,
+    IntRange,
+    LogUniform,
     MetaOptimized,
     MethodContext,
     Model,
@@ -28,11 +31,17 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class IMAMLOptions(OuterOptions):
     """Options of iMAML."""
 
-    inner_lr: float = Field(0.1, gt=0, description="rate of the inner gradient descent")
+    inner_lr: Annotated[float, LogUniform(0.03, 2.0)] = Field(
+        0.1, gt=0, description="rate of the inner gradient descent"
+    )
     train_steps: int = Field(16, ge=1, description="inner steps in training")
     test_steps: int = Field(16, ge=0, description="inner steps in validation and test")
-    prox_strength: float = Field(2.0, gt=0, description="λ: how strongly a task is held to the initialization")
-    cg_steps: int = Field(5, ge=1, description="conjugate-gradient iterations for the meta-gradient, a fixed number")
+    prox_strength: Annotated[float, LogUniform(0.1, 10.0)] = Field(
+        2.0, gt=0, description="λ: how strongly a task is held to the initialization"
+    )
+    cg_steps: Annotated[int, IntRange(1, 5)] = Field(
+        5, ge=1, description="conjugate-gradient iterations for the meta-gradient, a fixed number"
+    )
 
 
 class IMAML(MetaOptimized[Parameters, IMAMLOptions]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
+from mamlbench.api import Examples, GradientBased, IntRange, LogUniform, OuterOptions, Parameters, grad
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
@@ -13,9 +15,9 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class MAMLOptions(OuterOptions):
     """Options of MAML and first-order MAML."""
 
-    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α")
+    inner_lr: Annotated[float, LogUniform(0.03, 2.0)] = Field(0.4, gt=0, description="inner learning rate α")
     train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(3, ge=0, description="inner steps in validation and test")
     loss_reduction: LossReduction = "mean"
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
@@ -13,10 +13,12 @@ from mamlbench.api import (
     EpisodeBatch,
     Examples,
     GradientBased,
+    LogUniform,
     OuterOptions,
     OuterUpdate,
     Parameters,
     Schedule,
+    Uniform,
     grad,
     tree_map,
 )
@@ -27,13 +29,15 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class MAMLPlusPlusOptions(OuterOptions):
     """Options of MAML++; without all of its five extras it is MAML."""
 
-    inner_lr: float = Field(0.1, gt=0, description="inner rate α of every tensor and step before training")
+    inner_lr: Annotated[float, LogUniform(0.03, 2.0)] = Field(
+        0.1, gt=0, description="inner rate α of every tensor and step before training"
+    )
     train_steps: int = Field(5, ge=1, description="inner steps in training")
     test_steps: int = Field(5, ge=0, description="inner steps in validation and test; the last rates serve for more")
     loss_reduction: LossReduction = "mean"
     learned_rates: bool = Field(True, description="LSLR: learn the inner rate of each tensor and step")
     per_step_norm: bool = Field(True, description="BNWB: batch-norm parameters of their own for each inner step")
-    multi_step_fraction: float = Field(
+    multi_step_fraction: Annotated[float, Uniform(0.0, 1.0)] = Field(
         0.1, ge=0, le=1, description="MSL: part of the run in which the query loss after every inner step counts"
     )
     first_order_fraction: float = Field(0.0, ge=0, le=1, description="DA: part of the run that begins with first order")

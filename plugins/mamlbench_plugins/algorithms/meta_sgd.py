@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Examples, GradientBased, OuterOptions, Parameters, grad
+from mamlbench.api import Examples, GradientBased, IntRange, LogUniform, OuterOptions, Parameters, grad
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 
@@ -16,9 +16,11 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class MetaSGDOptions(OuterOptions):
     """Options of Meta-SGD."""
 
-    inner_lr: float = Field(0.4, gt=0, description="inner rate α of every single weight before training")
+    inner_lr: Annotated[float, LogUniform(0.03, 2.0)] = Field(
+        0.4, gt=0, description="inner rate α of every single weight before training"
+    )
     train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(1, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 5)] = Field(1, ge=0, description="inner steps in validation and test")
     loss_reduction: LossReduction = "mean"
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -14,6 +14,8 @@ from mamlbench.api import (
     Classification,
     Examples,
     InnerSGD,
+    IntRange,
+    LogUniform,
     MetaOptimized,
     MethodContext,
     Model,
@@ -35,8 +37,10 @@ class PretrainOptions(OuterOptions):
     """Options of pretraining (the outer ones) and of fine-tuning (SGD with momentum)."""
 
     finetune: Literal["head", "all"] = Field("head", description="fine-tune the head alone, or all layers")
-    test_steps: int = Field(100, ge=0, description="fine-tuning steps in validation and test")
-    finetune_lr: float = Field(0.01, gt=0, description="rate of fine-tuning")
+    test_steps: Annotated[int, IntRange(10, 200, log=True)] = Field(
+        100, ge=0, description="fine-tuning steps in validation and test"
+    )
+    finetune_lr: Annotated[float, LogUniform(0.01, 5.0)] = Field(0.01, gt=0, description="rate of fine-tuning")
     finetune_batch: int | None = Field(None, ge=1, description="examples per fine-tuning step; none: the support set")
     momentum: float = Field(0.9, ge=0, lt=1, description="momentum of fine-tuning")
     dampening: float = Field(0.9, ge=0, le=1, description="dampening of that momentum")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -15,8 +15,11 @@ from mamlbench.api import (
     Examples,
     InnerAdam,
     InnerLoop,
+    IntRange,
+    LogUniform,
     MethodContext,
     Model,
+    OneOf,
     Options,
     OuterUpdate,
     Parameters,
@@ -35,14 +38,20 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class ReptileOptions(Options):
     """Options of Reptile."""
 
-    inner_lr: float = Field(1e-3, gt=0, description="rate of the inner Adam (whose beta1 is 0)")
+    inner_lr: Annotated[float, LogUniform(1e-4, 0.01)] = Field(
+        1e-3, gt=0, description="rate of the inner Adam (whose beta1 is 0)"
+    )
     train_steps: int = Field(5, ge=1, description="inner minibatch steps k in training")
     inner_batch_size: int = Field(10, ge=1, description="examples in each inner minibatch in training")
-    test_steps: int = Field(50, ge=0, description="inner minibatch steps in validation and test")
+    test_steps: Annotated[int, IntRange(5, 50, log=True)] = Field(
+        50, ge=0, description="inner minibatch steps in validation and test"
+    )
     test_batch_size: int = Field(5, ge=1, description="examples in each inner minibatch in validation and test")
-    outer_lr: float = Field(1.0, gt=0, description="interpolation ε towards the adapted parameters at the start")
+    outer_lr: Annotated[float, LogUniform(0.1, 2.0)] = Field(
+        1.0, gt=0, description="interpolation ε towards the adapted parameters at the start"
+    )
     outer_schedule: Schedule = Field("linear", description="how ε falls to 0 over the run")
-    inner_optimizer_state: Literal["fresh", "persistent"] = Field(
+    inner_optimizer_state: Annotated[Literal["fresh", "persistent"], OneOf("fresh", "persistent")] = Field(
         "fresh",
         description="Adam's moments: fresh for each task (vectorized), or run on from task to task as in the original",
     )

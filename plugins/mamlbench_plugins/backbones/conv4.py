@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from mamlbench.api import Backbone, BatchNorm, Options
 from mamlbench.errors import ConfigError
+from mamlbench_plugins.backbones.initialization import (
+    ConvolutionInitialization,
+    HeadInitialization,
+    initialize_convolution,
+    initialize_linear,
+)
 
 BLOCKS = 4
 
@@ -21,6 +27,9 @@ class Conv4Options(Options):
         "mean", description="features from the last maps: their mean over height and width, or all of them"
     )
     scale: bool = Field(False, description="batch norm learns a scale besides its bias (the MAML networks have none)")
+    eps: float = Field(1e-5, gt=0, description="batch norm adds it to the variance (1e-3 in code for TensorFlow)")
+    init: ConvolutionInitialization = Field("xavier", description="first weights of the convolutions")
+    head_init: HeadInitialization = Field("torch", description="first weights of the head")
 
 
 class PooledOptions(Conv4Options):
@@ -29,6 +38,9 @@ class PooledOptions(Conv4Options):
     width: int = Field(32, ge=1, description="filters of each convolution")
     pooling: Literal["mean", "flatten"] = Field(
         "flatten", description="features from the last maps: their mean over height and width, or all of them"
+    )
+    border: Literal["valid", "same"] = Field(
+        "valid", description="max-pooling of odd sides: valid leaves out the last row and column, same pools them alone"
     )
 
 
@@ -46,24 +58,28 @@ class StridedConv4(Backbone):
     strided = True
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
-        options: Conv4Options = self.options
+        options: Any = self.options
+        rounds_up = self.strided or options.border == "same"
         channels, side = square_image(input_shape)
         layers: list[nn.Module] = []
         for _ in range(BLOCKS):
             layers += self._block(channels, options)
             channels = options.width
-            side = (side + 1) // 2 if self.strided else side // 2
+            side = (side + 1) // 2 if rounds_up else side // 2
         if side < 1:
             raise ConfigError(f"images of {input_shape[1:]} are too small for {BLOCKS} poolings: use conv4-strided.")
         layers.append(SpatialMean() if options.pooling == "mean" else nn.Flatten())
         return nn.Sequential(*layers), channels * (1 if options.pooling == "mean" else side * side)
 
-    def _block(self, channels: int, options: Conv4Options) -> list[nn.Module]:
+    def _block(self, channels: int, options: Any) -> list[nn.Module]:
         # no bias in the convolution: the batch norm behind it takes it out again
         convolution = nn.Conv2d(channels, options.width, 3, stride=2 if self.strided else 1, padding=1, bias=False)
-        nn.init.xavier_uniform_(convolution.weight)
-        layers = [convolution, BatchNorm(options.width, scale=options.scale), nn.ReLU()]
-        return layers if self.strided else [*layers, nn.MaxPool2d(2)]
+        initialize_convolution(convolution, options.init)
+        layers = [convolution, BatchNorm(options.width, scale=options.scale, eps=options.eps), nn.ReLU()]
+        return layers if self.strided else [*layers, nn.MaxPool2d(2, ceil_mode=options.border == "same")]
+
+    def head(self, features: int, outputs: int) -> nn.Module:
+        return initialize_linear(nn.Linear(features, outputs), self.options.head_init)
 
 
 class PooledConv4(StridedConv4):

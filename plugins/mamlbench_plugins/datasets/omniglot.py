@@ -30,7 +30,7 @@ from mamlbench.api import Options as BaseOptions
 from mamlbench_plugins.datasets.downloads import downloaded, searched_folders
 from mamlbench_plugins.datasets.omniglot_download import download
 from mamlbench_plugins.datasets.omniglot_files import find_files
-from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, prepare
+from mamlbench_plugins.datasets.omniglot_images import CONTENT_HASH, EVALUATION, SIDE, Resampling, prepare
 
 PREPARATION_VERSION = 1
 """Increase it with every change of the prepared images, so that cached files are made again."""
@@ -70,10 +70,16 @@ class Omniglot(Dataset):
             description="random: 1,100 characters for training, 100 for validation, 423 for test, from any alphabet; "
             "alphabets: validation and test have alphabets of their own (test: the published evaluation set)",
         )
-        rotations: Rotations = Field(
+        rotations: Literal[Rotations, "classes-everywhere"] = Field(
             "episode",
             description="rotations by 90 degrees: none; episode: drawn per class and episode, in all splits (MAML); "
-            "classes: rotated characters are separate classes, in training only (Reptile)",
+            "classes: rotated characters are separate classes, in training only (Reptile); classes-everywhere: in all "
+            "splits (ProtoNet)",
+        )
+        resampling: Resampling = Field(
+            "lanczos",
+            description="from 105 to 28 pixels: lanczos, in gray; nearest, in black and white, as in the code of MAML, "
+            "Reptile and ProtoNet",
         )
         polarity: Literal[0, 1] = Field(
             1, description="value of ink; the background has the other (0 in Reptile's code)"
@@ -94,7 +100,7 @@ class Omniglot(Dataset):
             str(files.background.path.parent),
             f"{sum(sizes):,} drawings of {len(sizes):,} characters",
             missing_parts(sizes),
-            paths.load_cached("omniglot", files.raw_files(), (PREPARATION_VERSION,)) is not None,
+            paths.load_cached("omniglot", files.raw_files(), _preparation(options)) is not None,
         )
 
     def load(self) -> Mapping[str, TaskSplit]:
@@ -105,7 +111,10 @@ class Omniglot(Dataset):
         files = find_files(self.paths) or downloaded(self.paths, download, find_files, _missing)
         self.origin = files.origin
         cached = self.paths.cached(
-            "omniglot", files.raw_files(), (PREPARATION_VERSION,), lambda: prepare(files, self.paths.progress)
+            "omniglot",
+            files.raw_files(),
+            _preparation(self.options),
+            lambda: prepare(files, self.paths.progress, self.options.resampling),
         )
         self.subset = missing_parts(np.diff(cached.offsets).tolist())
         self.drawings_hash = cached.metadata[CONTENT_HASH]
@@ -126,7 +135,15 @@ class Omniglot(Dataset):
         rotations = self.options.rotations
         if rotations == "classes" and name != "train":
             rotations = "none"
+        elif rotations == "classes-everywhere":
+            rotations = "classes"
         return ImageSplit.from_cached_images(cached, rotations)
+
+
+def _preparation(options: Omniglot.Options) -> tuple[int | str, ...]:
+    """What prepared images depend on besides the files."""
+    resampling = () if options.resampling == "lanczos" else (options.resampling,)
+    return (PREPARATION_VERSION, *resampling)
 
 
 def split_randomly(names: Sequence[str]) -> Classes:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from typing import Literal
 
 import numpy as np
 import torch
@@ -39,8 +40,13 @@ BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 Images = NDArray[np.uint8]
 
+Resampling = Literal["lanczos", "nearest"]
+"""How drawings become smaller: smoothed, or by taking one pixel of about fourteen."""
 
-def prepare(files: OmniglotFiles, progress: ProgressCallback = no_progress) -> CachedImages:
+
+def prepare(
+    files: OmniglotFiles, progress: ProgressCallback = no_progress, resampling: Resampling = "lanczos"
+) -> CachedImages:
     """Decode and resize every drawing: uint8 ``[images, 1, 28, 28]``, ink 255 on 0, classes "Alphabet/characterNN".
 
     ``metadata`` holds the alphabets of the evaluation half (a JSON list), and a hash over class names, file names and
@@ -52,7 +58,7 @@ def prepare(files: OmniglotFiles, progress: ProgressCallback = no_progress) -> C
     bits = _read_all(files.halves, drawings, progress)
     names = sorted(bits, key=lambda name: name.rpartition("/"))  # by class, then by file
     classes = [(name, len(list(group))) for name, group in groupby(names, lambda name: name.rpartition("/")[0])]
-    images = resize([bits[name] for name in names])
+    images = resize([bits[name] for name in names], resampling)
     return CachedImages(
         torch.from_numpy(images)[:, None],
         np.cumsum([0, *(size for _, size in classes)], dtype=np.int64),
@@ -123,15 +129,16 @@ def decode(data: bytes) -> bytes:
         return image.convert("L").convert("1", dither=Image.Dither.NONE).tobytes()  # a file saved by another program
 
 
-def resize(bits: list[bytes]) -> Images:
-    """Resize decoded drawings by Pillow's LANCZOS filter on gray pixels: uint8 ``[drawings, 28, 28]``, ink 255 on 0.
+def resize(bits: list[bytes], resampling: Resampling = "lanczos") -> Images:
+    """Resize decoded drawings: uint8 ``[drawings, 28, 28]``, ink 255 on 0.
 
-    MAML's published script and Reptile's code request LANCZOS for 1-bit images, for which Pillow uses the nearest pixel
-    instead. Their images are black and white, these have smooth edges.
+    'lanczos' is Pillow's filter on gray pixels, with smooth edges. MAML's script requests it for 1-bit images, others
+    request no filter, and then Pillow takes the nearest pixel: 'nearest' is black and white, as their images are.
     """
+    resize_part = _resize_part if resampling == "lanczos" else _nearest_part
     parts = [bits[start : start + 1000] for start in range(0, len(bits), 1000)]
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as executor:  # Pillow and numpy release the interpreter lock
-        return np.concatenate(list(executor.map(_resize_part, parts)))
+        return np.concatenate(list(executor.map(resize_part, parts)))
 
 
 def _resize_part(bits: list[bytes]) -> Images:
@@ -139,11 +146,22 @@ def _resize_part(bits: list[bytes]) -> Images:
 
     A call that keeps the height filters along rows only, so drawings do not mix.
     """
-    rows = np.frombuffer(b"".join(bits), np.uint8).reshape(-1, (FILE_SIDE + 7) // 8)
-    pixels = np.unpackbits(rows, axis=-1, count=FILE_SIDE) * np.uint8(255)  # [drawings * 105, 105]
+    pixels = _pixels(bits).reshape(-1, FILE_SIDE)
     narrow = _filter_rows(pixels).reshape(-1, FILE_SIDE, SIDE).swapaxes(1, 2)  # [drawings, 28, 105], x before y
     small = _filter_rows(narrow.reshape(-1, FILE_SIDE)).reshape(-1, SIDE, SIDE).swapaxes(1, 2)
     return 255 - small
+
+
+def _nearest_part(bits: list[bytes]) -> Images:
+    """The pixel that contains the center of each pixel of the small image, as Pillow chooses it."""
+    nearest = ((np.arange(SIDE) + 0.5) * (FILE_SIDE / SIDE)).astype(np.int64)
+    return 255 - _pixels(bits)[:, nearest[:, None], nearest]
+
+
+def _pixels(bits: list[bytes]) -> Images:
+    """Unpack decoded drawings: uint8 ``[drawings, 105, 105]``, ink 0 on 255."""
+    rows = np.frombuffer(b"".join(bits), np.uint8).reshape(-1, FILE_SIDE, (FILE_SIDE + 7) // 8)
+    return np.unpackbits(rows, axis=-1, count=FILE_SIDE) * np.uint8(255)
 
 
 def _filter_rows(rows: Images) -> Images:

@@ -79,7 +79,7 @@ def test_updates_of_halves_add_up(make_algorithm, make_batch, name):
 
 
 INNER = {"inner_lr", "train_steps", "test_steps"}
-OUTER = {"outer_optimizer", "outer_lr", "outer_schedule", "clip"}
+OUTER = {"outer_optimizer", "outer_lr", "outer_schedule", "halve_every", "clip"}
 FINETUNING = {"finetune", "test_steps", "finetune_lr", "finetune_batch", "momentum", "dampening", "weight_decay"}
 OPTIONS = {
     "maml": INNER | OUTER | {"loss_reduction", "adapt_norm"},
@@ -91,7 +91,7 @@ OPTIONS = {
     | {"loss_reduction", "learned_rates", "per_step_norm", "multi_step_fraction", "first_order_fraction"},
     "imaml": INNER | OUTER | {"prox_strength", "cg_steps"},
     "reptile": INNER | {"inner_batch_size", "test_batch_size", "outer_lr", "outer_schedule", "inner_optimizer_state"},
-    "protonet": OUTER,
+    "protonet": OUTER | {"joint_norm"},
     "pretrain": OUTER | FINETUNING,
     "baseline++": OUTER | FINETUNING | {"temperature"},
 }

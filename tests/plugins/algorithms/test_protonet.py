@@ -59,6 +59,24 @@ def test_it_trains_with_other_ways_than_it_is_tested_with(make_algorithm, make_b
     assert algorithm.adapt(test.support, test.keys).predict(test.query.x, "transductive").shape == (2, 6, 3)
 
 
+@pytest.mark.parametrize("engine", [LoopEngine(), VmapEngine()], ids=lambda engine: engine.name)
+def test_batch_norm_may_see_support_and_query_together_in_training(make_algorithm, make_batch, engine):
+    algorithm, batch = make_algorithm("protonet", engine, joint_norm=True), make_batch(tasks=2)
+    expected = 0.0
+    for task in range(2):
+        together = algorithm.model.features(algorithm.meta, torch.cat([batch.support.x[task], batch.query.x[task]]))
+        means = torch.stack([together[:6][batch.support.y[task] == k].mean(0) for k in range(3)])
+        log_p = (-torch.cdist(together[6:], means).square()).log_softmax(-1)
+        expected -= float(log_p[torch.arange(6), batch.query.y[task]].mean())
+    assert float(algorithm.compute_update(batch).loss) == pytest.approx(expected, rel=1e-9)
+    apart = make_algorithm("protonet", engine)
+    assert float(apart.compute_update(batch).loss) != pytest.approx(expected, rel=1e-3)
+    outputs, other = (
+        method.adapt(batch.support, batch.keys).predict(batch.query.x, "inductive") for method in (algorithm, apart)
+    )
+    assert torch.equal(outputs, other), "the test is the same"
+
+
 def test_the_order_of_the_support_examples_does_not_matter(make_algorithm, make_batch):
     algorithm, batch = make_algorithm("protonet"), make_batch(tasks=2)
     order = torch.tensor([4, 0, 5, 2, 1, 3])

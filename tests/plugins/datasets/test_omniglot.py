@@ -104,6 +104,15 @@ def test_hidden_files_are_not_data(tmp_path: Path, toy: Path) -> None:
 # ------------------------------------------------------------------------------------------------------ images
 
 
+def test_the_nearest_pixel_is_pillows() -> None:
+    files = [drawing(f"{i}") for i in range(5)]
+    one_bit = [Image.open(io.BytesIO(file)).convert("1") for file in files]
+    expected = [
+        255 * (1 - np.asarray(image.resize((28, 28), Image.Resampling.LANCZOS)).astype(int)) for image in one_bit
+    ]
+    assert (resize([decode(file) for file in files], "nearest") == np.stack(expected)).all()
+
+
 def test_resizing_is_pillows_lanczos() -> None:
     files = [drawing(f"{i}") for i in range(5)]
     expected = [
@@ -111,6 +120,14 @@ def test_resizing_is_pillows_lanczos() -> None:
         for file in files
     ]
     assert (resize([decode(file) for file in files]) == np.stack(expected)).all()
+
+
+def test_images_are_prepared_once_for_each_way_of_resizing(toy: Path, cache: Path) -> None:
+    smooth, sharp = (load(toy, cache, resampling=name) for name in ("lanczos", "nearest"))
+    assert len(list(cache.glob("omniglot-*.safetensors"))) == 2
+    assert set(image_split(sharp, "train").images.unique().tolist()) == {0, 255}
+    assert len(image_split(smooth, "train").images.unique()) > 2
+    assert smooth.drawings_hash == sharp.drawings_hash and smooth.content_hash != sharp.content_hash
 
 
 def test_ink_is_one_on_zero_paper_by_default(tmp_path: Path, toy: Path, cache: Path) -> None:
@@ -173,6 +190,8 @@ def test_alphabets_stay_whole(toy: Path, cache: Path) -> None:
 def test_rotated_classes_are_for_training_only(toy: Path, cache: Path) -> None:
     dataset = load(toy, cache, rotations="classes")
     assert {name: split.size for name, split in dataset.splits.items()} == {"train": 40, "val": 1, "test": 4}
+    dataset = load(toy, cache, rotations="classes-everywhere")
+    assert {image_split(dataset, split).rotations for split in dataset.splits} == {"classes"}
     for rotations in ("none", "episode"):
         dataset = load(toy, cache, rotations=rotations)
         assert {image_split(dataset, split).rotations for split in dataset.splits} == {rotations}

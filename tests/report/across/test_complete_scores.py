@@ -5,6 +5,9 @@ import pytest
 from mamlbench.errors import ConfigError
 from mamlbench.report.across import collect_scores
 
+OLD = "Test data, in training: unknown, for every score."
+"""Of records that do not say what their networks were trained on."""
+
 
 def names(scores):
     return [str(method) for method in scores.methods]
@@ -19,7 +22,7 @@ def test_methods_are_rows_and_cells_are_tables(study):
     assert names(scores) == ["protonet", "maml", "fomaml", "reptile"]  # the best mean rank first
     assert titles(scores)[:3] == ["omniglot 5-way 1-shot", "omniglot 5-way 5-shot", "omniglot 20-way 1-shot"]
     assert [runs.shape for runs in scores.scores] == [(3, 8)] * 4
-    assert len(scores.datasets) == 4 and scores.notes == []
+    assert len(scores.datasets) == 4 and scores.notes == [OLD]
     assert scores.mean_ranks.tolist() == sorted(scores.mean_ranks.tolist())
 
 
@@ -93,7 +96,8 @@ def test_every_cell_counts_as_many_seeds_of_a_method(study, make_record):
     scores = collect_scores([*study(), *more])
     assert {len(runs) for runs in scores.scores} == {3}
     assert scores.notes == [
-        "maml: the first 3 seeds of each cell count, because not every cell has more (omniglot 5-way 1-shot has)."
+        OLD,
+        "maml: the first 3 seeds of each cell count, because not every cell has more (omniglot 5-way 1-shot has).",
     ]
 
 

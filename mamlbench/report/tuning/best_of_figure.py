@@ -1,0 +1,44 @@
+"""The figure of studies: the expected best score of n trials, a curve for each method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mamlbench.errors import ConfigError
+from mamlbench.report.figures.export import WIDTH, empty_figure, figure_bytes, figure_settings
+from mamlbench.report.figures.style import STYLES
+from mamlbench.report.formatting import printable
+from mamlbench.report.tuning.study_result import StudyResult, ranked
+from mamlbench.report.tuning.tuning_tables import study_title
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8", "d", "H")
+"""More than there are colors, so that methods of the same color differ."""
+
+
+def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
+    """Draw the curve of each result, the best first; return whether there was one."""
+    scale = 100.0 if results[0].default.unit == "%" else 1.0
+    for index, result in enumerate(ranked(results)):
+        if result.curve is None:
+            continue
+        style = STYLES[index % len(STYLES)]
+        n = range(1, len(result.curve.mean) + 1)
+        marker = MARKERS[index % len(MARKERS)]
+        looks = {"color": style.color, "linestyle": style.line, "marker": marker, "markevery": (index % 4, 4)}
+        axes.plot(n, scale * result.curve.mean, label=printable(result.name), **looks)
+    metric, unit = results[0].default.metric, results[0].default.unit
+    axes.set_xlabel("trials n (1: the default options)")
+    axes.set_ylabel(printable(f"expected best validation {metric}, {unit}" if unit else f"expected best {metric}"))
+    return bool(axes.lines)
+
+
+def save_best_of(results: Sequence[StudyResult], format_: str) -> bytes:
+    """Draw the figure as 'png', 'pdf' or 'svg'. Raises ConfigError if there is nothing to draw."""
+    with figure_settings():
+        figure = empty_figure(WIDTH + 2.3, 3.6)
+        figure.suptitle(printable(study_title(results)), fontsize=9)
+        if not draw_best_of(figure.subplots(), results):
+            raise ConfigError("No trial of these studies has a score to draw.")
+        figure.legend(loc="outside right center")
+        return figure_bytes(figure, format_)
