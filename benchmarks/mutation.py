@@ -29,12 +29,15 @@ class Part(NamedTuple):
 
     files: tuple[str, ...]
     tests: tuple[str, ...]
+    without: str = "nothing_at_all"
+    """An expression of ``pytest -k`` for tests that take too long to be run for each mistake."""
 
 
 PARTS = {
     "statistics": Part(
         ("mamlbench/report/statistics/*", "mamlbench/student_t.py", "mamlbench/shared_classes.py"),
         ("tests/report/statistics", "tests/test_student_t.py", "tests/test_shared_classes.py"),
+        without="rate or covers or bootstrap_of_three or chance or trials or rarely or conservative_one or percent",
     ),
     "samplers": Part(
         ("mamlbench/data/sampler.py", "mamlbench/data/episode_passes.py", "mamlbench_plugins/samplers/*"),
@@ -57,7 +60,7 @@ SETTINGS = """
 [tool.mutmut]
 source_paths = ["mamlbench", "mamlbench_plugins"]
 only_mutate = {files}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not ({without})"]
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 track_dependencies = false
@@ -83,7 +86,7 @@ def prepare(part: Part, folder: Path) -> None:
         shutil.copytree(ROOT / source, folder / name, ignore=ignore)
     shutil.copytree(ROOT / "tests", folder / "tests", ignore=ignore)
     tests = [name for name in part.tests if (ROOT / name).exists()]
-    settings = SETTINGS.format(files=json.dumps(part.files), tests=json.dumps(tests))
+    settings = SETTINGS.format(files=json.dumps(part.files), tests=json.dumps(tests), without=part.without)
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     (folder / "pyproject.toml").write_text(project + settings, encoding="utf-8")
 

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mamlbench.api import ImageSplit, Options, TaskSampler, hash64
+from mamlbench.api import Examples, ImageSplit, Options, TaskSampler, hash64
 
 
 class Drawn(TaskSampler):
@@ -79,3 +79,18 @@ def test_labeled_minibatches_are_drawn_ahead_and_are_those_drawn_singly(count):
         assert torch.equal(x, alone.x)
         assert torch.equal(y, alone.y)
         x.zero_()  # what a method does to its minibatch reaches no other
+
+
+@pytest.mark.parametrize(("count", "ahead"), [(1, 16), (2**16, 16), (2**18, 4), (2**20, 1), (2**22, 1)])
+def test_as_many_minibatches_are_drawn_ahead_as_fit_into_four_mebibytes(monkeypatch, count, ahead):
+    """Images of one pixel take four bytes each."""
+    sampler, drawn = make_sampler(), []
+
+    def labeled_batches(split, keys, count):
+        drawn.append(len(keys))
+        return [Examples(torch.zeros(1), torch.zeros(1))] * len(keys)
+
+    monkeypatch.setattr(ImageSplit, "labeled_batches", labeled_batches)
+    for index in range(ahead):
+        sampler.labeled_examples("train", index, count)
+    assert drawn == [ahead]
