@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     )
     from mamlbench.api.backbone import Backbone
     from mamlbench.api.engine import Engine, InnerLoopMethod
-    from mamlbench.api.fixed_features import share_query_features
     from mamlbench.api.launcher import Emit, Job, Launcher
     from mamlbench.api.peer import Peer, PeerTraining, PeerWork
     from mamlbench.api.tracker import Tracker
@@ -70,7 +69,6 @@ _HOMES = {
     "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
     "mamlbench.api.backbone": "Backbone",
     "mamlbench.api.engine": "Engine InnerLoopMethod",
-    "mamlbench.api.fixed_features": "share_query_features",
     "mamlbench.api.launcher": "Emit Job Launcher",
     "mamlbench.api.peer": "Peer PeerTraining PeerWork",
     "mamlbench.api.tracker": "Tracker",
@@ -208,7 +206,6 @@ __all__ = [
     "scheduled",
     "seed_key",
     "seeded",
-    "share_query_features",
     "split_of_folder",
     "summarize_names",
     "tree_map",

@@ -17,8 +17,8 @@ from mamlbench.api import (
     OuterOptions,
     Parameters,
     grad,
-    share_query_features,
 )
+from mamlbench_plugins.algorithms.fixed_features import share_query_features
 from mamlbench_plugins.algorithms.loss_reduction import LossReduction, query_loss, support_loss
 from mamlbench_plugins.algorithms.presets import load_presets
 

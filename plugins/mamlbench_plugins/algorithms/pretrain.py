@@ -28,8 +28,8 @@ from mamlbench.api import (
     grad,
     grad_and_value,
     minibatch_order,
-    share_query_features,
 )
+from mamlbench_plugins.algorithms.fixed_features import share_query_features
 from mamlbench_plugins.algorithms.presets import load_presets
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from torch import Tensor
 
-from mamlbench.api.algorithm import AdaptedTasks, InnerLoop
-from mamlbench.api.engine import StateT
-from mamlbench.data.episodes import Examples
-from mamlbench.run_spec import Mode
+from mamlbench.api import AdaptedTasks, Examples, InnerLoop, Mode
 
 
 class FixedFeatures:
@@ -20,7 +18,7 @@ class FixedFeatures:
         support: x ``[T, k, *input_shape]``.
     """
 
-    def __init__(self, method: InnerLoop, support: Examples) -> None:
+    def __init__(self, method: InnerLoop[Any], support: Examples) -> None:
         self.method, self.support = method, support
         self._query: tuple[Tensor, int] | None = None  # the last query set, and its count of in-place changes
         self._features: dict[Mode, Tensor] = {}
@@ -37,7 +35,7 @@ class FixedFeatures:
         return self._features[mode]
 
 
-class AdaptedHeads(AdaptedTasks[StateT]):
+class AdaptedHeads(AdaptedTasks[Any]):
     """T tasks whose heads were adapted.
 
     Args:
@@ -46,7 +44,7 @@ class AdaptedHeads(AdaptedTasks[StateT]):
         features: of their query sets; shared by the tasks of all steps.
     """
 
-    def __init__(self, method: InnerLoop[StateT], adapted: AdaptedTasks[StateT], features: FixedFeatures) -> None:
+    def __init__(self, method: InnerLoop[Any], adapted: AdaptedTasks[Any], features: FixedFeatures) -> None:
         super().__init__(method, adapted.states, adapted.support)
         self.method, self.features = method, features
 
@@ -59,13 +57,13 @@ class AdaptedHeads(AdaptedTasks[StateT]):
             )
         return method.engine.map(self._outputs, self.states, features)  # type: ignore[no-any-return]
 
-    def _outputs(self, state: StateT, features: Tensor) -> Tensor:
+    def _outputs(self, state: Any, features: Tensor) -> Tensor:
         return self.method.model.head(self.method.parameters(state), features)
 
 
 def share_query_features(
-    method: InnerLoop[StateT], adaptation: Iterator[AdaptedTasks[StateT]], support: Examples
-) -> Iterator[AdaptedTasks[StateT]]:
+    method: InnerLoop[Any], adaptation: Iterator[AdaptedTasks[Any]], support: Examples
+) -> Iterator[AdaptedTasks[Any]]:
     """Let the tasks after all steps of one adaptation share the features of their query sets.
 
     Batch norm in a head forbids it: then they are returned as they are.
