@@ -54,7 +54,7 @@ import mamlbench
 
 def note(phase):
     with open(os.environ["PHASES"], "a") as file:
-        file.write(f"{time.time()} {phase}\\n")
+        file.write(f"{time.monotonic()} {phase}\\n")
 
 if multiprocessing.parent_process() is None:
     note("start-up")
@@ -156,11 +156,11 @@ class Trials:
 
     def timeline(self) -> list[Span]:
         """Run the command to its end; return its phases, each between two notes of the listener."""
-        begin = time.time()
+        begin = time.monotonic()
         folder, process = self.start()
         if process.wait() != 0:
             raise RuntimeError((folder / "stderr").read_text())
-        notes = [("start-up", begin), *_phases(folder), ("", time.time())]
+        notes = [("start-up", begin), *_phases(folder), ("", time.monotonic())]
         spans = [
             Span(phase, notes_before, until - at)
             for notes_before, ((phase, at), (_, until)) in enumerate(pairwise(notes))

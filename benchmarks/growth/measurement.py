@@ -127,7 +127,7 @@ class GrowthBench:
     def _measure(self, network: GrowthSetting, algorithm: str) -> GrowthResult:
         context = multiprocessing.get_context(START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
-        task = GrowthTask(network, algorithm, self.engine, self.rounds, time.time() + self.limit)
+        task = GrowthTask(network, algorithm, self.engine, self.rounds, time.monotonic() + self.limit)
         process = context.Process(target=_run_in_process, args=(sender, task), daemon=True)
         process.start()
         sender.close()  # otherwise the pipe would stay open after the process ends
@@ -149,7 +149,7 @@ class GrowthBench:
 
 @dataclass(frozen=True)
 class GrowthTask:
-    """The work of one process; ``deadline`` is in seconds since the epoch."""
+    """The work of one process; ``deadline`` is in seconds of the machine's monotonic clock."""
 
     network: GrowthSetting
     algorithm: str
@@ -202,7 +202,7 @@ def measure(task: GrowthTask) -> GrowthResult:
         start = time.perf_counter()
         compute()
         seconds.append(time.perf_counter() - start)
-        if time.time() + 1.5 * seconds[-1] > task.deadline:
+        if time.monotonic() + 1.5 * seconds[-1] > task.deadline:
             break
     peak = peak_resident_bytes()
     memory = None if idle is None or peak is None else peak - idle

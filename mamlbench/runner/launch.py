@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import Any
 
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import MamlbenchError, RunFailedError, describe_error
+from mamlbench.errors import MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
 from mamlbench.interrupts import deferred, handled, is_pending, prompt
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
@@ -141,12 +141,18 @@ class _Events:
             return outcome
         if isinstance(outcome, MamlbenchError) and not isinstance(outcome, RunFailedError):
             return outcome
-        record = outcome if isinstance(outcome, RunRecord) else _record_lost(spec, self.plugins, self.folders, outcome)
+        try:
+            record = (
+                outcome if isinstance(outcome, RunRecord) else _record_lost(spec, self.plugins, self.folders, outcome)
+            )
+        except MamlbenchError as error:  # the disk is full, or the folder cannot be written any more
+            return error
         self("mamlbench_run_finished", spec=spec, record=record)
         errors = self.errors[spec.hash]
         if errors:
             record = sealed(record.model_copy(update={"listener_errors": sorted({*record.listener_errors, *errors})}))
-            ResultStore(self.folders.results).write(record.name, record)
+            with suppress(UnwrittenResultError):  # the record is there, without these errors
+                ResultStore(self.folders.results).write(record.name, record)
         return record
 
 

@@ -9,13 +9,15 @@ import pytest
 
 import mamlbench
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import ConfigError, DataError, RunFailedError
+from mamlbench.errors import ConfigError, DataError, RunFailedError, UnwrittenResultError
 from mamlbench.plugin import load_plugins
 from mamlbench.record import ResultStore, make_record, read_record
+from mamlbench.record.file_hashes import sealed
 from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import launch, launch_each, make_launcher
 from mamlbench.runner.plan import plan
+from mamlbench.runner.suites.run_suite import SuiteCell, ended_cell
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def recorded(plugins, folders):
         stem, attempt = ResultStore(folders.results).reserve(job.spec, environment.fingerprint)
         record = make_record(job.spec, environment, status, name=stem, attempt=attempt)
         ResultStore(folders.results).write(stem, record)
-        return record
+        return sealed(record)
 
     return recorded
 
@@ -180,6 +182,31 @@ def test_names_and_options_are_checked(plugins):
         ConfigError, match=r"launcher 'processes' has no option 'maxparallel'\. Did you mean 'max_parallel'"
     ):
         make_launcher("processes", {"maxparallel": 2}, plugins)
+
+
+def test_a_full_disk_is_an_error_of_the_runs_whose_records_it_takes(specs, folders, recorded, monkeypatch):
+    """The first run was lost. The second has its record, without what a listener raised in it."""
+    plugins = load_plugins()
+
+    class Listener:
+        @mamlbench.hookimpl
+        def mamlbench_run_finished(self, spec, record):
+            raise RuntimeError("tracker down")
+
+    def full(store, stem, record):
+        raise UnwrittenResultError("No space left on device")
+
+    def ends(jobs, emit):
+        record = recorded(jobs[1])
+        monkeypatch.setattr(ResultStore, "write", full)
+        yield jobs[0], OSError("its worker died")
+        yield jobs[1], record
+
+    plugins.manager.register(Listener())
+    (_, first), (_, second) = launch_each(specs[:2], plugins, folders, launcher(ends))
+    assert isinstance(first, UnwrittenResultError) and ended_cell(SuiteCell(specs[0], "to do"), first).state == "failed"
+    assert second.status == "finished" and "tracker down" in second.listener_errors[0]
+    assert read_record(folders.results / f"{second.name}.json").listener_errors == []
 
 
 TINY = {"dataset": "toy", "ways": 3, "queries": 2, "test_episodes": 20, "validation_episodes": 10, "meta_batch_size": 4}

@@ -34,10 +34,13 @@ class MLflow(Tracker):
         require_package("mlflow")
         self._client: MlflowClient | None = None
         self._run = ""
+        self._epoch = 0.0
+        """when the monotonic clock was zero, by the other one: that may jump during a run"""
 
     def begin(self, name: str, settings: Mapping[str, str]) -> None:
         from mlflow.entities import Param
 
+        self._epoch = time.time() - time.monotonic()
         client = self._connect()
         experiment = client.get_experiment_by_name(EXPERIMENT)
         experiment_id = experiment.experiment_id if experiment is not None else client.create_experiment(EXPERIMENT)
@@ -49,7 +52,7 @@ class MLflow(Tracker):
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric
 
-        now = int(time.time() * 1000)
+        now = int(1000 * (self._epoch + time.monotonic()))
         self._connect().log_batch(
             self._run, metrics=[Metric(_valid_name(name), value, now, step) for name, value in metrics.items()]
         )

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from mamlbench.atomic_write import temporary_path
-from mamlbench.nn.kernels.stored_libraries import remove_abandoned, store_library, who_else_could_change
+from mamlbench.nn.kernels.stored_libraries import store_library, who_else_could_change
 
 SCRIPT = """
 import torch
@@ -184,13 +184,17 @@ def test_the_group_of_one_user_is_nobody_else(tmp_path, monkeypatch):
         assert (who_else_could_change(tmp_path) is None) == private
 
 
-def test_what_a_killed_compilation_left_is_removed_when_old(tmp_path):
-    old, new = (temporary_path(tmp_path / name) for name in ("old", "new"))
-    for path in (old, new):
-        path.write_bytes(b"")
-    os.utime(old, (1, 1))
-    remove_abandoned(tmp_path)
-    assert list(tmp_path.iterdir()) == [new]
+def test_what_a_killed_compilation_left_is_removed_by_the_next(tmp_path, describe, run_forked):
+    code = "import sys; from pathlib import Path; from mamlbench.atomic_write import temporary_path\n"
+    done = run_forked(f"{code}temporary_path(Path({str(tmp_path)!r}, 'killed')).touch()")
+    running = temporary_path(tmp_path / "running")
+    running.touch()
+    os.utime(running, (1, 1))
+    assert done.returncode == 0 and len(list(tmp_path.iterdir())) == 2
+    words, available = describe(MAMLBENCH_KERNELS=tmp_path)
+    if not available:
+        pytest.skip(words)
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [running.name]
 
 
 @pytest.mark.parametrize("text", ["cc \\303\\251 1", "cc \\377\\376 1"])
