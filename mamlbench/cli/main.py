@@ -14,6 +14,7 @@ import click
 from mamlbench import __version__
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
+from mamlbench.cli.system_errors import explain_system_error
 from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
 from mamlbench.interrupts import interrupted, is_interrupt
 from mamlbench.plugin.failure import explain_failure
@@ -154,6 +155,9 @@ def _explain(error: BaseException, session: Session) -> int:
             click.echo(f"Error: {line}", err=True)
         return error.exit_code
     blame = session.blame(error)
+    if not blame and (sentence := explain_system_error(error)):
+        click.echo(f"Error: {sentence}", err=True)
+        return ExitCode.USAGE
     click.echo(f"Error: {describe_error(error)}{blame and f', in {blame}'}", err=True)
     if blame:
         return ExitCode.RUN_FAILED

@@ -34,12 +34,13 @@ class TuningDisplay(ProgressDisplay):
         return sum(max(0, self.budget - len(study.trials)) for study in self.studies)
 
     def title(self, spec: RunSpec) -> str:
-        """Return method and number of a trial."""
+        """Return method and number of a trial, with its place among all that are to be run."""
         return self._names.get(spec.hash) or super().title(spec)
 
     def started(self, study: Study, number: int, spec: RunSpec) -> None:
         """Show that a trial begins."""
-        self._names = {spec.hash: f"{study.name}, trial {number}"}
+        total = len(self.studies) * self.budget
+        self._names = {spec.hash: f"{total - self.left + 1}/{total} {study.name}, trial {number}"}
         self.mamlbench_run_started(spec)
 
     def emit(self, hook: str, *, spec: RunSpec, **arguments: Any) -> None:

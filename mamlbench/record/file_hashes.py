@@ -7,11 +7,13 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mamlbench.errors import UnwrittenResultError
-from mamlbench.record.run_record import RunRecord
 from mamlbench.run_spec.outside_text import loads_strictly
+
+if TYPE_CHECKING:
+    from mamlbench.record.run_record import RunRecord
 
 SEAL = "sha256"
 """Name of the field that holds the checksum of all others."""

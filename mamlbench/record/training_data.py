@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record.array_file import UNREADABLE, pack_arrays, unpack_arrays
+from mamlbench.record.file_hashes import results_written
 from mamlbench.record.record_part import RecordPart
 from mamlbench.run_spec.outside_text import escaped
 
@@ -95,9 +96,13 @@ def _first_bytes(digest: hashlib._Hash) -> int:
 
 
 def write_hashes(folder: Path, hashes: TrainingHashes) -> tuple[str, str]:
-    """Write the hashes into a run's folder of artifacts; return the file's name and its SHA-256."""
+    """Write the hashes into a run's folder of artifacts; return the file's name and its SHA-256.
+
+    Raises UnwrittenResultError if they cannot be written.
+    """
     content = pack_arrays(asdict(hashes))
-    write_atomically(folder / NAME, content)
+    with results_written(folder / NAME, "What the model was trained on", folder):
+        write_atomically(folder / NAME, content)
     return NAME, hashlib.sha256(content).hexdigest()
 
 

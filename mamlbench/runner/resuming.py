@@ -199,8 +199,9 @@ def read_spec(path: Path) -> tuple[RunSpec, str, Path]:
 
     Raises ConfigError if there is no such run.
     """
+    path = path if path.name else path.resolve()  # the current folder
     folder = path.with_suffix("") if path.suffix == ".json" and not path.is_dir() else path
-    record_path = folder.with_name(f"{folder.name}.json")
+    record_path = Path(f"{folder}.json")
     if record_path.is_file():
         record = read_record(record_path)
         return record.spec, folder.name, folder.parent

@@ -62,6 +62,15 @@ def test_an_option_of_the_user_is_no_longer_tuned(project, call):
     assert json.loads(out)[0]["spec"]["tuning_trials"] == 2, "the method's own options are as they were tuned"
 
 
+def test_trials_of_a_preset_that_was_tuned_before_are_added_up(project, call):
+    call(*TUNE, "-q", "--output", "found.toml")
+    code, _, _ = call(*TUNE, "-q", "--preset", "found.toml", "--output", "further.toml")
+    assert code == ExitCode.OK
+    for name, trials in (("tuned-3", 3), ("default", 2)):
+        _, out, _ = call(*RUN, "--algo", "protonet", "--preset", f"further.toml:{name}")
+        assert json.loads(out)[0]["spec"]["tuning_trials"] == trials
+
+
 def test_json_holds_every_trial(call):
     code, out, _ = call(*TUNE, "--json", "-q")
     content = json.loads(out)

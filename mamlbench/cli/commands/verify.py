@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -92,11 +93,10 @@ def _record_files(paths: Iterable[Path]) -> Iterator[Path]:
     for path in paths:
         if not path.exists():
             raise ConfigError(f"'{path}' does not exist. Name a record, or a folder that contains records.")
-        of_folder = path.with_name(f"{path.name}.json")
         if not path.is_dir():
             yield path
-        elif of_folder.is_file():  # the folder of a run's files
-            yield of_folder
+        elif os.path.isfile(of_folder := f"{path.resolve()}.json"):  # noqa: PTH113 (Path.is_file may raise an error)
+            yield Path(of_folder)  # the folder is that of a run's files
         else:
             inside = ResultStore(path).paths()
             if not inside:

@@ -28,9 +28,11 @@ def tuned_presets(
         plugins: the loaded plugins, from which the options' defaults come.
     """
     name = header.spec.algorithm.name
+    before = header.spec.tuning_trials or 1  # of the preset that tuning began with
+    count = before + len(trials) - 1
     return [
-        (name, _preset(header, trials, chosen, plugins, name=f"tuned-{len(trials)}", count=len(trials))),
-        (name, _preset(header, trials, trials[0], plugins, name=DEFAULT, count=1)),
+        (name, _preset(header, trials, chosen, plugins, name=f"tuned-{count}", count=count)),
+        (name, _preset(header, trials, trials[0], plugins, name=DEFAULT, count=before)),
     ]
 
 
@@ -51,7 +53,7 @@ def _preset(
         dataset=spec.dataset.name,
         ways=protocol.ways,
         shots=protocol.shots,
-        source=_source(trials, trial, count),
+        source=_source(trial, count, is_default=name == DEFAULT),
         iterations=training.iterations,
         meta_batch_size=training.meta_batch_size,
         **episodes,
@@ -71,8 +73,8 @@ def _set(options: dict[str, Any], plugin: Any, always: Any = ()) -> dict[str, An
     return {name: value for name, value in options.items() if name in always or value != fields[name].default}
 
 
-def _source(trials: Sequence[TuningTrial], trial: TuningTrial, count: int) -> str:
-    if count == 1:
+def _source(trial: TuningTrial, count: int, *, is_default: bool) -> str:
+    if is_default:
         return "the default options, trial 0 of a study"
     return f"the best of {count} trials on validation episodes (mamlbench tune), trial {trial.trial}"
 
