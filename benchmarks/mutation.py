@@ -95,20 +95,20 @@ def outcomes(folder: Path) -> dict[str, dict[str, str]]:
     """What became of each mistake that was tried, by file."""
     from mutmut.stats import status_by_exit_code
 
-    found = {}
+    results = {}
     for meta in sorted((folder / "mutants").rglob("*.py.meta")):
         codes = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
         tried = {name: status_by_exit_code[code] for name, code in codes.items() if code is not None}
         if tried:
-            found[meta.relative_to(folder / "mutants").as_posix().removesuffix(".meta")] = tried
-    return found
+            results[meta.relative_to(folder / "mutants").as_posix().removesuffix(".meta")] = tried
+    return results
 
 
-def show(found: dict[str, dict[str, str]], names: list[str], mutmut: list[str], folder: Path) -> None:
+def show(results: dict[str, dict[str, str]], names: list[str], mutmut: list[str], folder: Path) -> None:
     """Print the mistakes that were not found, then the scores."""
     total: Counter[bool] = Counter()
     lines = []
-    for path, tried in found.items():
+    for path, tried in results.items():
         killed = {name: status in ("killed", "timeout") for name, status in tried.items()}
         total.update(killed.values())
         lines.append(f"{path:60} {sum(killed.values()):4} of {len(killed):4}")

@@ -137,7 +137,7 @@ def changed(spec, path):
 @pytest.mark.parametrize("path", FIELDS)
 @settings(max_examples=6)
 @given(spec=SPECS)
-def test_each_field_changes_the_hash_unless_it_is_said_to_change_no_number(path, spec):
+def test_each_field_changes_the_hash_unless_it_is_stated_to_change_no_number(path, spec):
     other = changed(spec, path)
     assert other != spec
     assert (other.hash == spec.hash) == (path in NOT_HASHED)
