@@ -26,11 +26,11 @@ PAGE = Path(__file__).with_name("reference.md")
 WIDTH = 100
 EXIT_CODES = {
     ExitCode.OK: "everything was done",
-    ExitCode.REGRESSION: "a regression, or a contract that is not kept",
+    ExitCode.REGRESSION: "a regression, a contract that is not kept, or a check that failed",
     ExitCode.INTERRUPTED: "interrupted; what was running left its record",
     ExitCode.INTERNAL: "a mistake in mamlbench or a plugin: run again with `--debug`",
     ExitCode.USAGE: "usage, configuration or data: the message says what to do",
-    ExitCode.NOTHING: "nothing was run, or nothing can be compared or checked",
+    ExitCode.NOTHING: "nothing was run, or something cannot be compared or checked",
     ExitCode.RUN_FAILED: "a run failed or diverged; its record says why",
 }
 LINE_LENGTH = 120

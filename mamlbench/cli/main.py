@@ -53,8 +53,8 @@ Examples:
   mamlbench info maml                                        its options
 
 \b
-Exit codes: 0 ok, 1 regression or failed contract, 2 interrupted, 3 internal error,
-4 usage or configuration, 5 nothing to do or to compare, 6 a run failed."""
+Exit codes: 0 ok, 1 regression or failed check, 2 interrupted, 3 internal error,
+4 usage or configuration, 5 nothing to do, to compare or to check, 6 a run failed."""
 
 
 class Commands(click.Group):
