@@ -56,9 +56,11 @@ def counted(title: str, total: int, *, quiet: bool = False) -> Iterator[tuple[Ca
     if not out.is_terminal:
         yield lambda name: None, Preparation(out)
         return
+    from rich.markup import escape
+
     with _bar(out) as bar:
         task = bar.add_task(title, total=total, loss="", validation="")
-        yield lambda name: bar.update(task, advance=1, validation=name), Preparation(out, bar)
+        yield lambda name: bar.update(task, advance=1, validation=escape(name)), Preparation(out, bar)
 
 
 class Preparation:

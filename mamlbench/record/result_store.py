@@ -89,7 +89,7 @@ class ResultStore:
             folder = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
             probe = temporary_path(folder / "probe")
             try:
-                write_atomically(probe, bytes(PROBE_BYTES))
+                probe.write_bytes(bytes(PROBE_BYTES))
             finally:
                 probe.unlink(missing_ok=True)
 

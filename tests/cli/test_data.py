@@ -1,10 +1,7 @@
 """``mamlbench data`` through the real command line."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -14,7 +11,6 @@ from mamlbench.cli.main import main
 from mamlbench.cli.progress import Preparation
 from mamlbench.cli.show import console
 from mamlbench.errors import ExitCode
-from mamlbench.process_identity import owner_name
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 
 EACH = 3
@@ -375,21 +371,6 @@ def test_a_damaged_cache_file_is_replaced(project, capsys):
     code, _, checks = verify(capsys)
     assert code == ExitCode.REGRESSION and "is replaced" in checks["cache"]["result"]
     assert cached.read_bytes() == sound
-
-
-def test_what_a_killed_verification_left_is_removed_by_the_next(project, capsys):
-    ended = subprocess.run(
-        [sys.executable, "-c", "from mamlbench.process_identity import owner_name; print(owner_name())"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    left, running = (project / "cache" / f".verify-{owner}.xyz" for owner in (ended.stdout.strip(), owner_name()))
-    for folder in (left, running):
-        folder.mkdir(parents=True)
-        os.utime(folder, (1, 1))
-    assert verify(capsys)[0] == ExitCode.OK
-    assert list((project / "cache").glob(".verify-*")) == [running]
 
 
 def test_missing_data_cannot_be_verified(project, capsys, monkeypatch):

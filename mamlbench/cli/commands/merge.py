@@ -45,13 +45,15 @@ def command(*, folders: tuple[Path, ...], into: Path | None, dry_run: bool, as_j
         raise click.UsageError("Name two folders or more, or one and --into.")
 
     from mamlbench.cli.progress import counted
+    from mamlbench.interrupts import deferred
     from mamlbench.record.merge_folders import FolderMerge
 
     merge = FolderMerge(folders, into or folders[0], dry_run=dry_run)
     total = len(merge.paths())
     done: list[MergedRecord] = []
     try:
-        with counted("Merging", total, quiet=quiet) as (advance, _):
+        # an interrupt ends it between two records
+        with deferred(), counted("Merging", total, quiet=quiet) as (advance, _):
             for merged in merge.merge():
                 done.append(merged)
                 advance(merged.source.stem)

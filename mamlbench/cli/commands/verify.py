@@ -70,7 +70,7 @@ def command(
     from mamlbench.runner.verify_record import RecordVerifier
     from mamlbench.user_config import folders
 
-    paths = list(_record_files(records))
+    paths = list(dict.fromkeys(_record_files(records)))
     locations = folders(session.config, data_dir=data_dir)
     done: list[RecordVerification] = []
     try:
