@@ -13,21 +13,25 @@ from mamlbench.report.tuning.study_result import StudyResult, ranked
 from mamlbench.report.tuning.tuning_tables import study_title
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8", "d", "H")
-"""More than there are colors, so that methods of the same color differ."""
+"""More than there are colors, so that methods of the same color differ; their lines differ, too."""
 
 
 def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
     """Draw the curve of each result, the best first; return whether there was one."""
+    from matplotlib.ticker import MaxNLocator
+
     scale = 100.0 if results[0].default.unit == "%" else 1.0
     for index, result in enumerate(ranked(results)):
         if result.curve is None:
             continue
         style = STYLES[index % len(STYLES)]
+        line = STYLES[(index + 3 * (index // len(STYLES))) % len(STYLES)].line
         n = range(1, len(result.curve.mean) + 1)
         marker = MARKERS[index % len(MARKERS)]
-        looks = {"color": style.color, "linestyle": style.line, "marker": marker, "markevery": (index % 4, 4)}
+        looks = {"color": style.color, "linestyle": line, "marker": marker, "markevery": (index % 4, 4)}
         axes.plot(n, scale * result.curve.mean, label=printable(result.name), **looks)
     metric, unit = results[0].default.metric, results[0].default.unit
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials n (1: the default options)")
     axes.set_ylabel(printable(f"expected best validation {metric}, {unit}" if unit else f"expected best {metric}"))
     return bool(axes.lines)
