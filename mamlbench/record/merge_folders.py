@@ -7,7 +7,8 @@ name in the other folder is claimed, as by a run, so that no run and no other me
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, permutations
@@ -21,6 +22,9 @@ from mamlbench.record.claims import ClaimWatcher, claim_path
 from mamlbench.record.file_hashes import UNSEALED, record_text, run_folder, seal_of, sealed, seals_of, state_of_file
 from mamlbench.record.result_store import ResultStore, UnreadableRecordError, read_record
 from mamlbench.record.run_record import RunRecord
+
+POLL_SECONDS = 1.0
+"""Time between two looks at the heartbeat of a process on another machine."""
 
 MergeState = Literal["copied", "renamed", "there already", "left out"]
 
@@ -59,11 +63,21 @@ class FolderMerge:
         sources: folders of records, at any depth; their inner folders are those of the result.
         into: the folder that gets them, which need not exist; it may be one of the sources.
         dry_run: whether to find out what would be done, and change nothing.
+        watcher: takes claims; None: a new one.
+        clock: seconds of a clock that never jumps.
 
     Raises ConfigError if a source is no folder, or one of the folders lies in another.
     """
 
-    def __init__(self, sources: Sequence[Path], into: Path, *, dry_run: bool = False) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Path],
+        into: Path,
+        *,
+        dry_run: bool = False,
+        watcher: ClaimWatcher | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.into, self.dry_run = into, dry_run
         missing = [folder for folder in sources if not folder.is_dir()]
         if missing:
@@ -73,7 +87,7 @@ class FolderMerge:
         for inner, outer in permutations((into, *self.sources), 2):
             if inner.resolve().is_relative_to(outer.resolve()):
                 raise ConfigError(f"'{inner}' lies in '{outer}': name folders beside each other.")
-        self._watcher = ClaimWatcher()
+        self._watcher, self._clock = watcher or ClaimWatcher(), clock
         self._cleaned: set[Path] = set()
         self._planned: dict[Path, str] = {}
         """records that a dry run would have brought, by their digests"""
@@ -91,10 +105,27 @@ class FolderMerge:
     def merge(self) -> Iterator[MergedRecord]:
         """Bring every record, and yield what became of it.
 
-        Raises ConfigError if the folder cannot be written; what was brought before stays.
+        Those that seem to be worked on come last, since whether a process on another machine lives is known after a
+        while. Raises ConfigError if the folder cannot be written; what was brought before stays.
         """
+        held = []
         for folder, path in self.paths():
             check_interrupt()
+            try:
+                yield self._merge(folder, path)
+            except UnreadableRecordError as error:
+                yield MergedRecord(path, "left out", reason=str(error))
+            except HeldError:
+                held.append((folder, path))
+        yield from self._merge_held(held)
+
+    def _merge_held(self, held: Sequence[tuple[Path, Path]]) -> Iterator[MergedRecord]:
+        end = self._clock() + self._watcher.stale_seconds + 2 * POLL_SECONDS
+        for folder, path in held:
+            places = [path.with_suffix(""), (self.into / path.relative_to(folder)).with_suffix("")]
+            while any(map(self._watcher.is_unknown, places)) and self._clock() < end:
+                check_interrupt()
+                time.sleep(POLL_SECONDS)
             try:
                 yield self._merge(folder, path)
             except (UnreadableRecordError, HeldError) as error:
@@ -102,14 +133,14 @@ class FolderMerge:
 
     def _merge(self, folder: Path, path: Path) -> MergedRecord:
         record = self._sound(path)
-        target_folder = self.into / path.parent.relative_to(folder)
-        files = _files(run_folder(path, record))
+        target_folder, run = self.into / path.parent.relative_to(folder), run_folder(path, record)
+        files = _files(run)
         for name, attempt in _names(path.stem, record.attempt):
-            is_renamed = name != path.stem
-            text = record_text(_renamed(record, name, attempt)).encode() if is_renamed else _content(path)
+            is_same = name == path.stem and (name == run.name or not files)
+            text = _content(path) if is_same else record_text(_renamed(record, name, attempt)).encode()
             target = target_folder / f"{name}.json"
             state = self._bring(_Run(text, files), target)
-            if state == "copied" and is_renamed:
+            if state == "copied" and name != path.stem:
                 return MergedRecord(path, "renamed", target, f"another record has the name '{path.stem}'")
             if state != "taken":
                 return MergedRecord(path, state, target)
@@ -217,7 +248,7 @@ def _renamed(record: RunRecord, name: str, attempt: int) -> RunRecord:
         "model": record.model and f"{name}/{Path(record.model).name}",
         "checkpoint": record.checkpoint and f"{name}/{Path(record.checkpoint).name}",
         "episodes": episodes,
-        "notices": [*record.notices, f"Its name was '{before}' before 'mamlbench merge': another record has that."],
+        "notices": [*record.notices, f"Its name was '{before}' before 'mamlbench merge'."],
     }
     changed = record.model_copy(update=changes)
     return sealed(changed) if record.sha256 else changed

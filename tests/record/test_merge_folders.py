@@ -13,7 +13,7 @@ from toy_record import make_spec, tiny_record
 from mamlbench import atomic_write
 from mamlbench.errors import ConfigError
 from mamlbench.record import EpisodeFile, ResultStore, read_record
-from mamlbench.record.claims import ClaimWatcher
+from mamlbench.record.claims import ClaimWatcher, claim_path
 from mamlbench.record.file_hashes import hashes_of_files, record_text, seals_of
 from mamlbench.record.merge_folders import FolderMerge
 
@@ -103,7 +103,7 @@ def test_two_records_with_one_name_are_both_there_and_the_second_is_the_next_att
     assert (first.started, first.attempt, first.notices) == ("2026-01-01", 1, [])
     assert (second.started, second.attempt, second.name) == ("2026-02-02", 2, "run-2")
     assert (second.model, second.episodes.file) == ("run-2/model.json", "run-2/e.npz")
-    assert "Its name was 'run-1' before 'mamlbench merge'" in second.notices[0]
+    assert second.notices == ["Its name was 'run-1' before 'mamlbench merge'."]
     assert (into / "run-2" / "model.json").read_text() == "other"
     recorded, actual = seals_of(into / "run-2.json")
     assert recorded == (actual if seal else "")
@@ -116,6 +116,17 @@ def test_a_name_that_a_user_gave_gets_a_number(a, b, into):
     write_run(b, "baseline", started="2026-02-02")
     assert [target for _, target in merge(a, b, into=into).values()] == ["baseline", "baseline-2"]
     assert read_record(into / "baseline-2.json").attempt == 1
+
+
+def test_a_record_that_a_user_renamed_gets_its_files_beside_it(a, b, into):
+    """Its own folder has the name that it had before, which may be another run's in the other folder."""
+    write_run(a, model_json="mine", e_npz="e").rename(a / "baseline.json")
+    write_run(b)
+    for _ in range(2):
+        assert [target for _, target in merge(b, a, into=into).values()] == ["run-1", "baseline"]
+        record = read_record(into / "baseline.json")
+        assert (into / record.model).read_text() == "mine" and record.name == "baseline" and len(content(into)) == 6
+        assert record.files == hashes_of_files(into / "baseline")
 
 
 def test_a_file_in_the_way_is_not_touched(a, into):
@@ -182,6 +193,29 @@ def test_a_run_that_is_being_worked_on_is_left_out_on_either_side(a, into):
             assert not content(into).keys() - {path.name for path in into.glob(".*")}
     assert merge(a, into=into) == {"a/run-1.json": ("copied", "run-1")}
     assert not list(into.glob(".*")), "no claim is left"
+
+
+@pytest.mark.parametrize("alive", [True, False])
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_whether_a_process_of_another_machine_lives_is_waited_for_once(a, into, monkeypatch, side, alive):
+    write_run(a, "first-1", status="interrupted")
+    write_run(a, "second-1", status="interrupted")
+    into.mkdir()
+    claims = [claim_path((a if side == "source" else into) / name, 1) for name in ("first-1", "second-1")]
+    now, beat = [0.0], ['{"host": "far", "machine": "another", "pid": 1, "started": "0", "token": "00"}']
+
+    def sleep(seconds):
+        now[0] += seconds
+        for claim in claims if alive else ():
+            claim.write_text(f"{int(now[0]):020d}\n{beat[0]}")
+
+    for claim in claims:
+        claim.write_text(f"{0:020d}\n{beat[0]}")
+    monkeypatch.setattr(time, "sleep", sleep)
+    watcher = ClaimWatcher(clock=lambda: now[0])
+    done = list(FolderMerge([a], into, watcher=watcher, clock=lambda: now[0]).merge())
+    assert [one.state for one in done] == (["left out"] * 2 if alive else ["copied"] * 2)
+    assert now[0] <= (5 if alive else watcher.stale_seconds + 5)
 
 
 def test_checkpoints_of_an_interrupted_run_come_along_and_a_killed_run_is_named(a, into):

@@ -60,7 +60,8 @@ def command(*, folders: tuple[Path, ...], into: Path | None, dry_run: bool, as_j
     finally:  # an interrupt, or a full disk, does not hide what was done
         _show(done, merge.into, total, dry_run=dry_run, as_json=as_json)
     for run in merge.unrecorded():
-        click.echo(f"Not copied: '{run}' has no record yet; 'mamlbench resume {run}' goes on with it.", err=True)
+        killed = f"'mamlbench resume {run}' goes on with it if it was killed"
+        click.echo(f"Not copied: '{run}' has no record yet; {killed}.", err=True)
     if not done:
         raise NothingToDoError(f"There is no record in {', '.join(map(str, merge.sources)) or 'another folder'}.")
     return ExitCode.REGRESSION if any(merged.state == "left out" for merged in done) else ExitCode.OK
