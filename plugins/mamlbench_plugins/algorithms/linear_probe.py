@@ -18,9 +18,9 @@ from mamlbench.api import (
     OuterOptions,
     Parameters,
     grad,
-    share_query_features,
 )
 from mamlbench.errors import ConfigError
+from mamlbench_plugins.algorithms.fixed_features import share_query_features
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import PooledTraining
 
@@ -61,7 +61,7 @@ class LinearProbe(PooledTraining[LinearProbeState, LinearProbeOptions]):
     Training stage:  minimize the loss of one network on minibatches of all training classes
     Test stage:      minimize mean cross-entropy + 1/(2 C n) ‖W‖² over the head, from zeros        ``step``
 
-    The problem is convex and smooth: the steps are Nesterov's, with the rate that its smoothness allows, so that no rate
+    The problem is convex and smooth: the steps are Nesterov's, with the rate that its smoothness allows, so no rate
     has to be tuned. The paper (arXiv 2003.11539) solves it by L-BFGS.
     """
 
