@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mamlbench.process_identity import owner_has_ended, owner_name
+from mamlbench.process_identity import LONGEST_OWNER, owner_has_ended, owner_name
 
 ABANDONED_SECONDS = 24 * 3600.0
 """Age after which a temporary file of another machine, or of an early release, counts as left by a killed process."""
@@ -156,7 +156,9 @@ def temporary_path(path: Path) -> Path:
 
 def _beginning(name: str) -> str:
     """How the names of the temporary files of a file begin; a long name is cut, so that they fit."""
-    longest = LONGEST_NAME - len(f"..{owner_name()}.tmp") - 8  # a process's number and start may have more digits
+    longest = (
+        LONGEST_NAME - len("..") - LONGEST_OWNER - len(".tmp")
+    )  # the same for every process, to be found by others
     return f".{os.fsencode(name)[:longest].decode(errors='ignore')}."
 
 

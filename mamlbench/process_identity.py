@@ -13,6 +13,9 @@ from pathlib import Path
 
 _OWNER = re.compile(r"(?P<machine>[0-9a-f]{8})-(?P<pid>\d+)-(?P<start>\w+)-[0-9a-f]{8}")
 
+LONGEST_OWNER = 8 + 1 + 10 + 1 + 20 + 1 + 8
+"""Characters of ``owner_name`` with the longest numbers of a process and of its start."""
+
 
 @cache
 def machine() -> str:

@@ -56,7 +56,9 @@ def working(activity: str) -> Iterator[None]:
 def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, missing: int = 0) -> None:
     """Print the table of runs, the location of their records, and their errors."""
     if as_json:
-        click.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=1))
+        from mamlbench.record.file_hashes import record_text
+
+        click.echo(json.dumps([json.loads(record_text(record)) for record in records], indent=1))
     else:
         from mamlbench.report import print_table
 

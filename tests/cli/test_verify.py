@@ -67,11 +67,11 @@ def test_what_was_changed_after_a_run_is_found(project, call, verify):
     code, out, _ = call("verify", str(path), "--data-dir", "data", "--seed", "5")
     assert code == ExitCode.OK
     lines = out.splitlines()
-    assert lines[0] == str(path) and [line.split()[:2] for line in lines[1:6]] == [
-        [name, "ok"] for name in ("record", "model", "episodes", "data", "test")
+    assert lines[0] == str(path) and [line.split()[:2] for line in lines[1:7]] == [
+        [name, "ok"] for name in ("record", "model", "episodes", "files", "data", "test")
     ]
-    assert "20 of 40 episodes computed again: 80 scores, all equal" in lines[5]
-    assert lines[6:] == ["1 record: 1 ok (--seed 5)"]
+    assert "20 of 40 episodes computed again: 80 scores, all equal" in lines[6]
+    assert lines[7:] == ["1 record: 1 ok (--seed 5)"]
 
     tensors = path.with_suffix("") / "model.safetensors"
     content = bytearray(tensors.read_bytes())

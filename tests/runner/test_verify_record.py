@@ -27,7 +27,7 @@ TINY = {
 }
 WIDTH = {"backbone.width": 4}
 METHODS = ("maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet", "pretrain", "baseline++")
-ALL = ("record", "model", "episodes", "data", "test")
+ALL = ("record", "model", "episodes", "files", "data", "test")
 
 
 def run(plugins, folders, algorithm="maml", options=WIDTH, **settings):
@@ -255,7 +255,7 @@ def interrupted(plugins, folders):
 
 def test_the_checkpoint_of_an_interrupted_run_is_checked(verify, interrupted):
     verification, checks = verify(interrupted)
-    assert verification.ok is True and set(checks) == {"record", "checkpoint", "data"}
+    assert verification.ok is True and set(checks) == {"record", "checkpoint", "files", "data"}
     assert checks["checkpoint"] == (True, "of iteration 10; its checksums are right")
     folder = interrupted.with_suffix("")
     for tensors in folder.glob("checkpoint-*.safetensors"):

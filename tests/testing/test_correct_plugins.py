@@ -57,7 +57,7 @@ def test_the_command_finds_nothing_wrong_with_a_file(project, name):
 def test_a_run_takes_their_inputs_and_targets(project, dataset, options, metric):
     plugins = [argument for path in FILES for argument in ("--plugin", str(path))]
     few = ("--iterations", "1", "--meta-batch-size", "2", "--test-episodes", "3", "--validation-episodes", "2")
-    project.run("run", *plugins, "--algo", "boil", "--dataset", dataset, "--engine", "loop", *few, *options, "-q")
+    project.run("run", *plugins, "--algo", "my-boil", "--dataset", dataset, "--engine", "loop", *few, *options, "-q")
     (record,) = project.records()
     assert record.status == "finished"
     assert list(record.test.metrics) == [metric]

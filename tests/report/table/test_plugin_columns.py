@@ -214,7 +214,7 @@ def test_the_columns_of_a_file_named_by_plugin_are_shown_by_default(folder):
 def test_columns_of_the_config_file_are_shown_on_request_and_a_broken_file_is_reported(folder):
     folder.write(columns=PLUGIN, broken="import no_such_module_anywhere")
     (folder.path / "mamlbench.toml").write_text('plugins = ["columns.py", "broken.py"]')
-    assert "own" not in folder.run("report").out
+    assert " own " not in folder.run("report").out
     done = folder.run("report", "--columns", "own")
     assert " own " in done.out and "Plugin 'broken'" in done.err and "broken.py, line 1: import no_such" in done.err
     failed = folder.run("report", "--columns", "owm", expect=ExitCode.USAGE)

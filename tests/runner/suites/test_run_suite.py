@@ -6,7 +6,7 @@ import torch
 from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.plugin import load_plugins
-from mamlbench.record import ResultStore, Segment, make_record
+from mamlbench.record import ResultStore, Segment, make_record, read_record
 from mamlbench.run_spec import Folders
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.meter import Meter
@@ -51,8 +51,7 @@ def write(tmp_path, plugins):
         measurement = Meter(torch.device("cpu")).measurement(**numbers) if measured else None
         results = {"started": started, "reason": reason, "measurement": measurement}
         record = make_record(spec, environment, status, name=stem, attempt=attempt, **results)
-        store.write(stem, record)
-        return record
+        return read_record(store.write(stem, record))
 
     return write
 

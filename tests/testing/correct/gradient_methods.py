@@ -193,8 +193,8 @@ class ConvergeSecondOrder(Converge):
 
 @mamlbench.hookimpl
 def mamlbench_register_algorithms(register):
-    register("boil", BOIL, summary="MAML that adapts the body alone")
-    register("cavia", CAVIA, summary="adapts context parameters alone")
+    register("my-boil", BOIL, summary="MAML that adapts the body alone")
+    register("my-cavia", CAVIA, summary="adapts context parameters alone")
     register("first-order-adam", FirstOrderAdam, summary="first-order MAML whose inner loop is Adam")
     register("converge", Converge, summary="inner steps until the support loss is small")
     register("converge-second-order", ConvergeSecondOrder, summary="the same, second order")

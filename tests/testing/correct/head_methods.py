@@ -139,4 +139,4 @@ class R2D2(ClosedForm):
 @mamlbench.hookimpl
 def mamlbench_register_algorithms(register):
     register("cosine-prototypes", CosinePrototypes, summary="prototypes compared by cosine")
-    register("r2d2", R2D2, summary="ridge regression on the features")
+    register("my-r2d2", R2D2, summary="ridge regression on the features")
