@@ -158,7 +158,7 @@ def _beginning(name: str) -> str:
     """How the names of the temporary files of a file begin; a long name is cut, so that they fit."""
     longest = (
         LONGEST_NAME - len("..") - LONGEST_OWNER - len(".tmp")
-    )  # the same for every process, to be found by others
+    )  # the same in every process
     return f".{os.fsencode(name)[:longest].decode(errors='ignore')}."
 
 
