@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import Field, ValidationError
 
 from mamlbench.errors import ConfigError
-from mamlbench.run_spec.outside_text import read_limited
+from mamlbench.run_spec.outside_text import is_deep, read_limited
 from mamlbench.run_spec.preset import Preset
 from mamlbench.run_spec.validation import explain
 
@@ -57,6 +57,10 @@ def read_preset_file(path: Path, algorithm: str) -> list[Preset]:
         raise ConfigError(f"The preset file '{path}' cannot be read ({error.strerror}).") from error
     except ValueError as error:  # TOML, UTF-8, length
         raise ConfigError(f"The preset file '{path}' cannot be read: {error}.") from error
+    except RecursionError:
+        raise ConfigError(f"The preset file '{path}' cannot be read: it is nested too deeply.") from None
+    if is_deep(content):
+        raise ConfigError(f"The preset file '{path}' cannot be read: it is nested too deeply.")
     tables = content.pop("preset", None)
     if content or not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f"'{path}' is no preset file: it has tables [[preset]] and nothing else.")

@@ -65,6 +65,8 @@ PRESET = '[[preset]]\nalgorithm = "maml"\nname = "mine"\niterations = 3\nmeta_ba
         (PRESET.replace("3", '"many"'), "iterations"),
         (PRESET, "has no preset for algorithm 'reptile', only for: maml"),
         ("[[preset", "cannot be read"),
+        ("x = " + 50 * "[" + 50 * "]", "nested too deeply"),
+        ("x = " + 100_000 * "[", "nested too deeply"),
     ],
 )
 def test_a_mistake_in_a_file_is_named(tmp_path, content, message):
