@@ -6,6 +6,7 @@ is built from it (``stored_options``), maybe in another process. Nothing else in
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from types import NoneType
 from typing import Any, get_args
@@ -76,6 +77,12 @@ def _validate(kind: str, plugin: Any, name: str, values: Mapping[str, Any]) -> O
     if huge:  # a tensor's sizes, and the integers of a record, lie within 64 bits
         text = "{} '{}': option '{}': an integer must lie within 64 bits."
         raise ConfigError(*(ConfigProblem(text.format(kind, name, key), f"options.{prefix}{key}") for key in huge))
+    unwritable = [key for key, value in values.items() if not _is_unicode(value)]
+    if unwritable:  # arguments of bytes that no encoding explains: no record could have them
+        text = "{} '{}': option '{}': its text is not UTF-8."
+        raise ConfigError(
+            *(ConfigProblem(text.format(kind, name, key), f"options.{prefix}{key}") for key in unwritable)
+        )
     try:
         with watched(f"reading options of {kind} '{one_line(name)}'"):
             return schema.model_validate(dict(values))
@@ -87,6 +94,16 @@ def _validate(kind: str, plugin: Any, name: str, values: Mapping[str, Any]) -> O
             raise
         failure = explain_failure(error, code_of_name(plugin.__module__))
         raise ConfigError(f"{kind} '{one_line(name)}': its options cannot be read: {failure}") from error
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    except (TypeError, ValueError):  # a plugin's own objects: its validator looks at them
+        return True
+    return True
 
 
 def _parse(plugin: Any, values: Mapping[str, Any]) -> dict[str, Any]:

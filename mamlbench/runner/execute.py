@@ -87,13 +87,13 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     check_interrupt()
     environment = run_environment(spec.device, plugins, spec.precision)
     store = ResultStore(job.folders.results)
-    store.refuse_unwritable()
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)
         if isinstance(run, RunRecord):
             return run
         if run is not None:
             claims.enter_context(run.claim)
+        store.refuse_unwritable()
         experiment = _build(job, plugins, meter, emit, run)
         check_interrupt()
         if run is None:

@@ -150,6 +150,14 @@ def test_a_folder_that_is_read_only_is_refused_before_data_are_looked_at(project
         refusals(call, [RUN, [*RUN, "--resume"]], f"{folder}{inner}")
 
 
+def test_a_finished_run_in_a_folder_that_became_read_only_is_shown(project, call):
+    assert call(*RUN, "--results-dir", "shared")[0] == ExitCode.OK
+    with mounted(project / "shared", "--bind", project / "shared") as folder:
+        subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+        code, _, err = call(*RUN, "--resume", "--results-dir", "shared")
+        assert code == ExitCode.OK and "It is not run again" in err
+
+
 def test_a_run_in_a_folder_that_became_read_only_is_not_continued(project, call):
     interrupts = ["interrupts" if word == "maml" else word for word in RUN]
     interrupts[interrupts.index("6")] = "20"

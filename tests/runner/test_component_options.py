@@ -104,3 +104,13 @@ def test_options_are_sorted_by_component():
     }
     with pytest.raises(ConfigError, match=r"no part 'bakbone'\. Did you mean 'backbone'"):
         split_options({"bakbone.width": 1})
+
+
+@pytest.mark.parametrize("value", ["pics\udcff", '"\\udcff"', ["a", "\ud800"], {"a": {"b": "\udcff"}}])
+def test_text_that_no_record_could_have_is_refused(value):
+    """As an argument of bytes that no encoding explains."""
+    with pytest.raises(ConfigError, match="backbone 'mine': option 'name': its text is not UTF-8"):
+        complete(name=value)
+    with pytest.raises(ConfigError, match="its text is not UTF-8"):
+        stored_options("backbone", Plugin, Component(name="mine", options={"name": json.loads(json.dumps("\udcff"))}))
+    assert complete(name="имя 名前").options["name"] == "имя 名前"

@@ -142,6 +142,15 @@ def test_one_bit_of_the_model_is_found(verify, path, place):
     assert checks["test"] == (None, "not repeated, because of: model")
 
 
+def test_a_changed_file_beside_the_model_is_found_and_the_test_is_repeated_all_the_same(verify, path):
+    for name in ("episodes.png", "episodes.npz"):
+        file = path.with_suffix("") / name
+        file.write_bytes(file.read_bytes() + b"x")
+    verification, checks = verify(path)
+    assert verification.ok is False and checks["test"][0] is True
+    assert checks["episodes"] == (False, "episodes.npz, episodes.png: changed")
+
+
 def test_a_changed_score_is_found(verify, path):
     text = path.read_text()
     path.write_text(text.replace('"started": "', '"started": "1', 1))
