@@ -156,9 +156,7 @@ def temporary_path(path: Path) -> Path:
 
 def _beginning(name: str) -> str:
     """How the names of the temporary files of a file begin; a long name is cut, so that they fit."""
-    longest = (
-        LONGEST_NAME - len("..") - LONGEST_OWNER - len(".tmp")
-    )  # the same in every process
+    longest = LONGEST_NAME - len("..") - LONGEST_OWNER - len(".tmp")  # the same in every process
     return f".{os.fsencode(name)[:longest].decode(errors='ignore')}."
 
 
