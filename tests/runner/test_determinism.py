@@ -58,8 +58,9 @@ def content(record: RunRecord, folder: Path) -> str:
     values["measurement"] = [record.measurement.iterations, record.measurement.examples_seen]
     for point in values["curve"]:
         del point["wall_seconds"], point["device_seconds"]
-    if values["episodes"]:
-        del values["episodes"]["file"]
+    for part in ("episodes", "training_data"):
+        if values[part]:
+            del values[part]["file"]
     tensors = (folder / "results" / record.model).with_suffix(".safetensors")
     return json.dumps([values, hashlib.sha256(tensors.read_bytes()).hexdigest()], sort_keys=True)
 

@@ -1,12 +1,13 @@
 """Algorithms that are wrong on purpose."""
 
 import random
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch.func import grad
 
-from mamlbench.api import Examples, Model, Preset, prefixed
+from mamlbench.api import Examples, LogUniform, Model, Preset, prefixed
 from mamlbench_plugins.algorithms.anil import ANIL
 from mamlbench_plugins.algorithms.fomaml import FOMAML
 from mamlbench_plugins.algorithms.maml import MAML
@@ -239,6 +240,14 @@ class KeepsMAMLsOption(ANIL):
         """Options."""
 
         adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
+
+
+@caught_by("search space is valid")
+class SearchesTooFar(FOMAML):
+    class Options(FOMAML.Options):
+        """Options."""
+
+        inner_lr: Annotated[float, LogUniform(0.1, 10.0)] = Field(0.4, gt=0, le=1, description="inner learning rate α")
 
 
 @caught_by("permuted classes permute outputs")
