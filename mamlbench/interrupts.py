@@ -48,6 +48,7 @@ class _Interrupts:
         self.overdue = False
         self.requested = False  # whether a thread has asked for an interrupt
         self.answered = False  # whether the handler has run for it
+        self.ending = False  # whether ``end_at_once`` is under way
         self.depth = 0
         self.shielded = False
         self.exit_code: int | None = None
@@ -187,6 +188,7 @@ def exit_process(code: int) -> NoReturn:
 
 def end_at_once(code: int = EXIT_CODE) -> NoReturn:
     """End this process and those that it started without waiting for anything, and remove temporary files."""
+    _state.ending = True  # from here on no signal, nor the end of the wait for a safe point, may raise anything
     # a worker ends at its second signal; one that was interrupted before, or a compiler, at the first
     for number, seconds in ((signal.SIGTERM, 0.05), (signal.SIGTERM, CHILD_SECONDS), (_KILL, 0.0)):
         for pid in _children():
@@ -254,6 +256,8 @@ def _install() -> None:
 def _handle(number: int, frame: FrameType | None) -> None:
     if _state.exit_code is not None:
         os._exit(_state.exit_code)
+    if _state.ending:
+        return
     requested, overdue = _state.requested and not _state.answered, _state.overdue
     _state.answered, _state.overdue = _state.answered or requested, False
     if overdue and not _state.delivered:  # no safe point came

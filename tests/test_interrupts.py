@@ -206,6 +206,29 @@ def test_a_second_interrupt_ends_the_process_at_once_and_leaves_nothing(run_fork
         os.kill(int((tmp_path / "child").read_text()), 0)
 
 
+SLOW_END = """
+import os, signal, subprocess, sys
+from mamlbench import interrupts
+
+interrupts.OVERDUE_SECONDS = 0.2  # ends while the process waits for a child that does not obey, one second
+interrupts.take_over()
+with interrupts.deferred():
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(20)"
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    child.stdout.readline()
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        print("goes on", flush=True)
+"""
+
+
+def test_nothing_interrupts_the_end_of_a_process(run_forked, tmp_path):
+    done = run_forked(SLOW_END, tmp_path)
+    assert (done.returncode, done.stdout) == (interrupts.EXIT_CODE, ""), done.stderr
+
+
 def test_temporary_files_are_known_while_they_are_written(tmp_path):
     from mamlbench.atomic_write import remove_unfinished
 

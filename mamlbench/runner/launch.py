@@ -9,7 +9,7 @@ from typing import Any
 
 from mamlbench.api import Job, Launcher
 from mamlbench.errors import MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
-from mamlbench.interrupts import deferred, handled, is_pending, prompt
+from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.record.file_hashes import hashes_of_files, sealed
@@ -84,8 +84,8 @@ def launch_each(
 ) -> Generator[tuple[int, RunEnd], None, None]:
     """Run every spec by a launcher; yield its index in ``specs`` and how it ended, in the order in which runs end.
 
-    If the launcher is interrupted and yields no more, that is how the runs ended that had begun. A run that the
-    launcher never yields is recorded as lost. ``resume`` is that of ``launch``.
+    If the launcher is interrupted and yields no more, that is how the runs ended that had begun, or the next one if none
+    had. A run that the launcher never yields otherwise is recorded as lost. ``resume`` is that of ``launch``.
     """
     if not specs:
         return
@@ -101,20 +101,31 @@ def _launched(
     absolute = _absolute(events.folders)
     jobs = [Job(spec=spec, folders=absolute, plugins=events.plugins.files, resume=resume) for spec in specs]
     waiting = {job.spec.hash: index for index, job in enumerate(jobs)}
-    interrupted = False
+    ended_by_interrupt = False
     try:
         with closing(_closable(launcher.launch(jobs, events))) as outcomes:
             for job, outcome in _promptly(outcomes):
                 end = events.finish(job.spec, outcome)
-                interrupted |= was_interrupted(end)
+                ended_by_interrupt |= was_interrupted(end)
                 yield waiting.pop(job.spec.hash), end
     except KeyboardInterrupt as interrupt:  # from a launcher that does not handle it
-        begun = [index for key, index in waiting.items() if key in events.errors]
-        yield from ((index, interrupt) for index in begun or list(waiting.values())[:1])
+        yield from _left_by_interrupt(waiting, events, interrupt)
         return
-    if not interrupted:
-        for index in waiting.values():
-            yield index, events.finish(specs[index], RunFailedError("the launcher returned no result of this run"))
+    if ended_by_interrupt:
+        return
+    if interrupted():  # when the last work of a run was done already: that one has finished, no other was started
+        yield from _left_by_interrupt(waiting, events, KeyboardInterrupt())
+        return
+    for index in waiting.values():
+        yield index, events.finish(specs[index], RunFailedError("the launcher returned no result of this run"))
+
+
+def _left_by_interrupt(
+    waiting: Mapping[str, int], events: _Events, interrupt: KeyboardInterrupt
+) -> list[tuple[int, RunEnd]]:
+    """The runs that had begun and never ended, by hash of their specs; the next one if there are none."""
+    begun = [index for key, index in waiting.items() if key in events.errors]
+    return [(index, interrupt) for index in begun or list(waiting.values())[:1]]
 
 
 def was_interrupted(end: object) -> bool:

@@ -142,6 +142,13 @@ def test_when_all_work_is_done_nothing_is_left_to_interrupt(command, project, nu
     assert [record.status for record in project.records()] == ["finished"]
 
 
+@BOTH
+def test_a_run_whose_work_is_done_has_finished_and_the_next_one_is_not_begun(command, project, number):
+    done = command(*RUN, "--seeds", "2", at="test", signals=[number])
+    assert done.returncode == ExitCode.INTERRUPTED and done.stderr.endswith("Interrupted.\n")
+    assert [record.status for record in project.records()] == ["finished"]
+
+
 @pytest.mark.parametrize("event", ["started", "engine", "progress", "val", "test"])
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["alone", "in workers"])
 def test_a_second_signal_ends_everything_at_once(command, project, event, seeds):
