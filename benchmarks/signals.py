@@ -4,8 +4,8 @@ Every trial starts a real process with empty results, cache and temporary folder
 life that is drawn at random, and waits for its end. Phases (start-up, data, engines, training, validation, test,
 writing) are drawn with equal chance, then a moment within the phase, since most of the time is start-up.
 
-It counts as survived if the exit code is 2 (0 if all work was done before the signal; killed by the signal itself if
-Python had not reached the program's first line), every run that had begun has a record, no process of the session runs,
+It counts as survived if the exit code is 2 (0 if all work was done before the signal; killed by the signal itself, or 1,
+if Python had not reached the program's first line), every run that had begun has a record, no process of the session runs,
 and no temporary file or folder is left. After a second signal, or SIGKILL of a parent, a run may be without a record.
 
     python benchmarks/signals.py --trials 100 --output signals.json
@@ -262,7 +262,8 @@ def _problems(trial: Trial, started: bool, statuses: set[str]) -> Iterator[str]:
     if trial.scenario.startswith("SIGKILL"):
         return
     number = signal.Signals[trial.scenario.partition(" ")[0]]
-    if trial.code not in {2, 0} and not (trial.code == -number and not started):
+    before_main = not started and "mamlbench" not in trial.stderr  # Python itself ends by the signal, or with 1
+    if trial.code not in {2, 0} and not (trial.code in {-number, 1} and before_main):
         yield f"exit code {trial.code}"
     if trial.code == 0 and statuses != {"finished"}:
         yield f"exit code 0 with records {statuses}"
