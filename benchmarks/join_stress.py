@@ -11,7 +11,6 @@ it, and either the worker or the cell's process is killed. Exits with 1 if a cel
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import random
@@ -138,27 +137,40 @@ def work(folder: Path, command: list[str]) -> None:
     """Run the command line, and note how long claims and looks took beside the cells."""
     os.chdir(folder)
     sys.stdout = sys.stderr = (folder / "output").open("a")
-    seconds = {"all": 0.0, "cells": 0.0}
-    measure(_SharedWork, "attempt", seconds, "all")
-    measure(_SharedWork, "_run", seconds, "cells")
+    seconds = folder / f"seconds-{os.getpid()}"
+    measure(_SharedWork, "attempt", seconds)
+    measure(_SharedWork, "_run", seconds)
     code = mamlbench_main(command)
     sys.stdout.flush()
-    (folder / f"seconds-{os.getpid()}").write_text(json.dumps(seconds))
     os._exit(code)
 
 
-def measure(owner: type, name: str, seconds: dict[str, float], key: str) -> None:
-    """Add the wall seconds of a method to ``seconds[key]``."""
+def measure(owner: type, name: str, seconds: Path) -> None:
+    """Append a line to a file for each call of a method: its name, wall seconds and CPU seconds.
+
+    A worker that is killed has noted all but its last cell.
+    """
     function = getattr(owner, name)
 
     def measured(*arguments: Any) -> Any:
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         try:
             return function(*arguments)
         finally:
-            seconds[key] += time.perf_counter() - began
+            with seconds.open("a") as file:
+                file.write(f"{name} {time.perf_counter() - began[0]} {time.process_time() - began[1]}\n")
 
     setattr(owner, name, measured)
+
+
+def total_seconds(folder: Path) -> dict[str, tuple[float, float]]:
+    """Wall and CPU seconds of each measured method, all workers together."""
+    totals = {"attempt": (0.0, 0.0), "_run": (0.0, 0.0)}
+    for path in folder.glob("seconds-*"):
+        for line in path.read_text().splitlines():
+            name, wall, cpu = line.split()
+            totals[name] = totals[name][0] + float(wall), totals[name][1] + float(cpu)
+    return totals
 
 
 def check(folder: Path, kills: Counter[str], seconds: float) -> None:
@@ -168,16 +180,15 @@ def check(folder: Path, kills: Counter[str], seconds: float) -> None:
     if different:
         sys.exit(f"{len(different)} of {len(serial)} records differ or are missing, the first: {different[0]}")
     hidden = [path.name for path in (folder / "shared").iterdir() if path.name.startswith(".")]
-    times = [json.loads(path.read_text()) for path in folder.glob("seconds-*")]
-    cells = sum(time["cells"] for time in times)
+    (all_wall, all_cpu), (cells_wall, cells_cpu) = total_seconds(folder).values()
     records = [read_record(path) for path in (folder / "shared").glob("*.json")]
     pieces = Counter(record.measurement.pieces for record in records if record.measurement)
     killed = ", ".join(f"{count} times a {what}" for what, count in kills.items())
     print(f"{len(shared)} cells, each once, equal to those of a serial run, in {seconds:.0f} s; killed: {killed}")
     print(f"cells by the number of processes that computed them: {dict(sorted(pieces.items()))}")
-    if cells:
-        overhead = sum(time["all"] for time in times) - cells
-        print(f"claims and looks: {overhead:.2f} s beside {cells:.0f} s of cells ({overhead / cells:.2%})")
+    wall, cpu = all_wall - cells_wall, all_cpu - cells_cpu
+    print(f"claims and looks: {wall:.2f} s beside {cells_wall:.0f} s of cells ({wall / cells_wall:.2%})")
+    print(f"in CPU seconds: {cpu:.2f} beside {cells_cpu:.0f} ({cpu / cells_cpu:.2%})")
     if hidden:
         print(f"left over: {len(hidden)} hidden files, such as {hidden[0]}")
 

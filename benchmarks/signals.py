@@ -4,9 +4,10 @@ Every trial starts a real process with empty results, cache and temporary folder
 life that is drawn at random, and waits for its end. Phases (start-up, data, engines, training, validation, test,
 writing) are drawn with equal chance, then a moment within the phase, since most of the time is start-up.
 
-It counts as survived if the exit code is 2 (0 if all work was done before the signal; killed by the signal itself, or 1,
-if Python had not reached the program's first line), every run that had begun has a record, no process of the session runs,
-and no temporary file or folder is left. After a second signal, or SIGKILL of a parent, a run may be without a record.
+It counts as survived if the exit code is 2 (0 if all work was done before the signal; killed by the signal itself, or
+1, if Python had not reached the program's first line), every run that had begun has a record, no process of the
+session runs, and no temporary file or folder is left. After a second signal, or SIGKILL of a parent, a run may be
+without a record.
 
     python benchmarks/signals.py --trials 100 --output signals.json
 """

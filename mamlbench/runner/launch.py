@@ -84,8 +84,8 @@ def launch_each(
 ) -> Generator[tuple[int, RunEnd], None, None]:
     """Run every spec by a launcher; yield its index in ``specs`` and how it ended, in the order in which runs end.
 
-    If the launcher is interrupted and yields no more, that is how the runs ended that had begun, or the next one if none
-    had. A run that the launcher never yields otherwise is recorded as lost. ``resume`` is that of ``launch``.
+    If the launcher is interrupted and yields no more, that is how the runs ended that had begun, or the next one if
+    none had. A run that the launcher never yields otherwise is recorded as lost. ``resume`` is that of ``launch``.
     """
     if not specs:
         return

@@ -199,6 +199,7 @@ class TestWholeTraining:
         assert row.seconds is None and "miniimagenet" in row.note.lower()
 
 
+@pytest.mark.slow
 def test_memory_is_compared_with_first_order_maml():
     setting = replace(TINY, memory=True, engines=("loop", "loop+remat"))
     results = [

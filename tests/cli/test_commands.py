@@ -149,6 +149,7 @@ entry()
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seeds", ["1", "2"], ids=["in this process", "in a worker that never stops talking"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_process_leaves_its_record(project, fork, seeds, number):

@@ -76,6 +76,7 @@ def repository(tmp_path, monkeypatch, toy_plugin):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_base_runs_with_its_own_code(repository, call):
     assert call(*RUN)[0] == ExitCode.OK
     command = [
@@ -105,6 +106,7 @@ def test_the_base_runs_with_its_own_code(repository, call):
     assert git("worktree", "list").count("\n") == 0
 
 
+@pytest.mark.slow
 def test_the_gate_fails_if_the_base_cannot_run_an_algorithm(repository, call):
     (repository / "mine.py").write_text(f"CODE = 'newer'\n{METHOD}".replace('"mine"', '"newer"'))
     assert call(*(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK

@@ -100,7 +100,9 @@ def limited(*arguments, **named):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, ({after}, resource.RLIM_INFINITY))
 train.{function} = limited
-sys.exit(main({arguments!r}))
+code = main({arguments!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))  # coverage writes now
+sys.exit(code)
 """
 UNWRITABLE = {
     "save_model": "The model could not be written to 'results/NAME/model.json' (File too large): free some space",

@@ -70,6 +70,7 @@ def killed(run_forked):
     return killed
 
 
+@pytest.mark.slow
 def test_the_same_command_continues_a_run_killed_at_any_stage(project, call, killed):
     code, _, _ = call(*RUN, "--results-dir", "whole")
     assert code == ExitCode.OK

@@ -182,6 +182,7 @@ def test_a_method_that_hangs_is_interrupted(command, project, fork):
     assert [record.status for record in project.records()] == ["interrupted"]
 
 
+@pytest.mark.slow
 def test_the_death_of_the_parent_ends_its_workers_with_their_records(command, project, fork):
     endless = ["--iterations", "1000000", "--engine", "vmap"]  # the trial of engines would take as long as it may
     arguments = [*RUN, *endless, "--seeds", "2", "-o", "launcher.max_parallel=2"]

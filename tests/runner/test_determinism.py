@@ -79,6 +79,7 @@ def test_in_another_order_after_other_runs(expected, tmp_path, toy_plugin):
     assert {name: content(record, tmp_path) for name, record in zip(order[1:], records, strict=True)} == expected
 
 
+@pytest.mark.slow
 def test_in_worker_processes(expected, tmp_path, toy_plugin):
     names = ("reptile", "maml", "protonet")
     records = run(names, tmp_path, toy_plugin, workers=True)
@@ -97,6 +98,7 @@ print(json.dumps({{name: content(record, folder) for name, record in zip(METHODS
 """
 
 
+@pytest.mark.slow
 def test_in_other_processes_with_other_hashes_of_strings(expected, tmp_path, toy_plugin):
     code = SCRIPT.format(folder=str(Path(__file__).parent))
     started = [

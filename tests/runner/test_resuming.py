@@ -138,6 +138,7 @@ def test_a_run_killed_again_and_again_ends_in_the_same_numbers(job, run, tmp_pat
     assert record.notices == []
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_loses_nothing(job, run, tmp_path, monkeypatch):
     moments = Moments(monkeypatch)
     whole = moments.run(lambda: run(job(folder="whole")))

@@ -76,6 +76,7 @@ def test_it_passes_the_linter_and_the_formatter(project, name):
         ruff("format", "--check", cwd=project.path / kind / name)
 
 
+@pytest.mark.slow
 def test_it_passes_the_type_checker(project):
     files = []
     for kind in KINDS:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from mamlbench.api import Launcher
 from mamlbench.errors import HeldError
 from mamlbench.plugin import Plugins
-from mamlbench.record import ResultStore, RunRecord, UnreadableRecordError, in_order, read_record
+from mamlbench.record import Environment, ResultStore, RunRecord, UnreadableRecordError, in_order, read_record
 from mamlbench.record.claims import ClaimWatcher
 from mamlbench.run_spec import Folders
 from mamlbench.runner.launch import launch_each
@@ -81,24 +81,33 @@ class _SharedWork:
 
         A failed record among ``failed_before`` does not count as an end.
         """
-        environment = self.planned.environments[cell.spec.device, cell.spec.precision]
+        ended = self._end_by_another(cell, failed_before)
+        if ended is not None:  # a claim is a flushed file: none is made for most cells
+            return ended
+        environment = self._environment(cell)
         self.store.folder.mkdir(parents=True, exist_ok=True)
         claim = self.watcher.take(self.store.folder / self.store.cell_name(cell.spec, environment.software))
         if claim is None:
             return None
-        with claim:
-            records = self.records_of(cell)
-            state = cell_state(cell.spec, records, environment, retry_failed=records[-1:] == failed_before != [])
-            if state.state != "to do":
-                by_another = state.state == "finished"
-                return replace(
-                    state, settings=cell.settings, reason="by another process" if by_another else state.reason
-                )
-            return self._run(cell)
+        with claim:  # the last holder may have ended the cell a moment ago
+            return self._end_by_another(cell, failed_before) or self._run(cell)
+
+    def _end_by_another(self, cell: SuiteCell, failed_before: list[RunRecord]) -> SuiteCell | None:
+        """Return how the cell ended in another process, None if it is to be run."""
+        records = self.records_of(cell)
+        retry_failed = records[-1:] == failed_before != []
+        state = cell_state(cell.spec, records, self._environment(cell), retry_failed=retry_failed)
+        if state.state == "to do":
+            return None
+        reason = "by another process" if state.state == "finished" else state.reason
+        return replace(state, settings=cell.settings, reason=reason)
+
+    def _environment(self, cell: SuiteCell) -> Environment:
+        return self.planned.environments[cell.spec.device, cell.spec.precision]
 
     def records_of(self, cell: SuiteCell) -> list[RunRecord]:
         """The records of a cell by the same code, on any machine, the latest last; read now."""
-        software = self.planned.environments[cell.spec.device, cell.spec.precision].software
+        software = self._environment(cell).software
         records = []
         for path in self.store.paths_of(cell.spec):
             try:

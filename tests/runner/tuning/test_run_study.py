@@ -224,6 +224,7 @@ def run_killed(run_forked, folders, plugin_files, tmp_path):
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", PATCHES)
 def test_a_study_that_is_killed_again_and_again_has_the_trials_of_one_that_is_not(when, tune, run_killed):
     folder = run_killed(PATCHES[when])
