@@ -172,7 +172,7 @@ def splits(
         shared = shared_classes(in_episodes)
         assert shared is not None
         variance = shared.variance_of_mean(scores)
-        between = np.maximum(variance.between_classes, 0)
+        between = variance.total - variance.over_episodes
         of_fresh = between * WAYS**2 / (len(untrained_on) - test) / shared.mean_overlap
         of_fresh = of_fresh + truth.var(-1) / truth.shape[-1]
         yield Split(
