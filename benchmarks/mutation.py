@@ -36,7 +36,7 @@ class Part(NamedTuple):
 PARTS = {
     "statistics": Part(
         ("mamlbench/report/statistics/*", "mamlbench/student_t.py", "mamlbench/shared_classes.py"),
-        ("tests/report/statistics", "tests/test_student_t.py", "tests/test_shared_classes.py"),
+        ("tests/report/statistics", "tests/report/table", "tests/test_student_t.py", "tests/test_shared_classes.py"),
         without="rate or covers or bootstrap_of_three or chance or trials or rarely or conservative_one or percent",
     ),
     "samplers": Part(
@@ -50,6 +50,7 @@ PARTS = {
             "tests/runner/test_checkpoint_folder.py",
             "tests/runner/test_checkpointer.py",
             "tests/runner/test_damaged_models.py",
+            "tests/runner/test_model_files.py",
             "tests/runner/test_tree_file.py",
         ),
     ),
@@ -64,7 +65,7 @@ pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not ({
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 track_dependencies = false
-also_copy = ["benchmarks"]
+also_copy = ["benchmarks", "results"]
 """
 
 NAMES = """
@@ -85,7 +86,7 @@ def prepare(part: Part, folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     for source, name in (("mamlbench", "mamlbench"), ("plugins/mamlbench_plugins", "mamlbench_plugins")):
         shutil.copytree(ROOT / source, folder / name, ignore=ignore)
-    for name in ("tests", "benchmarks"):
+    for name in ("tests", "benchmarks", "results"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     tests = [name for name in part.tests if (ROOT / name).exists()]
     settings = SETTINGS.format(files=json.dumps(part.files), tests=json.dumps(tests), without=part.without)
