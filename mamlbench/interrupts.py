@@ -33,6 +33,9 @@ CHILD_SECONDS = 1.0
 EXIT_CODE = 2
 """Of a process that was interrupted: ``errors.ExitCode.INTERRUPTED``."""
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
+_POKE = getattr(signal, "SIGURG", signal.SIGTERM)
+"""Sent by a thread to the main one. None of ``SIGNALS``, where the system has it: a user's second signal ends the process,
+and this must not be taken for it. The system's own use of it, urgent data on a socket, is ignored by default."""
 NOTICE = b"\nInterrupted: ending at the next safe point. Once more ends at once.\n"
 
 
@@ -43,7 +46,7 @@ class _Interrupts:
         self.installed = False  # whether the handler below handles signals
         self.ends_process = False  # whether a second interrupt ends the process
         self.announces = False
-        self.arrived = 0
+        self.arrived = 0  # signals of a user or a scheduler
         self.delivered = False  # whether KeyboardInterrupt was raised for it
         self.overdue = False
         self.requested = False  # whether a thread has asked for an interrupt
@@ -80,7 +83,7 @@ def handled() -> Iterator[None]:
             _install()  # a plugin or a library may have changed them
         yield
         return
-    previous: dict[Any, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    previous: dict[Any, Any] = {number: signal.getsignal(number) for number in (*SIGNALS, _POKE)}
     _state.installed, _state.arrived, _state.delivered = True, 0, False
     _state.requested = _state.answered = False
     _install()
@@ -137,7 +140,7 @@ def check_interrupt() -> None:
 
 def interrupted() -> bool:
     """Whether an interrupt has arrived."""
-    return _state.installed and _state.arrived > 0
+    return _state.installed and (_state.arrived > 0 or _state.answered)
 
 
 def is_pending() -> bool:
@@ -152,11 +155,15 @@ def is_interrupt(error: BaseException) -> bool:
     """
     if isinstance(error, GeneratorExit):
         return True
-    return isinstance(error, KeyboardInterrupt) and (not _state.installed or _state.arrived > 0)
+    return isinstance(error, KeyboardInterrupt) and (not _state.installed or interrupted())
 
 
 def request_interrupt() -> None:
-    """Interrupt the main thread, from any thread, as one signal would; nothing if it was interrupted already."""
+    """Interrupt the main thread, from any thread, as one signal would; nothing if it was interrupted already.
+
+    A parent that passes an interrupt on asks for it so. A signal that this process gets as well, before or afterwards,
+    is the same interrupt: Ctrl-C goes to all processes of a terminal, a scheduler signals one after the other.
+    """
     with _lock:  # two threads may notice the death of a parent at the same moment
         if _state.arrived or _state.requested:
             return
@@ -248,8 +255,10 @@ def _remove_unfinished() -> None:
 def _install() -> None:
     if not _in_main_thread():
         return
-    for number in SIGNALS:
-        if number is signal.SIGTERM or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores the others
+    for number in {*SIGNALS, _POKE}:
+        if (
+            number in (signal.SIGTERM, _POKE) or signal.getsignal(number) is not signal.SIG_IGN
+        ):  # nohup ignores the others
             signal.signal(number, _handle)
 
 
@@ -258,15 +267,33 @@ def _handle(number: int, frame: FrameType | None) -> None:
         os._exit(_state.exit_code)
     if _state.ending:
         return
-    requested, overdue = _state.requested and not _state.answered, _state.overdue
-    _state.answered, _state.overdue = _state.answered or requested, False
+    if number == _POKE and (_state.overdue or (_state.requested and not _state.answered)):
+        _answer()
+    elif number in SIGNALS:
+        _count()
+
+
+def _answer() -> None:
+    """Do what another thread has asked for."""
+    overdue, _state.overdue = _state.overdue, False
+    _state.answered = _state.requested
     if overdue and not _state.delivered:  # no safe point came
         _raise()
-    if overdue or (requested and _state.arrived):
-        return
+    if not overdue and not _state.arrived:
+        _interrupt()
+
+
+def _count() -> None:
+    """Take a signal for the first interrupt, the same one that a thread has asked for, or the second one."""
     _state.arrived += 1
     if _state.arrived > 1 and _state.ends_process:
         end_at_once()
+    if _state.arrived > 1 or not _state.answered:
+        _interrupt()
+
+
+def _interrupt() -> None:
+    """Raise the interrupt here, or at a safe point, or when none has come for too long."""
     if _state.shielded:
         return
     if _state.arrived > 1 or not _state.depth:
@@ -293,11 +320,11 @@ def _set_overdue() -> None:
 def _poke() -> None:
     """Let the handler run in the main thread, also if that waits in a system call."""
     if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+        signal.pthread_kill(threading.main_thread().ident or 0, _POKE)
     else:
         import _thread
 
-        _thread.interrupt_main(signal.SIGTERM)
+        _thread.interrupt_main(_POKE)
 
 
 def _in_main_thread() -> bool:

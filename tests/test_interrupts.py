@@ -144,6 +144,40 @@ def test_requests_at_the_same_moment_are_one_interrupt(run_forked):
     assert done.stdout == "True\n" and done.returncode == 0
 
 
+PASSED_ON = """
+import os, signal, sys, threading, time
+from mamlbench import interrupts
+
+def ask():
+    thread = threading.Thread(target=interrupts.request_interrupt)
+    thread.start()
+    thread.join()
+
+def send():
+    os.kill(os.getpid(), {number})
+
+interrupts.take_over()
+with interrupts.deferred():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {blocked})  # so that all of them arrive at the same moment
+    for step in ({steps}):
+        step()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {blocked})
+    print(interrupts.is_pending(), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+    print("never reached", flush=True)
+"""
+
+
+@pytest.mark.parametrize("blocked", ["[]", "[signal.SIGTERM, signal.SIGINT, signal.SIGURG]"], ids=["", "at once"])
+@pytest.mark.parametrize("number", ["signal.SIGINT", "signal.SIGTERM"])
+@pytest.mark.parametrize("steps", ["send, ask", "ask, send"])
+def test_a_signal_that_a_parent_passes_on_as_well_is_one_interrupt(run_forked, steps, number, blocked):
+    """Ctrl-C goes to the parent and its workers; a scheduler signals one after the other. The next one is the second."""
+    prepare = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    done = run_forked(prepare + PASSED_ON.format(steps=steps, number=number, blocked=blocked))
+    assert (done.returncode, done.stdout) == (interrupts.EXIT_CODE, "True\n"), done.stderr
+
+
 def test_a_thread_is_never_interrupted():
     reached = []
 
