@@ -172,7 +172,7 @@ with interrupts.deferred():
 @pytest.mark.parametrize("number", ["signal.SIGINT", "signal.SIGTERM"])
 @pytest.mark.parametrize("steps", ["send, ask", "ask, send"])
 def test_a_signal_that_a_parent_passes_on_as_well_is_one_interrupt(run_forked, steps, number, blocked):
-    """Ctrl-C goes to the parent and its workers; a scheduler signals one after the other. The next one is the second."""
+    """Ctrl-C goes to the parent and its workers; a scheduler signals one after the other. The next is the second."""
     prepare = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     done = run_forked(prepare + PASSED_ON.format(steps=steps, number=number, blocked=blocked))
     assert (done.returncode, done.stdout) == (interrupts.EXIT_CODE, "True\n"), done.stderr
