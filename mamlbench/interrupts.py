@@ -35,7 +35,7 @@ EXIT_CODE = 2
 _KILL = getattr(signal, "SIGKILL", signal.SIGTERM)  # Windows has none
 _POKE = getattr(signal, "SIGURG", signal.SIGTERM)
 """Sent by a thread to the main one. None of ``SIGNALS``, where the system has it: a user's second signal ends the
-process, and this must not be taken for it. What the system uses it for, urgent data on a socket, is ignored by default."""
+process, and this must not be taken for it. The system's own use, urgent data on a socket, is ignored by default."""
 NOTICE = b"\nInterrupted: ending at the next safe point. Once more ends at once.\n"
 
 
