@@ -65,7 +65,7 @@ pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-k", "not ({
 pytest_add_cli_args_test_selection = {tests}
 use_git_change_detection = false
 track_dependencies = false
-also_copy = ["benchmarks", "results"]
+also_copy = [".github", "benchmarks", "results"]
 """
 
 NAMES = """
@@ -86,7 +86,7 @@ def prepare(part: Part, folder: Path) -> None:
     ignore = shutil.ignore_patterns("__pycache__")
     for source, name in (("mamlbench", "mamlbench"), ("plugins/mamlbench_plugins", "mamlbench_plugins")):
         shutil.copytree(ROOT / source, folder / name, ignore=ignore)
-    for name in ("tests", "benchmarks", "results"):
+    for name in ("tests", ".github", "benchmarks", "results"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignore)
     tests = [name for name in part.tests if (ROOT / name).exists()]
     settings = SETTINGS.format(files=json.dumps(part.files), tests=json.dumps(tests), without=part.without)

@@ -107,4 +107,6 @@ def variance_of_difference(
     is_uncertain = (uncertainty > 0) & (variance > 0)  # rounding errors alone leave an uncertainty of 1e-33
     numerator = np.maximum(unbiased, MIN_EPISODE_SHARE_FOR_DF * between_episodes) ** 2
     smallest = np.full(variance.shape, float(min(side.degrees_of_freedom for side in components)))
-    return variance, np.divide(numerator, uncertainty, out=smallest, where=is_uncertain)
+    df = np.divide(numerator, uncertainty, out=smallest.copy(), where=is_uncertain)
+    # a variance that happens to come out small would leave a fraction of one degree of freedom, and an interval of ±70
+    return variance, np.maximum(df, smallest)
