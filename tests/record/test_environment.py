@@ -1,8 +1,11 @@
+import os
 import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 import mamlbench
 from mamlbench.record import current_environment
@@ -31,6 +34,40 @@ def test_the_fingerprint_follows_everything_in_it():
     assert current_environment().fingerprint == base.fingerprint
     assert len({environment.fingerprint for environment in [base, *changed]}) == len(changed) + 1
     assert len(base.fingerprint) == 16
+
+
+CHANGES = [  # field, value before, value now, what is said of it
+    ("code_hash", "0" * 16, "1" * 16, ["code"]),
+    ("git_revision", "abc", "def", []),
+    ("threads", 1, 2, ["threads 1 → 2"]),
+    ("device_name", "small", "big", ["device name small → big"]),
+    ("packages", {"torch": "2.6"}, {"torch": "2.7"}, ["torch 2.6 → 2.7"]),
+    (
+        "packages",
+        {"torch": "2.6", "scipy": "1"},
+        {"torch": "2.6", "timm": "2"},
+        ["scipy 1 → absent", "timm absent → 2"],
+    ),
+    ("plugins", {"mine": "1"}, {"mine": "1"}, []),
+]
+
+
+@pytest.mark.parametrize(("field", "before", "now", "said"), CHANGES, ids=str)
+def test_what_has_changed_is_said(field, before, now, said):
+    environment = current_environment()
+    earlier, later = (environment.model_copy(update={field: value}) for value in (before, now))
+    assert later.changes_since(earlier) == said
+    assert environment.changes_since(environment) == []
+
+
+def test_the_code_of_plugins_is_a_part_of_the_hash_of_the_code():
+    assert current_environment(plugin_code="a").code_hash != current_environment(plugin_code="b").code_hash
+    assert current_environment(plugin_code="").code_hash == current_environment().code_hash
+
+
+def test_cores_are_those_that_this_process_may_use():
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    assert current_environment().cores == cores
 
 
 def test_an_edited_line_changes_the_code_hash(tmp_path):

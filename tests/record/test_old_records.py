@@ -93,3 +93,31 @@ def test_version_2_holds_several_metrics_the_first_of_which_selected():
     scores = {point.iteration: point.validation["accuracy"] for point in record.curve if point.validation}
     assert scores[record.selected_iteration] == max(scores.values())
     assert record.episodes.file.endswith("episodes.npz")
+
+
+def read_changed(tmp_path, change, file="schema-1-finished.json"):
+    """Read a record of version 1 that was changed as a document."""
+    document = json.loads((DATA / file).read_text())
+    change(document)
+    (tmp_path / "record.json").write_text(json.dumps(document))
+    return read_record(tmp_path / "record.json")
+
+
+def test_engines_of_version_1_have_the_names_of_today(tmp_path):
+    def recompute(document):
+        document["spec"]["engine"] = "loop+recomputed"
+        document["engine"] = {"name": "loop+recomputed", "trials": [{"name": "vmap"}, {"name": "loop+recomputed"}]}
+
+    record = read_changed(tmp_path, recompute)
+    assert record.spec.engine == record.engine["name"] == "loop+remat"
+    assert [trial["name"] for trial in record.engine["trials"]] == ["vmap", "loop+remat"]
+
+
+@pytest.mark.parametrize(("ways", "metric"), [(3, "accuracy"), (1, "mean squared error")])
+def test_the_curve_of_a_run_that_was_never_tested_has_the_metric_of_its_tasks(tmp_path, ways, metric):
+    def validate(document):
+        document["spec"]["protocol"]["ways"] = ways
+        document["curve"][-1]["validation"] = 0.5
+
+    record = read_changed(tmp_path, validate, "schema-1-diverged.json")
+    assert record.curve[-1].validation == {metric: 0.5}

@@ -1,5 +1,7 @@
 """Hashes of training data beside a model: written, read again, and unknown if they cannot be read."""
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,11 @@ def test_a_name_has_one_hash_in_either_encoding_and_a_class_in_any_order():
 def test_rotations_of_a_class_are_outputs_of_their_own(written, rotations, outputs):
     _, data = written
     assert data.model_copy(update={"rotations": rotations}).outputs == outputs
+
+
+def test_hashes_are_the_same_on_every_machine():
+    """They are compared with those of models from elsewhere: the first bytes of SHA-256, the lowest first."""
+    assert hash_name("b") == int.from_bytes(hashlib.sha256(b"b").digest()[:8], "little")
+    images = np.array([258, 1], np.uint64)
+    content = (1).to_bytes(8, "little") + (258).to_bytes(8, "little")
+    assert hash_class(images) == int.from_bytes(hashlib.sha256(content).digest()[:8], "little")
