@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from mamlbench.run_spec.options import Options
@@ -29,6 +29,14 @@ class OuterOptions(Options):
         None, ge=1, description="iterations after which the outer rate is halved, again and again; none: never"
     )
     clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
+    outer_momentum: float = Field(0.0, ge=0, lt=1, description="Nesterov momentum of the outer SGD")
+    outer_weight_decay: float = Field(0.0, ge=0, description="added to the meta-gradient: this times the parameter")
+
+    @model_validator(mode="after")
+    def _only_sgd_has_momentum(self) -> OuterOptions:
+        if self.outer_momentum and self.outer_optimizer != "sgd":
+            raise ValueError("outer_momentum is of outer_optimizer=sgd: adam has moments of its own")
+        return self
 
 
 def scheduled(schedule: Schedule, done: int, total: int) -> float:
@@ -55,8 +63,7 @@ class OuterOptimizer:
         self.options = options
         self.iterations = iterations
         self.done = 0
-        kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-        self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
+        self.optimizer = _make_optimizer(list(parameters.values()), options)
 
     def step(self, gradient: Mapping[str, Tensor]) -> None:
         """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped if ``clip`` is set."""
@@ -87,3 +94,11 @@ class OuterOptimizer:
             keys = [key for key in state if key.rpartition("/")[0] == name]
             if keys:
                 self.optimizer.state[value] = {key.rpartition("/")[2]: state[key].clone() for key in keys}
+
+
+def _make_optimizer(parameters: list[Tensor], options: OuterOptions) -> torch.optim.Optimizer:
+    rate, decay = options.outer_lr, options.outer_weight_decay
+    if options.outer_optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    momentum = options.outer_momentum
+    return torch.optim.SGD(parameters, lr=rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)
