@@ -34,7 +34,8 @@ class MetaOptNet(SupportHead[MetaOptNetOptions]):
       w_k = Σ_n α_n^k fφ(x_n)                                                                                (9)
       L_meta = −γ w_y·fφ(x) + log Σ_k exp(γ w_k·fφ(x)),   the scale γ learned                                (12)
 
-    As in the authors' code, 1 is added to the diagonal of the SVM's kernel matrix.
+    As in the authors' code, 1 is added to the diagonal of the SVM's kernel matrix. Its ridge regression has 2 α, which
+    doubles γ.
     """
 
     Options = MetaOptNetOptions

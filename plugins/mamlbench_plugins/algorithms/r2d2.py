@@ -17,7 +17,7 @@ from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadO
 class R2D2Options(SupportHeadOptions):
     """Options of R2-D2."""
 
-    ridge: float = Field(50.0, gt=0, description="λ of the ridge regression before training")
+    ridge: float = Field(1.0, gt=0, description="λ of the ridge regression before training: in proportion to features")
     learned_ridge: bool = Field(False, description="learn λ, as the paper describes; its code leaves it as it is")
     scale: float = Field(10.0, gt=0, description="α before training: factor on the regression's outputs as logits")
 
@@ -30,7 +30,8 @@ class R2D2(SupportHead[R2D2Options]):
       Ŷ = α X' W + β  for the query features X'         (6), logits with learned α and β      ``solve``
       update ω, α, β (and λ) by the gradient of the cross-entropy of Ŷ on the query set       by the engine
 
-    As in the authors' code, X and Y are divided by √n, so that λ means the same with any number of examples.
+    As in the authors' code, X and Y are divided by √n, so that λ means the same with any number of examples. It does
+    not with any number of features: the paper's 50 is for thousands, the default 1 for some 64.
     """
 
     Options = R2D2Options

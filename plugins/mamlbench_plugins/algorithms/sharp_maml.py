@@ -28,7 +28,7 @@ class SharpMAML(MAML):
     With h the meta-gradient at θ and ε = α_up h / ‖h‖:
       θ ← θ − β_up (meta-gradient at θ + ε)                     Sharp-MAML_up, ``compute_update``
 
-    The meta-gradient runs through ε_m; ε is a constant to it.
+    As in the authors' code, the meta-gradient runs through ε_m, and ε_m is computed again at θ + ε; ε is a constant.
     """
 
     Options = SharpMAMLOptions

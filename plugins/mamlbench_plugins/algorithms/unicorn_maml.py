@@ -16,7 +16,7 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class UnicornMAMLOptions(OuterOptions):
     """Options of UNICORN-MAML."""
 
-    inner_lr: float = Field(0.1, gt=0, description="inner learning rate α, on the mean loss")
+    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α, on the mean loss")
     train_steps: int = Field(5, ge=0, description="inner steps in training; 0 is joint training on all tasks")
     test_steps: int = Field(5, ge=0, description="inner steps in validation and test")
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
