@@ -143,7 +143,8 @@ def test_a_weight_of_ones_changes_nothing():
 
 
 def test_a_transposed_weight_or_bias_gives_the_same():
-    g, x, weight, bias = random(4, 2, 3, 5, 5), random(4, 2, 3, 5, 5, seed=1), random(2, 3, seed=2), random(2, 3, seed=3)
+    g, x = random(4, 2, 3, 5, 5), random(4, 2, 3, 5, 5, seed=1)
+    weight, bias = random(2, 3, seed=2), random(2, 3, seed=3)
     results = []
     for a, b in ((weight, bias), (weight.T.contiguous().T, bias.T.contiguous().T)):
         y, mean, scale = kernels.batch_norm_relu(x, a, b, EPS)
