@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor
 
 from mamlbench.run_spec.options import Options
@@ -15,6 +15,9 @@ from mamlbench.run_spec.search_space import LogUniform
 
 Schedule = Literal["constant", "linear", "cosine"]
 """Course of the outer learning rate over a run: constant, or down to 0 along a line or half a cosine."""
+
+_LATER = ("outer_momentum", "outer_weight_decay")
+"""Options that the first records do not have."""
 
 
 class OuterOptions(Options):
@@ -37,6 +40,12 @@ class OuterOptions(Options):
         if self.outer_momentum and self.outer_optimizer != "sgd":
             raise ValueError("outer_momentum is of outer_optimizer=sgd: adam has moments of its own")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_options_at_0(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # a run that uses neither has the settings, and so the hash, of records from before these options existed
+        values: dict[str, Any] = dump(self)
+        return {name: value for name, value in values.items() if value or name not in _LATER}
 
 
 def scheduled(schedule: Schedule, done: int, total: int) -> float:
