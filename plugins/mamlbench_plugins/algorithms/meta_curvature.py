@@ -24,9 +24,9 @@ class MetaCurvature(GradientBased[MetaCurvatureState, MAMLOptions]):
     """MAML whose inner gradients are transformed by learned matrices, one for each dimension of a tensor.
 
     For the gradient G of a convolution ``[out, in, k*k]`` (of a linear layer ``[out, in]``, of a bias ``[out]``):
-      MC(G) = G ×₃ M_f ×₂ M_i ×₁ M_o                          (6), ``transform``; a bias has a factor for each element
-      θ' = θ − α MC(∇L(support))                              (9), ``step``
-      update θ and the matrices by the gradient of L(query)   (10), ``loss``, differentiated by the engine
+      MC(G) = G ×₃ M_f ×₂ M_i ×₁ M_o                    ``transform``; a bias has a factor for each element
+      θ' = θ − α MC(∇L(support))                        ``step``
+      update θ and the matrices by ∇L(query) at θ'      ``loss``, differentiated by the engine
 
     All matrices start as identities, so that training starts as MAML does.
     """
@@ -55,7 +55,7 @@ class MetaCurvature(GradientBased[MetaCurvatureState, MAMLOptions]):
         return MetaCurvatureState(theta, meta.select(name for name in meta if name not in theta))
 
     def step(self, state: MetaCurvatureState, support: Examples) -> MetaCurvatureState:
-        """(9): θ' = θ − α MC(∇L(support))."""
+        """θ' = θ − α MC(∇L(support))."""
         theta = state.theta.select(self.adapted)
         gradient: Parameters = grad(lambda theta: self.inner_loss(state._replace(theta=state.theta | theta), support))(
             theta
@@ -86,7 +86,7 @@ def identities(value: Tensor) -> dict[str, Tensor]:
 
 
 def transform(gradient: Tensor, curvature: Parameters, name: str) -> Tensor:
-    """(6): the gradient of the tensor called ``name``, multiplied along each dimension; in its own shape."""
+    """MC: the gradient of the tensor called ``name``, multiplied along each dimension; in its own shape."""
     if gradient.ndim == 1:
         return curvature[f"out.{name}"] * gradient
     flat = gradient.flatten(2) if gradient.ndim > 2 else gradient[..., None]  # [out, in, k*k]
