@@ -121,7 +121,7 @@ FURTHER = [
     ("unicorn-maml", "miniimagenet", 5, (10_000, 1, 15, 15), "running", {**SGD, "train_steps": 20, "temperature": 0.5}),
     ("meta-curvature", "omniglot", 1, (60_000, 32, 1, 1), "transductive", {"inner_lr": 0.4, "train_steps": 1}),
     ("sharp-maml", "miniimagenet", 1, (60_000, 4, 15, 15), "transductive", {"inner_radius": 5e-4, "adapt_norm": False}),
-    ("proto-maml", "miniimagenet", 5, (75_000, 1, 10, 10), "transductive", {"train_steps": 6, "adapt_norm": False}),
+    ("proto-maml", "miniimagenet", 5, (75_000, 1, 10, 10), "inductive", {"train_steps": 6, "adapt_norm": False}),
     ("meta-baseline", "miniimagenet", 1, (4000, 4, 15, 15), "running", {**SGD, "outer_lr": 0.001, "scale": 10.0}),
     ("matching-networks", "miniimagenet", 5, (40_000, 1, 16, 15), "running", {"scale": 100.0, "outer_lr": 0.001}),
 ]
