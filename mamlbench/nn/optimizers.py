@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 from torch import Tensor
 
 from mamlbench.run_spec.options import Options
@@ -15,6 +15,9 @@ from mamlbench.run_spec.search_space import LogUniform
 
 Schedule = Literal["constant", "linear", "cosine"]
 """Course of the outer learning rate over a run: constant, or down to 0 along a line or half a cosine."""
+
+_LATER = ("outer_momentum", "outer_weight_decay")
+"""Options that the first records do not have."""
 
 
 class OuterOptions(Options):
@@ -29,6 +32,20 @@ class OuterOptions(Options):
         None, ge=1, description="iterations after which the outer rate is halved, again and again; none: never"
     )
     clip: float | None = Field(None, gt=0, description="clip each element of the mean meta-gradient to ±clip")
+    outer_momentum: float = Field(0.0, ge=0, lt=1, description="Nesterov momentum of the outer SGD")
+    outer_weight_decay: float = Field(0.0, ge=0, description="added to the meta-gradient: this times the parameter")
+
+    @model_validator(mode="after")
+    def _only_sgd_has_momentum(self) -> OuterOptions:
+        if self.outer_momentum and self.outer_optimizer != "sgd":
+            raise ValueError("outer_momentum is of outer_optimizer=sgd: adam has moments of its own")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_later_options_at_0(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # a run that uses neither has the settings, and so the hash, of records from before these options existed
+        values: dict[str, Any] = dump(self)
+        return {name: value for name, value in values.items() if value or name not in _LATER}
 
 
 def scheduled(schedule: Schedule, done: int, total: int) -> float:
@@ -55,8 +72,7 @@ class OuterOptimizer:
         self.options = options
         self.iterations = iterations
         self.done = 0
-        kinds = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
-        self.optimizer = kinds[options.outer_optimizer](list(parameters.values()), lr=options.outer_lr)
+        self.optimizer = _make_optimizer(list(parameters.values()), options)
 
     def step(self, gradient: Mapping[str, Tensor]) -> None:
         """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped if ``clip`` is set."""
@@ -87,3 +103,11 @@ class OuterOptimizer:
             keys = [key for key in state if key.rpartition("/")[0] == name]
             if keys:
                 self.optimizer.state[value] = {key.rpartition("/")[2]: state[key].clone() for key in keys}
+
+
+def _make_optimizer(parameters: list[Tensor], options: OuterOptions) -> torch.optim.Optimizer:
+    rate, decay = options.outer_lr, options.outer_weight_decay
+    if options.outer_optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay)
+    momentum = options.outer_momentum
+    return torch.optim.SGD(parameters, lr=rate, momentum=momentum, nesterov=momentum > 0, weight_decay=decay)

@@ -53,6 +53,11 @@ def test_options_filter_the_table_too(project):
     assert "'cifarfs' is unknown" in project.run("published", "--dataset", "cifarfs", expect=ExitCode.NOTHING).err
 
 
+def test_a_method_without_numbers_is_not_called_unknown(project):
+    err = project.run("published", "--algo", "sharp-maml", expect=ExitCode.NOTHING).err
+    assert err.strip() == "Error: No published number matches."
+
+
 def test_an_unknown_word_is_explained(project):
     assert "'mml' is unknown. Did you mean 'maml'?" in project.run("published", "mml", expect=ExitCode.NOTHING).err
     assert project.run("published", "maml", "finn2018", expect=ExitCode.NOTHING).err.count("finn2017") == 1

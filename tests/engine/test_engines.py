@@ -5,6 +5,7 @@ import torch
 
 from mamlbench.api import EpisodeBatch, tree_map
 from mamlbench.engine import LoopEngine, VmapEngine
+from mamlbench.plugin import load_plugins
 
 MODES = ["transductive", "inductive", "support+query"]
 OPTIONS = {
@@ -18,7 +19,26 @@ OPTIONS = {
     "imaml": {"test_steps": 2},
     "protonet": {},
     "baseline++": {"test_steps": 2},
+    "r2d2": {},
+    "metaoptnet": {},
+    "boil": {"test_steps": 2},
+    "cavia": {"test_steps": 2},
+    "sign-maml": {"test_steps": 2},
+    "unicorn-maml": {"test_steps": 2},
+    "meta-curvature": {"test_steps": 2},
+    "sharp-maml": {"test_steps": 2},
+    "proto-maml": {"test_steps": 2},
+    "meta-baseline": {},
+    "simpleshot": {},
+    "matching-networks": {},
+    "linear-probe": {"test_steps": 3},
+    "finetune": {"test_steps": 3},
 }
+
+
+def test_no_method_that_ships_is_left_out():
+    entries = load_plugins().registry.entries("algorithm")
+    assert set(OPTIONS) == {entry.name for entry in entries if entry.origin == "mamlbench"}
 
 
 @pytest.mark.parametrize("engine", [VmapEngine(), VmapEngine(chunk=2)], ids=lambda engine: engine.name)
@@ -44,6 +64,17 @@ UPDATES = {
     "maml++": {"train_steps": 3},
     "imaml": {"train_steps": 3},
     "protonet": {},
+    "r2d2": {"learned_ridge": True},
+    "metaoptnet": {},
+    "boil": {"train_steps": 2},
+    "cavia": {"train_steps": 2},
+    "sign-maml": {"train_steps": 2},
+    "unicorn-maml": {"train_steps": 2},
+    "meta-curvature": {"train_steps": 2},
+    "sharp-maml": {"train_steps": 2, "outer_radius": 0.01},
+    "proto-maml": {"train_steps": 2},
+    "meta-baseline": {"joint_norm": True},
+    "matching-networks": {},
 }
 
 

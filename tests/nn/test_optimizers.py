@@ -38,6 +38,58 @@ def test_steps_equal_those_of_torchs_optimizer(name, reference):
     assert all(map(torch.equal, parameters.values(), expected))
 
 
+@pytest.mark.parametrize(
+    ("options", "reference"),
+    [
+        ({"outer_optimizer": "sgd", "outer_momentum": 0.9}, lambda p: torch.optim.SGD(p, 0.02, 0.9, nesterov=True)),
+        ({"outer_optimizer": "sgd", "outer_weight_decay": 0.1}, lambda p: torch.optim.SGD(p, 0.02, weight_decay=0.1)),
+        ({"outer_weight_decay": 0.1}, lambda p: torch.optim.Adam(p, 0.02, weight_decay=0.1)),
+    ],
+)
+def test_momentum_and_weight_decay_are_torchs(options, reference):
+    parameters, expected = start(), [value.clone() for value in start().values()]
+    optimizer, torch_optimizer = (
+        OuterOptimizer(parameters, OuterOptions(outer_lr=0.02, **options), 10),
+        reference(expected),
+    )
+    for gradient in gradients(5):
+        optimizer.step(gradient)
+        for value, part in zip(expected, gradient.values(), strict=True):
+            value.grad = part
+        torch_optimizer.step()
+    assert all(map(torch.equal, parameters.values(), expected))
+    plain = start()
+    run(
+        OuterOptimizer(plain, OuterOptions(outer_lr=0.02, outer_optimizer=optimizer.options.outer_optimizer), 10),
+        gradients(5),
+    )
+    assert not equal(plain, parameters)
+
+
+def test_momentum_is_restored_bit_for_bit():
+    options = OuterOptions(outer_optimizer="sgd", outer_lr=0.1, outer_momentum=0.9, outer_weight_decay=0.01)
+    expected, resumed_from = start(), start()
+    run(OuterOptimizer(expected, options, 6), gradients(6))
+    first = OuterOptimizer(resumed_from, options, 6)
+    run(first, gradients(6)[:3])
+    resumed = OuterOptimizer(resumed_from, options, 6)
+    resumed.load_state({key: value.clone() for key, value in first.state().items()})
+    run(resumed, gradients(6)[3:])
+    assert equal(resumed_from, expected)
+
+
+def test_momentum_of_adam_is_refused():
+    with pytest.raises(ValidationError, match="outer_momentum is of outer_optimizer=sgd"):
+        OuterOptions(outer_momentum=0.9)
+
+
+def test_options_that_are_not_used_leave_a_runs_settings_as_those_of_older_records():
+    later = {"outer_momentum", "outer_weight_decay"}
+    assert not later & set(OuterOptions().model_dump())
+    used = OuterOptions(outer_optimizer="sgd", outer_momentum=0.9, outer_weight_decay=0.1)
+    assert later <= set(used.model_dump()) and OuterOptions.model_validate(used.model_dump()) == used
+
+
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_a_restored_optimizer_continues_bit_for_bit(name, schedule):

@@ -21,7 +21,8 @@ from mamlbench.runner.isolation import WORKSPACE, isolated
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
 
-METHODS = ("maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet", "pretrain", "baseline++")
+METHODS = tuple(entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench")
+"""Every method that ships."""
 TINY = {
     "dataset": "toy",
     "ways": 3,
@@ -42,7 +43,8 @@ def run(names, folder, toy_plugin, *, workers=False, **request):
     plugins, folders = load_plugins([toy_plugin]), Folders(results=folder / "results", cache=folder / "cache")
     specs = []
     for name in names:
-        options = {key: value for key, value in OPTIONS.items() if key != "test_steps" or name != "protonet"}
+        fields = plugins.registry.load("algorithm", name).Options.model_fields
+        options = {key: value for key, value in OPTIONS.items() if key != "test_steps" or key in fields}
         specs += plan(RunRequest(algorithms=(name,), options=options, **{**TINY, **request}), plugins)
     if workers:
         return launch(specs, plugins, folders)

@@ -43,11 +43,13 @@ def command(
     Numbers are comparable only under the same conditions. Those marked 'second hand' were quoted by another paper. The
     tier says how far this repository's own runs have come: quoted (not run), run at a scale, reproduced.
     """
-    numbers = published_numbers(session_of(context).plugins_with_errors())
+    plugins = session_of(context).plugins_with_errors()
+    numbers = published_numbers(plugins)
     words = (*words, *filter(None, (dataset, algorithm)))
     matching = [number for number in numbers if all(word in search_words(number) for word in words)]
     if not matching:
-        valid = sorted({name for number in numbers for name in search_words(number)})
+        installed = {entry.name for kind in ("algorithm", "dataset") for entry in plugins.registry.entries(kind)}
+        valid = sorted({name for number in numbers for name in search_words(number)} | installed)
         unknown = next((word for word in words if word not in valid), None)
         reason = f" '{unknown}' is unknown.{did_you_mean(unknown, valid)}" if unknown else ""
         raise NothingToDoError(f"No published number matches.{reason}")

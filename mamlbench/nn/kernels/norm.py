@@ -23,9 +23,9 @@ class _Shape(ctypes.Structure):
 
 def batch_norm_relu(x: Tensor, weight: Tensor | None, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     """Compute max(0, weight z + bias) of maps x ``[n, T, C, H, W]``, then mean and 1 / std, each ``[T, C]``."""
-    x = x.contiguous()
+    x, bias = x.contiguous(), bias.contiguous()  # first: what is like a transposed bias would be transposed, too
     y, mean, scale = torch.empty_like(x), torch.empty_like(bias), torch.empty_like(bias)
-    _call("batch_norm_relu", (x, _contiguous(weight), bias.contiguous(), y, mean, scale), x, eps)
+    _call("batch_norm_relu", (x, _contiguous(weight), bias, y, mean, scale), x, eps)
     return y, mean, scale
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from mamlbench.api import (
     AdaptedTasks,
@@ -32,6 +33,39 @@ from mamlbench.api import (
 from mamlbench_plugins.algorithms.fixed_features import share_query_features
 from mamlbench_plugins.algorithms.presets import load_presets
 
+PooledStateT = TypeVar("PooledStateT", default=Any)
+"""State of one task of a method that is trained on labeled examples."""
+PooledOptionsT = TypeVar("PooledOptionsT", bound=OuterOptions, default=Any)
+"""Options of such a method."""
+
+
+class PooledTraining(MetaOptimized[PooledStateT, PooledOptionsT]):
+    """Supervised training on all training classes at once: what comes at test time is for each method to say."""
+
+    trains_on = "examples"
+    any_ways = True
+
+    def __init__(self, context: MethodContext, options: PooledOptionsT) -> None:
+        super().__init__(context, options)
+        self.pooled_model = context.build(context.pooled_objective.outputs)
+        self.task_model = context.build(context.objective.outputs)
+        self.meta = self.pooled_model.initial_parameters()
+        self.outer = OuterOptimizer(self.meta, options, context.iterations)
+
+    @property
+    def model(self) -> Model:
+        return self.task_model
+
+    def compute_update(self, batch: Examples) -> OuterUpdate:
+        """Gradient of the pooled loss, summed over the minibatch."""
+
+        def pooled_loss(meta: Parameters) -> Tensor:
+            return self.context.pooled_objective.losses(self.pooled_model(meta, batch.x), batch.y).sum()
+
+        with torch.no_grad():  # nothing differentiates the gradient
+            gradient, loss = grad_and_value(pooled_loss)(self.meta.select(self.pooled_model.names))
+        return OuterUpdate(gradient, loss, batch.x.shape[0])
+
 
 class PretrainOptions(OuterOptions):
     """Options of pretraining (the outer ones) and of fine-tuning (SGD with momentum)."""
@@ -54,7 +88,7 @@ class PretrainState(NamedTuple):
     optimizer: SGDState
 
 
-class Pretrain(MetaOptimized[PretrainState, PretrainOptions]):
+class Pretrain(PooledTraining[PretrainState, PretrainOptions]):
     """Supervised training on all training classes at once; at test a new head on the support set.
 
     Training stage:     minimize the loss of one network on minibatches of all training classes.
@@ -66,15 +100,9 @@ class Pretrain(MetaOptimized[PretrainState, PretrainOptions]):
 
     Options = PretrainOptions
     presets = load_presets("pretrain")
-    trains_on = "examples"
-    any_ways = True
 
     def __init__(self, context: MethodContext, options: PretrainOptions) -> None:
         super().__init__(context, options)
-        self.pooled_model = context.build(context.pooled_objective.outputs)
-        self.task_model = context.build(context.objective.outputs)
-        self.meta = self.pooled_model.initial_parameters()
-        self.outer = OuterOptimizer(self.meta, options, context.iterations)
         self.test_steps = options.test_steps
         self.tunes_head_only = options.finetune == "head" and isinstance(context.objective, Classification)
         self.optimizer = InnerSGD(options.finetune_lr, options.momentum, options.dampening, options.weight_decay)
@@ -82,20 +110,6 @@ class Pretrain(MetaOptimized[PretrainState, PretrainOptions]):
         if isinstance(context.objective, Classification):
             theta = self.task_model.initial_parameters()
             self.new_head = theta.select(name for name in theta if name.startswith("head.")).map(torch.zeros_like)
-
-    @property
-    def model(self) -> Model:
-        return self.task_model
-
-    def compute_update(self, batch: Examples) -> OuterUpdate:
-        """Training stage: gradient of the pooled loss, summed over the minibatch."""
-
-        def pooled_loss(meta: Parameters) -> Tensor:
-            return self.context.pooled_objective.losses(self.pooled_model(meta, batch.x), batch.y).sum()
-
-        with torch.no_grad():  # nothing differentiates the gradient
-            gradient, loss = grad_and_value(pooled_loss)(self.meta)
-        return OuterUpdate(gradient, loss, batch.x.shape[0])
 
     def init(self, meta: Parameters, support: Examples) -> PretrainState:
         """Fine-tuning stage: the pretrained features under a new head."""

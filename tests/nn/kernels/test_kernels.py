@@ -142,6 +142,16 @@ def test_a_weight_of_ones_changes_nothing():
     assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
 
 
+def test_a_transposed_weight_or_bias_gives_the_same():
+    g, x = random(4, 2, 3, 5, 5), random(4, 2, 3, 5, 5, seed=1)
+    weight, bias = random(2, 3, seed=2), random(2, 3, seed=3)
+    results = []
+    for a, b in ((weight, bias), (weight.T.contiguous().T, bias.T.contiguous().T)):
+        y, mean, scale = kernels.batch_norm_relu(x, a, b, EPS)
+        results.append((y, mean, scale, *kernels.batch_norm_relu_backward(g, x, y, a, (mean, scale))))
+    assert all(torch.equal(one, other) for one, other in zip(*results, strict=True))
+
+
 def test_nan_is_kept():
     x = random(2, 1, 2, 3, 3)
     x[0, 0, 1, 0, 0] = float("nan")

@@ -13,8 +13,9 @@ from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
 from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 
-EPISODIC = ["maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet"]
-NAMES = [*EPISODIC, "pretrain", "baseline++"]
+BUILT_IN = {entry.name: entry for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"}
+NAMES = list(BUILT_IN)
+EPISODIC = [name for name, entry in BUILT_IN.items() if entry.load().trains_on == "episodes"]
 
 
 def training_batch(algorithm, make_batch):
@@ -79,7 +80,8 @@ def test_updates_of_halves_add_up(make_algorithm, make_batch, name):
 
 
 INNER = {"inner_lr", "train_steps", "test_steps"}
-OUTER = {"outer_optimizer", "outer_lr", "outer_schedule", "halve_every", "clip"}
+OUTER = {"outer_optimizer", "outer_lr", "outer_schedule", "halve_every", "clip", "outer_momentum", "outer_weight_decay"}
+SUPPORT_HEAD = OUTER | {"joint_norm"}
 FINETUNING = {"finetune", "test_steps", "finetune_lr", "finetune_batch", "momentum", "dampening", "weight_decay"}
 OPTIONS = {
     "maml": INNER | OUTER | {"loss_reduction", "adapt_norm"},
@@ -91,7 +93,21 @@ OPTIONS = {
     | {"loss_reduction", "learned_rates", "per_step_norm", "multi_step_fraction", "first_order_fraction"},
     "imaml": INNER | OUTER | {"prox_strength", "cg_steps"},
     "reptile": INNER | {"inner_batch_size", "test_batch_size", "outer_lr", "outer_schedule", "inner_optimizer_state"},
-    "protonet": OUTER | {"joint_norm"},
+    "boil": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "sign-maml": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "meta-curvature": INNER | OUTER | {"loss_reduction", "adapt_norm"},
+    "sharp-maml": INNER | OUTER | {"loss_reduction", "adapt_norm", "inner_radius", "outer_radius"},
+    "unicorn-maml": INNER | OUTER | {"adapt_norm", "temperature"},
+    "proto-maml": INNER | OUTER | {"adapt_norm"},
+    "cavia": INNER | OUTER | {"context_size"},
+    "protonet": SUPPORT_HEAD,
+    "r2d2": SUPPORT_HEAD | {"ridge", "learned_ridge", "scale"},
+    "metaoptnet": SUPPORT_HEAD | {"learner", "cost", "ridge", "solver_steps", "smoothing"},
+    "meta-baseline": SUPPORT_HEAD | {"scale"},
+    "matching-networks": SUPPORT_HEAD | {"scale"},
+    "simpleshot": OUTER | {"transform"},
+    "linear-probe": OUTER | {"inverse_penalty", "test_steps"},
+    "finetune": OUTER | FINETUNING,
     "pretrain": OUTER | FINETUNING,
     "baseline++": OUTER | FINETUNING | {"temperature"},
 }
@@ -134,11 +150,9 @@ def test_every_preset_names_its_source_and_is_valid(name, make_algorithm):
         plugin.Options(**preset.options)
 
 
-@pytest.mark.parametrize(
-    "name", ["anil", "meta_sgd", "maml_plus_plus", "protonet", "baseline_plus_plus", "imaml", "maml", "reptile"]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_it_can_be_read_beside_its_paper(name):
-    file = find_spec(f"mamlbench_plugins.algorithms.{name}").origin
+    file = find_spec(BUILT_IN[name].load().__module__).origin
     assert len(Path(file).read_text(encoding="utf-8").splitlines()) < 170
 
 

@@ -7,8 +7,9 @@ from torch import nn
 from mamlbench.api import Backbone, Examples, Options
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench.errors import ConfigError
+from mamlbench.plugin import load_plugins
 
-NAMES = ["maml", "fomaml", "reptile", "anil", "meta-sgd", "maml++", "imaml", "protonet", "pretrain", "baseline++"]
+NAMES = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"]
 FROZEN = ("features.0.weight", "features.0.bias", "features.1.weight")
 
 

@@ -106,3 +106,46 @@ def test_what_torchs_eval_tested_is_tested_with_running_statistics(name, shots):
     else:
         assert spec.algorithm.options["test_steps"] == (200 if shots == 1 else 700)
         assert spec.training.iterations == 400 * 38_400 // 16
+
+
+SGD = {"outer_optimizer": "sgd", "outer_momentum": 0.9, "outer_weight_decay": 0.0005}
+FURTHER = [
+    # method, data set, shots; iterations, batch, queries in training and in test; mode; options
+    ("r2d2", "miniimagenet", 5, (20_000, 1, 10, 15), "running", {"ridge": 50.0, "scale": 1e-4, "outer_lr": 0.005}),
+    ("r2d2", "omniglot", 5, (20_000, 1, 5, 15), "running", {"ridge": 50.0, "scale": 10.0, "halve_every": 2000}),
+    ("metaoptnet", "miniimagenet", 1, (60_000, 8, 6, 15), "running", {**SGD, "outer_lr": 0.1, "smoothing": 0.1}),
+    ("metaoptnet", "cifar-fs", 1, (60_000, 8, 6, 15), "running", {**SGD, "cost": 0.1, "smoothing": 0.0}),
+    ("boil", "miniimagenet", 1, (30_000, 4, 15, 15), "transductive", {"inner_lr": 0.5, "train_steps": 1}),
+    ("cavia", "miniimagenet", 1, (60_000, 16, 15, 15), "transductive", {"context_size": 100, "inner_lr": 1.0}),
+    ("sign-maml", "miniimagenet", 1, (60_000, 8, 1, 1), "transductive", {"inner_lr": 0.0035, "test_steps": 10}),
+    ("unicorn-maml", "miniimagenet", 5, (10_000, 1, 15, 15), "running", {**SGD, "train_steps": 20, "temperature": 0.5}),
+    ("meta-curvature", "omniglot", 1, (60_000, 32, 1, 1), "transductive", {"inner_lr": 0.4, "train_steps": 1}),
+    ("sharp-maml", "miniimagenet", 1, (60_000, 4, 15, 15), "transductive", {"inner_radius": 5e-4, "adapt_norm": False}),
+    ("proto-maml", "miniimagenet", 5, (75_000, 1, 10, 10), "inductive", {"train_steps": 6, "adapt_norm": False}),
+    ("meta-baseline", "miniimagenet", 1, (4000, 4, 15, 15), "running", {**SGD, "outer_lr": 0.001, "scale": 10.0}),
+    ("matching-networks", "miniimagenet", 5, (40_000, 1, 16, 15), "running", {"scale": 100.0, "outer_lr": 0.001}),
+]
+
+
+@pytest.mark.parametrize("facts", FURTHER, ids=lambda facts: f"{facts[0]}-{facts[1]}")
+def test_the_further_methods_have_what_their_authors_code_has(facts):
+    name, dataset, shots, numbers, mode, options = facts
+    spec = planned(name, dataset, 5, shots)
+    training, protocol = spec.training, spec.protocol
+    assert (training.iterations, training.meta_batch_size, training.queries, protocol.queries) == numbers
+    assert protocol.modes[0] == mode
+    assert spec.algorithm.options.items() >= {key: value for key, value in options.items() if value}.items()
+    assert not any(spec.algorithm.options.get(key) for key, value in options.items() if not value)
+
+
+@pytest.mark.parametrize(
+    ("name", "iterations", "batch", "options"),
+    [
+        ("simpleshot", 13_500, 256, {"outer_lr": 0.1, "outer_weight_decay": 0.0001, "transform": "CL2N"}),
+        ("linear-probe", 60_000, 64, {"outer_lr": 0.05, "outer_weight_decay": 0.0005, "inverse_penalty": 1.0}),
+    ],
+)
+def test_pretraining_of_the_further_methods_is_as_long_as_there(name, iterations, batch, options):
+    spec = planned(name, "miniimagenet", 5, 1)
+    assert (spec.training.iterations, spec.training.meta_batch_size) == (iterations, batch)
+    assert spec.algorithm.options.items() >= {**options, "outer_optimizer": "sgd", "outer_momentum": 0.9}.items()

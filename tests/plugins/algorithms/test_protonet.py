@@ -32,13 +32,13 @@ def test_a_query_gets_the_class_of_the_nearest_centroid(make_algorithm, make_bat
 def test_the_loss_is_the_softmax_of_negative_squared_distances(make_algorithm, make_batch, engine):
     algorithm, batch = make_algorithm("protonet", engine), make_batch(tasks=3)
     names = list(algorithm.meta)
-    algorithm.meta = {name: value.clone().requires_grad_() for name, value in algorithm.meta.items()}
+    algorithm.meta = algorithm.meta.map(lambda value: value.clone().requires_grad_())
     loss = 0
     for task in range(3):
         log_p = (-distances(algorithm, batch, task)).log_softmax(-1)
         loss = loss - log_p[torch.arange(6), batch.query.y[task]].mean()
     gradients = torch.autograd.grad(loss, [algorithm.meta[name] for name in names])
-    algorithm.meta = {name: value.detach() for name, value in algorithm.meta.items()}
+    algorithm.meta = algorithm.meta.map(torch.Tensor.detach)
     update = algorithm.compute_update(batch)
     assert float(update.loss) == pytest.approx(float(loss.detach()), rel=1e-10)
     for name, gradient in zip(names, gradients, strict=True):

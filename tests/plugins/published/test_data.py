@@ -21,9 +21,15 @@ def test_all_files_are_registered_and_can_be_read():
     assert not problems and len(numbers) >= len(NUMBERS) > 50
 
 
-def test_every_built_in_algorithm_has_published_numbers():
+WITHOUT_NUMBERS = {"sharp-maml"}
+"""Built-in algorithms whose numbers could not be read; the file says why."""
+
+
+def test_every_built_in_algorithm_has_published_numbers_or_a_reason():
     built_in = {entry.name for entry in REGISTRY.entries("algorithm") if entry.origin == "mamlbench"}
-    assert built_in - {number.algorithm for number in NUMBERS.values()} == set()
+    assert built_in - {number.algorithm for number in NUMBERS.values()} == WITHOUT_NUMBERS
+    comments = " ".join(line for file in FILES for line in file.read_text().splitlines() if line.startswith("#"))
+    assert all(f"{name} has no numbers:" in comments.lower() for name in WITHOUT_NUMBERS)
 
 
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=lambda number: number.id)
@@ -39,8 +45,8 @@ def test_an_id_has_the_task_and_names_exist(number):
 
 def test_second_hand_numbers_are_marked():
     first_hand = {number.id.partition("/")[0] for number in NUMBERS.values() if not number.second_hand}
-    read = {"finn2017", "snell2017", "raghu2020", "lee2019", "chen2019", "chen2021", "ye2022", "oh2021"}
-    assert first_hand == read | {"learn2learn", "dragen1860"}
+    papers = "finn2017 snell2017 raghu2020 lee2019 chen2019 chen2021 ye2022 oh2021 fan2021 park2019"
+    assert first_hand == {*papers.split(), "learn2learn", "dragen1860"}
     quoted = {number.id for number in NUMBERS.values() if "quot" in number.source}
     assert quoted and all(NUMBERS[name].second_hand for name in quoted)
 
@@ -80,6 +86,9 @@ def test_what_a_researcher_looks_for_is_there(dataset, algorithm):
         ("ye2022/miniimagenet-5w5s-unicorn-maml", 84.30, None, None),
         ("chen2019/miniimagenet-5w5s-baseline++", 66.43, 0.63, "running"),
         ("raghu2020/miniimagenet-5w1s-nil", 48.0, 0.7, None),
+        ("fan2021/miniimagenet-5w1s-sign-maml", 46.5, None, "transductive"),
+        ("park2019/omniglot-20w1s-meta-curvature", 97.86, 0.26, None),
+        ("tian2020/miniimagenet-5w5s-linear-probe", 79.64, 0.44, None),
     ],
 )
 def test_some_numbers_equal_those_of_the_papers(name, score, interval, mode):
