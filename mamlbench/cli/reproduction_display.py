@@ -58,7 +58,7 @@ def published(number: PublishedNumber) -> str:
 
 
 def show_plan(planned: Sequence[PlannedReproduction], costs: Sequence[ReproductionCost], plugins: Plugins) -> None:
-    """Print every setting with where it comes from, readings side by side, what differs from the source, and the cost."""
+    """Print every setting, readings side by side, with where it comes from; what differs from the source; the cost."""
     from mamlbench.runner.plan_reproduction import preset_of
 
     out = console()
@@ -105,8 +105,8 @@ def _origins(entry: PlannedReproduction, preset: Preset) -> dict[str, str]:
         origins |= {f"{prefix}{name}": f"preset {preset.name}" for name in by_preset.get(key, {})}
     origins |= {f"sampler.{name}": f"preset {preset.name}" for name in by_preset.get("sampler_options", {})}
     plain = ("iterations", "meta_batch_size", "train_ways", "train_shots", "train_queries", "backbone", "sampler")
-    origins |= {name: f"preset {preset.name}" for name in (*plain, *preset.protocol) if name in by_preset}
-    origins |= {name: f"preset {preset.name}" for name in preset.protocol}
+    origins |= {name: f"preset {preset.name}" for name in plain if name in by_preset}
+    origins |= dict.fromkeys(preset.protocol, f"preset {preset.name}")
     layers = ((entry.reproduction, "reproduction"), (entry.variant, f"reading {entry.name.rpartition(':')[2]}"))
     for layer, origin in layers:
         if layer is not None:
@@ -131,7 +131,9 @@ def show_verdicts(
     out = console()
     out.print(rows)
     lines = [f"{verdict.name}: {verdict.scale_text}" for verdict in verdicts if verdict.scale_text]
-    lines += [f"{verdict.name}: {verdict.kind}: {'; '.join(verdict.reasons)}." for verdict in verdicts if verdict.reasons]
+    lines += [
+        f"{verdict.name}: {verdict.kind}: {'; '.join(verdict.reasons)}." for verdict in verdicts if verdict.reasons
+    ]
     lines += [_interval_note(verdicts)] if any(verdict.difference for verdict in verdicts) else []
     for entry in planned:
         lines += _remarks(entry)
@@ -143,7 +145,9 @@ def show_verdicts(
 
 def verdicts_as_json(planned: Sequence[PlannedReproduction], verdicts: Sequence[ReproductionVerdict]) -> str:
     """Return the verdicts with their plans as JSON."""
-    return _json([{**_plan(entry), "verdict": _verdict(verdict)} for entry, verdict in zip(planned, verdicts, strict=True)])
+    return _json(
+        [{**_plan(entry), "verdict": _verdict(verdict)} for entry, verdict in zip(planned, verdicts, strict=True)]
+    )
 
 
 def _plan(entry: PlannedReproduction) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class Reproduction(ReproducedSettings):
         """Return the variant of this name; None for the reading that is none of them. Raises KeyError for others."""
         if name in ("", self.reading):
             return None
-        return next(variant for variant in self.variants if variant.name == name) if name in self.readings else _no(name)
+        return {variant.name: variant for variant in self.variants}[name]
 
     def settings(self, variant: Reading | None) -> dict[str, Any]:
         """Return the settings of a reading as fields of a RunRequest; options are merged, the variant's count."""
@@ -120,10 +120,6 @@ class Reproduction(ReproducedSettings):
                 if value is not None and name != "options":
                     values[name] = value
         return {**values, "options": {key: value for layer in layers for key, value in layer.options.items()}}
-
-
-def _no(name: str) -> Reading:
-    raise KeyError(name)
 
 
 class ReproductionGroup(BaseModel):

@@ -91,8 +91,14 @@ def _full_run(
 
 
 def _at_scale(scale: float, full: RunSpec, reproduction: Reproduction, options: dict[str, Any]) -> dict[str, Any]:
-    """What a run at a scale changes: the iterations, and the options that count them; schedules follow by themselves."""
-    counted = {name: full.algorithm.options[name] for name in reproduction.per_iteration}
+    """What a run at a scale changes: the iterations, and the options that count them; schedules follow them.
+
+    Raises ConfigError if the method has no such option.
+    """
+    known = full.algorithm.options
+    if missing := [name for name in reproduction.per_iteration if name not in known]:
+        raise ConfigError(f"'{reproduction.name}': {full.algorithm.name} has no option {', '.join(missing)} to scale.")
+    counted = {name: known[name] for name in reproduction.per_iteration}
     scaled = {name: iterations_at(scale, count) for name, count in counted.items() if count is not None}
     return {"iterations": iterations_at(scale, full.training.iterations), "options": {**options, **scaled}}
 

@@ -184,9 +184,7 @@ def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:
     return launcher_options
 
 
-def _show_plan(
-    planned: Sequence[PlannedReproduction], plugins: Plugins, locations: Folders, *, as_json: bool
-) -> None:
+def _show_plan(planned: Sequence[PlannedReproduction], plugins: Plugins, locations: Folders, *, as_json: bool) -> None:
     from mamlbench.cli.reproduction_display import plan_as_json, show_plan
     from mamlbench.runner.reproduction_cost import reproduction_cost
 

@@ -2,8 +2,8 @@
 
 *reproduced* is shown, not assumed: the 90 % interval of the difference lies within the margin, which is the pair of
 one-sided tests at 5 % (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 15, 1987). *below* and *above* are
-differences that are significant at 5 % (two-sided) without being shown to be smaller than the margin. Everything else is
-*inconclusive*: too little is known, of our score or of the source's.
+differences that are significant at 5 % (two-sided) without being shown to be smaller than the margin. Everything else
+is *inconclusive*: too little is known, of our score or of the source's.
 """
 
 from __future__ import annotations

@@ -168,6 +168,6 @@ def _what_decides(planned: PlannedReproduction, difference: Difference) -> str:
     number, margin = planned.number, planned.reproduction.margin
     interval = f"the 90 % interval of the difference, {difference.low:+.2f} to {difference.high:+.2f},"
     if NORMAL_90 * source_score(planned).standard_error >= margin:
-        return f"{interval} reaches beyond the margin of {margin:g}; the source's own ± is too wide for any run to decide"
+        return f"{interval} reaches beyond the margin of {margin:g}; the source's own ± is too wide for a run to decide"
     more = "more seeds or test episodes would decide" if math.isfinite(difference.low) else "its interval is infinite"
     return f"{interval} reaches beyond the margin of {margin:g} {number.unit}".rstrip() + f": {more}"
