@@ -59,7 +59,14 @@ def read_reproduction_file(path: Path) -> list[Reproduction]:
     from mamlbench.record.reproduction import Reproduction, ReproductionGroup
 
     groups = [ReproductionGroup.model_validate(group) for group in read_tables(path).get("reproduction", [])]
-    return [Reproduction.model_validate(entry) for group in groups for entry in group.entries()]
+    reproductions = []
+    for entry in (entry for group in groups for entry in group.entries()):
+        try:
+            reproductions.append(Reproduction.model_validate(entry))
+        except ValueError as error:
+            name, problem = str(entry.get("name", "")), explain_invalid(error)
+            raise ValueError(problem if problem.startswith(name) else f"{name}: {problem}") from error
+    return reproductions
 
 
 def find_reproduction(name: str, reproducible: Iterable[Reproducible]) -> tuple[Reproducible, str]:

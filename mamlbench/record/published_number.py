@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mamlbench.run_spec.protocol import TestMode
 
 Tier = Literal["quoted", "run at a scale", "run in full", "reproduced"]
-"""How far this repository's own runs have come: not at all; with fewer iterations, or on a part of the data set; in full;
-and in full to the same score."""
+"""How far this repository's own runs have come: not at all; with fewer iterations, or on a part of the data set; in
+full; and in full to the same score."""
 
 
 class PublishedNumber(BaseModel):

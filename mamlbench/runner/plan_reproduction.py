@@ -42,6 +42,8 @@ def plan_reproduction(
 
     Raises ConfigError with every problem, an unknown reading among them.
     """
+    if not 0 < scale <= 1:
+        raise ConfigError(f"The scale must be above 0 and up to 1, not {scale:g}.")
     reproduction, number = reproducible
     planned = []
     for variant in _variants(reproduction, readings):
