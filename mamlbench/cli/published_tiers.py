@@ -23,7 +23,7 @@ def with_tiers_of_folder(numbers: Sequence[PublishedNumber], plugins: Plugins, f
     from mamlbench.record import ResultStore, UnreadableRecordError, read_record
 
     store = ResultStore(folder)
-    tasks = {_task(entry) for entry in _reproductions(numbers, plugins)}
+    tasks = {task for entry in _reproductions(numbers, plugins) for task in _tasks(entry)}
     starts = tuple(f"{dataset}-{ways}w{shots}s-{algorithm}-seed" for algorithm, dataset, ways, shots in tasks)
     records = []
     for path in store.paths() if starts else []:
@@ -40,7 +40,7 @@ def with_tiers_of_records(
 ) -> list[PublishedNumber]:
     """Return the numbers with the tiers that records give them; torch is imported if a record may be of one."""
     tasks = {_task_of_record(record) for record in records}
-    candidates = [entry for entry in _reproductions(numbers, plugins) if _task(entry) in tasks]
+    candidates = [entry for entry in _reproductions(numbers, plugins) if _tasks(entry) & tasks]
     if not candidates:
         return list(numbers)
     from mamlbench.report.reproduction.tiers import with_tiers
@@ -68,9 +68,12 @@ def _reproductions(numbers: Sequence[PublishedNumber], plugins: Plugins) -> list
     return [entry for entry in entries if entry.number.id in shown]
 
 
-def _task(entry: Reproducible) -> tuple[str, str, int, int]:
+def _tasks(entry: Reproducible) -> set[tuple[str, str, int, int]]:
+    """Method, data set, ways and shots of all readings."""
     reproduction, number = entry
-    return reproduction.algorithm or number.algorithm, number.dataset, number.ways or 1, number.shots
+    own = reproduction.algorithm or number.algorithm
+    methods = {own, *(variant.algorithm or own for variant in reproduction.variants)}
+    return {(name, number.dataset, number.ways or 1, number.shots) for name in methods}
 
 
 def _task_of_record(record: RunRecord) -> tuple[str, str, int, int]:

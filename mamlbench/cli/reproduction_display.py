@@ -33,9 +33,11 @@ def show_list(entries: Iterable[Reproducible]) -> None:
     rows.columns[0].no_wrap = True
     for reproduction, number in entries:
         wrong = {variant.name for variant in reproduction.variants if variant.mistake}
+        wrong |= {reproduction.reading} if reproduction.mistake else set()
         readings = ", ".join(f"{name}{MISTAKE}" if name in wrong else name for name in reproduction.readings)
         source = reproduction.system or number.source.split(",")[0]
-        cells = (reproduction.name, published(number), reproduction.algorithm or number.algorithm, readings, source)
+        name = f"{reproduction.name}{MISTAKE if reproduction.mistake else ''}"
+        cells = (name, published(number), reproduction.algorithm or number.algorithm, readings, source)
         rows.add_row(*map(_escape, cells))
     out = console()
     out.print(rows)
@@ -99,7 +101,7 @@ def settings(spec: RunSpec) -> dict[str, Any]:
 
 def _origins(entry: PlannedReproduction, preset: Preset) -> dict[str, str]:
     """Where settings come from that are no defaults, by name."""
-    origins: dict[str, str] = {}
+    origins = dict.fromkeys(("algorithm", "dataset", "ways", "shots"), "published number")
     by_preset = preset.model_dump(exclude_defaults=True)
     for prefix, key in (("", "options"), ("backbone.", "backbone_options"), ("dataset.", "dataset_options")):
         origins |= {f"{prefix}{name}": f"preset {preset.name}" for name in by_preset.get(key, {})}
@@ -110,9 +112,8 @@ def _origins(entry: PlannedReproduction, preset: Preset) -> dict[str, str]:
     layers = ((entry.reproduction, "reproduction"), (entry.variant, f"reading {entry.name.rpartition(':')[2]}"))
     for layer, origin in layers:
         if layer is not None:
-            fields = layer.model_fields_set & set(plain) | (layer.model_fields_set & {"queries", "test_episodes"})
+            fields = layer.model_fields_set & {"algorithm", "queries", "test_episodes", *plain}
             origins |= dict.fromkeys((*fields, *layer.options), origin)
-    origins |= dict.fromkeys(("algorithm", "dataset", "ways", "shots"), "published number")
     if entry.scale != 1:
         origins |= dict.fromkeys(("iterations", *entry.reproduction.per_iteration), f"--scale {entry.scale:g}")
     return origins

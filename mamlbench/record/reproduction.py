@@ -21,6 +21,8 @@ class ReproducedSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    algorithm: str | None = None
+    """registered name of the method; that of the number if nothing names another"""
     preset: str | None = None
     """name of a preset of the method; 'paper' if nothing names another"""
     backbone: str | None = None
@@ -67,8 +69,6 @@ class Reproduction(ReproducedSettings):
     """as in 'finn2017/omniglot-5w1s'; unique"""
     number: str
     """id of the published number"""
-    algorithm: str | None = None
-    """its registered name; None: that of the number"""
     system: str = ""
     """the code whose settings these are, as in 'cbfinn/maml', if it has a name of its own"""
     reading: str = Field("", pattern=r"^[a-z0-9.+-]*$")
@@ -79,6 +79,8 @@ class Reproduction(ReproducedSettings):
     """mode whose score is compared; None: that of the number, else the first that is tested"""
     margin: float = Field(gt=0)
     """largest difference, in the unit of the number, that counts as the same score"""
+    mistake: str = ""
+    """a mistake of the original that this reading, which is no variant, repeats"""
     standard_error: float | None = Field(None, gt=0)
     """standard error of the source's number, in its unit; None: its ± is the half width of a 95 % interval"""
     per_iteration: tuple[str, ...] = ()
@@ -171,7 +173,7 @@ class PlannedReproduction:
     @property
     def mistake(self) -> str:
         """The mistake of the original that this reading repeats; empty if there is none."""
-        return self.variant.mistake if self.variant else ""
+        return self.variant.mistake if self.variant else self.reproduction.mistake
 
     @property
     def not_comparable(self) -> str:

@@ -48,6 +48,7 @@ def plan_reproduction(
     planned = []
     for variant in _variants(reproduction, readings):
         settings = {**_settings(reproduction, number, variant), "device": device, "engine": engine}
+        mistake = variant.mistake if variant else reproduction.mistake
         full, mode = _full_run(settings, reproduction, number, plugins)
         request = {**settings, "modes": full.protocol.modes, "seeds": seeds}
         if scale != 1:
@@ -55,8 +56,16 @@ def plan_reproduction(
         specs = plan(make_request(**request), plugins)
         differences = (*_preset_of(full, plugins).differences, *reproduction.differences)
         differences += variant.differences if variant else ()
-        planned.append(PlannedReproduction(reproduction, number, variant, full, tuple(specs), scale, mode, differences))
+        full, *marked = (_marked(spec, mistake) for spec in (full, *specs))
+        planned.append(
+            PlannedReproduction(reproduction, number, variant, full, tuple(marked), scale, mode, differences)
+        )
     return planned
+
+
+def _marked(spec: RunSpec, mistake: str) -> RunSpec:
+    """The run with the mistake of the original that it repeats, so that every table can mark its score."""
+    return spec.model_copy(update={"mistake": mistake}) if mistake else spec
 
 
 def _variants(reproduction: Reproduction, readings: Sequence[str]) -> list[Reading | None]:
@@ -72,13 +81,10 @@ def _variants(reproduction: Reproduction, readings: Sequence[str]) -> list[Readi
 
 def _settings(reproduction: Reproduction, number: PublishedNumber, variant: Reading | None) -> dict[str, Any]:
     """The request for the whole run, without modes and seeds."""
-    return {
-        "algorithms": (reproduction.algorithm or number.algorithm,),
-        "dataset": number.dataset,
-        "ways": number.ways,
-        "shots": number.shots,
-        **reproduction.settings(variant),
-    }
+    settings = reproduction.settings(variant)
+    algorithm = settings.pop("algorithm", number.algorithm)
+    task = {"dataset": number.dataset, "ways": number.ways, "shots": number.shots}
+    return {"algorithms": (algorithm,), **task, **settings}
 
 
 def _full_run(

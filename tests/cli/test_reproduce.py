@@ -108,9 +108,14 @@ def test_a_run_at_a_scale_says_so_everywhere(reproduce, project):
     assert project.run("published", "toy2026", *reproduce.plugins, "--json").json()[0]["tier"] == "run at a scale"
 
 
-def test_a_mistake_of_the_original_is_marked(reproduce):
+def test_a_mistake_of_the_original_is_marked_in_every_table(reproduce, project):
     out = reproduce(f"{NAME}:joint", "-q").out
     assert "†" in out and "repeats a mistake of the original: trains without an inner step" in " ".join(out.split())
+    (record,) = project.records()
+    assert record.spec.mistake == "trains without an inner step under the name of MAML"
+    for format_ in ("md", "latex", "json"):
+        assert "repeats a mistake on purpose: trains without" in project.run("report", "--format", format_).out
+    assert reproduce("--json").json()  # the list needs no run
 
 
 def test_several_seeds_and_readings_are_launched_together(reproduce, project):

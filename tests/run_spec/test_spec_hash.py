@@ -67,6 +67,7 @@ SPECS = st.builds(
     precision=st.sampled_from(PRECISIONS),
     deterministic=st.booleans(),
     tuning_trials=st.none() | MANY,
+    mistake=st.text(max_size=20),
 )
 
 

@@ -23,13 +23,15 @@ def with_tiers(
 
     Args:
         numbers: published numbers.
-        planned: readings of reproductions; those with a mistake of the original do not count.
+        planned: readings of reproductions; variants with a mistake of the original do not count, which the number of
+            a system that has it itself does.
         records: finished or not.
     """
     finished = [record for record in records if is_complete(record)]
     best: dict[str, tuple[Tier, tuple[str, ...]]] = {}
     for entry in planned:
-        own = [] if entry.mistake else [record for record in finished if entry.is_of(record.spec)]
+        wrong = entry.variant is not None and entry.mistake
+        own = [] if wrong else [record for record in finished if entry.is_of(record.spec)]
         if own:
             tier, names = _tier(entry, own)
             before, _ = best.get(entry.number.id, ("quoted", ()))

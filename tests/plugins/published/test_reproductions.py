@@ -9,7 +9,7 @@ from mamlbench.errors import MissingDependencyError
 from mamlbench.plugin import load_plugins
 from mamlbench.plugin.reproductions import read_reproductions
 from mamlbench.run_spec import Folders
-from mamlbench.runner.plan_reproduction import EVERY_READING, plan_reproduction
+from mamlbench.runner.plan_reproduction import EVERY_READING, plan_reproduction, preset_of
 from mamlbench.runner.suites.run_suite import plan_suite
 from mamlbench.suite import read_suite
 
@@ -39,7 +39,16 @@ def test_it_plans_every_reading_in_full_and_at_a_scale(entry):
         assert full.is_of(scaled.specs[0]), "what differs but for the length?"
         number, protocol = entry.number, full.full.protocol
         assert (number.ways or 1, number.shots) == (protocol.ways, protocol.shots)
-        assert number.queries in (None, protocol.queries) and number.mode in (None, full.mode)
+        assert number.mode in (None, full.mode)
+        assert number.queries in (None, protocol.queries) or entry.reproduction.not_comparable
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.reproduction.name)
+def test_a_mistake_marks_its_runs(entry):
+    readings = planned(entry, scale=0.05, seeds=2)
+    assert all(spec.mistake == reading.mistake for reading in readings for spec in (reading.full, *reading.specs))
+    preset = preset_of(readings[0], PLUGINS)
+    assert preset.mistake == entry.reproduction.mistake
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.reproduction.name)
