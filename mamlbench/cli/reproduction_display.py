@@ -135,6 +135,7 @@ def show_verdicts(
     lines += [
         f"{verdict.name}: {verdict.kind}: {'; '.join(verdict.reasons)}." for verdict in verdicts if verdict.reasons
     ]
+    lines += [f"{verdict.name}: {note}." for verdict in verdicts for note in verdict.notes]
     lines += [_interval_note(verdicts)] if any(verdict.difference for verdict in verdicts) else []
     for entry in planned:
         lines += _remarks(entry)
@@ -174,6 +175,7 @@ def _verdict(verdict: ReproductionVerdict) -> dict[str, Any]:
     return {
         "kind": verdict.kind,
         "reasons": list(verdict.reasons),
+        "notes": list(verdict.notes),
         "ours": verdict.ours,
         "half_width": verdict.half_width,
         "over": verdict.over,

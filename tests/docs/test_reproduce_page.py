@@ -18,7 +18,9 @@ ENTRIES, _ = read_reproductions(PLUGINS.registry.published)
 
 
 def test_every_field_is_explained():
-    assert {name for model in (Reproduction, Reading) for name in model.model_fields} <= set(re.findall(r"`(\w+)`", PAGE))
+    assert {name for model in (Reproduction, Reading) for name in model.model_fields} <= set(
+        re.findall(r"`(\w+)`", PAGE)
+    )
 
 
 def test_the_example_is_what_is_read():

@@ -125,6 +125,18 @@ def test_a_part_of_the_data_a_leak_and_a_scale_are_named(planned, make_record):
     assert verdict.scale_text == "25 of 500 iterations (scale 0.05)"
 
 
+@pytest.mark.parametrize(("classes", "kind"), [(1, "reproduced"), (3, "not comparable"), (423, "not comparable")])
+def test_one_equal_drawing_does_not_stand_in_the_way(planned, make_record, classes, kind):
+    """With a margin of one point, 2 of 423 classes move a score by less than half of it, 3 by more."""
+    record = scored(make_record, 0.987)
+    seen = SeenTestData(answer="seen", classes=classes, images=classes, reasons=["trained on test classes"])
+    data = record.data.model_copy(update={"split_sizes": {"test": 423}})
+    record = record.model_copy(update={"test": record.test.model_copy(update={"seen": seen}), "data": data})
+    verdict = judge_reproduction(planned(), [record])
+    assert verdict.kind == kind and bool(verdict.notes) == (kind == "reproduced")
+    assert bool(verdict.reasons) == (kind != "reproduced")
+
+
 def test_without_a_finished_run_there_is_no_score(planned, make_record):
     verdict = judge_reproduction(planned(), [make_record(status="failed")])
     assert verdict.kind == "not comparable" and verdict.reasons == ("no run has finished",) and verdict.ours is None
