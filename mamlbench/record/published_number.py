@@ -16,7 +16,7 @@ full; and in full to the same score."""
 class PublishedNumber(BaseModel):
     """One number of a paper or of a project's page. None: not stated by the source, or not applicable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9.+-]+$")
     """source and experiment, as in 'finn2017/omniglot-5w1s-maml'"""

@@ -19,7 +19,7 @@ SEPARATOR = ":"
 class ReproducedSettings(BaseModel):
     """Settings of a run, as fields of a RunRequest. None: those of the preset."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     algorithm: str | None = None
     """registered name of the method; that of the number if nothing names another"""

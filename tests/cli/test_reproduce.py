@@ -125,6 +125,19 @@ def test_several_seeds_and_readings_are_launched_together(reproduce, project):
     assert len(project.records()) == 6
 
 
+def test_an_interrupt_has_no_verdict_and_can_be_continued(reproduce, project):
+    numbers = project.path / "toy_numbers.toml"
+    text = numbers.read_text()
+    numbers.write_text(text.replace('preset = "quick"', 'preset = "quick"\nalgorithm = "interrupts"'))
+    done = reproduce(NAME, "-q", "--engine", "loop", expect=ExitCode.INTERRUPTED)
+    assert "The same command again goes on" in done.err
+    (first,) = project.records()
+    reproduce(NAME, "-q", "--engine", "loop", expect=ExitCode.INTERRUPTED)
+    (second,) = project.records()
+    assert first.name == second.name, "the same run goes on"
+    assert (first.measurement.pieces, second.measurement.pieces) == (1, 2)
+
+
 def test_a_run_that_fails_has_no_verdict(reproduce, project):
     numbers = project.path / "toy_numbers.toml"
     numbers.write_text(numbers.read_text().replace('preset = "quick"', 'preset = "quick"\nalgorithm = "explodes"'))
