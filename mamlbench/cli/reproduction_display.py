@@ -124,6 +124,7 @@ def show_verdicts(
 ) -> None:
     """Print the published number beside ours, and the verdict, one row for each reading."""
     rows = table("name", "mode", "published", "here", "difference (90 %)", "margin", "verdict")
+    rows.columns[0].no_wrap = rows.columns[-1].no_wrap = True
     for verdict in verdicts:
         mark = MISTAKE if verdict.mistake else ""
         margin = f"{verdict.margin:g} {'pp' if verdict.number.unit == '%' else ''}".strip()

@@ -83,7 +83,7 @@ def find_reproduction(name: str, reproducible: Iterable[Reproducible]) -> tuple[
     if matching:
         names = ", ".join(entry.reproduction.name for entry in matching)
         raise ConfigError(f"'{stem}' is a published number with several reproductions: {names}.")
-    known = [entry.reproduction.name for entry in entries]
+    known = {text for entry in entries for text in (entry.reproduction.name, entry.reproduction.system) if text}
     hint = did_you_mean(stem, known)
     hint = hint if "Did you mean" in hint or not known else " 'mamlbench reproduce' lists what is known."
     raise ConfigError(f"There is no reproduction '{stem}'.{hint}")

@@ -65,6 +65,13 @@ def test_what_is_wrong_is_one_sentence(tmp_path, old, new, problem, left):
     assert len(problems) == 1 and problem in problems[0] and len(entries) == left
 
 
+def suggestion(tmp_path, name):
+    entries, _ = read(tmp_path, TEXT.replace("margin = 1.0", 'margin = 1.0\nsystem = "someone/code"'))
+    with pytest.raises(ConfigError) as raised:
+        find_reproduction(name, entries)
+    return str(raised.value)
+
+
 def test_a_name_is_found_or_a_similar_one_suggested(tmp_path):
     entries, _ = read(tmp_path, TEXT)
     assert find_reproduction("ours/omniglot-5w5s", entries) == (entries[1], "")
@@ -72,6 +79,7 @@ def test_a_name_is_found_or_a_similar_one_suggested(tmp_path):
     assert find_reproduction("ours/omniglot-5w5s-maml", entries)[0] == entries[1], "the number's id is a name too"
     with pytest.raises(ConfigError, match="Did you mean 'ours/omniglot-5w5s'"):
         find_reproduction("ours/omniglot-5w55", entries)
+    assert "did you mean 'someone/code'" in suggestion(tmp_path, "someone/cods").lower(), "a system is a name too"
     with pytest.raises(ConfigError, match="'mamlbench reproduce' lists"):
         find_reproduction("qqqq/zzzz", entries)
 
