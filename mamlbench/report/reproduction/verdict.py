@@ -174,18 +174,18 @@ def _seen(run: RunRecord) -> list[str]:
 
 
 def _seen_by_coincidence(planned: PlannedReproduction, run: RunRecord) -> list[str]:
-    """What the network saw, if that cannot move its score by more than half of the margin; else nothing.
+    """What the network saw, if it is of so few test classes that it counts as a coincidence; else nothing.
 
-    Two drawings of Omniglot are the same in 28 x 28 black and white pixels, in every paper as here.
+    That is a convention: as many per cent of the test classes as half of the margin has points. Two drawings of Omniglot are the same in 28 x 28 black and white pixels, in every paper as here.
     """
     reasons = _seen(run)
     classes = run.data.split_sizes.get("test", 0) if run.data is not None else 0
     if not reasons or not classes or run.test is None or run.test.seen is None or planned.number.unit != "%":
         return []
-    most = 100 * run.test.seen.classes / classes
-    if most > planned.reproduction.margin / 2:
+    percent = 100 * run.test.seen.classes / classes
+    if percent > planned.reproduction.margin / 2:
         return []
-    return [f"{reason}, which moves its score by {most:.2g} points at most" for reason in reasons]
+    return [f"{reason}: with {percent:.2g} % of the classes it counts as a coincidence" for reason in reasons]
 
 
 def _what_decides(planned: PlannedReproduction, difference: Difference) -> str:
