@@ -176,7 +176,8 @@ def _seen(run: RunRecord) -> list[str]:
 def _seen_by_coincidence(planned: PlannedReproduction, run: RunRecord) -> list[str]:
     """What the network saw, if it is of so few test classes that it counts as a coincidence; else nothing.
 
-    That is a convention: as many per cent of the test classes as half of the margin has points. Two drawings of Omniglot are the same in 28 x 28 black and white pixels, in every paper as here.
+    That is a convention: as many per cent of the test classes as half of the margin has points. In 28 x 28 black and
+    white pixels a drawing of Omniglot may equal one of another character.
     """
     reasons = _seen(run)
     classes = run.data.split_sizes.get("test", 0) if run.data is not None else 0
