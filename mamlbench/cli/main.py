@@ -35,6 +35,7 @@ COMMANDS = {
     "info": "Show one of them with its options.",
     "data": "List, prepare and verify data sets, and show where they are.",
     "published": "Show published numbers, with their sources.",
+    "reproduce": "Run a published number again, with a verdict.",
     "plugins": "Show what is installed, and what failed to load.",
     "new": "Generate a plugin: a file or a package to start from.",
     "check": "Check that a plugin meets its contract, on a tiny task.",

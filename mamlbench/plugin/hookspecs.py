@@ -78,7 +78,8 @@ def mamlbench_register_published(register: RegisterPublished) -> None:
     """Register TOML files of published numbers, such as ``Path(__file__).with_name("published.toml")``.
 
     A file has tables ``[[group]]``, each with a list ``results`` of numbers and the fields that they share; the fields
-    are those of ``mamlbench.record.PublishedNumber``. Files are read by ``mamlbench published`` and ``mamlbench info``.
+    are those of ``mamlbench.record.PublishedNumber``. Tables ``[[reproduction]]`` say how numbers are run again
+    (docs/reproduce.md). Files are read by ``mamlbench published``, ``info`` and ``reproduce``.
     """
 
 

@@ -8,14 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mamlbench.run_spec.protocol import TestMode
 
-Tier = Literal["quoted", "run at a scale", "reproduced"]
-"""How far this repository's own runs have come: not at all, with fewer iterations, with all of them."""
+Tier = Literal["quoted", "run at a scale", "run in full", "reproduced"]
+"""How far this repository's own runs have come: not at all; with fewer iterations, or on a part of the data set; in
+full; and in full to the same score."""
 
 
 class PublishedNumber(BaseModel):
     """One number of a paper or of a project's page. None: not stated by the source, or not applicable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     id: str = Field(pattern=r"^[a-z0-9-]+/[a-z0-9.+-]+$")
     """source and experiment, as in 'finn2017/omniglot-5w1s-maml'"""

@@ -65,6 +65,7 @@ class Preset(BaseModel):
     """options of the sampler"""
     protocol: dict[str, Any] = Field(default_factory=dict, description="fields of the test protocol")
     tuned: Tuned | None = Field(None, description="how the options were tuned; None: by hand, or it is not known")
+    mistake: str = Field("", description="a mistake of the source that these settings repeat; scores are marked")
     differences: tuple[str, ...] = Field((), description="what still differs from the source, one sentence each")
 
     def matches(self, setting: Setting) -> bool:

@@ -16,7 +16,7 @@ OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
 ADDED_LATER = {
-    "": ("deterministic", "tuning_trials"),
+    "": ("deterministic", "tuning_trials", "mistake"),
     "protocol": ("test_sampling", "test_until"),
     "training": ("on_divergence", "allow_leak"),
 }
@@ -104,6 +104,8 @@ class RunSpec(BaseModel):
         le=MOST,
         description="trials on validation classes that the options were chosen from; None: tuned by hand, or not known",
     )
+    mistake: str = ""
+    """the mistake of a published system that the run repeats on purpose; its scores are marked in every table"""
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for specs that give the same numbers: sorted keys, no white space."""

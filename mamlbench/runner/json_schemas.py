@@ -7,7 +7,8 @@ from typing import Any
 from mamlbench.engine import PATTERN, STRATEGIES
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import Registry
-from mamlbench.record import RunRecord
+from mamlbench.record import PublishedNumber, RunRecord
+from mamlbench.record.reproduction import Reproduction
 from mamlbench.run_spec import RunSpec
 from mamlbench.suite import SuiteFile
 
@@ -21,6 +22,26 @@ _ENGINE: Schema = {"anyOf": [{"enum": ["auto", *STRATEGIES]}, {"type": "string",
 def record_schema() -> Schema:
     """Schema of a record as it is written."""
     return {"$schema": DIALECT, **RunRecord.model_json_schema(mode="serialization")}
+
+
+def published_schema() -> Schema:
+    """Schema of a file of published numbers and their reproductions; a field may stand in a table or in its list."""
+    definitions: Schema = {}
+    tables: Schema = {}
+    for table, entries, model in (("group", "results", PublishedNumber), ("reproduction", "reproduces", Reproduction)):
+        entry = _without_null(model.model_json_schema())
+        definitions |= entry.pop("$defs", {})
+        entry.pop("required")  # what an entry lacks, its table has
+        shared = {**entry["properties"], entries: {"type": "array", "items": entry}}
+        own = {"type": "object", "properties": shared, "required": [entries], "additionalProperties": False}
+        tables[table] = {"type": "array", "items": own}
+    return {
+        "$schema": DIALECT,
+        "$defs": definitions,
+        "type": "object",
+        "properties": tables,
+        "additionalProperties": False,
+    }
 
 
 def run_schema(registry: Registry, problems: list[str]) -> Schema:

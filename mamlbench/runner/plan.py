@@ -101,6 +101,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         precision=request.precision,
         deterministic=request.deterministic,
         tuning_trials=_tuning_trials(preset, request),
+        mistake=preset.mistake,
     )
 
 

@@ -55,6 +55,7 @@ VARIANTS = [
     {"precision": "bf16"},
     {"deterministic": True},
     {"tuning_trials": 20},
+    {"mistake": "first order under another name"},
     {"algorithm": Component(name="maml")},
     {"dataset": Component(name="omniglot")},
     {"sampler": Component(name="fixed-pool")},
@@ -72,7 +73,7 @@ VARIANTS = [
 def test_a_spec_keeps_its_hash_when_a_release_adds_a_setting():
     content = json.loads(make_spec().canonical_json())
     assert (
-        not {"deterministic", "tuning_trials"} & content.keys()
+        not {"deterministic", "tuning_trials", "mistake"} & content.keys()
         and "on_divergence" not in content["training"]
         and "test_until" not in content["protocol"]
     )

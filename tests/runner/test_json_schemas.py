@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from mamlbench.plugin import Entry, load_plugins
 from mamlbench.run_spec import RunRequest
-from mamlbench.runner.json_schemas import record_schema, run_schema, suite_schema
+from mamlbench.runner.json_schemas import published_schema, record_schema, run_schema, suite_schema
 from mamlbench.runner.plan import plan
 
 
@@ -23,7 +23,7 @@ def suite(registry):
 
 
 def test_all_are_json_schemas(registry):
-    for schema in (suite_schema(registry, []), run_schema(registry, []), record_schema()):
+    for schema in (suite_schema(registry, []), run_schema(registry, []), record_schema(), published_schema()):
         Draft202012Validator.check_schema(schema)
         json.dumps(schema)
 
@@ -65,6 +65,18 @@ def test_good_suites(suite, text):
 )
 def test_bad_suites(suite, text):
     assert not suite.is_valid(tomllib.loads(text))
+
+
+def test_every_registered_file_of_published_numbers_is_valid_and_a_wrong_key_is_not(registry):
+    validator = Draft202012Validator(published_schema())
+    files = [tomllib.loads(file.path.read_text(encoding="utf-8")) for file in registry.published]
+    assert any("reproduction" in file for file in files) and any("group" in file for file in files)
+    for file in files:
+        assert list(validator.iter_errors(file)) == []
+    for table, entries in (("group", "results"), ("reproduction", "reproduces")):
+        (broken,) = [file for file in files if table in file][:1]
+        broken[table][0][entries][0]["shot"] = 1
+        assert not validator.is_valid(broken)
 
 
 @pytest.mark.parametrize("algorithm", ["maml", "reptile", "pretrain"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
+from mamlbench.cli.published_tiers import with_tiers_of_folder
 from mamlbench.errors import NothingToDoError, did_you_mean
 from mamlbench.plugin.published_numbers import read_published
 
@@ -31,19 +33,28 @@ Examples:
 @click.argument("words", nargs=-1, metavar="[WORD]...")
 @click.option("--dataset", help="Numbers of this data set.  [default: of all]")
 @click.option("--algo", "algorithm", help="Numbers of this algorithm.  [default: of all]")
+@shared.results_dir
 @shared.plugin_files
 @shared.as_json
 @shared.debug
 @click.pass_context
 def command(
-    context: click.Context, *, words: tuple[str, ...], dataset: str | None, algorithm: str | None, as_json: bool
+    context: click.Context,
+    *,
+    words: tuple[str, ...],
+    dataset: str | None,
+    algorithm: str | None,
+    results_dir: Path | None,
+    as_json: bool,
 ) -> None:
     """Show published numbers with their conditions and sources: of an algorithm, a data set, a source, or all.
 
     Numbers are comparable only under the same conditions. Those marked 'second hand' were quoted by another paper. The
-    tier says how far this repository's own runs have come: quoted (not run), run at a scale, reproduced.
+    tier says how far the runs in the results folder have come: quoted (not run), run at a scale (fewer iterations, or a
+    part of the data set), run in full, reproduced. 'mamlbench reproduce' runs a number again.
     """
-    plugins = session_of(context).plugins_with_errors()
+    session = session_of(context)
+    plugins = session.plugins_with_errors()
     numbers = published_numbers(plugins)
     words = (*words, *filter(None, (dataset, algorithm)))
     matching = [number for number in numbers if all(word in search_words(number) for word in words)]
@@ -53,6 +64,7 @@ def command(
         unknown = next((word for word in words if word not in valid), None)
         reason = f" '{unknown}' is unknown.{did_you_mean(unknown, valid)}" if unknown else ""
         raise NothingToDoError(f"No published number matches.{reason}")
+    matching = with_tiers_of_folder(matching, plugins, results_dir or session.config.results_dir or Path("results"))
     if as_json:
         click.echo(json.dumps([number.model_dump(mode="json") for number in matching], indent=1))
         return

@@ -146,10 +146,12 @@ def _with_published(
     session: Session, tables: Sequence[Table], records: Sequence[RunRecord], metric: str | None
 ) -> list[Table]:
     from mamlbench.cli.commands.published import published_numbers
+    from mamlbench.cli.published_tiers import with_tiers_of_records
     from mamlbench.report.table.groups import group_records
     from mamlbench.report.table.published_rows import with_published_tables
 
-    numbers = published_numbers(session.plugins_with_errors())
+    plugins = session.plugins_with_errors()
+    numbers = with_tiers_of_records(published_numbers(plugins), plugins, records)
     return with_published_tables(tables, group_records(records, metric), numbers)
 
 

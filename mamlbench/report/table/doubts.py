@@ -31,7 +31,9 @@ def row_doubts(row: RowRuns, metric: str, mode: str) -> list[str]:
     tests = [test for test in row.tests if metric in test.metrics and mode in test.metrics[metric].modes]
     if score is None:
         return []
-    return _doubts(tests, metric, mode, score.interval, None if gain is None else gain.interval)
+    mistakes = [f"repeats a mistake on purpose: {run.spec.mistake}" for run in row.seed_runs if run.spec.mistake]
+    others = _doubts(tests, metric, mode, score.interval, None if gain is None else gain.interval)
+    return [*dict.fromkeys(mistakes), *others]
 
 
 def _doubts(tests: Sequence[Evaluation], metric: str, mode: str, score: Interval, gain: Interval | None) -> list[str]:

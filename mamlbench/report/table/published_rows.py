@@ -65,8 +65,9 @@ def published_table(numbers: Sequence[PublishedNumber], group: Group) -> Table:
     ]
     conditions = group.conditions
     task = f"{conditions.ways}-way " if conditions.ways > 1 else ""
+    not_run = ", not run here" if all(number.tier == "quoted" for number in numbers) else ""
     return Table(
-        title=f"Published, not run here: {conditions.dataset}, {task}{conditions.shots}-shot: {group.metric}",
+        title=f"Published{not_run}: {conditions.dataset}, {task}{conditions.shots}-shot: {group.metric}",
         conditions=conditions,
         unit=numbers[0].unit,
         columns=[_column(*pair) for pair in zip(HEADINGS, ABOUT, strict=True)],

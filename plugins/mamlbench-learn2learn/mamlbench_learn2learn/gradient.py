@@ -32,6 +32,29 @@ def _quick(iterations: int) -> tuple[Preset, ...]:
     return (Preset(name="quick", source=SOURCE, iterations=iterations, meta_batch_size=32, options=options),)
 
 
+EXAMPLE = Preset(
+    name="learn2learn",
+    dataset="omniglot",
+    ways=5,
+    shots=1,
+    source="learn2learn, examples/vision/maml_omniglot.py and learn2learn/vision/models/cnn4.py (OmniglotCNN)",
+    iterations=60_000,
+    meta_batch_size=32,
+    train_queries=1,
+    validations=1,
+    options={"inner_lr": 0.5, "train_steps": 1, "test_steps": 1, "outer_lr": 0.003},
+    backbone_options={"width": 64, "scale": True, "head_init": "normal"},
+    sampler="fixed-pool",
+    sampler_options={"tasks": 20_000},
+    protocol={"queries": 1},
+    differences=(
+        "batch norm's scale begins at 1, there at a random number from 0 to 1",
+        "its convolutions have no bias, which batch norm takes out again; there they have one",
+    ),
+)
+"""The settings of learn2learn's own example on Omniglot, with its convolutional network."""
+
+
 class Learn2LearnOptions(OuterOptions):
     """Options of all methods here."""
 
@@ -47,7 +70,7 @@ class Learn2LearnMAML(Learn2LearnAlgorithm):
     """
 
     Options = Learn2LearnOptions
-    presets: ClassVar[tuple[Preset, ...]] = _quick(700)
+    presets: ClassVar[tuple[Preset, ...]] = (*_quick(700), EXAMPLE)
     gradient_order: ClassVar[int | None] = 2
 
     def __init__(self, context: MethodContext, options: Learn2LearnOptions) -> None:
@@ -114,6 +137,8 @@ class Learn2LearnFOMAML(Learn2LearnMAML):
 class Learn2LearnMetaSGD(Learn2LearnMAML):
     """learn2learn.algorithms.MetaSGD: MAML with a learned rate for every weight, those of batch norm included."""
 
+    presets = _quick(700)
+
     def extra_leaves(self) -> dict[str, nn.Parameter]:
         names = {name: f"lrs.{name}" for name, _ in self.network.named_parameters()}
         first = learn2learn.algorithms.MetaSGD(self.network, lr=self.options.inner_lr).lrs
@@ -130,6 +155,8 @@ class Learn2LearnANIL(Learn2LearnMAML):
     The example takes support and query features in one pass, so that batch norm sees both. Here each set is
     normalized by itself, as the protocol says.
     """
+
+    presets = _quick(700)
 
     def wrapped(self) -> Any:
         return learn2learn.algorithms.MAML(self.network.head, lr=self.options.inner_lr)
