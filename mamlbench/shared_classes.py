@@ -12,7 +12,7 @@ Statistics 29, 2011), with every class that an episode contains as a cluster; bu
 class is biased towards 0 if few pairs share none, as with 20 classes (the deviations of all pairs add up to 0), and the
 slope is not. The degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946).
 
-Few classes tell little about how much classes differ, and where the estimate happens to be near 0 an interval misses
+Few classes show little of how much classes differ, and where the estimate happens to be near 0 an interval misses
 far more often than it gains where the estimate is too large. So a part of its standard error is added to it.
 """
 

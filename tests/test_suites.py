@@ -44,7 +44,7 @@ def test_the_reference_suite_needs_no_data_and_has_enough_seeds(plugins, tmp_pat
     planned = cells(plugins, tmp_path, EXAMPLES["reference"])
     kinds = [("maml", "glyphs", "conv4-strided"), ("reptile", "glyphs", "conv4-strided"), ("maml", "glyphs", "mlp")]
     assert [(c.spec.algorithm.name, c.spec.dataset.name, c.spec.backbone.name, c.spec.seed) for c in planned] == [
-        (*kind, seed) for kind in kinds for seed in range(4)
+        (*kind, seed) for kind in kinds for seed in range(8)
     ]
     assert {c.spec.engine for c in planned} == {"vmap"}, "another engine would be another time"
 

@@ -36,7 +36,7 @@ def test_the_fingerprint_follows_everything_in_it():
     assert len(base.fingerprint) == 16
 
 
-CHANGES = [  # field, value before, value now, what is said of it
+CHANGES = [  # field, value before, value now, what is reported
     ("code_hash", "0" * 16, "1" * 16, ["code"]),
     ("git_revision", "abc", "def", []),
     ("threads", 1, 2, ["threads 1 → 2"]),
@@ -52,11 +52,11 @@ CHANGES = [  # field, value before, value now, what is said of it
 ]
 
 
-@pytest.mark.parametrize(("field", "before", "now", "said"), CHANGES, ids=str)
-def test_what_has_changed_is_said(field, before, now, said):
+@pytest.mark.parametrize(("field", "before", "now", "reported"), CHANGES, ids=str)
+def test_what_has_changed_is_reported(field, before, now, reported):
     environment = current_environment()
     earlier, later = (environment.model_copy(update={field: value}) for value in (before, now))
-    assert later.changes_since(earlier) == said
+    assert later.changes_since(earlier) == reported
     assert environment.changes_since(environment) == []
 
 
