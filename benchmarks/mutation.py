@@ -37,7 +37,8 @@ PARTS = {
     "statistics": Part(
         ("mamlbench/report/statistics/*", "mamlbench/student_t.py", "mamlbench/shared_classes.py"),
         ("tests/report/statistics", "tests/report/table", "tests/test_student_t.py", "tests/test_shared_classes.py"),
-        without="rate or covers or bootstrap_of_three or chance or trials or rarely or conservative_one or percent or no_torch",
+        without="rate or covers or bootstrap_of_three or chance or trials or rarely or conservative_one or percent"
+        " or no_torch",
     ),
     "samplers": Part(
         ("mamlbench/data/sampler.py", "mamlbench/data/episode_passes.py", "mamlbench_plugins/samplers/*"),
