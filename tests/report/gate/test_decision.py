@@ -104,7 +104,7 @@ def test_more_than_chance_but_less_than_the_threshold_is_not_worse(runs, side):
 def test_more_than_the_threshold_but_within_chance_is_inconclusive(runs, side):
     result = compare(side(runs(spread=0.15)), side(runs(spread=0.15, skill=0.75, draw=3)), ("accuracy:-1pp",))
     verdict = verdict_on(result)
-    assert verdict.kind == "inconclusive" and "seeds on each side, 14 more; " in verdict.detail
+    assert verdict.kind == "inconclusive" and "seeds on each side, 13 more; " in verdict.detail
     assert result.exit_code == ExitCode.NOTHING and any("is inconclusive" in reason for reason in result.reasons)
 
 
@@ -114,8 +114,8 @@ def test_the_suggested_number_of_seeds_decides(runs, side):
         return compare(side(runs(spread=0.02, seeds=seeds)), side(head), ("accuracy:-3pp",))
 
     verdict = verdict_on(at(range(3)))
-    assert verdict.kind == "inconclusive" and verdict.detail.startswith("needs about 5 seeds on each side, 2 more; ")
-    more = 2
+    assert verdict.kind == "inconclusive" and verdict.detail.startswith("needs about 4 seeds on each side, 1 more; ")
+    more = 1
     assert 1 <= more < 10
     # twice as many, because the number is an estimate and the difference changes as well
     assert verdict_on(at(range(3 + 2 * more))).kind == "worse"

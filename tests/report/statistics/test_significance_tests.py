@@ -174,3 +174,15 @@ def test_equivalence_is_shown_if_it_holds_and_rarely_at_the_margin(pair):
     assert np.mean(compare(first, second).is_equivalent(margin)) <= LEVEL + SLACK
     assert np.mean(compare(second, first).is_noninferior(margin)) <= LEVEL + SLACK
     assert np.mean(compare(first, second).is_noninferior(margin)) > 0.99, "the first is the better one"
+
+
+def test_seeds_that_happen_to_be_alike_leave_as_many_degrees_of_freedom_as_there_are():
+    """Otherwise a fraction of one is left, and an interval of ±70 points where seeds differ by one."""
+    rng = np.random.default_rng(0)
+    noise = rng.normal(0, 0.2, (2000, 2, 4, 300))
+    first, second = noise[:, 0], noise[:, 1]  # seeds that do not differ at all
+    comparison = compare(first, second, equal_variance=True)
+    assert comparison.degrees_of_freedom.min() >= 6
+    low, high = comparison.confidence_interval()
+    assert (high - low).max() < 0.1
+    assert 0.94 < np.mean((low <= 0) & (high >= 0)) < 0.98
