@@ -13,6 +13,7 @@ from mamlbench.atomic_write import temporary_path
 from mamlbench.record import ResultStore
 
 
+@pytest.mark.slow
 def test_no_record_is_lost_torn_or_overwritten(tmp_path):
     lines = store_writers.stress(tmp_path, writers=24, kills=12, seed=1)
     assert lines[0].startswith("different specs: 24 writers, 0 killed: 24 records, all whole")

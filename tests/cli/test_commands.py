@@ -98,6 +98,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
     assert tested["modes"]["transductive"]["untrained"]["mean"] == recorded.modes["transductive"].untrained.mean
 
 
+@pytest.mark.slow
 def test_several_algorithms_and_seeds_end_in_one_table(project, call):
     fewer = ["--test-episodes", "10", "--validation-episodes", "5"]
     code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY, *fewer)

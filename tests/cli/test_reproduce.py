@@ -118,6 +118,7 @@ def test_a_mistake_of_the_original_is_marked_in_every_table(reproduce, project):
     assert reproduce("--json").json()  # the list needs no run
 
 
+@pytest.mark.slow
 def test_several_seeds_and_readings_are_launched_together(reproduce, project):
     results = reproduce(NAME, "-q", "--seeds", "3", "--variant", "slow", "--variant", "fast", "--json").json()
     assert [result["verdict"]["seeds"] for result in results] == [3, 3]

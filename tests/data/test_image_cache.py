@@ -54,6 +54,7 @@ def test_a_damaged_file_is_built_again(tmp_path: Path, content: bytes | None) ->
     assert_same(cached_images(path, refuse), some_images())
 
 
+@pytest.mark.slow
 def test_one_wrong_bit_anywhere_is_found_when_the_file_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "set.safetensors"
     cached_images(path, some_images)

@@ -312,6 +312,7 @@ def killed_merge(sources, into, number):
     return process.exitcode != 0
 
 
+@pytest.mark.slow
 def test_a_merge_killed_at_any_call_is_finished_by_the_next(a, b, tmp_path):
     write_run(a)
     write_run(b, started="2026-02-02")

@@ -75,6 +75,7 @@ def expected(tmp_path_factory, toy_plugin):
     return {name: content(record, folder) for name, record in zip(METHODS, records, strict=True)}
 
 
+@pytest.mark.slow
 def test_in_another_order_after_other_runs(expected, tmp_path, toy_plugin):
     order = ("careless", *reversed(METHODS))
     records = run(order, tmp_path, toy_plugin)[1:]

@@ -49,6 +49,7 @@ def await_training(folders):
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_the_worker_with_its_record(turn, folders, toy_plugin):
     def press():
         await_training(folders)
@@ -67,6 +68,7 @@ def test_an_interrupt_ends_the_worker_with_its_record(turn, folders, toy_plugin)
     assert record.status == "interrupted"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["its stdin ends", signal.SIGTERM])
 def test_a_worker_ends_alone(turn, folders, toy_plugin, how):
     work = {
