@@ -178,7 +178,9 @@ class FolderMerge:
             target.parent.mkdir(parents=True, exist_ok=True)
             self._clean(target.parent)
             with self._watcher.take_or_raise(target.with_suffix("")):
-                return "copied" if _copy(run, target) else "taken"
+                if _copy(run, target):
+                    return "copied"
+        return self._bring(run, target)  # another merge has brought a record there meanwhile, perhaps this one
 
     def _complete(self, run: _Run, target: Path) -> None:
         """Bring files that the same record lacks there, but no checkpoints: a run may be writing them."""

@@ -329,6 +329,25 @@ def test_a_merge_killed_at_any_call_is_finished_by_the_next(a, b, tmp_path):
     assert kills > 20
 
 
+@pytest.mark.parametrize(
+    ("started", "became"), [("2026-01-01", ("there already", "run-1")), ("2026-02-02", ("renamed", "run-2"))]
+)
+def test_between_the_look_at_a_name_and_its_claim_another_merge_brings_a_record(a, into, monkeypatch, started, became):
+    """The same one, or another."""
+    write_run(a)
+    write_run(b := a.with_name("b"), started=started)
+    take = ClaimWatcher.take_or_raise
+
+    def late(watcher, target):
+        monkeypatch.setattr(ClaimWatcher, "take_or_raise", take)
+        merge(a, into=into)
+        return take(watcher, target)
+
+    monkeypatch.setattr(ClaimWatcher, "take_or_raise", late)
+    assert merge(b, into=into) == {"b/run-1.json": became}
+    assert len(ResultStore(into).paths()) == int(became[1][-1])
+
+
 def test_many_merges_at_once_bring_every_record_once(tmp_path, into):
     folders = [tmp_path / f"source {number}" for number in range(6)]
     for number, folder in enumerate(folders):
