@@ -1,14 +1,20 @@
 """What decides an inconclusive comparison: a number that somebody would run, and a threshold that passes."""
 
 import json
+import math
 import re
 
+import numpy as np
 import pytest
 
 from mamlbench.errors import ExitCode
 from mamlbench.report.gate import compare_records, parse_thresholds
 from mamlbench.report.gate.configurations import pair_configurations
 from mamlbench.report.gate.render import to_benchmark, to_text
+from mamlbench.report.gate.verdict import Verdict
+from mamlbench.report.gate.what_decides import _rounded_up as rounded_up
+from mamlbench.report.gate.what_decides import passing_threshold
+from mamlbench.report.statistics.significance_tests import Comparison
 
 TIGHTEST = re.compile(r"(\S+) is the tightest threshold that passes as it is")
 
@@ -78,3 +84,41 @@ def test_the_series_of_a_tracker_keeps_its_name(runs, side):
     (pair,) = pair_configurations(alone, alone)
     assert re.fullmatch(r"[0-9a-f]{8}", pair.identifier)
     assert all(name.startswith(f"maml, omniglot 5-way 1-shot, quick #{pair.identifier}: ") for name in series)
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "expected"),
+    [(0.0, 0.1, 0.1), (1.23, 0.1, 1.3), (1.3, 0.1, 1.4), (-0.25, 0.1, -0.2), (math.inf, 0.1, math.inf)],
+)
+def test_a_suggested_threshold_is_the_next_multiple_above(value, step, expected):
+    assert rounded_up(value, step) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("metric", "unit", "lower_is_better", "upper", "expected"),
+    [
+        ("accuracy", "%", False, 0.0123, "-1.3pp"),
+        ("accuracy", "%", False, -0.02, ""),
+        ("accuracy", "%", False, 1.2, ""),
+        ("mean squared error", "", True, 0.0123, "+0.013"),
+        ("mean squared error", "", True, 250.0, "+260"),
+        ("mean squared error", "", True, -3.0, ""),
+        ("device_seconds", "s", True, math.log(1.2003), "+20.1%"),
+        ("device_seconds", "s", True, math.log(3.5), "+250.1%"),
+        ("iterations_per_second", "1/s", False, math.log(1.25), "-20.1%"),
+        ("accuracy", "%", False, math.nan, ""),
+    ],
+)
+def test_the_tightest_threshold_is_written_as_it_is_taken(metric, unit, lower_is_better, upper, expected):
+    scale = 100.0 if unit == "%" else 1.0
+    verdict = Verdict("maml", metric, "inductive", unit, scale, lower_is_better, "inconclusive")
+    zero = np.zeros(())
+    at_upper = Comparison("algorithms", np.array(upper), zero, np.array(5.0), zero, zero, zero, zero)
+    assert passing_threshold(at_upper, verdict) == expected
+
+
+def test_new_classes_need_more_of_them(runs, side, with_classes):
+    base, head = (side([with_classes(run) for run in runs(spread=0.02, draw=draw)]) for draw in (0, 1))
+    result = compare_records(base, head, parse_thresholds(["accuracy:-0.1pp"]), "new classes")
+    more_classes = "needs more test classes (more episodes and seeds help only as far as classes leave chance to them)"
+    assert detail_of(result, "transductive").startswith(more_classes)
