@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,16 @@ class Experiment:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
         episodes = draw_episodes(self.sampler, split, first, count, shape)
         return EpisodeBatch(*self._in_precision(episodes))
+
+    def under_protocol(self, protocol: Protocol) -> Experiment:
+        """The same parts under another protocol for the test, of as many ways and the same episode seed.
+
+        Raises ConfigError if the data set has too few classes or examples.
+        """
+        spec = self.spec.model_copy(update={"protocol": protocol})
+        if spec.protocol != self.spec.protocol:
+            _check_protocol(spec, self.sampler, SPLITS[1:])
+        return replace(self, spec=spec)
 
     def _in_precision(self, examples: Any) -> Any:
         """Cast examples, which are float32 by contract: to look at each tensor again would cost part of every batch."""
