@@ -119,14 +119,23 @@ def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shap
 
 
 def load_dataset(
-    spec: RunSpec, plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
+    spec: RunSpec,
+    plugins: Plugins,
+    folders: Folders,
+    progress: ProgressCallback = no_progress,
+    *,
+    training: bool = False,
 ) -> Dataset:
     """Load the data set of a spec; ``progress`` is called if it must be prepared first.
 
-    Raises DataError if it is missing or damaged.
+    Raises DataError if it is missing or damaged; and, for a run that trains and allows no leak, before an image is
+    decoded, if the names of its files show that splits share classes.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
-    dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
+    options, paths = stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress)
+    if training and not spec.training.allow_leak:
+        plugin.refuse_shared_classes(options, paths)
+    dataset = plugin(options, paths)
     for note in dataset.notes:
         logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
     return dataset
