@@ -132,13 +132,19 @@ def load_dataset(
     decoded, if the names of its files show that splits share classes.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
-    options, paths = stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress)
-    if training and not spec.training.allow_leak:
-        plugin.refuse_shared_classes(options, paths)
-    dataset = plugin(options, paths)
+    if training:
+        refuse_shared_classes(spec, plugins, folders)
+    dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
     for note in dataset.notes:
         logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
     return dataset
+
+
+def refuse_shared_classes(spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
+    """Raise DataError if the names of files show that splits share classes, unless the spec allows leaks."""
+    if not spec.training.allow_leak:
+        plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
+        plugin.refuse_shared_classes(stored_options("dataset", plugin, spec.dataset), data_paths(folders))
 
 
 def build_experiment(
