@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from mamlbench.api import Algorithm, Dataset, ImageSplit, Metric, TaskSplit
 from mamlbench.data.resized_split import ResizedSplit, resized_dataset
+from mamlbench.engine import keep_memory
 from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.objectives import TaskKind
 from mamlbench.plugin import Plugins
@@ -192,6 +193,7 @@ def score_model(model: BuiltModel, protocol: Protocol, options: Mapping[str, Any
 
     Raises ConfigError if the data set has too few classes or images for it.
     """
+    keep_memory()
     experiment = model.experiment.under_protocol(protocol)
     trained, untrained = score_test(
         experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=model.initial
