@@ -23,6 +23,7 @@ COMMANDS = {
     "run": "Meta-train, validate, meta-test and record.",
     "resume": "Go on with a run that was interrupted or killed.",
     "evaluate": "Test a trained model under another protocol.",
+    "transfer": "Test trained models on several data sets: one table.",
     "verify": "Check records, models and data, and repeat some test episodes.",
     "suite": "Run a grid of algorithms, settings and seeds.",
     "tune": "Tune the options of methods, each in the same number of trials.",

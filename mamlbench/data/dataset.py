@@ -241,6 +241,15 @@ class Dataset(ABC):
         """
         return LocalCopy("not looked for")
 
+    @classmethod
+    def refuse_shared_classes(cls, options: Any, paths: DataPaths) -> None:
+        """Raise DataError if the names of files show already that splits share classes; nothing is decoded.
+
+        It is called before a run that trains loads the data, unless the run allows leaks. The splits of a data set that
+        does not implement it are compared after it was loaded.
+        """
+        return None
+
     def published_classes(self) -> Mapping[str, Sequence[str]] | None:
         """Class names of each published split, for ``mamlbench data verify``; None if no split was published."""
         return None

@@ -26,6 +26,9 @@ MAX_RECORD_BYTES = 1 << 28
 ARTIFACTS = ("model.json", "checkpoint-1.json", "checkpoint-2.json", "checkpoint.json")
 """JSON files in a run's folder; the last one is of early releases."""
 
+EVALUATION = re.compile(r"evaluation-[0-9a-f]{16}\.json")
+"""Tests of a run's model on other data, beside it (``mamlbench.record.stored_evaluation``)."""
+
 PROBE_BYTES = 1 << 16
 """Bytes that must fit into the results folder when a run begins: about a record."""
 
@@ -235,4 +238,5 @@ def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:
 
 def _looks_like_record(name: str) -> bool:
     # Artifacts are JSON too, in a folder named after a record that may not have been written yet.
-    return name.endswith(".json") and not name.startswith(".") and name not in ARTIFACTS
+    is_artifact = name in ARTIFACTS or EVALUATION.fullmatch(name) is not None
+    return name.endswith(".json") and not name.startswith(".") and not is_artifact

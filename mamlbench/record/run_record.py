@@ -119,6 +119,10 @@ class Evaluation(RecordPart):
     steps_reported: list[int] = Field(description="the numbers of steps that score_after_step belongs to")
     algorithm_options: dict[str, Any] = Field(default_factory=dict, description="options changed for this evaluation")
     dataset: Component | None = Field(None, description="data set tested on; None if it is that of the run")
+    resized_from: list[int] | None = Field(
+        None,
+        description="shape of images that were resized to what the network takes; None if they were not",
+    )
     precision: Precision = "float32"
     """numbers that it was computed in"""
     classes: EpisodeClasses | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,16 @@ class Experiment:
         episodes = draw_episodes(self.sampler, split, first, count, shape)
         return EpisodeBatch(*self._in_precision(episodes))
 
+    def under_protocol(self, protocol: Protocol) -> Experiment:
+        """The same parts under another protocol for the test, of as many ways and the same episode seed.
+
+        Raises ConfigError if the data set has too few classes or examples.
+        """
+        spec = self.spec.model_copy(update={"protocol": protocol})
+        if spec.protocol != self.spec.protocol:
+            _check_protocol(spec, self.sampler, SPLITS[1:])
+        return replace(self, spec=spec)
+
     def _in_precision(self, examples: Any) -> Any:
         """Cast examples, which are float32 by contract: to look at each tensor again would cost part of every batch."""
         return in_precision(examples, "float64") if self.spec.precision == "float64" else examples
@@ -109,17 +119,32 @@ def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shap
 
 
 def load_dataset(
-    spec: RunSpec, plugins: Plugins, folders: Folders, progress: ProgressCallback = no_progress
+    spec: RunSpec,
+    plugins: Plugins,
+    folders: Folders,
+    progress: ProgressCallback = no_progress,
+    *,
+    training: bool = False,
 ) -> Dataset:
     """Load the data set of a spec; ``progress`` is called if it must be prepared first.
 
-    Raises DataError if it is missing or damaged.
+    Raises DataError if it is missing or damaged; and, for a run that trains and allows no leak, before an image is
+    decoded, if the names of its files show that splits share classes.
     """
     plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
+    if training:
+        refuse_shared_classes(spec, plugins, folders)
     dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
     for note in dataset.notes:
         logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
     return dataset
+
+
+def refuse_shared_classes(spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
+    """Raise DataError if the names of files show that splits share classes, unless the spec allows leaks."""
+    if not spec.training.allow_leak:
+        plugin: type[Dataset] = plugins.registry.load("dataset", spec.dataset.name)
+        plugin.refuse_shared_classes(stored_options("dataset", plugin, spec.dataset), data_paths(folders))
 
 
 def build_experiment(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,15 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from mamlbench.api import Algorithm, Dataset, ImageSplit, Metric, TaskSplit
+from mamlbench.data.resized_split import ResizedSplit, resized_dataset
+from mamlbench.engine import keep_memory
 from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.objectives import TaskKind
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, ImageUse, Interval, MetricResult, ModeResult, pack_classes
 from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, RunSpec, explain
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
-from mamlbench.runner.checkpoints import ModelArtifact, clone, load_model
+from mamlbench.runner.checkpoints import ModelArtifact, State, clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
@@ -116,6 +120,7 @@ def evaluate_model(
     options: dict[str, Any] | None = None,
     device: str = "auto",
     precision: Precision | None = None,
+    resize: bool = False,
 ) -> Evaluation:
     """Test a trained model under another protocol or on other data; nothing is retrained.
 
@@ -128,27 +133,87 @@ def evaluate_model(
             (dataset.rotations, ...).
         device: as for a run.
         precision: numbers to compute in; None: those of the run.
+        resize: whether images of another data set are resized and recolored to those that the network takes.
 
     Raises ConfigError if the model cannot be read or the change is impossible.
     """
     artifact = load_model(model)
-    spec = _changed_spec(artifact.spec, plugins, dataset, protocol or {}, options or {})
-    spec = spec.model_copy(
-        update={"device": str(resolve_device(device)), "precision": precision or spec.precision},
+    spec = tested_spec(
+        artifact.spec,
+        plugins,
+        dataset=dataset,
+        protocol=protocol or {},
+        options=options or {},
+        device=device,
+        precision=precision,
     )
     with isolated(spec):
         loaded = load_dataset(spec, plugins, folders)
-        experiment = build_experiment(spec, plugins, loaded, training=False, model=artifact.trained_on)
-        meter, initial = Meter(experiment.device), clone(experiment.algorithm.state())
-        _refuse_other_examples(artifact, spec, experiment)
-        refuse_foreign_state(artifact.state, initial, model)
-        trained, untrained = score_test(
-            experiment, spec.protocol, meter, trained=artifact.state_for(spec), untrained=initial
-        )
-        evaluation = make_evaluation(experiment, "test", spec.protocol, trained, untrained)
-    changed = {name: value for name, value in (options or {}).items() if not name.startswith("dataset.")}
-    other = None if spec.dataset == artifact.spec.dataset else spec.dataset
-    return evaluation.model_copy(update={"algorithm_options": changed, "dataset": other})
+        tested = build_model(artifact, model, spec, plugins, resized_for(artifact, loaded) if resize else loaded)
+        return score_model(tested, spec.protocol, options or {})
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A trained model with all that is built to test it on one data set, under any number of protocols."""
+
+    artifact: ModelArtifact
+    experiment: Experiment
+    trained: State
+    initial: State
+    """of the untrained network"""
+
+
+def build_model(artifact: ModelArtifact, path: Path, spec: RunSpec, plugins: Plugins, dataset: Dataset) -> BuiltModel:
+    """Build what tests a model on a loaded data set.
+
+    Args:
+        artifact: the model.
+        path: where it was read, for messages.
+        spec: of the test, from ``tested_spec``.
+        plugins: the loaded plugins.
+        dataset: that of the spec.
+
+    Raises ConfigError if the model does not fit.
+    """
+    experiment = build_experiment(spec, plugins, dataset, training=False, model=artifact.trained_on)
+    initial = clone(experiment.algorithm.state())
+    _refuse_other_examples(artifact, spec, experiment)
+    refuse_foreign_state(artifact.state, initial, path)
+    return BuiltModel(artifact, experiment, artifact.state_for(spec), initial)
+
+
+def score_model(model: BuiltModel, protocol: Protocol, options: Mapping[str, Any]) -> Evaluation:
+    """Test a model under a protocol with the ways and the episode seed of the one that it was built for.
+
+    Args:
+        model: what was built.
+        protocol: the conditions.
+        options: what was changed of the algorithm or, with the prefix ``dataset.``, of the data set.
+
+    Raises ConfigError if the data set has too few classes or images for it.
+    """
+    keep_memory()
+    experiment = model.experiment.under_protocol(protocol)
+    trained, untrained = score_test(
+        experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=model.initial
+    )
+    changed = {name: value for name, value in options.items() if not name.startswith("dataset.")}
+    test = experiment.dataset.splits["test"]
+    return make_evaluation(experiment, "test", protocol, trained, untrained).model_copy(
+        update={
+            "algorithm_options": changed,
+            "dataset": None if experiment.spec.dataset == model.artifact.spec.dataset else experiment.spec.dataset,
+            "resized_from": list(test.images.shape[1:]) if isinstance(test, ResizedSplit) else None,
+        }
+    )
+
+
+def resized_for(artifact: ModelArtifact, dataset: Dataset) -> Dataset:
+    """The data set with images of the size and channels that the model was trained on, if those are known."""
+    if isinstance(artifact.trained_on, str):
+        return dataset
+    return resized_dataset(dataset, artifact.trained_on.data.input_shape)
 
 
 def _refuse_other_examples(artifact: ModelArtifact, spec: RunSpec, experiment: Experiment) -> None:
@@ -158,12 +223,19 @@ def _refuse_other_examples(artifact: ModelArtifact, spec: RunSpec, experiment: E
         shape = list(experiment.dataset.splits["test"].input_shape)
         raise ConfigError(
             f"The model was trained on {before.name}, and its network does not fit examples of {now.name}, {shape}. "
-            "Change their size and channels, as with -o dataset.image_size=28 -o dataset.color=false."
+            "Change their size and channels, with --resize or as with -o dataset.image_size=28 -o dataset.color=false."
         )
 
 
-def _changed_spec(
-    spec: RunSpec, plugins: Plugins, dataset: str | None, protocol: dict[str, Any], options: dict[str, Any]
+def tested_spec(
+    spec: RunSpec,
+    plugins: Plugins,
+    *,
+    dataset: str | None,
+    protocol: Mapping[str, Any],
+    options: Mapping[str, Any],
+    device: str = "auto",
+    precision: Precision | None = None,
 ) -> RunSpec:
     """The spec of a run with another data set, protocol and options. Raises ConfigError if that is impossible."""
     parts = split_options(options)
@@ -184,12 +256,14 @@ def _changed_spec(
         ),
         "dataset": complete_component("dataset", data_plugin, name, stored, parts["dataset"]),
         "protocol": _changed_protocol(spec, protocol, kind, plugins, any_ways=algorithm.any_ways),
+        "device": str(resolve_device(device)),
+        "precision": precision or spec.precision,
     }
     return spec.model_copy(update=update)
 
 
 def _changed_protocol(
-    spec: RunSpec, changes: dict[str, Any], kind: TaskKind, plugins: Plugins, *, any_ways: bool
+    spec: RunSpec, changes: Mapping[str, Any], kind: TaskKind, plugins: Plugins, *, any_ways: bool
 ) -> Protocol:
     changed = dict(changes)
     if changed.get("test_until") is not None:

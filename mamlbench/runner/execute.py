@@ -144,7 +144,7 @@ def _build(job: Job, plugins: Plugins, meter: Meter, emit: Emit, run: HeldRun | 
     """Load the data and build the parts; a run that is continued goes on with the engine it was begun with."""
     spec = job.spec
     with meter.segment("data"):
-        dataset = load_dataset(spec, plugins, job.folders, partial(_emit_preparation, emit, spec))
+        dataset = load_dataset(spec, plugins, job.folders, partial(_emit_preparation, emit, spec), training=True)
     with meter.segment("train"):  # building the network and trying engines is warm-up
         engine = run.about.get("engine", {}).get("name") if run else None
         on_trial = partial(_emit_trial, emit, spec)

@@ -14,6 +14,7 @@ from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.record.file_hashes import hashes_of_files, sealed
 from mamlbench.run_spec import Folders, RunSpec
+from mamlbench.runner.build import refuse_shared_classes
 from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.component_options import read_options
 from mamlbench.runner.environment import run_environment
@@ -58,6 +59,9 @@ def launch(
 
     Raises what a run raises before it starts training (missing data, an impossible protocol).
     """
+    if resume is None:  # before a run imports what takes seconds, and once for all of them
+        for spec in {_data_key(spec): spec for spec in specs}.values():
+            refuse_shared_classes(spec, plugins, folders)
     if launcher is None and len(specs) == 1 and not (own_process and plugins.trackers):
         return [_run_here(specs[0], plugins, folders, resume, own_process=own_process)]
     records: dict[int, RunRecord] = {}
@@ -73,6 +77,11 @@ def launch(
     if interrupt is not None:
         raise interrupt
     return [records[index] for index in sorted(records)]
+
+
+def _data_key(spec: RunSpec) -> tuple[str, bool]:
+    """Equal for runs on the same data."""
+    return spec.dataset.model_dump_json(), spec.training.allow_leak
 
 
 def launch_each(

@@ -62,6 +62,7 @@ def evaluate(
     plugins: Sequence[str | Path] = (),
     device: str = "auto",
     precision: Precision | None = None,
+    resize: bool = False,
     **protocol: Any,
 ) -> Evaluation:
     """Test a trained model again under another protocol or on other data; nothing is retrained.
@@ -74,6 +75,7 @@ def evaluate(
         plugins: single-file plugins to load.
         device: as for a run.
         precision: 'float32', 'bf16' or 'float64'; None: as in the run.
+        resize: whether images of another data set are resized and recolored to what the network takes.
         **protocol: fields of ``mamlbench.run_spec.Protocol`` to change: queries, test_episodes, modes, metrics.
     """
     loaded, locations = _load(data_dir, None, plugins)
@@ -86,6 +88,7 @@ def evaluate(
         options=options,
         device=device,
         precision=precision,
+        resize=resize,
     )
 
 

@@ -16,6 +16,7 @@ EPILOG = """\b
 Examples:
   mamlbench evaluate results/NAME.json --queries 15
   mamlbench evaluate results/NAME.json --steps 10 --test-episodes 2000
+  mamlbench evaluate results/NAME.json --dataset miniimagenet --resize
   mamlbench evaluate results/NAME.json --dataset folder --data-dir pets -o dataset.image_size=28
   mamlbench evaluate results/NAME/model.json --mode support+query --json"""
 
@@ -34,6 +35,7 @@ Examples:
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.metrics(protocol_options.AS_IN_THE_RUN)
 @shared.tested_options
+@click.option("--resize", is_flag=True, help="Resize and recolor the images of --dataset to what the network takes.")
 @shared.device
 @shared.precision_as_in_the_run
 @shared.data_dir
@@ -51,6 +53,7 @@ def command(
     steps: int | None,
     modes: tuple[Any, ...],
     metrics: tuple[str, ...],
+    resize: bool,
     device: str,
     precision: Precision | None,
     data_dir: Path | None,
@@ -82,5 +85,6 @@ def command(
             options=changed,
             device=device,
             precision=precision,
+            resize=resize,
         )
     show_evaluation(evaluation, as_json=as_json)

@@ -13,6 +13,7 @@ import click
 from mamlbench.cli import across_report
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
+from mamlbench.cli.table_output import show_tables, write_content
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
 if TYPE_CHECKING:
@@ -118,27 +119,29 @@ def command(
     if tuned:
         from mamlbench.report.tuning.tuned_tables import tuned_tables
 
-        _show(tuned_tables(loaded.records, metric), format_, output)
+        show_tables(tuned_tables(loaded.records, metric), format_, output)
         return ExitCode.OK
     scores = across_report.across_scores(loaded.records, metric, modes, rope) if across else None
     if scores is not None and format_ != "html":
         content = across_report.across_content(scores, figure, format_)
-        _write(content, output) if isinstance(content, bytes) else _show(content, format_, output)
+        write_content(content, output) if isinstance(content, bytes) else show_tables(content, format_, output)
         return ExitCode.OK
     if figure is not None:
-        _write(_figure(figure, loaded.records, format_, metric), output)
+        write_content(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
     names, plugin_columns = _columns(session_of(context), columns, sort, loaded.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
         page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
-        _write(page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output)
+        write_content(
+            page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output
+        )
         return ExitCode.OK
     tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
     if published:
         tables = _with_published(session_of(context), tables, loaded.records, metric)
-    _show(tables, format_, output)
+    show_tables(tables, format_, output)
     return ExitCode.OK
 
 
@@ -153,22 +156,6 @@ def _with_published(
     plugins = session.plugins_with_errors()
     numbers = with_tiers_of_records(published_numbers(plugins), plugins, records)
     return with_published_tables(tables, group_records(records, metric), numbers)
-
-
-def _show(tables: Sequence[Table], format_: str, output: Path | None) -> None:
-    """Print tables, or write them in a format."""
-    if format_ == "table" and output is None:
-        from mamlbench.cli.show import console
-        from mamlbench.report.render.terminal import print_tables
-
-        print_tables(tables, console())
-        return
-    from mamlbench.report.render import RENDERERS
-
-    _write(RENDERERS["md" if format_ == "table" else format_](tables), output)
-    if format_ == "csv":  # CSV has no place for notes
-        for problem in dict.fromkeys(problem for table in tables for problem in table.problems):
-            click.echo(problem, err=True)
 
 
 def _columns(
@@ -228,15 +215,3 @@ def _figure(name: str, records: Sequence[RunRecord], format_: str, metric: str |
     from mamlbench.report.table.groups import group_records
 
     return save_figure(name, group_records(records, metric), format_)
-
-
-def _write(content: str | bytes, output: Path | None) -> None:
-    data = content.encode() if isinstance(content, str) else content
-    if output is None:
-        click.echo(data, nl=False)
-        return
-    try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise ConfigError(f"'{output}' cannot be written ({error.strerror}). Choose another with --output.") from error
-    click.echo(f"Written: {output}", err=True)

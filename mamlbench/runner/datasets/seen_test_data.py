@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mamlbench.api import Dataset, ImageSplit, TaskSplit
 from mamlbench.data.image_cache import image_hashes
+from mamlbench.data.resized_split import ResizedSplit
 from mamlbench.errors import summarize_names
 from mamlbench.record import SeenTestData, TrainingData
 from mamlbench.record.training_data import TrainingHashes, hash_class, hash_name
@@ -83,6 +84,9 @@ def seen_by_training(trained: TrainedOn | str, test: TaskSplit, name: str) -> Se
         return SeenTestData(answer="unknown", reasons=["the test data are no images, which alone are compared"])
     if (shape := trained.data.input_shape) != test.input_shape:
         reason = f"images of {list(test.input_shape)} cannot be compared with those of {list(shape)} in training"
+        return SeenTestData(answer="unknown", reasons=[reason])
+    if isinstance(test, ResizedSplit):
+        reason = f"test images were resized from {list(test.images.shape[1:])}, and a resized copy is another image"
         return SeenTestData(answer="unknown", reasons=[reason])
     is_seen = _seen_images(trained, test)
     numbers = np.repeat(np.arange(len(test.class_names)), test.sizes)

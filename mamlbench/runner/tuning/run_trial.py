@@ -88,7 +88,7 @@ class TrialRunner:
         earlier = _earlier(folder, about)
         engine = earlier.about["engine"] if earlier else engine
         with meter.segment("data"):
-            dataset = load_dataset(spec, self.plugins, self.folders, partial(self._prepare, spec))
+            dataset = load_dataset(spec, self.plugins, self.folders, partial(self._prepare, spec), training=True)
             dataset.splits = {**dataset.splits, "test": SealedSplit(dataset.splits["test"])}
         with meter.segment("train"):
             cache = self.folders.cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -30,18 +30,24 @@ from mamlbench_plugins.datasets.folder_files import (
     find_table,
     looks_split,
     open_tree,
+    pooled,
     read_tree,
+    refuse_shared_classes,
+    refuse_unusable_splits,
     split_by_seed,
     split_by_table,
+    split_groups_by_seed,
 )
 from mamlbench_plugins.datasets.image_listing import (
-    SPLIT_OF_CLASS,
     UNSPLIT,
     ImageListing,
     classes_by_split,
     describe_amount,
 )
 from mamlbench_plugins.datasets.image_options import ImageOptions
+
+SPLIT_FOLDERS = "folders of splits"
+"""Form of a tree whose top folders are splits."""
 
 PREPARATION_VERSION = 2
 """Increase it with every change of the prepared images, so that cached files are made again."""
@@ -59,17 +65,27 @@ class FolderOptions(ImageOptions):
     gray_bits: int = Field(
         16, ge=9, le=16, description="bits in use of images of 16 bits per pixel, such as 12 of many microscopes"
     )
+    split_by: Literal["folders", "class", "group"] = Field(
+        "folders",
+        description="folders: as folders of splits or a table say; class: pool all splits and cut by class with "
+        "split_seed; group: the same, with classes of one top folder, or whose names begin with the same word, in one "
+        "split",
+    )
     split_file: str = Field(
         "",
         description="class folders: table with the columns class and split; empty: split.csv beside them, if any",
     )
-    split_seed: int = Field(0, ge=0, description="class folders without a table: seed of the split by class names")
-    val: float = Field(0.16, gt=0, lt=1, description="share of the classes for validation in a seeded split")
-    test: float = Field(0.2, gt=0, lt=1, description="share of the classes for testing in a seeded split")
+    split_seed: int = Field(0, ge=0, description="seed of a split by class names or groups")
+    val: float = Field(
+        0.16, gt=0, lt=1, description="share of the classes (or groups) for validation in a seeded split"
+    )
+    test: float = Field(0.2, gt=0, lt=1, description="share of the classes (or groups) for testing in a seeded split")
 
 
 class Folder(Dataset):
     """Images in folders SPLIT/CLASS, with SPLIT train, val or test or another usual name; or in folders CLASS.
+
+    If splits share classes, ``split_by`` pools them and cuts by class, or by group of classes.
 
     Class folders without splits are split by a table split.csv (columns class and split), or otherwise by a hash of
     class names and a seed, equal on every machine.
@@ -93,11 +109,17 @@ class Folder(Dataset):
         store = _find(options, paths)
         if store is None or not (options.path or looks_split(store.path)):
             return None
-        listing = _listing(options, store, read_tree(store))
+        tree = read_tree(store)
+        listing = _listing(options, store, tree)
         cached = paths.load_cached("folder", listing.raw_files(), _settings(options))
         images = cached or listing.stream(no_progress)
-        form = _form(images.metadata[SPLIT_OF_CLASS])
-        return LocalCopy(form, str(store.path), describe_amount(images), None, cached is not None)
+        return LocalCopy(_form(tree), str(store.path), describe_amount(images), None, cached is not None)
+
+    @classmethod
+    def refuse_shared_classes(cls, options: FolderOptions, paths: DataPaths) -> None:
+        store = _find(options, paths)
+        if store is not None and options.split_by == "folders":
+            refuse_shared_classes(f"'{store.path}'", read_tree(store).images, options.min_images)
 
     def load(self) -> Mapping[str, TaskSplit]:
         """Find the images, prepare them once, and split their classes.
@@ -108,6 +130,8 @@ class Folder(Dataset):
         if store is None:
             raise _not_found(self.options, self.paths)
         tree = read_tree(store)
+        if self.options.split_by == "folders":
+            refuse_unusable_splits(f"'{store.path}'", tree.images, self.options.min_images)
         listing = _listing(self.options, store, tree)
         cached = self.paths.cached(
             "folder",
@@ -115,7 +139,7 @@ class Folder(Dataset):
             _settings(self.options),
             lambda: listing.stream(self.paths.progress),
         )
-        self.origin, classes = self._split(cached, store, tree.doubtful)
+        self.origin, classes = self._split(cached, store, tree)
         self.notes = (*tree.notes, *self.notes)
         self.subset = self.options.left_out_classes(cached, classes)
         return self.options.make_splits(cached, classes)
@@ -123,30 +147,42 @@ class Folder(Dataset):
     def image_format(self) -> ImageFormat:
         return _format(self.options)
 
-    def _split(
-        self, cached: CachedImages, store: Store, doubtful: Sequence[str]
-    ) -> tuple[str, Mapping[str, list[int]]]:
+    def _split(self, cached: CachedImages, store: Store, tree: FolderTree) -> tuple[str, Mapping[str, list[int]]]:
         """Return how the classes are split, in words, and the classes of each split; note what had to be guessed."""
-        form, options = _form(cached.metadata[SPLIT_OF_CLASS]), self.options
-        if UNSPLIT not in cached.metadata[SPLIT_OF_CLASS]:
+        form, options = _form(tree), self.options
+        if options.split_by == "folders" and form == SPLIT_FOLDERS:
             if options.split_file:
                 raise DataError(f"'{store.path}' has folders of splits: leave out dataset.split_file.")
             return form, classes_by_split(cached)
-        table = find_table(store, options.split_file)
+        if options.split_by != "folders" and options.split_file:
+            raise DataError("dataset.split_by and dataset.split_file contradict each other: leave one of them out.")
+        table = find_table(store, options.split_file) if options.split_by == "folders" else None
         if table is not None:
             return f"{form}, split by {table[0]}", split_by_table(cached.class_names, *table)
-        if doubtful:
+        if tree.doubtful:
             raise DataError(
-                f"'{store.path}' has folders that may be splits under another name: {summarize_names(doubtful)}. Call "
-                f"them train, val and test, or write the split of each class into {TABLE} (columns class and split)."
+                f"'{store.path}' has folders that may be splits under another name: {summarize_names(tree.doubtful)}. "
+                f"Call them train, val and test, or write the split of each class into {TABLE} (columns class and "
+                "split)."
             )
-        classes = split_by_seed(cached.class_names, options.split_seed, options.val, options.test)
-        self.notes = (_guess(store, cached.class_names),)
-        return f"{form}, split by their names (seed {options.split_seed})", classes
+        return self._split_by_seed(cached.class_names, store, form)
+
+    def _split_by_seed(self, names: Sequence[str], store: Store, form: str) -> tuple[str, Mapping[str, list[int]]]:
+        """Split all classes, of whichever split they were, by class or by group."""
+        options = self.options
+        seeded = options.split_seed, options.val, options.test
+        pooled_form = f"{form}, pooled and" if form == SPLIT_FOLDERS else f"{form},"
+        if options.split_by == "group":
+            classes, groups = split_groups_by_seed(names, *seeded)
+            self.notes = (f"its {len(names):,} classes are split by {len(groups):,} groups: {summarize_names(groups)}",)
+            return f"{pooled_form} split by groups of their names (seed {options.split_seed})", classes
+        if options.split_by == "folders":
+            self.notes = (_guess(store, names),)
+        return f"{pooled_form} split by their names (seed {options.split_seed})", split_by_seed(names, *seeded)
 
 
-def _form(split_of_class: str) -> str:
-    return "class folders" if UNSPLIT in split_of_class else "folders of splits"
+def _form(tree: FolderTree) -> str:
+    return "class folders" if any(image.split == UNSPLIT for image in tree.images) else SPLIT_FOLDERS
 
 
 def _find(options: FolderOptions, paths: DataPaths) -> Store | None:
@@ -159,7 +195,8 @@ def _format(options: FolderOptions) -> ImageFormat:
 
 
 def _listing(options: FolderOptions, store: Store, tree: FolderTree) -> ImageListing:
-    return ImageListing("", tree.images, _format(options), store.path.name)
+    images = tree.images if options.split_by == "folders" else pooled(tree.images)
+    return ImageListing("", images, _format(options), store.path.name)
 
 
 def _guess(store: Store, names: Sequence[str]) -> str:
@@ -173,7 +210,8 @@ def _guess(store: Store, names: Sequence[str]) -> str:
 
 def _settings(options: FolderOptions) -> tuple[object, ...]:
     """What the cached images depend on beside the files; not the split by names, which needs no other images."""
-    return (PREPARATION_VERSION, _format(options))
+    pooling = () if options.split_by == "folders" else ("pooled",)
+    return (PREPARATION_VERSION, _format(options), *pooling)
 
 
 def _not_found(options: FolderOptions, paths: DataPaths) -> MissingDataError:

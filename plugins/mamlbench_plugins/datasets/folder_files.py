@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +22,13 @@ TABLE = "split.csv"
 """Name of the table that is used without an option, if it is beside the class folders."""
 
 HELP = "It needs folders SPLIT/CLASS with images (SPLIT: train, val, test), or folders CLASS."
+
+
+POOLING = (
+    "pool the splits and cut them by class with -o dataset.split_by=class, or with -o dataset.split_by=group so that "
+    "classes of one top folder, or whose names begin with the same word, stay together"
+)
+"""What to do with the usual form of a photo collection: the same classes in train, val and test."""
 
 
 def open_tree(path: Path) -> Store | None:
@@ -60,6 +71,48 @@ def read_tree(store: Store) -> FolderTree:
     notes = [f"{unlabeled:,} unlabeled images are left out"] if unlabeled else []
     images = (ListedImage(image.split, image.class_name, image.file, store, image.name) for image in labeled)
     return FolderTree(in_order(images), (*notes, *tree.notes()), tree.doubtful)
+
+
+def pooled(images: Iterable[ListedImage]) -> tuple[ListedImage, ...]:
+    """Unite the images of a class from all splits; files of the same name in several splits stay different images."""
+    return in_order(
+        image if image.split == UNSPLIT else image._replace(split=UNSPLIT, file=f"{image.split}/{image.file}")
+        for image in images
+    )
+
+
+def refuse_unusable_splits(where: str, images: Iterable[ListedImage], min_images: int) -> None:
+    """Raise DataError if folders of splits leave one of them without a class, as their names show."""
+    classes = _classes_of_splits(images, min_images)
+    if UNSPLIT not in classes and (missing := [split for split in SPLITS if not classes.get(split)]):
+        raise DataError(
+            f"No classes for {' and '.join(missing)} in {where}: every split needs its own, or {POOLING} instead."
+        )
+
+
+def refuse_shared_classes(where: str, images: Iterable[ListedImage], min_images: int) -> None:
+    """Raise DataError if splits share classes, as their names show; nothing is decoded."""
+    classes = _classes_of_splits(images, min_images)
+    shared = []
+    for first, second in combinations(SPLITS, 2):
+        if names := sorted(classes.get(first, set()) & classes.get(second, set())):
+            count = f"{len(names):,} class{'es' if len(names) > 1 else ''}"
+            shared.append(f"{first} and {second} share {count} ({summarize_names(names, 5)})")
+    if shared:
+        raise DataError(
+            f"The splits of {where} share classes: {'; '.join(shared)}. A test on them does not show what was learned "
+            f"about new classes. To use these images, {POOLING}; or use --allow-leak, which marks every table and "
+            "verdict."
+        )
+
+
+def _classes_of_splits(images: Iterable[ListedImage], min_images: int) -> dict[str, set[str]]:
+    """The classes of each split with enough images; a name has two encodings on some file systems."""
+    counts = Counter((image.split, unicodedata.normalize("NFC", image.class_name)) for image in images)
+    classes: dict[str, set[str]] = {}
+    for (split, name), count in counts.items():
+        classes.setdefault(split, set()).update({name} if count >= min_images else ())
+    return classes
 
 
 def looks_split(folder: Path) -> bool:
@@ -117,6 +170,36 @@ def split_by_table(names: Sequence[str], table: str, text: str) -> dict[str, lis
     if problems:
         raise DataError(f"'{table}': {summarize_names(problems)}.")
     return {split: [c for c, name in enumerate(names) if split_of_class[name] == split] for split in SPLITS}
+
+
+def group_of_class(name: str) -> str:
+    """The group of a class: the first word of its top folder, in small letters.
+
+    So 'Melon-A', 'melon_b2' and 'Melon/C' are of the group 'melon'.
+    """
+    top = name.partition("/")[0]
+    word = re.search(r"[^\W\d_]+", top)
+    return unicodedata.normalize("NFC", word.group() if word else top).casefold()
+
+
+def split_groups_by_seed(
+    names: Sequence[str], seed: int, val: float, test: float
+) -> tuple[dict[str, list[int]], list[str]]:
+    """Split classes so that those of a group are in one split; the shares are of groups. Return the groups too.
+
+    Raises DataError for fewer than three groups.
+    """
+    groups = sorted({group_of_class(name) for name in names})
+    if len(groups) < len(SPLITS):
+        raise DataError(
+            f"The {len(names):,} classes have {len(groups)} groups by the first word of their names "
+            f"({summarize_names(groups)}), and three are needed: split by class, with -o dataset.split_by=class."
+        )
+    split_of_group = {
+        groups[number]: split for split, members in split_by_seed(groups, seed, val, test).items() for number in members
+    }
+    splits = [split_of_group[group_of_class(name)] for name in names]
+    return {split: [c for c, one in enumerate(splits) if one == split] for split in SPLITS}, groups
 
 
 def split_by_seed(names: Sequence[str], seed: int, val: float, test: float) -> dict[str, list[int]]:

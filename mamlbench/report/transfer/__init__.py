@@ -1,0 +1,1 @@
+"""The matrix of models and data sets that ``mamlbench transfer`` shows."""
