@@ -17,7 +17,7 @@ OnDivergence = Literal["stop", "skip"]
 
 ADDED_LATER = {
     "": ("deterministic", "tuning_trials", "mistake"),
-    "protocol": ("test_sampling", "test_until"),
+    "protocol": ("test_sampling", "test_until", "label_noise", "corrupt"),
     "training": ("on_divergence", "allow_leak"),
 }
 """Fields that the first release of this format lacked, by part of the spec ('': the spec itself): at their defaults
