@@ -63,6 +63,9 @@ VARIANTS = [
     {"protocol": Protocol(episode_seed=1)},
     {"protocol": Protocol(test_sampling="without-replacement")},
     {"protocol": Protocol(test_until=0.005)},
+    {"protocol": Protocol(label_noise=0.2)},
+    {"protocol": Protocol(corrupt="noise:0.3")},
+    {"protocol": Protocol(corrupt="noise:0.2")},
     {"protocol": Protocol(modes=("inductive", "transductive"))},
     {"training": Training(iterations=10, meta_batch_size=4, ways=6, shots=1, queries=1, validate_every=5)},
     {"training": Training(iterations=11, meta_batch_size=4, ways=5, shots=1, queries=1, validate_every=5)},
@@ -111,6 +114,10 @@ def test_specs_are_frozen_and_refuse_what_they_do_not_know():
         {"modes": ()},
         {"modes": ("eval",)},
         {"way": 5},
+        {"label_noise": -0.1},
+        {"label_noise": 1.1},
+        {"label_noise": float("nan")},
+        {"corrupt": "fog:1"},
     ],
     ids=str,
 )
@@ -127,6 +134,7 @@ def test_the_protocol_reports_both_modes_by_default():
 def test_fields_that_were_added_later_leave_the_hash_of_older_specs_alone():
     spec = make_spec()
     assert "test_until" not in spec.canonical_json() and "test_sampling" not in spec.canonical_json()
+    assert "label_noise" not in spec.canonical_json() and "corrupt" not in spec.canonical_json()
     assert RunSpec.model_validate_json(spec.canonical_json()) == spec
     changed = make_spec(protocol=Protocol(test_until=0.01))
     assert RunSpec.model_validate_json(changed.canonical_json()) == changed
