@@ -29,6 +29,8 @@ class RunRequest(BaseModel):
     """a registered name; None: the preset's, else fresh tasks"""
     preset: str = "quick"
     """name of the settings that are the defaults of this request"""
+    init: Path | None = None
+    """record or folder of a trained model to start from; None: the network as its seed initializes it"""
     iterations: int | None = Field(None, ge=0, le=MOST)
     """meta-iterations"""
     meta_batch_size: int | None = Field(None, ge=1, le=MOST)

@@ -50,6 +50,7 @@ from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, t
 from mamlbench.runner.device import device_name
 from mamlbench.runner.disturbed_episodes import disturbed
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
 from mamlbench.runner.tuning.sealed_split import SealedSplit
 
@@ -175,6 +176,7 @@ def build_experiment(
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
+    start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)
     facts = data_facts(dataset)
     seen = None

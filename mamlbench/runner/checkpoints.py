@@ -41,6 +41,8 @@ class ModelArtifact:
     state: State
     trained_on: TrainedOn | str
     """classes and images that it was trained on, or why they are unknown"""
+    sha256: str
+    """of the file of its tensors, as 64 hexadecimal digits"""
 
     def state_for(self, spec: RunSpec) -> State:
         """The state on the device and in the precision of ``spec``, tensors by name."""
@@ -91,7 +93,8 @@ def load_model(path: Path) -> ModelArtifact:
         content = loads_strictly(description.read_bytes())
         spec = RunSpec.model_validate(content.get("about", content)["spec"])
         tensors = file_beside(description, content["tensors"]).read_bytes()
-        if "tensors_sha256" in content and content["tensors_sha256"] != hashlib.sha256(tensors).hexdigest():
+        sha256 = hashlib.sha256(tensors).hexdigest()
+        if content.get("tensors_sha256", sha256) != sha256:
             raise DamagedFileError(f"the SHA-256 of '{content['tensors']}' differs")
         tree = load_tree(tensors)
         state = named_tensors(tree["state"] if description.stem in SLOTS else tree)
@@ -99,7 +102,7 @@ def load_model(path: Path) -> ModelArtifact:
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError, DamagedFileError) as error:
         reason = escaped(str(error), 300)
         raise ConfigError(f"'{description}' is not a model that can be read: {reason}.") from error
-    return ModelArtifact(spec, iteration, state, _trained_on(description, content.get("about", content)))
+    return ModelArtifact(spec, iteration, state, _trained_on(description, content.get("about", content)), sha256)
 
 
 def _trained_on(description: Path, content: dict[str, Any]) -> TrainedOn | str:

@@ -26,6 +26,7 @@ from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.disturbed_episodes import refuse_label_noise
 from mamlbench.runner.find_preset import find_preset
+from mamlbench.runner.initial_model import hash_of_initial_model
 from mamlbench.runner.plan_training import plan_training
 
 DEFAULT_SAMPLER = "fresh"
@@ -91,6 +92,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     )
     if problems:
         raise ConfigError(*problems)
+    path = request.init
     return RunSpec(
         **components,
         protocol=protocol,
@@ -103,6 +105,8 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         deterministic=request.deterministic,
         tuning_trials=_tuning_trials(preset, request),
         mistake=preset.mistake,
+        init="" if path is None else str(path),
+        init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
     )
 
 

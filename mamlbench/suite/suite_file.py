@@ -61,6 +61,7 @@ class CellConditions(BaseModel):
     algorithm: Axis[Name] | None = Field(None, description="algorithm")
     preset: Axis[Name] | None = Field(None, description="settings by name: quick, paper, ...")
     sampler: Axis[Name] | None = Field(None, description="which tasks to train on")
+    init: Axis[Name] | None = Field(None, description="record or folder of a trained model to start from")
     iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
     meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
     train_ways: Axis[Positive] | None = Field(

@@ -21,6 +21,7 @@ Examples:
   mamlbench run --algo maml --algo fomaml --algo reptile --seeds 3
   mamlbench run --algo maml --shots 5 --iterations 300 -o inner_lr=0.3 -o backbone.width=32
   mamlbench run --algo maml --resume                         after a crash: goes on where it stood
+  mamlbench run --algo meta-baseline --init results/NAME.json
   mamlbench run --algo protonet --train-ways 20 --train-queries 5
   mamlbench run --algo mine --plugin mine.py"""
 
@@ -48,6 +49,13 @@ Examples:
     show_default=True,
     help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
     "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
+)
+@click.option(
+    "--init",
+    type=shared.RecordPath(),
+    metavar="RECORD",
+    help="Start from this trained model (a run's record or folder): its features, and its head if that is the same. "
+    "The network must be the same.  [default: a new network]",
 )
 @click.option("--iterations", type=click.IntRange(0, MOST), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(1, MOST), help="Tasks per iteration.  [default: the preset's]")

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from mamlbench.errors import ConfigError, did_you_mean
@@ -285,6 +286,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     settings |= {"deterministic": spec.deterministic}
+    settings |= {"init": PurePath(spec.init).stem} if spec.init_sha256 else {}
     settings |= {} if spec.tuning_trials is None else {"tuning_trials": spec.tuning_trials}
     return settings | _environment_settings(run) if include_environment else settings
 
