@@ -47,7 +47,7 @@ def start_from_initial_model(algorithm: Algorithm, spec: RunSpec) -> None:
     trained, features = artifact.state_for(spec), _part(state, FEATURES)
     if not features:
         raise ConfigError(
-            f"Algorithm '{spec.algorithm.name}' has no tensors '{FEATURES}*' that a model could replace: leave out --init."
+            f"Algorithm '{spec.algorithm.name}' has no features that those of a model could replace: leave out --init."
         )
     if wrong := foreign_tensors(trained, features):
         raise ConfigError(f"'{spec.init}' does not fit the network of this run: {summarize_names(wrong, 3)}.")
