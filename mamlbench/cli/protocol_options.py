@@ -12,7 +12,7 @@ from typing import Any, get_args
 import click
 
 from mamlbench.cli.shared_options import Registered
-from mamlbench.run_spec import MOST_EPISODES_UNTIL, TEST_MODES, TestSampling
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, NO_CORRUPTION, TEST_MODES, TestSampling, read_corruption
 from mamlbench.run_spec.bounds import MOST, MOST_SEED
 
 AS_IN_THE_RUN = "as in the run"
@@ -111,6 +111,41 @@ def test_sampling(default: str = "independent") -> Decorator:
         type=click.Choice(get_args(TestSampling)),
         help="Draw test episodes independently, or without replacement: each image at most once in a pass over the "
         f"test split.  [default: {default}]",
+    )
+
+
+def label_noise(default: str = "0") -> Decorator:
+    """Option --label-noise: the share of wrong labels in the support sets of test episodes."""
+    return click.option(
+        "--label-noise",
+        type=click.FloatRange(0, 1),
+        metavar="SHARE",
+        help="Replace this share of the support labels of each test episode by another class of the episode; queries, "
+        f"validation and training keep theirs.  [default: {default}]",
+    )
+
+
+class CorruptionParam(click.ParamType[str]):
+    """A corruption of images, ``noise:0.3``."""
+
+    name = "corruption"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it in the one spelling; fail if it is none."""
+        try:
+            return str(read_corruption(value) or NO_CORRUPTION)
+        except ValueError as error:
+            self.fail(f"'{value}': {error}.")
+
+
+def corrupt(default: str = NO_CORRUPTION) -> Decorator:
+    """Option --corrupt: what is done to the images of test episodes."""
+    return click.option(
+        "--corrupt",
+        type=CorruptionParam(),
+        metavar="NAME:STRENGTH",
+        help="Corrupt the images of test episodes: noise:0.3 (standard deviation; pixels are in 0 to 1), blur:1.5 "
+        f"(standard deviation in pixels), contrast:0.5 (the part that is removed), or none.  [default: {default}]",
     )
 
 

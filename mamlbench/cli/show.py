@@ -93,11 +93,14 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     if as_json:
         click.echo(evaluation.model_dump_json(indent=1))
         return
-    protocol = evaluation.protocol
-    precision = "" if evaluation.precision == "float32" else f", in {evaluation.precision}"
     from mamlbench.report.table.doubts import SIGN, evaluation_doubts
+    from mamlbench.report.table.groups import disturbance
     from mamlbench.report.table.seen_test_data import seen_in
 
+    protocol = evaluation.protocol
+    precision = "" if evaluation.precision == "float32" else f"in {evaluation.precision}"
+    harder = disturbance(protocol.label_noise, protocol.corrupt)
+    conditions = "".join(f", {text}" for text in (harder, precision) if text)
     seen = seen_in(evaluation)
     rows, notes = table("metric", "mode", "score", "test data", "untrained", "gain"), []
     for name, metric in evaluation.metrics.items():
@@ -114,7 +117,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     out.print(rows)
     out.print(
         f"{protocol.ways}-way {protocol.shots}-shot, {protocol.queries} queries per class, {protocol.test_episodes} "
-        f"test episodes (seed {protocol.episode_seed}){precision}; ±: 95 % confidence interval over episodes"
+        f"test episodes (seed {protocol.episode_seed}){conditions}; ±: 95 % confidence interval over episodes"
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,
     )

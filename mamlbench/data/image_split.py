@@ -48,6 +48,10 @@ class Normalization:
         """Normalize float32 ``[..., C, H, W]`` in place."""
         return x.sub_(x.new_tensor(self.mean)[:, None, None]).div_(x.new_tensor(self.deviation)[:, None, None])
 
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return the pixels in [0, 1] of normalized images, float32 ``[..., C, H, W]``."""
+        return x * x.new_tensor(self.deviation)[:, None, None] + x.new_tensor(self.mean)[:, None, None]
+
 
 @dataclass(frozen=True)
 class ImageSplit(TaskSplit):

@@ -26,8 +26,8 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
         - identity: ``record`` (its name), ``algorithm``, ``dataset``, ``backbone``, ``sampler``, ``preset``,
           ``seed``, ``attempt``, ``status``, ``reason``, ``started`` (UTC), ``spec_hash``, ``fingerprint``,
           ``device``, ``engine``, ``precision``, ``code``, ``subset`` (of the data set, None if complete);
-        - protocol: ``ways``, ``shots``, ``queries``, ``test_episodes``, ``episode_seed``, ``data_hash``,
-          ``test_split_hash``, ``metric``, ``higher_is_better``, ``mode``;
+        - protocol: ``ways``, ``shots``, ``queries``, ``test_episodes``, ``episode_seed``, ``label_noise``,
+          ``corrupt``, ``data_hash``, ``test_split_hash``, ``metric``, ``higher_is_better``, ``mode``;
         - scores over episodes, each with ``_low`` and ``_high`` of its 95 % confidence interval: ``score``,
           ``untrained``, ``gain`` (positive if training helped); the ends for new classes, ``score_new_classes_low``,
           ``gain_new_classes_high``, ...; ``before`` (before adaptation, first mode only),
@@ -91,7 +91,7 @@ def _run(record: RunRecord) -> dict[str, Any]:
 
 def _protocol(record: RunRecord) -> dict[str, Any]:
     protocol = record.test.protocol if record.test else record.spec.protocol
-    names = ("ways", "shots", "queries", "test_episodes", "episode_seed")
+    names = ("ways", "shots", "queries", "test_episodes", "episode_seed", "label_noise", "corrupt")
     return {name: getattr(protocol, name) for name in names} | {
         "data_hash": record.data.content_hash if record.data else None,
         "test_split_hash": record.data.split_hashes.get("test") if record.data else None,

@@ -1,5 +1,6 @@
 """What to run, as plain data without torch, files or registry, which can be sent to another process or machine."""
 
+from mamlbench.run_spec.corruption import NO_CORRUPTION, Corruption, CorruptionText, read_corruption
 from mamlbench.run_spec.options import Options
 from mamlbench.run_spec.precision import PRECISIONS, Precision
 from mamlbench.run_spec.preset import Preset, Setting, Tuned, choose_preset
@@ -19,9 +20,12 @@ from mamlbench.run_spec.validation import explain
 __all__ = [
     "MODES",
     "MOST_EPISODES_UNTIL",
+    "NO_CORRUPTION",
     "PRECISIONS",
     "TEST_MODES",
     "Component",
+    "Corruption",
+    "CorruptionText",
     "Folders",
     "Mode",
     "OnDivergence",
@@ -38,4 +42,5 @@ __all__ = [
     "Tuned",
     "choose_preset",
     "explain",
+    "read_corruption",
 ]

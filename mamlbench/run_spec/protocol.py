@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.bounds import MOST, MOST_SEED
+from mamlbench.run_spec.corruption import NO_CORRUPTION, CorruptionText
 
 Mode = Literal["transductive", "inductive", "support+query"]
 """How batch-norm layers normalize query examples at test time (see docs/explanation.md, 'Modes of evaluation')."""
@@ -62,6 +63,19 @@ class Protocol(BaseModel):
         allow_inf_nan=False,
         description="half-width of the 95 % interval for these test classes, in the metric's own unit, for which "
         "enough test episodes are evaluated; None: test_episodes, whatever the interval",
+    )
+    label_noise: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="share of the support labels of each test episode that are replaced by another class of it; "
+        "queries, validation and training keep theirs",
+    )
+    corrupt: CorruptionText = Field(
+        NO_CORRUPTION,
+        description="what is done to the images of test episodes, support and query: 'noise:0.3', 'blur:1.5', "
+        "'contrast:0.5'; 'none'",
     )
 
     def without_reporting(self) -> Protocol:

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
+from mamlbench.run_spec.corruption import CorruptionText
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import TestMode, TestSampling
 from mamlbench.run_spec.run_spec import OnDivergence
@@ -28,6 +29,8 @@ class RunRequest(BaseModel):
     """a registered name; None: the preset's, else fresh tasks"""
     preset: str = "quick"
     """name of the settings that are the defaults of this request"""
+    init: Path | None = None
+    """record or folder of a trained model to start from; None: the network as its seed initializes it"""
     iterations: int | None = Field(None, ge=0, le=MOST)
     """meta-iterations"""
     meta_batch_size: int | None = Field(None, ge=1, le=MOST)
@@ -49,6 +52,10 @@ class RunRequest(BaseModel):
     """whether test episodes are drawn independently or use each image at most once in a pass"""
     test_until: float | None = Field(None, gt=0, allow_inf_nan=False)
     """half-width, in the metric's own unit, for which enough test episodes are evaluated"""
+    label_noise: float | None = Field(None, ge=0, le=1, allow_inf_nan=False)
+    """share of the support labels of each test episode that are wrong"""
+    corrupt: CorruptionText | None = None
+    """what is done to the images of test episodes, such as 'noise:0.3'"""
     episode_seed: int | None = Field(None, ge=0, le=MOST_SEED)
     """seed of validation and test episodes"""
     modes: tuple[TestMode, ...] | None = None

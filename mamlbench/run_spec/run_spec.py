@@ -16,8 +16,8 @@ OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
 ADDED_LATER = {
-    "": ("deterministic", "tuning_trials", "mistake"),
-    "protocol": ("test_sampling", "test_until"),
+    "": ("deterministic", "tuning_trials", "mistake", "init_sha256"),
+    "protocol": ("test_sampling", "test_until", "label_noise", "corrupt"),
     "training": ("on_divergence", "allow_leak"),
 }
 """Fields that the first release of this format lacked, by part of the spec ('': the spec itself): at their defaults
@@ -106,10 +106,15 @@ class RunSpec(BaseModel):
     )
     mistake: str = ""
     """the mistake of a published system that the run repeats on purpose; its scores are marked in every table"""
+    init_sha256: str = ""
+    """of the tensors of the model that training starts from; empty: from the network as its seed initializes it"""
+    init: str = Field(
+        "", description="record or folder of that model, as the user named it; it is no part of the spec's hash"
+    )
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for specs that give the same numbers: sorted keys, no white space."""
-        content = self.model_dump(mode="json", exclude={"training": {"checkpoint_seconds"}})
+        content = self.model_dump(mode="json", exclude={"training": {"checkpoint_seconds"}, "init": True})
         for part, names in ADDED_LATER.items():
             values, written = (getattr(self, part), content[part]) if part else (self, content)
             for name in names:

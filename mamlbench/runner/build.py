@@ -48,7 +48,9 @@ from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
+from mamlbench.runner.disturbed_episodes import disturbed
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
 from mamlbench.runner.tuning.sealed_split import SealedSplit
 
@@ -110,8 +112,16 @@ class Experiment:
 
 
 def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
-    """Draw episodes by the sampler; test episodes without replacement by the split itself, if the protocol says so."""
-    if split == "test" and isinstance(shape, Protocol) and shape.test_sampling == "without-replacement":
+    """Draw episodes by the sampler; test episodes as the protocol has them, also with wrong labels or corrupted."""
+    if split == "test" and isinstance(shape, Protocol):
+        return disturbed(_draw_test_episodes(sampler, first, count, shape), shape, sampler.splits[split])
+    return sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
+
+
+def _draw_test_episodes(sampler: TaskSampler, first: int, count: int, shape: Protocol) -> EpisodeBatch:
+    """Draw test episodes by the sampler, or without replacement by the split itself."""
+    split = "test"
+    if shape.test_sampling == "without-replacement":
         key = seed_key("episodes without replacement", split, shape.episode_seed)
         numbers = np.arange(first, first + count)
         return sampler.splits[split].episodes_without_replacement(key, numbers, shape.ways, shape.shots, shape.queries)
@@ -191,6 +201,7 @@ def build_experiment(
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
     choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
+    start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)
     facts = data_facts(dataset)
     seen = None

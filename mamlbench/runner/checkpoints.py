@@ -42,7 +42,7 @@ class ModelArtifact:
     trained_on: TrainedOn | str
     """classes and images that it was trained on, or why they are unknown"""
     sha256: str
-    """of the file with the tensors"""
+    """of the file of its tensors, as 64 hexadecimal digits"""
 
     def state_for(self, spec: RunSpec) -> State:
         """The state on the device and in the precision of ``spec``, tensors by name."""

@@ -24,6 +24,7 @@ from mamlbench.runner.checkpoints import ModelArtifact, State, clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.disturbed_episodes import refuse_label_noise
 from mamlbench.runner.isolation import isolated
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
@@ -274,6 +275,7 @@ def _changed_protocol(
         protocol = Protocol.model_validate({**spec.protocol.model_dump(), **changed})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
+    refuse_label_noise(protocol, kind)
     return protocol.model_copy(update={"metrics": metric_names(protocol.metrics, kind, plugins)})
 
 

@@ -24,7 +24,9 @@ from mamlbench.run_spec.bounds import MOST_SEED
 from mamlbench.runner.choose_metrics import metric_names
 from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
+from mamlbench.runner.disturbed_episodes import refuse_label_noise
 from mamlbench.runner.find_preset import find_preset
+from mamlbench.runner.initial_model import hash_of_initial_model
 from mamlbench.runner.plan_training import plan_training
 
 DEFAULT_SAMPLER = "fresh"
@@ -90,6 +92,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     )
     if problems:
         raise ConfigError(*problems)
+    path = request.init
     return RunSpec(
         **components,
         protocol=protocol,
@@ -102,6 +105,8 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         deterministic=request.deterministic,
         tuning_trials=_tuning_trials(preset, request),
         mistake=preset.mistake,
+        init="" if path is None else str(path),
+        init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
     )
 
 
@@ -149,7 +154,7 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     settings = request.model_dump(
         include={
             *("queries", "test_episodes", "validation_episodes", "episode_seed", "modes"),
-            *("test_sampling", "test_until"),
+            *("test_sampling", "test_until", "label_noise", "corrupt"),
         },
         exclude_none=True,
     )
@@ -158,6 +163,8 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     settings["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
     settings["keep_predictions"] = request.keep_predictions
     try:
-        return Protocol(**{**preset.protocol, **settings, "ways": setting.ways, "shots": setting.shots})
+        protocol = Protocol(**{**preset.protocol, **settings, "ways": setting.ways, "shots": setting.shots})
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
+    refuse_label_noise(protocol, kind)
+    return protocol

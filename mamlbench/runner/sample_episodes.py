@@ -39,9 +39,11 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
     mode = protocol.modes[0]
     with in_test_mode(mode, measure_running_statistics(experiment) if mode == "running" else None):
         before, after = _predictions(algorithm, batch, mode)
+    # in the order of the classes: labels may be wrong on purpose
+    clean = experiment.episodes("test", 0, EPISODES, protocol.model_copy(update={"label_noise": 0.0}))
     episodes, lines = [], []
     for task in range(batch.tasks):
-        support, query = _first_of_each_class(batch.support.y[task]), _first_of_each_class(batch.query.y[task])
+        support, query = _first_of_each_class(clean.support.y[task]), _first_of_each_class(batch.query.y[task])
         episodes.append(
             SampleEpisode(
                 number=task,

@@ -10,12 +10,13 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from mamlbench.api import Backbone, TaskSplit, seeded
-from mamlbench.errors import summarize_names
+from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.plugin import Plugins
 from mamlbench.record import SeenTestData
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, combined, seen_by_declaration, seen_by_training
+from mamlbench.runner.initial_model import load_initial_model
 
 
 def seen_by_network(
@@ -30,7 +31,7 @@ def seen_by_network(
         dataset: registered name of the data set that this is from; empty if it is from none.
         trained: what the network was trained on here, or why that is unknown.
     """
-    in_training = seen_by_training(trained, test, dataset)
+    in_training = combined([seen_by_training(trained, test, dataset), *_seen_by_initial_models(spec, test, dataset)])
     plugin: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     make_backbone = partial(plugin, stored_options("backbone", plugin, spec.backbone))
     foreign = weights_from_elsewhere(make_backbone, test.input_shape, spec.seed)
@@ -45,6 +46,19 @@ def seen_by_network(
         "and does not say what they were trained on"
     )
     return combined([in_training, SeenTestData(answer="unknown", reasons=[reason])])
+
+
+def _seen_by_initial_models(spec: RunSpec, test: TaskSplit, dataset: str) -> list[SeenTestData]:
+    """The answer for the model that training started from, for the one that this started from, and so on."""
+    answers: list[SeenTestData] = []
+    while spec.init_sha256:
+        try:
+            initial = load_initial_model(spec)
+        except ConfigError as error:
+            return [*answers, SeenTestData(answer="unknown", reasons=[f"{error}".rstrip(".")])]
+        answers.append(seen_by_training(initial.trained_on, test, dataset))
+        spec = initial.spec
+    return answers
 
 
 def weights_from_elsewhere(make_backbone: Callable[[], Backbone], input_shape: tuple[int, ...], seed: int) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from mamlbench.run_spec import OnDivergence, Precision, TestMode, TestSampling
+from mamlbench.run_spec import CorruptionText, OnDivergence, Precision, TestMode, TestSampling
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 
 Value = TypeVar("Value")
@@ -50,11 +50,18 @@ class CellConditions(BaseModel):
     queries: Axis[Positive] | None = Field(None, description="query examples per class at test")
     test_episodes: Axis[TwoOrMore] | None = Field(None, description="test episodes")
     validation_episodes: Axis[TwoOrMore] | None = Field(None, description="episodes at each validation")
+    label_noise: Axis[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]] | None = Field(
+        None, description="share of the support labels of each test episode that are wrong"
+    )
+    corrupt: Axis[CorruptionText] | None = Field(
+        None, description="what is done to the images of test episodes: noise:0.3, blur:1.5, contrast:0.5 or none"
+    )
     episode_seed: Axis[Seed] | None = Field(None, description="seed of validation and test episodes")
     backbone: Axis[Name] | None = Field(None, description="network; by default, the data set's")
     algorithm: Axis[Name] | None = Field(None, description="algorithm")
     preset: Axis[Name] | None = Field(None, description="settings by name: quick, paper, ...")
     sampler: Axis[Name] | None = Field(None, description="which tasks to train on")
+    init: Axis[Name] | None = Field(None, description="record or folder of a trained model to start from")
     iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
     meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
     train_ways: Axis[Positive] | None = Field(

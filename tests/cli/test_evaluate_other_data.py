@@ -10,6 +10,7 @@ from toy_omniglot import TOY, drawing, write_folders
 
 from mamlbench.api import hash64, seed_key
 from mamlbench.errors import ExitCode
+from mamlbench.record import read_record
 
 SPLITS = {"train": "abc", "val": "de", "test": "fg"}
 SHAPE = ("-o", "dataset.image_size=28", "-o", "dataset.color=false")
@@ -164,3 +165,19 @@ def test_what_does_not_fit_is_refused_in_one_sentence(project, trained, argument
     path = trained()
     done = project.run("evaluate", path, "--data-dir", "animals", *arguments, expect=ExitCode.USAGE)
     assert message in " ".join(done.err.split())
+
+
+def test_test_classes_that_the_first_model_was_trained_on_are_seen(project):
+    write_tree(project.path / "first", {"train": "afg", "val": "de", "test": "xy"})
+    write_tree(project.path / "second", {"train": "abc", "val": "de", "test": "fg"})
+    common = ["--ways", "2", "--test-episodes", "4", "--validation-episodes", "2", "--meta-batch-size", "2", "-q"]
+    common += ["-o", "backbone.width=2", "--dataset", "folder", "--device", "cpu", "--engine", "loop", *SHAPE]
+    common += ["--iterations", "1"]
+    project.run("run", "--algo", "pretrain", *common, "--data-dir", "first", "--results-dir", "one")
+    (first,) = (project.path / "one").glob("*.json")
+    for name, algorithm, start in (("two", "finetune", first), ("three", "pretrain", "two")):
+        path = start if name == "two" else next((project.path / start).glob("*.json"))
+        command = ("run", "--algo", algorithm, *common, "--data-dir", "second", "--results-dir", name)
+        project.run(*command, "--init", str(path))
+        (record,) = map(read_record, (project.path / name).glob("*.json"))
+        assert record.test.seen.answer == "seen" and record.test.seen.classes == 2, name

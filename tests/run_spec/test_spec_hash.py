@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from mamlbench.run_spec import MODES, PRECISIONS, Component, Protocol, RunSpec, TestSampling, Training
 
-NOT_HASHED = {"training.checkpoint_seconds"}
+NOT_HASHED = {"training.checkpoint_seconds", "init"}
 """Fields that change no number of a run; the documentation of each says so."""
 
 MANY = st.integers(2, 2**31 - 1)
@@ -42,6 +42,8 @@ PROTOCOLS = st.builds(
     keep_predictions=st.booleans(),
     test_sampling=st.sampled_from(get_args(TestSampling)),
     test_until=st.none() | st.floats(1e-6, 1),
+    label_noise=st.floats(0, 1),
+    corrupt=st.sampled_from(["none", "noise:0.3", "blur:1.5", "contrast:0.5"]),
 )
 TRAININGS = st.builds(
     Training,
@@ -68,6 +70,8 @@ SPECS = st.builds(
     deterministic=st.booleans(),
     tuning_trials=st.none() | MANY,
     mistake=st.text(max_size=20),
+    init_sha256=st.sampled_from(["", 64 * "a"]),
+    init=st.text(max_size=20),
 )
 
 
@@ -131,7 +135,8 @@ def changed(spec, path):
     part = content
     for key in outer:
         part = part[key]
-    part[name] = another(part[name], get_args(FIELDS[path].annotation))
+    words = ("none", "noise:0.3") if name == "corrupt" else ()
+    part[name] = another(part[name], get_args(FIELDS[path].annotation) or words)
     return RunSpec.model_validate_json(json.dumps(content))
 
 
@@ -145,7 +150,7 @@ def test_each_field_changes_the_hash_unless_it_is_stated_to_change_no_number(pat
 
 
 def test_every_field_is_tried_and_the_documentation_names_those_that_are_not_hashed():
-    assert len(FIELDS) == 39 and set(FIELDS) > NOT_HASHED
+    assert len(FIELDS) == 43 and set(FIELDS) > NOT_HASHED
     described = {path for path, field in FIELDS.items() if "no part of the spec's hash" in (field.description or "")}
     assert described == NOT_HASHED
 

@@ -109,6 +109,7 @@ def test_episodes_of_every_method_are_the_same_bit_for_bit(verify, plugins, fold
         {"deterministic": True},
         {"test_until": 0.05, "test_episodes": 1000},
         {"test_sampling": "without-replacement"},
+        {"label_noise": 0.2, "corrupt": "blur:1"},
         {"metrics": ("macro F1", "accuracy"), "modes": ("inductive",)},
         {"dataset": "sinusoid", "backbone": "mlp", "ways": 1, "shots": 5, "queries": 5},
     ],

@@ -17,6 +17,7 @@ Examples:
   mamlbench evaluate results/NAME.json --queries 15
   mamlbench evaluate results/NAME.json --steps 10 --test-episodes 2000
   mamlbench evaluate results/NAME.json --dataset miniimagenet --resize
+  mamlbench evaluate results/NAME.json --label-noise 0.2 --corrupt noise:0.3
   mamlbench evaluate results/NAME.json --dataset folder --data-dir pets -o dataset.image_size=28
   mamlbench evaluate results/NAME/model.json --mode support+query --json"""
 
@@ -31,6 +32,8 @@ Examples:
 @protocol_options.test_episodes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.test_until(protocol_options.AS_IN_THE_RUN)
 @protocol_options.test_sampling(protocol_options.AS_IN_THE_RUN)
+@protocol_options.label_noise(protocol_options.AS_IN_THE_RUN)
+@protocol_options.corrupt(protocol_options.AS_IN_THE_RUN)
 @protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)
 @protocol_options.metrics(protocol_options.AS_IN_THE_RUN)

@@ -21,6 +21,7 @@ Examples:
   mamlbench run --algo maml --algo fomaml --algo reptile --seeds 3
   mamlbench run --algo maml --shots 5 --iterations 300 -o inner_lr=0.3 -o backbone.width=32
   mamlbench run --algo maml --resume                         after a crash: goes on where it stood
+  mamlbench run --algo meta-baseline --init results/NAME.json
   mamlbench run --algo protonet --train-ways 20 --train-queries 5
   mamlbench run --algo mine --plugin mine.py"""
 
@@ -49,6 +50,13 @@ Examples:
     help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
     "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
 )
+@click.option(
+    "--init",
+    type=shared.RecordPath(),
+    metavar="RECORD",
+    help="Start from this trained model (a run's record or folder): its features, and its head if that is the same. "
+    "The network must be the same.  [default: a new network]",
+)
 @click.option("--iterations", type=click.IntRange(0, MOST), help="Meta-iterations.  [default: the preset's]")
 @click.option("--meta-batch-size", type=click.IntRange(1, MOST), help="Tasks per iteration.  [default: the preset's]")
 @protocol_options.ways()
@@ -62,6 +70,8 @@ Examples:
 @protocol_options.test_episodes()
 @protocol_options.test_until()
 @protocol_options.test_sampling()
+@protocol_options.label_noise()
+@protocol_options.corrupt()
 @click.option("--validation-episodes", type=click.IntRange(2, MOST), help="Episodes per validation.  [default: 200]")
 @protocol_options.episode_seed()
 @protocol_options.modes()

@@ -189,7 +189,8 @@ def _unique_titles(cells: Sequence[tuple[Group, str]]) -> list[str]:
 
 def _short_title(conditions: ScoreConditions) -> str:
     ways = f" {conditions.ways}-way" if conditions.ways > 1 else ""
-    return f"{conditions.dataset}{ways} {conditions.shots}-shot"
+    disturbance = f", {conditions.disturbance}" if conditions.disturbance else ""
+    return f"{conditions.dataset}{ways} {conditions.shots}-shot{disturbance}"
 
 
 def _differing_words(conditions: Sequence[ScoreConditions]) -> list[str]:

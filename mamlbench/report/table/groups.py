@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.record import Evaluation, Measurement, MetricResult, ModeResult, RunRecord, in_order
-from mamlbench.run_spec import RunSpec, Training
+from mamlbench.report.formatting import number
+from mamlbench.run_spec import NO_CORRUPTION, RunSpec, Training
 from mamlbench.run_spec.metric_names import find_metric
 
 
@@ -30,11 +32,25 @@ class ScoreConditions(NamedTuple):
     """the first, which selected the checkpoints"""
     test_sampling: str = "independent"
     test_until: float | None = None
+    label_noise: float = 0.0
+    corrupt: str = NO_CORRUPTION
+
+    @property
+    def disturbance(self) -> str:
+        """What was done to test episodes; empty if nothing was."""
+        return disturbance(self.label_noise, self.corrupt)
 
     def differences(self, other: ScoreConditions) -> list[str]:
         """List what differs, briefly: ``queries 1 and 15``."""
         pairs = zip(self._fields, self, other, strict=True)
         return [_difference(name, first, second) for name, first, second in pairs if first != second]
+
+
+def disturbance(label_noise: float, corrupt: str) -> str:
+    """Say what was done to test episodes, in words for a title: wrong labels, corrupted images; empty if nothing."""
+    labels = f"{number(100 * label_noise)} % of support labels wrong" if label_noise else ""
+    images = "" if corrupt == NO_CORRUPTION else f"images corrupted by {corrupt}"
+    return ", ".join(filter(None, [labels, images]))
 
 
 def _difference(name: str, first: Any, second: Any) -> str:
@@ -192,6 +208,8 @@ def conditions_of(record: RunRecord) -> ScoreConditions:
         metric=test.metric if test is not None else "",
         test_sampling=protocol.test_sampling,
         test_until=protocol.test_until,
+        label_noise=protocol.label_noise,
+        corrupt=protocol.corrupt,
     )
 
 
@@ -268,6 +286,7 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}
     settings |= {"deterministic": spec.deterministic}
+    settings |= {"init": PurePath(spec.init).stem} if spec.init_sha256 else {}
     settings |= {} if spec.tuning_trials is None else {"tuning_trials": spec.tuning_trials}
     return settings | _environment_settings(run) if include_environment else settings
 

@@ -44,6 +44,7 @@ def _episodes(group: Group) -> str:
     """Return how many test episodes there were, and how they were drawn."""
     conditions = group.conditions
     sampling = "" if conditions.test_sampling == "independent" else f", {conditions.test_sampling.replace('-', ' ')}"
+    sampling += f", {conditions.disturbance}" if conditions.disturbance else ""
     if conditions.test_until is None:
         return f"{conditions.test_episodes:,} test episodes{sampling}"
     percent = group.reference is not None and group.reference.unit == "%"

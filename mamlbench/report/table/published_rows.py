@@ -64,6 +64,7 @@ def published_table(numbers: Sequence[PublishedNumber], group: Group) -> Table:
         for number in numbers
     ]
     conditions = group.conditions
+    harder = conditions.disturbance
     task = f"{conditions.ways}-way " if conditions.ways > 1 else ""
     not_run = ", not run here" if all(number.tier == "quoted" for number in numbers) else ""
     return Table(
@@ -75,6 +76,7 @@ def published_table(numbers: Sequence[PublishedNumber], group: Group) -> Table:
         notes=[
             "≠: differs from the runs above, whose condition stands behind it. Conditions that a source does not state "
             "may differ as well; so may what no column names: seeds, splits, training, ± over episodes or seeds.",
+            *([f"≠ The runs above were tested with {harder}; published scores were not."] if harder else []),
             *(f"{index}  {source}" for index, source in enumerate(sources, 1)),
         ],
     )

@@ -27,8 +27,12 @@ class MetaBaseline(SupportHead[MetaBaselineOptions]):
       p(y = c | x) ∝ exp(τ ⟨fθ(x), w_c⟩), ⟨ , ⟩ the cosine, τ learned    (3), ``loss`` and ``predict``
       update θ and τ by the gradient of −log p over the query set      by the engine and the outer optimizer
 
-    This is the second stage. The paper's first stage trains the features as a classifier of all training classes, as
-    'pretrain' does; here they start from the backbone's first weights.
+    This is the second stage. The paper's first stage trains the features as a classifier of all training classes:
+
+      mamlbench run --algo pretrain
+      mamlbench run --algo meta-baseline --init results/NAME.json
+
+    Without --init the features start from the backbone's first weights.
     """
 
     Options = MetaBaselineOptions

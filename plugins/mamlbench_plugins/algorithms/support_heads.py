@@ -144,6 +144,6 @@ def one_hot(y: Tensor, ways: int, like: Tensor) -> Tensor:
 
 
 def class_means(features: Tensor, y: Tensor, ways: int) -> Tensor:
-    """The mean of each class's features: ``[n, d]`` and ``[n]`` to ``[N, d]``."""
+    """The mean of each class's features: ``[n, d]`` and ``[n]`` to ``[N, d]``; zero for a class without examples."""
     members = one_hot(y, ways, features).T  # [N, n]
-    return members @ features / members.sum(1, keepdim=True)
+    return members @ features / members.sum(1, keepdim=True).clamp_min(1)
