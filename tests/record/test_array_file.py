@@ -21,7 +21,7 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("array", "dtype"), ARRAYS, ids=str)
+@pytest.mark.parametrize(("array", "dtype"), ARRAYS)
 def test_values_and_shape_come_back(array, dtype):
     unpacked = unpack_arrays(pack_arrays({"values": array, "other": np.array([1])}))
     assert list(unpacked) == ["values", "other"]

@@ -52,7 +52,7 @@ CHANGES = [  # field, value before, value now, what is reported
 ]
 
 
-@pytest.mark.parametrize(("field", "before", "now", "reported"), CHANGES, ids=str)
+@pytest.mark.parametrize(("field", "before", "now", "reported"), CHANGES)
 def test_what_has_changed_is_reported(field, before, now, reported):
     environment = current_environment()
     earlier, later = (environment.model_copy(update={field: value}) for value in (before, now))

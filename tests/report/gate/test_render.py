@@ -166,7 +166,6 @@ def test_a_doubt_marks_the_verdict_and_says_why():
         ({"claim": "", "population": "these classes"}, []),
         ({"claim": "", "population": "new classes", "test_data": "seen"}, [DATA]),
     ],
-    ids=str,
 )
 def test_the_legend_explains_what_there_is_and_nothing_else(change, sentences):
     assert list(legend(one(replace(SCORE, test_data="") if "test_data" not in change else SCORE))) != []
