@@ -43,7 +43,11 @@ def test_records_of_real_runs_are_consistent(path):
         ((*MODE, "episode_scores"), lambda scores: ["NaN", *scores[1:]], "a score that is not finite"),
         ((*MODE, "episode_scores"), lambda scores: ["Infinity", *scores[1:]], "a score that is not finite"),
         ((*MODE, "episode_scores"), lambda scores: scores[1:], "episodes, and the protocol 300"),
-        ((*MODE, "episode_scores"), lambda scores: [*scores, 1.0], "episodes, and the protocol 300"),
+        (
+            (*MODE, "episode_scores"),
+            lambda scores: [*scores, 1.0],
+            "301 episodes were scored, and the classes are those of",
+        ),
         ((*MODE, "episode_scores"), lambda scores: [0.0] * len(scores), "the mean of 'episode_scores' is 0.0"),
         ((*MODE, "untrained_episode_scores"), lambda scores: scores[1:], "episodes, and the protocol 300"),
         ((*MODE, "score", "mean"), "NaN", "the interval of 'score'"),
