@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import threading
 from importlib.util import find_spec
+from multiprocessing.forkserver import ForkServer
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,14 @@ def chromium():
 
 if "forkserver" in multiprocessing.get_all_start_methods():
     multiprocessing.set_forkserver_preload(["mamlbench.runner.execute", "torch._dynamo"])  # what torch.optim imports
+
+    def _ensure_running(server, ensure=ForkServer.ensure_running):
+        """Start the server without the folder that it is started in on its path: the checkout would hide the wheel."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONSAFEPATH", "1")
+            return ensure(server)
+
+    ForkServer.ensure_running = _ensure_running
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def test_records_of_real_runs_are_consistent(path):
         (
             (*MODE, "episode_scores"),
             lambda scores: [*scores, 1.0],
-            "301 episodes were scored, and the classes are those of",
+            "301 episodes were scored, and the classes are",
         ),
         ((*MODE, "episode_scores"), lambda scores: [0.0] * len(scores), "the mean of 'episode_scores' is 0.0"),
         ((*MODE, "untrained_episode_scores"), lambda scores: scores[1:], "episodes, and the protocol 300"),
