@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import threading
 from importlib.util import find_spec
-from multiprocessing.forkserver import ForkServer
 from pathlib import Path
 
 import pytest
@@ -69,6 +68,8 @@ def chromium():
 
 
 if "forkserver" in multiprocessing.get_all_start_methods():
+    from multiprocessing.forkserver import ForkServer
+
     multiprocessing.set_forkserver_preload(["mamlbench.runner.execute", "torch._dynamo"])  # what torch.optim imports
 
     def _ensure_running(server, ensure=ForkServer.ensure_running):
