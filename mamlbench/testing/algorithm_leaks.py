@@ -120,9 +120,9 @@ def nothing_depends_on_pythons_hash(subject: AlgorithmSubject) -> None:
 @contextmanager
 def _hash_refused(plugin: type[Algorithm]) -> Iterator[None]:
     """Put a function in place of ``hash`` in the plugin's modules that refuses what differs between processes."""
-    names = {
-        cls.__module__ for cls in plugin.__mro__ if not cls.__module__.startswith(("mamlbench.", "builtins", "abc"))
-    }
+    # not in typing, whose hash a progress bar's thread may call at this moment
+    ours = {"mamlbench", *sys.stdlib_module_names}
+    names = {cls.__module__ for cls in plugin.__mro__ if cls.__module__.partition(".")[0] not in ours}
     namespaces = [vars(sys.modules[name]) for name in names if name in sys.modules]
     namespaces = [namespace for namespace in namespaces if "hash" not in namespace]
     for namespace in namespaces:

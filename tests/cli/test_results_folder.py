@@ -43,9 +43,9 @@ def mounted(folder, *options):
 
 
 def result(folder):
-    """The one run that has finished: its record, without names and times, and the trained model."""
+    """The one run that has finished: its record, without names, times and environment, and the model."""
     (record,) = (record for record in ResultStore(folder).records() if record.status == "finished")
-    names = {"name", "attempt", "model", "episodes", "started"}
+    names = {"name", "attempt", "model", "episodes", "started", "environment"}
     content = record.model_dump(mode="json", exclude={*names, "measurement", "curve", "engine", "listener_errors"})
     del content["training_data"]["file"]
     curve = [(point.iteration, point.loss, point.validation) for point in record.curve]

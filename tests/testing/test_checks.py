@@ -191,3 +191,15 @@ def test_in_a_plugins_own_tests_a_check_fails_or_skips():
 def test_the_project_fixture_reports_the_output(project):
     with pytest.raises(AssertionError, match=r"(?s)mamlbench info mml.*Did you mean 'maml'.*USAGE"):
         project.run("info", "mml")
+
+
+def test_hash_is_refused_in_the_modules_of_plugins_alone():
+    """A thread that draws a progress bar calls it in typing meanwhile."""
+    import typing
+
+    from mamlbench.testing.algorithm_leaks import _hash_refused
+    from mamlbench_plugins.algorithms import maml
+
+    with _hash_refused(maml.MAML):
+        assert "hash" in vars(maml) and "hash" not in vars(typing)
+    assert "hash" not in vars(maml)

@@ -71,6 +71,7 @@ def test_the_base_classes_of_mutants_are_correct(kind, plugin):
     assert not [result for result in results if result.status == "failed"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", CHECKS["algorithm"], ids=str)
 @pytest.mark.parametrize("name", SHIPPED["algorithm"])
 def test_every_built_in_algorithm_meets_its_contract(name, check):
