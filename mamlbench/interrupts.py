@@ -256,9 +256,8 @@ def _install() -> None:
     if not _in_main_thread():
         return
     for number in {*SIGNALS, _POKE}:
-        if (
-            number in (signal.SIGTERM, _POKE) or signal.getsignal(number) is not signal.SIG_IGN
-        ):  # nohup ignores the others
+        always = number in (signal.SIGTERM, _POKE)
+        if always or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores the others
             signal.signal(number, _handle)
 
 

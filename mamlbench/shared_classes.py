@@ -35,7 +35,7 @@ classes that explain nearly everything (20, 96 and 423 classes in 5-way episodes
 
 CAUTION = 0.25
 """Standard errors of the estimated variance between classes that are added to it. Chosen on splits of real classes
-(``benchmarks/new_class_intervals.py``, seed 0), and checked on other networks and splits (seeds 1 and 2)."""
+(``benchmarks/new_class_intervals.py``, seed 0), and checked on other networks and splits (seed 1)."""
 
 
 class MeanVariance(NamedTuple):

@@ -121,8 +121,8 @@ def nothing_depends_on_pythons_hash(subject: AlgorithmSubject) -> None:
 def _hash_refused(plugin: type[Algorithm]) -> Iterator[None]:
     """Put a function in place of ``hash`` in the plugin's modules that refuses what differs between processes."""
     # not in typing, whose hash a progress bar's thread may call at this moment
-    ours = {"mamlbench", *sys.stdlib_module_names}
-    names = {cls.__module__ for cls in plugin.__mro__ if cls.__module__.partition(".")[0] not in ours}
+    left_alone = {"mamlbench", *sys.stdlib_module_names}
+    names = {cls.__module__ for cls in plugin.__mro__ if cls.__module__.partition(".")[0] not in left_alone}
     namespaces = [vars(sys.modules[name]) for name in names if name in sys.modules]
     namespaces = [namespace for namespace in namespaces if "hash" not in namespace]
     for namespace in namespaces:

@@ -44,8 +44,13 @@ def test_shared_classes_are_refused_by_names_with_the_option_to_use(tmp_path: Pa
 
 
 def test_splits_without_a_common_class_are_not_refused(tmp_path: Path) -> None:
-    refuse(write_splits(tmp_path / "data"))
     refuse(write_classes(tmp_path / "classes"))
+    folder = write_splits(tmp_path / "data")
+    refuse(folder)
+    train = next(path for path in (folder / "train").iterdir() if path.is_dir())
+    write(folder / "test" / train.name, "one more")
+    with pytest.raises(DataError, match="train and test share 1 class "):
+        refuse(folder)
 
 
 def test_the_same_name_in_two_encodings_is_one_class(tmp_path: Path) -> None:
