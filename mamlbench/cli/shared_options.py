@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mamlbench.cli.main import session_of
-from mamlbench.errors import MamlbenchError
+from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.run_spec import PRECISIONS
 from mamlbench.run_spec.bounds import MOST
 
@@ -176,6 +176,15 @@ def split_launcher_options(options: Mapping[str, str]) -> tuple[dict[str, str], 
     """Return the options of the run, and those of its launcher without their prefix."""
     run = {name: value for name, value in options.items() if not name.startswith(LAUNCHER)}
     return run, {name.removeprefix(LAUNCHER): options[name] for name in options.keys() - run.keys()}
+
+
+def options_of_launcher_alone(options: tuple[str, ...], others_are_set: str) -> dict[str, str]:
+    """Return the options of the launcher. Raises ConfigError for others, with how those are set."""
+    others, launcher_options = split_launcher_options(parse_options(options, example="launcher.max_parallel=2"))
+    if others:
+        names = ", ".join(map(repr, others))
+        raise ConfigError(f"-o sets options of the launcher here, and {names} is not one: {others_are_set}")
+    return launcher_options
 
 
 def selected_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:

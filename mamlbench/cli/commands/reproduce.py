@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, NothingToDoError, did_you_mean
+from mamlbench.errors import ExitCode, MamlbenchError, NothingToDoError, did_you_mean
 from mamlbench.plugin.reproductions import Reproducible, find_reproduction, read_reproductions
 from mamlbench.run_spec.bounds import MOST_SEEDS
 
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from mamlbench.report.reproduction.verdict import ReproductionVerdict
     from mamlbench.run_spec import Folders
 
+_OTHER_OPTIONS = (
+    "the settings of the runs are the source's, and 'mamlbench run --preset paper -o NAME=VALUE' changes them."
+)
+"""How options are set that are not the launcher's."""
 EPILOG = """\b
 Examples:
   mamlbench reproduce                                        what can be reproduced
@@ -136,7 +140,7 @@ def command(
         _show_plan(planned, plugins, locations, as_json=as_json)
         return ExitCode.OK
     plugins.track((*session.config.trackers, *trackers), locations.results)
-    chosen = shared.selected_launcher(launcher, _launcher_options(options), plugins)
+    chosen = shared.selected_launcher(launcher, shared.options_of_launcher_alone(options, _OTHER_OPTIONS), plugins)
     records = _launch(planned, plugins, locations, chosen, quiet=quiet)
     code = _unfinished(records, locations)
     if code != ExitCode.OK:
@@ -169,19 +173,6 @@ def _list(entries: Sequence[Reproducible], *, as_json: bool) -> None:
         click.echo(list_as_json(entries))
     else:
         show_list(entries)
-
-
-def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:
-    """Return the options of the launcher. Raises ConfigError for others: those of the runs are the source's."""
-    others, launcher_options = shared.split_launcher_options(
-        shared.parse_options(options, example="launcher.max_parallel=2")
-    )
-    if others:
-        raise ConfigError(
-            f"-o sets options of the launcher here, and {', '.join(map(repr, others))} is not one: the settings of the "
-            "runs are the source's. 'mamlbench run --preset paper -o NAME=VALUE' changes them."
-        )
-    return launcher_options
 
 
 def _show_plan(planned: Sequence[PlannedReproduction], plugins: Plugins, locations: Folders, *, as_json: bool) -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
     from mamlbench.suite import Suite
 
+_OTHER_OPTIONS = "to set options of all cells, use --set options.NAME=VALUE."
+"""How options are set that are not the launcher's."""
 EPILOG = """\b
 Examples:
   mamlbench suite study.toml --dry-run               show what would run, and how long it takes
@@ -115,7 +117,7 @@ def command(
         raise click.UsageError("--join runs each cell once, --fresh runs finished ones again: leave out one of them.")
     session = session_of(context)
     settings = shared.parse_options(changes, "--set", "iterations=10")
-    launcher_options = _launcher_options(options)
+    launcher_options = shared.options_of_launcher_alone(options, _OTHER_OPTIONS)
     suite_file, plugins = _find(suite, session)
 
     from mamlbench.cli.suite_display import plan_as_json, show_plan
@@ -155,19 +157,6 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
         path = Path(str(registry.entry("suite", name).target))
     suite = read_suite(path)
     return suite, session.plugins_with(tuple(path.resolve() for path in suite.plugins))
-
-
-def _launcher_options(options: tuple[str, ...]) -> dict[str, str]:
-    """Return the options of the launcher. Raises ConfigError for others: the options of cells belong in the suite."""
-    others, launcher_options = shared.split_launcher_options(
-        shared.parse_options(options, example="launcher.max_parallel=2")
-    )
-    if others:
-        raise ConfigError(
-            f"-o sets options of the launcher, but {', '.join(map(repr, others))} is not one. To set options of all "
-            "cells, use --set options.NAME=VALUE."
-        )
-    return launcher_options
 
 
 def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, quiet: bool) -> bool:
