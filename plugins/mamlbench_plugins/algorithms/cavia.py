@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import BatchNorm, Examples, GradientBased, OuterOptions, Parameters, grad, seeded
+from mamlbench.api import (
+    BatchNorm,
+    Examples,
+    GradientBased,
+    IntRange,
+    LogUniform,
+    OuterOptions,
+    Parameters,
+    grad,
+    seeded,
+)
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import load_presets
 
@@ -21,9 +31,11 @@ class CAVIAOptions(OuterOptions):
     """Options of CAVIA."""
 
     context_size: int = Field(5, ge=1, description="number of context parameters φ")
-    inner_lr: float = Field(1.0, gt=0, description="inner learning rate α of the context parameters")
+    inner_lr: Annotated[float, LogUniform(0.1, 100.0)] = Field(
+        1.0, gt=0, description="inner learning rate α of the context parameters"
+    )
     train_steps: int = Field(1, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(1, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(1, ge=0, description="inner steps in validation and test")
 
 
 class CAVIAState(NamedTuple):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from mamlbench.api import IntRange, LogUniform
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import Pretrain, PretrainOptions
 
@@ -14,8 +15,10 @@ class FineTuneOptions(PretrainOptions):
     """Options of full fine-tuning: those of pretraining, with all layers tuned."""
 
     finetune: Literal["head", "all"] = Field("all", description="fine-tune the head alone, or all layers")
-    test_steps: int = Field(20, ge=0, description="fine-tuning steps in validation and test")
-    finetune_lr: float = Field(0.05, gt=0, description="rate of fine-tuning")
+    test_steps: Annotated[int, IntRange(5, 50, log=True)] = Field(
+        20, ge=0, description="fine-tuning steps in validation and test"
+    )
+    finetune_lr: Annotated[float, LogUniform(0.001, 1.0)] = Field(0.05, gt=0, description="rate of fine-tuning")
 
 
 class FineTune(Pretrain):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from pydantic import Field
@@ -14,6 +14,7 @@ from mamlbench.api import (
     AdaptedTasks,
     Classification,
     Examples,
+    LogUniform,
     MethodContext,
     OuterOptions,
     Parameters,
@@ -31,7 +32,9 @@ CURVATURE = 0.5
 class LinearProbeOptions(OuterOptions):
     """Options of the linear probe."""
 
-    inverse_penalty: float = Field(1.0, gt=0, description="C: 1/(2 C n) ‖W‖² is added to the mean loss of n examples")
+    inverse_penalty: Annotated[float, LogUniform(0.01, 100.0)] = Field(
+        1.0, gt=0, description="C: 1/(2 C n) ‖W‖² is added to the mean loss of n examples"
+    )
     test_steps: int = Field(100, ge=0, description="steps of accelerated gradient descent in validation and test")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mamlbench.api import Parameters
+from mamlbench.api import LogUniform, Parameters
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadOptions, one_hot
 
@@ -15,7 +17,9 @@ from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadO
 class MatchingNetworksOptions(SupportHeadOptions):
     """Options of matching networks."""
 
-    scale: float = Field(10.0, gt=0, description="factor on the cosines before the softmax; 1 in the paper")
+    scale: Annotated[float, LogUniform(1.0, 100.0)] = Field(
+        10.0, gt=0, description="factor on the cosines before the softmax; 1 in the paper"
+    )
 
 
 class Attention(nn.Module):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mamlbench.api import Parameters
+from mamlbench.api import LogUniform, Parameters
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.support_heads import NormalizedLinear, SupportHead, SupportHeadOptions, class_means
 
@@ -16,7 +17,9 @@ from mamlbench_plugins.algorithms.support_heads import NormalizedLinear, Support
 class MetaBaselineOptions(SupportHeadOptions):
     """Options of Meta-Baseline."""
 
-    scale: float = Field(10.0, gt=0, description="τ before training: factor on the cosines as logits, learned")
+    scale: Annotated[float, LogUniform(1.0, 100.0)] = Field(
+        10.0, gt=0, description="τ before training: factor on the cosines as logits, learned"
+    )
 
 
 class MetaBaseline(SupportHead[MetaBaselineOptions]):

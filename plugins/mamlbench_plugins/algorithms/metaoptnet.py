@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Parameters
+from mamlbench.api import LogUniform, Parameters
 from mamlbench_plugins.algorithms.multiclass_svm import solve_svm
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadOptions, one_hot
@@ -19,7 +19,7 @@ class MetaOptNetOptions(SupportHeadOptions):
     """Options of MetaOptNet."""
 
     learner: Literal["svm", "ridge"] = Field("svm", description="what the head is: a multi-class SVM, ridge regression")
-    cost: float = Field(0.1, gt=0, description="C of the SVM")
+    cost: Annotated[float, LogUniform(0.01, 10.0)] = Field(0.1, gt=0, description="C of the SVM")
     ridge: float = Field(50.0, gt=0, description="λ of the ridge regression")
     solver_steps: int = Field(10, ge=1, description="interior-point steps of the SVM's solver, a fixed number")
     smoothing: float = Field(0.0, ge=0, lt=1, description="label smoothing ε of the outer loss")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, Examples, MethodContext, OuterOptions, Parameters
+from mamlbench.api import Classification, Examples, IntRange, LogUniform, MethodContext, OuterOptions, Parameters
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.maml import MAML
 from mamlbench_plugins.algorithms.presets import load_presets
@@ -15,9 +17,11 @@ from mamlbench_plugins.algorithms.protonet import prototype_head
 class ProtoMAMLOptions(OuterOptions):
     """Options of Proto-MAML."""
 
-    inner_lr: float = Field(0.1, gt=0, description="inner learning rate α, on the mean loss")
+    inner_lr: Annotated[float, LogUniform(0.01, 1.0)] = Field(
+        0.1, gt=0, description="inner learning rate α, on the mean loss"
+    )
     train_steps: int = Field(5, ge=0, description="inner steps in training; 0 is a prototypical network")
-    test_steps: int = Field(5, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(5, ge=0, description="inner steps in validation and test")
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
 
 

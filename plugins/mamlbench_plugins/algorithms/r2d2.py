@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Parameters
+from mamlbench.api import LogUniform, Parameters
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadOptions, one_hot
 
@@ -17,9 +18,13 @@ from mamlbench_plugins.algorithms.support_heads import SupportHead, SupportHeadO
 class R2D2Options(SupportHeadOptions):
     """Options of R2-D2."""
 
-    ridge: float = Field(1.0, gt=0, description="λ of the ridge regression before training: in proportion to features")
+    ridge: Annotated[float, LogUniform(0.1, 100.0)] = Field(
+        1.0, gt=0, description="λ of the ridge regression before training: in proportion to features"
+    )
     learned_ridge: bool = Field(False, description="learn λ, as the paper describes; its code leaves it as it is")
-    scale: float = Field(10.0, gt=0, description="α before training: factor on the regression's outputs as logits")
+    scale: Annotated[float, LogUniform(1.0, 100.0)] = Field(
+        10.0, gt=0, description="α before training: factor on the regression's outputs as logits"
+    )
 
 
 class R2D2(SupportHead[R2D2Options]):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import EpisodeBatch, Examples, MethodContext, OuterUpdate, Parameters, grad
+from mamlbench.api import EpisodeBatch, Examples, LogUniform, MethodContext, OuterUpdate, Parameters, grad
 from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 from mamlbench_plugins.algorithms.presets import load_presets
 
@@ -16,7 +18,9 @@ TINY = 1e-24
 class SharpMAMLOptions(MAMLOptions):
     """Options of Sharp-MAML; with both radii 0 it is MAML."""
 
-    inner_radius: float = Field(0.0005, ge=0, description="α_low: how far an inner step looks for a higher loss")
+    inner_radius: Annotated[float, LogUniform(1e-5, 0.01)] = Field(
+        0.0005, ge=0, description="α_low: how far an inner step looks for a higher loss"
+    )
     outer_radius: float = Field(0.0, ge=0, description="α_up: how far the outer step looks for a higher loss")
 
 

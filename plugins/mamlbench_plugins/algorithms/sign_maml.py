@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
 from torch import Tensor
 
-from mamlbench.api import Examples, Parameters, grad
+from mamlbench.api import Examples, IntRange, LogUniform, Parameters, grad
 from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 from mamlbench_plugins.algorithms.presets import load_presets
 
@@ -13,9 +15,11 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class SignMAMLOptions(MAMLOptions):
     """Options of Sign-MAML."""
 
-    inner_lr: float = Field(0.0035, gt=0, description="inner learning rate α: how far each weight moves in a step")
+    inner_lr: Annotated[float, LogUniform(3e-4, 0.03)] = Field(
+        0.0035, gt=0, description="inner learning rate α: how far each weight moves in a step"
+    )
     train_steps: int = Field(5, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(5, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(5, ge=0, description="inner steps in validation and test")
 
 
 class SignMAML(MAML):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from mamlbench.api import Classification, Examples, MethodContext, OuterOptions, OuterUpdate, Parameters
+from mamlbench.api import Classification, Examples, MethodContext, OneOf, OuterOptions, OuterUpdate, Parameters
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.presets import load_presets
 from mamlbench_plugins.algorithms.pretrain import PooledTraining
@@ -24,7 +24,7 @@ MOMENTUM = 0.9
 class SimpleShotOptions(OuterOptions):
     """Options of SimpleShot."""
 
-    transform: Literal["CL2N", "L2N", "UN"] = Field(
+    transform: Annotated[Literal["CL2N", "L2N", "UN"], OneOf("CL2N", "L2N", "UN")] = Field(
         "CL2N", description="of features: centered and normalized, normalized, or as they are"
     )
 

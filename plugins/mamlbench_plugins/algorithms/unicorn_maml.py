@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import Tensor, nn
 
-from mamlbench.api import Classification, Examples, MethodContext, OuterOptions, Parameters
+from mamlbench.api import Classification, Examples, IntRange, LogUniform, MethodContext, OuterOptions, Parameters
 from mamlbench.errors import ConfigError
 from mamlbench_plugins.algorithms.maml import MAML
 from mamlbench_plugins.algorithms.presets import load_presets
@@ -16,11 +16,13 @@ from mamlbench_plugins.algorithms.presets import load_presets
 class UnicornMAMLOptions(OuterOptions):
     """Options of UNICORN-MAML."""
 
-    inner_lr: float = Field(0.4, gt=0, description="inner learning rate α, on the mean loss")
+    inner_lr: Annotated[float, LogUniform(0.03, 2.0)] = Field(
+        0.4, gt=0, description="inner learning rate α, on the mean loss"
+    )
     train_steps: int = Field(5, ge=0, description="inner steps in training; 0 is joint training on all tasks")
-    test_steps: int = Field(5, ge=0, description="inner steps in validation and test")
+    test_steps: Annotated[int, IntRange(1, 10)] = Field(5, ge=0, description="inner steps in validation and test")
     adapt_norm: bool = Field(False, description="adapt the batch-norm parameters in the inner loop too")
-    temperature: float = Field(
+    temperature: Annotated[float, LogUniform(0.1, 10.0)] = Field(
         1.0, gt=0, description="divides the outputs in the outer loss (0.5 in the authors' code)"
     )
 
