@@ -18,7 +18,7 @@ TINY = 1e-24
 class SharpMAMLOptions(MAMLOptions):
     """Options of Sharp-MAML; with both radii 0 it is MAML."""
 
-    inner_radius: Annotated[float, LogUniform(1e-5, 0.01)] = Field(
+    inner_radius: Annotated[float, LogUniform(1e-4, 0.1)] = Field(
         0.0005, ge=0, description="α_low: how far an inner step looks for a higher loss"
     )
     outer_radius: float = Field(0.0, ge=0, description="α_up: how far the outer step looks for a higher loss")
