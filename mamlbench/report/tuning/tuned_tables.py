@@ -18,6 +18,9 @@ from mamlbench.report.table.groups import Group, RowRuns, group_records, trainin
 from mamlbench.report.table.table import Table, TableRow
 from mamlbench.report.table.tuning_budgets import budget_of
 
+DEFAULT_PRESETS = frozenset({"quick", "default"})
+"""What a study begins with: a method's own preset, and that of trial 0 in the file that tuning writes."""
+
 
 @dataclass(frozen=True)
 class TunedMethod:
@@ -83,13 +86,18 @@ def tuned_methods(rows: Sequence[RowRuns]) -> tuple[list[TunedMethod], list[str]
             by_key[_key(row)].append(row)
     methods, left_out = [], []
     for same in by_key.values():
-        tuned = {trials: row for row in same if (trials := budget_of(row)) is not None and trials > 1}
-        defaults = sorted((row for row in same if budget_of(row) in (None, 1)), key=lambda row: budget_of(row) or 0)
+        defaults = sorted((row for row in same if _is_default(row)), key=lambda row: budget_of(row) or 0)
+        tuned = {budget_of(row) or 0: row for row in same if not _is_default(row)}
         if tuned and defaults:
             methods.append(TunedMethod(same[0].algorithm, defaults[-1], tuned))
         elif tuned:
             left_out.append(same[0].algorithm)
     return methods, list(dict.fromkeys(left_out))
+
+
+def _is_default(row: RowRuns) -> bool:
+    """Whether the options are those that a study begins with; they may have been chosen from trials themselves."""
+    return budget_of(row) in (None, 1) or row.runs[0].spec.preset in DEFAULT_PRESETS
 
 
 def _key(row: RowRuns) -> str:

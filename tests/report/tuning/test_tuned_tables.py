@@ -112,3 +112,11 @@ def test_compare_says_that_one_side_was_tuned_more(tuned):
     assert "BASE: not known, HEAD: 20 trials" in note
     same = compare_records(LoadedRecords(head, [], []), LoadedRecords(head, [], []))
     assert not [note for note in same.notes if "tuned unequally" in note]
+
+
+def test_a_quick_preset_that_was_tuned_itself_is_the_default(tuned):
+    (table,) = tuned_tables([tuned(20, preset="quick"), tuned(39, score=0.95)])
+    row = cells(table)["maml"]
+    assert row["default"].text
+    assert row["tuned_39"].text
+    assert [column.title for column in table.columns if "trials" in column.title] == ["tuned (39 trials)"]
