@@ -65,6 +65,11 @@ Examples:
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
 @click.option(
+    "--notes",
+    is_flag=True,
+    help="Show every default column of a table in the terminal, and explain all columns and signs below it.",
+)
+@click.option(
     "--tuned",
     is_flag=True,
     help="Show test scores with default options and with those that 'mamlbench tune' chose, beside each other.",
@@ -90,6 +95,7 @@ def command(
     columns: tuple[str, ...],
     metric: str | None,
     sort: str | None,
+    notes: bool,
     tuned: bool,
     published: bool,
     across: bool,
@@ -141,7 +147,7 @@ def command(
     tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
     if published:
         tables = _with_published(session_of(context), tables, loaded.records, metric)
-    show_tables(tables, format_, output)
+    show_tables(tables, format_, output, brief=not (notes or columns or published))
     return ExitCode.OK
 
 

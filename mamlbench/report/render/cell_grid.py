@@ -22,4 +22,4 @@ def cells(row: TableRow) -> list[str]:
 
 def notes(table: Table, sign: str) -> list[str]:
     """Return the notes below the table. The first explains ``sign``, the format's mark of the best cells."""
-    return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.notes]
+    return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.explanations, *table.notes]

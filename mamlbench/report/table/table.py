@@ -48,6 +48,9 @@ class Table:
     columns: list[Column]
     rows: list[TableRow]
     notes: list[str]
+    """What is particular to these runs: what limits a comparison, doubts, failures."""
+    explanations: Sequence[str] = ()
+    """What columns and signs mean, and where it was measured."""
     marked: str = ""
     """What the mark of the best cells means; each format puts its own sign before it. Empty if no cell is marked."""
     problems: Sequence[str] = ()
@@ -96,8 +99,9 @@ def _build(
     intervals = _intervals(table_rows)
     over = {data["interval_over"] for data in intervals}
     new_classes = {"new_classes_low" in data for data in intervals}
-    table_notes = [*notes.about(group, other_machine, over, new_classes), *seen_test_data.notes(group, columns)]
-    table_notes.append(marks.detectable)
+    explanations = [*notes.explanations(group, other_machine, over, new_classes), marks.detectable]
+    explanations += seen_test_data.explanations(columns)
+    table_notes = [*notes.limits(group, new_classes), *seen_test_data.notes(group, columns)]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += [*notes.directions(group, columns), *doubts.notes(group)]
@@ -110,6 +114,7 @@ def _build(
         columns=columns,
         rows=table_rows,
         notes=list(filter(None, table_notes)),
+        explanations=list(filter(None, explanations)),
         marked=marks.note,
         problems=plugin_columns.problems,
     )
