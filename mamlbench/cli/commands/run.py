@@ -108,6 +108,7 @@ Examples:
     is_flag=True,
     help="Run although splits of the data set share classes or images; every table and verdict is marked.",
 )
+@click.option("--label", default="", help="What the row is called in tables and figures.  [default: what differs]")
 @click.option(
     "--checkpoint-seconds",
     type=click.FloatRange(min=0),

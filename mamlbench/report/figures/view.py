@@ -58,12 +58,8 @@ def view_of(group: Group) -> View:
 
 
 def labels_of(rows: list[RowRuns]) -> list[str]:
-    """Return a unique name per row: the algorithm and its distinguishing settings, else the preset or a number."""
-    names = [f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm for row in rows]
-    if len(set(names)) < len(names):
-        counts = Counter(names)
-        presets = [row.runs[0].spec.preset for row in rows]
-        names = [f"{name}, {preset}" if counts[name] > 1 else name for name, preset in zip(names, presets, strict=True)]
+    """Return a unique name per row: that of its table, and a number if there are several."""
+    names = [row.name or row.algorithm for row in rows]
     counts = Counter(names)
     return [printable(f"{name} #{index + 1}" if counts[name] > 1 else name) for index, name in enumerate(names)]
 

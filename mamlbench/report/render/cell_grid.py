@@ -11,8 +11,8 @@ def headings(table: Table) -> list[str]:
 
 
 def label(row: TableRow) -> str:
-    """Return the algorithm, with the settings that distinguish it from its other rows."""
-    return f"{row.algorithm} ({row.settings})" if row.settings else row.algorithm
+    """Return the row's name, or the algorithm with the settings that distinguish it from its other rows."""
+    return row.name or (f"{row.algorithm} ({row.settings})" if row.settings else row.algorithm)
 
 
 def cells(row: TableRow) -> list[str]:

@@ -163,7 +163,7 @@ def skipped(group: Group) -> list[str]:
 
 
 def _run(row: RowRuns, run: RunRecord) -> str:
-    return f"{row.algorithm}{f' ({row.label_text})' if row.label_text else ''}, seed {run.spec.seed}"
+    return f"{row.name or row.algorithm}, seed {run.spec.seed}"
 
 
 def failures(group: Group) -> list[str]:

@@ -75,6 +75,6 @@ def notes(group: Group, columns: Sequence[Column]) -> list[str]:
     for row in group.rows:
         seen = seen_in_any(row.tests)
         if seen is not None and seen.answer != "not seen":
-            label = f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm
+            label = row.name or row.algorithm
             rows_by_reason.setdefault(f"{seen.answer}: {'; '.join(seen.reasons)}", []).append(label)
     return [f"Test data of {summarize_names(rows, NAMED)} {reason}." for reason, rows in rows_by_reason.items()]

@@ -30,6 +30,8 @@ class TableRow:
     settings: str
     cells: list[TableCell]
     failed: bool = False
+    name: str = ""
+    """What it is called, short; empty: the algorithm and the settings."""
 
 
 class TableConditions(Protocol):
@@ -138,7 +140,7 @@ def _table_row(
             replace(cell, mark=cell.mark + OTHER_MACHINE) if column.measures_machine and cell.text else cell
             for cell, column in zip(cells, columns, strict=True)
         ]
-    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs)
+    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs, name=row.name)
 
 
 def _sort_key(column: Column) -> Callable[[RowRuns], tuple[Any, ...]]:
