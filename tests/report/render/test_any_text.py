@@ -14,7 +14,6 @@ from rich.console import Console
 
 from mamlbench.report.formatting import printable
 from mamlbench.report.render import RENDERERS
-from mamlbench.report.render.cell_grid import label
 from mamlbench.report.render.latex import to_latex
 from mamlbench.report.render.terminal import print_tables
 from mamlbench.report.table.columns import Column, TableCell
