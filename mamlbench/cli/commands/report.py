@@ -56,7 +56,8 @@ Examples:
 @click.option(
     "--columns",
     multiple=True,
-    help="A column to show, 'default' for the default ones, or 'all'; repeat or separate by commas.",
+    help="A column to show; 'default', 'all', or 'paper' for the few that fit a column of print (the default of "
+    "--format latex); repeat or separate by commas.",
 )
 @click.option(
     "--metric",
@@ -135,7 +136,8 @@ def command(
     if figure is not None:
         write_content(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
-    names, plugin_columns = _columns(session_of(context), columns, sort, loaded.records)
+    wanted = columns or (("paper",) if format_ == "latex" else ())
+    names, plugin_columns = _columns(session_of(context), wanted, sort, loaded.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 

@@ -168,7 +168,7 @@ def command(
     for kind, name in (*(("algorithm", name) for name in settings["algorithms"]), ("dataset", settings["dataset"])):
         plugins.registry.entry(kind, name)  # report a typo before importing torch, which takes seconds
 
-    from mamlbench.cli.progress import progress
+    from mamlbench.cli.progress import ProgressDisplay, progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import make_request, plan
     from mamlbench.runner.resuming import LATEST
@@ -181,7 +181,7 @@ def command(
     plugins.track((*session.config.trackers, *trackers), locations.results)
     if launcher and not quiet:
         click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
-    with progress(plugins) if not quiet else nullcontext():
+    with progress(plugins, ProgressDisplay(specs)) if not quiet else nullcontext():
         records = launch(specs, plugins, locations, launcher=selected, resume=LATEST if resume else None)
 
     from mamlbench.cli.show import exit_code, show_records

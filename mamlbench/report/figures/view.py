@@ -28,6 +28,12 @@ class View:
     styles: list[Style]
 
     @property
+    def left_out(self) -> str:
+        """Say how many rows are not drawn; empty if all are."""
+        number = len(self.group.rows)
+        return f"the best {len(self.rows)} of {number} rows" if len(self.rows) < number else ""
+
+    @property
     def mode(self) -> str:
         """The first mode: the one that selects checkpoints."""
         return self.group.modes[0] if self.group.modes else ""

@@ -23,9 +23,10 @@ def row_names(algorithm: str, labels: Sequence[str], settings: Sequence[Settings
         labels: what the user called each row; may be empty.
         settings: of each row, all of them.
     """
-    times = Counter(labels)
+    short = short_settings(settings)
+    times = Counter(label for label, _ in {(label, repr(values)) for label, values in zip(labels, short, strict=True)})
     names = []
-    for label, values in zip(labels, short_settings(settings), strict=True):
+    for label, values in zip(labels, short, strict=True):
         text = ", ".join(str(value) if name in BY_VALUE else f"{name}={value}" for name, value in values.items())
         if label:
             names.append(label if times[label] == 1 else f"{label} ({text})" if text else label)
