@@ -12,6 +12,7 @@ import click
 
 from mamlbench.cli import across_report
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.cli.table_output import show_tables, write_content
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
@@ -43,7 +44,7 @@ Examples:
   mamlbench report --across --format html --output page.html"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")

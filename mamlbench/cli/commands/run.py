@@ -10,6 +10,7 @@ import click
 
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
@@ -26,7 +27,7 @@ Examples:
   mamlbench run --algo mine --plugin mine.py"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.option(
     "--algo",
     "algorithms",

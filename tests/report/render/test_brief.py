@@ -35,7 +35,7 @@ def test_the_legend_has_two_lines_at_80_columns(make_record):
     assert len(legend_lines) <= 2
 
 
-def test_failures_and_incomplete_data_are_said(make_record):
+def test_failures_and_incomplete_data_are_named(make_record):
     failed = make_record("reptile", status="diverged", reason="The loss is nan.")
     assert "reptile, seed 0: diverged: The loss is nan." in printed([make_record("maml"), failed], 200)
 
