@@ -48,8 +48,8 @@ Examples:
     "--preset",
     default="quick",
     show_default=True,
-    help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
-    "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
+    help="Settings by name: smoke (to see that it works), quick (a few minutes on a laptop), paper (as published); or "
+    "those of a preset file, as FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
 )
 @click.option(
     "--init",

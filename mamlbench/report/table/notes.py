@@ -71,6 +71,8 @@ def explanations(
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
+    if "smoke" in presets:
+        notes.append("The 'smoke' preset shows that everything works: a tenth of the quick one's training.")
     return notes
 
 
