@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -120,17 +120,22 @@ class ProgressDisplay:
     """Listens to the events of runs and shows step, loss, validation score and time left of each.
 
     On a terminal it shows a bar for each run in progress. Elsewhere it prints lines.
+
+    Args:
+        specs: the runs that are to come, so that each has a number; empty: not known.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, specs: Sequence[RunSpec] = ()) -> None:
+        self.numbers = {spec.hash: number for number, spec in enumerate(specs, 1)}
         self.console = console(stderr=True)
         self.bar: Progress | None = None
         self.runs: dict[str, _RunProgress] = {}
         """Runs in progress by the hash of their spec."""
 
     def title(self, spec: RunSpec) -> str:
-        """Return the title of a run."""
-        return _title(spec)
+        """Return the title of a run, with its number if there are several."""
+        number = f"{self.numbers[spec.hash]}/{len(self.numbers)} " if len(self.numbers) > 1 else ""
+        return f"{number}{_title(spec)}"
 
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:

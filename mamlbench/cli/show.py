@@ -62,7 +62,7 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
     else:
         from mamlbench.report import print_table
 
-        print_table(records, console())
+        print_table(records, console(), brief=True)
     for record in records:
         if record.reason:
             click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,18 @@ import click
 from mamlbench import hookimpl
 from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.cli.show import console, table
+from mamlbench.report.table.row_names import row_names
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, seconds_left
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
 
+OPTION = "options."
+"""Begins the name of an option in a suite's settings."""
+
+IN_TITLE = ("algorithm", "dataset", "seed", "label")
+"""Settings that a title has anyhow."""
 MAX_ROWS = 40
 """Cells of a plan that are printed."""
 
@@ -27,9 +33,9 @@ class SuiteDisplay(ProgressDisplay):
     """Progress of runs, with the number of their cell and, on a terminal, another bar over all cells."""
 
     def __init__(self, planned: SuitePlan) -> None:
-        super().__init__()
+        super().__init__([cell.spec for cell in planned.waiting])
         self.planned = planned
-        self.numbers = {cell.spec.hash: number for number, cell in enumerate(planned.waiting, 1)}
+        self.titles = cell_titles(planned.cells)
         self.done = 0
         self.max_parallel = 1
         """The most runs that were in progress at the same time so far."""
@@ -37,7 +43,7 @@ class SuiteDisplay(ProgressDisplay):
 
     def title(self, spec: RunSpec) -> str:
         """Return the title of a run, with its number in the suite."""
-        return f"{self.numbers[spec.hash]}/{len(self.numbers)} {super().title(spec)}"
+        return f"{self.numbers[spec.hash]}/{len(self.numbers)} {self.titles[spec.hash]}"
 
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
@@ -89,17 +95,13 @@ class SuiteDisplay(ProgressDisplay):
 def show_plan(planned: SuitePlan, folder: Path) -> None:
     """Print every cell with its state, and the estimated time."""
     out = console(stderr=True)
-    in_all, in_some = _differing_settings(planned.cells)
-    columns = [*map(_short, in_all), *(["settings"] if in_some else [])]
-    rows = table("", *columns, "state", "time")
+    titles = cell_titles(planned.cells)
+    rows = table("", "run", "state", "time")
     for number, cell in enumerate(planned.cells[:MAX_ROWS], 1):
         state = f"{cell.state} ({cell.reason})" if cell.reason else cell.state
         seconds = "unknown" if cell.seconds is None else f"about {duration(cell.seconds)}"
-        values = [_text(cell.settings[name]) for name in in_all]
-        if in_some:
-            settings = (f"{_short(name)}={_text(cell.settings[name])}" for name in in_some if name in cell.settings)
-            values.append(", ".join(settings))
-        rows.add_row(str(number), *values, _escape(state), seconds if cell.state == "to do" else "")
+        title = _escape(titles[cell.spec.hash])
+        rows.add_row(str(number), title, _escape(state), seconds if cell.state == "to do" else "")
     out.print(rows)
     if len(planned.cells) > MAX_ROWS:
         click.echo(f"... and {len(planned.cells) - MAX_ROWS} more cells.", err=True)
@@ -150,22 +152,23 @@ def _cells(count: int) -> str:
     return "1 cell" if count == 1 else f"{count} cells"
 
 
-def _differing_settings(cells: Sequence[SuiteCell]) -> tuple[list[str], list[str]]:
-    """Return the settings in which cells differ: those that all cells set (and the algorithm), and the others."""
-    names = dict.fromkeys(name for cell in cells for name in cell.settings)
-    differing = [
-        name for name in names if name == "algorithm" or len({repr(cell.settings.get(name)) for cell in cells}) > 1
-    ]
-    in_all = [name for name in differing if all(name in cell.settings for cell in cells)]
-    return in_all, [name for name in differing if name not in in_all]
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("options.")
-
-
-def _text(value: Any) -> str:
-    return _escape(value if isinstance(value, str) else json.dumps(value))
+def cell_titles(cells: Sequence[SuiteCell]) -> dict[str, str]:
+    """Return a title for each cell, by the hash of its spec: ``maml (inner_lr=0.1) on omniglot, seed 0``."""
+    by_method: dict[tuple[str, str], list[SuiteCell]] = defaultdict(list)
+    for cell in cells:
+        by_method[cell.spec.algorithm.name, cell.spec.dataset.name].append(cell)
+    titles: dict[str, str] = {}
+    for (algorithm, dataset), same in by_method.items():
+        settings = [
+            {name.removeprefix(OPTION): value for name, value in cell.settings.items() if name not in IN_TITLE}
+            for cell in same
+        ]
+        names = row_names(algorithm, [cell.spec.label for cell in same], settings)
+        titles |= {
+            cell.spec.hash: f"{name} on {dataset}, seed {cell.spec.seed}"
+            for name, cell in zip(names, same, strict=True)
+        }
+    return titles
 
 
 def _escape(text: str) -> str:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from mamlbench.report import Table
 
 
-def show_tables(tables: Sequence[Table], format_: str, output: Path | None) -> None:
-    """Print tables, or write them in a format."""
+def show_tables(tables: Sequence[Table], format_: str, output: Path | None, *, brief: bool = False) -> None:
+    """Print tables, brief ones perhaps, or write them in a format."""
     if format_ == "table" and output is None:
         from mamlbench.cli.show import console
         from mamlbench.report.render.terminal import print_tables
 
-        print_tables(tables, console())
+        print_tables(tables, console(), brief=brief)
         return
     from mamlbench.report.render import RENDERERS
 

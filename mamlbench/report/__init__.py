@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["LoadedRecords", "Table", "build_tables", "load_records", "print_table", "read_records"]
 
 
-def print_table(records: Iterable[RunRecord], console: Console) -> None:
-    """Print one comparison table for each group of comparable ``records``."""
+def print_table(records: Iterable[RunRecord], console: Console, *, brief: bool = False) -> None:
+    """Print one comparison table for each group of comparable ``records``; brief ones fit the width in one piece."""
     from mamlbench.report.render.terminal import print_tables
 
-    print_tables(build_tables(records), console)
+    print_tables(build_tables(records), console, brief=brief)

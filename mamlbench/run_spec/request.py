@@ -11,7 +11,7 @@ from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 from mamlbench.run_spec.corruption import CorruptionText
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import TestMode, TestSampling
-from mamlbench.run_spec.run_spec import OnDivergence
+from mamlbench.run_spec.run_spec import Label, OnDivergence
 
 
 class RunRequest(BaseModel):
@@ -94,6 +94,8 @@ class RunRequest(BaseModel):
     """whether an update that is not finite ends the run, or is skipped and counted"""
     allow_leak: bool = False
     """run although splits of the data set share classes or images; scores are marked"""
+    label: Label = ""
+    """what the row is called in tables and figures"""
 
 
 class Folders(BaseModel):

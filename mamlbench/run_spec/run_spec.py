@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,9 @@ from mamlbench.run_spec.protocol import Protocol
 
 OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
+
+Label = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
+"""A name that a user gives a row: one line."""
 
 ADDED_LATER = {
     "": ("deterministic", "tuning_trials", "mistake", "init_sha256"),
@@ -111,10 +114,17 @@ class RunSpec(BaseModel):
     init: str = Field(
         "", description="record or folder of that model, as the user named it; it is no part of the spec's hash"
     )
+    label: Label = Field(
+        "",
+        description="what its row is called in tables and figures, in place of the settings that differ; it is no "
+        "part of the spec's hash",
+    )
 
     def canonical_json(self) -> str:
         """Return JSON that is equal for specs that give the same numbers: sorted keys, no white space."""
-        content = self.model_dump(mode="json", exclude={"training": {"checkpoint_seconds"}, "init": True})
+        content = self.model_dump(
+            mode="json", exclude={"training": {"checkpoint_seconds"}, "init": True, "label": True}
+        )
         for part, names in ADDED_LATER.items():
             values, written = (getattr(self, part), content[part]) if part else (self, content)
             for name in names:

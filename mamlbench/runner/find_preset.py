@@ -9,6 +9,10 @@ from mamlbench.errors import ConfigError, ConfigProblem, did_you_mean
 from mamlbench.run_spec import Preset, Setting, choose_preset
 from mamlbench.run_spec.preset_file import read_preset_file, split_preset_name
 
+SMOKE = "smoke"
+"""Preset that every method has, unless it has one of this name itself."""
+SMOKE_SHARE, SMOKE_VALIDATIONS, SMOKE_EPISODES = 0.1, 2, 100
+
 
 def find_preset(algorithm: type[Algorithm], name: str, asked: str, setting: Setting) -> Preset:
     """Return the most specific preset for the data set and task.
@@ -27,6 +31,8 @@ def find_preset(algorithm: type[Algorithm], name: str, asked: str, setting: Sett
     preset = choose_preset(algorithm.presets, preset_name, setting)
     if preset is not None:
         return preset
+    if preset_name == SMOKE:
+        return _smoke(find_preset(algorithm, name, "quick", setting))
     names = sorted({preset.name for preset in algorithm.presets})
     if preset_name in names:
         raise _no_match(f"Algorithm '{name}' has no preset '{preset_name}'", setting)
@@ -34,6 +40,19 @@ def find_preset(algorithm: type[Algorithm], name: str, asked: str, setting: Sett
         return Preset(name="quick", iterations=500, meta_batch_size=32, source="defaults of the harness")
     near = did_you_mean(preset_name, names or ["quick"])
     raise ConfigError(ConfigProblem(f"Algorithm '{name}' has no preset '{preset_name}'.{near}", "preset"))
+
+
+def _smoke(quick: Preset) -> Preset:
+    """A part of the quick preset's training and test, to see that everything works."""
+    return quick.model_copy(
+        update={
+            "name": SMOKE,
+            "source": f"{SMOKE_SHARE:.0%} of the iterations of the quick preset, to see that everything works",
+            "iterations": max(1, round(SMOKE_SHARE * quick.iterations)),
+            "validations": SMOKE_VALIDATIONS,
+            "protocol": {**quick.protocol, "test_episodes": SMOKE_EPISODES, "validation_episodes": SMOKE_EPISODES},
+        }
+    )
 
 
 def _from_file(file: Path, preset_name: str, algorithm: str, setting: Setting) -> Preset:

@@ -106,6 +106,7 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         tuning_trials=_tuning_trials(preset, request),
         mistake=preset.mistake,
         init="" if path is None else str(path),
+        label=request.label,
         init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
     )
 

@@ -20,6 +20,7 @@ OPTION = "options."
 SINGLE = (
     *("modes", "metrics", "keep_predictions", "test_sampling", "test_until"),
     *("validate_every", "checkpoint_every", "target_score", "on_divergence", "allow_leak", "deterministic"),
+    "label",
 )
 """Settings with one value per cell, even if it is a list."""
 _COMPONENTS = ("algorithm", "dataset", "backbone", "sampler")

@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from mamlbench.run_spec import CorruptionText, OnDivergence, Precision, TestMode, TestSampling
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
+from mamlbench.run_spec.run_spec import Label
 
 Value = TypeVar("Value")
 
@@ -113,6 +114,7 @@ class SuiteSettings(CellConditions):
     allow_leak: bool | None = Field(
         None, description="run although splits of the data set share classes or images; scores are marked"
     )
+    label: Label | None = Field(None, description="what the row is called in tables and figures")
 
 
 class Override(SuiteSettings):

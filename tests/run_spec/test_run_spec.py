@@ -85,7 +85,7 @@ def test_a_spec_keeps_its_hash_when_a_release_adds_a_setting():
 
 
 def test_everything_that_determines_a_run_is_in_its_hash():
-    assert {name for change in VARIANTS for name in change} == set(RunSpec.model_fields) - {"init"}
+    assert {name for change in VARIANTS for name in change} == set(RunSpec.model_fields) - {"init", "label"}
     hashes = [make_spec(**change).hash for change in [{}, *VARIANTS]]
     assert len(set(hashes)) == len(hashes)
 

@@ -3,7 +3,7 @@
 import pytest
 
 from mamlbench.errors import ConfigError
-from mamlbench.run_spec import Setting
+from mamlbench.run_spec import Preset, Setting
 from mamlbench.runner.find_preset import find_preset
 from mamlbench_plugins.algorithms.maml import MAML
 
@@ -57,3 +57,18 @@ def test_what_a_file_lacks_is_named(file):
     with pytest.raises(ConfigError, match=r"has no preset for algorithm 'reptile', only for: maml") as caught:
         find_preset(MAML, "reptile", str(file), OMNIGLOT)
     assert [problem.key for problem in caught.value.problems] == ["preset"]
+
+
+def test_every_method_has_a_short_preset_to_see_that_it_works():
+    quick = find_preset(MAML, "maml", "quick", OMNIGLOT)
+    smoke = find_preset(MAML, "maml", "smoke", OMNIGLOT)
+    assert smoke.iterations == quick.iterations // 10
+    assert smoke.options == quick.options
+    assert smoke.protocol["test_episodes"] == 100
+    assert "every" in smoke.source
+
+
+def test_a_smoke_preset_of_the_method_itself_comes_first():
+    own = Preset(name="smoke", iterations=7, meta_batch_size=1)
+    method = type("Own", (MAML,), {"presets": (*MAML.presets, own)})
+    assert find_preset(method, "own", "smoke", OMNIGLOT) is own

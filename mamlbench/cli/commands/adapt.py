@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError
 from mamlbench.run_spec import MODES
@@ -33,7 +34,7 @@ Examples:
   mamlbench adapt results/NAME/model.json pets --steps 20 --json"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.run_spec import Precision
@@ -34,7 +35,7 @@ within one run. 'plain' is a loop over tasks in torch alone. Peers and plain use
 ±: half the interquartile range. Ratios have a 95 % confidence interval over rounds."""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.option("--setting", "settings", multiple=True, help="Setting to time; repeat for several.  [default: all]")
 @click.option(
     "--engine", "engines", multiple=True, help="Engine, or plain; repeat for several.  [default: each setting's]"

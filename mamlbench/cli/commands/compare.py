@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.run_spec.bounds import MOST
@@ -34,7 +35,7 @@ Exit codes: 0 every metric with a threshold is shown to be no worse than allowed
 5 nothing can be compared, or one of them is undecided; 4 usage."""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("base", metavar="BASE")
 @click.argument("head", metavar="HEAD")
 @click.option(

@@ -9,6 +9,7 @@ import click
 
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.run_spec import Precision
 
@@ -22,7 +23,7 @@ Examples:
   mamlbench evaluate results/NAME/model.json --mode support+query --json"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("model", type=shared.RecordPath())
 @click.option("--dataset", type=shared.Registered("dataset"), help="Data set to test on.  [default: that of the run]")
 @protocol_options.ways(protocol_options.AS_IN_THE_RUN)

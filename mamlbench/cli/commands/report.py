@@ -12,6 +12,7 @@ import click
 
 from mamlbench.cli import across_report
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.cli.table_output import show_tables, write_content
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
@@ -43,7 +44,7 @@ Examples:
   mamlbench report --across --format html --output page.html"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
@@ -56,7 +57,8 @@ Examples:
 @click.option(
     "--columns",
     multiple=True,
-    help="A column to show, 'default' for the default ones, or 'all'; repeat or separate by commas.",
+    help="A column to show; 'default', 'all', or 'paper' for the few that fit a column of print (the default of "
+    "--format latex); repeat or separate by commas.",
 )
 @click.option(
     "--metric",
@@ -64,6 +66,11 @@ Examples:
     help="Metric of tables and figures, if runs report several.  [default: the first, which selects checkpoints]",
 )
 @click.option("--sort", help="Column to sort by, best first.  [default: the first score]")
+@click.option(
+    "--notes",
+    is_flag=True,
+    help="Show every default column of a table in the terminal, and explain all columns and signs below it.",
+)
 @click.option(
     "--tuned",
     is_flag=True,
@@ -90,6 +97,7 @@ def command(
     columns: tuple[str, ...],
     metric: str | None,
     sort: str | None,
+    notes: bool,
     tuned: bool,
     published: bool,
     across: bool,
@@ -129,7 +137,8 @@ def command(
     if figure is not None:
         write_content(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
-    names, plugin_columns = _columns(session_of(context), columns, sort, loaded.records)
+    wanted = columns or (("paper",) if format_ == "latex" else ())
+    names, plugin_columns = _columns(session_of(context), wanted, sort, loaded.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 
@@ -141,7 +150,7 @@ def command(
     tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
     if published:
         tables = _with_published(session_of(context), tables, loaded.records, metric)
-    show_tables(tables, format_, output)
+    show_tables(tables, format_, output, brief=not (notes or columns or published))
     return ExitCode.OK
 
 

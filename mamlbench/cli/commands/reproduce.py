@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode, MamlbenchError, NothingToDoError, did_you_mean
 from mamlbench.plugin.reproductions import Reproducible, find_reproduction, read_reproductions
@@ -57,7 +58,7 @@ class _Name(click.ParamType[str]):
         return [CompletionItem(name, help=printed) for name, printed in names if name.startswith(incomplete)]
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("name", required=False, type=_Name(), metavar="[NAME]")
 @click.option(
     "--variant",

@@ -10,6 +10,7 @@ import click
 
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
@@ -26,7 +27,7 @@ Examples:
   mamlbench run --algo mine --plugin mine.py"""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.option(
     "--algo",
     "algorithms",
@@ -47,8 +48,8 @@ Examples:
     "--preset",
     default="quick",
     show_default=True,
-    help="Settings by name: quick (a few minutes on a laptop), paper (as published); or those of a preset file, as "
-    "FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
+    help="Settings by name: smoke (to see that it works), quick (a few minutes on a laptop), paper (as published); or "
+    "those of a preset file, as FILE.toml or FILE.toml:NAME ('mamlbench tune' writes one).",
 )
 @click.option(
     "--init",
@@ -108,6 +109,7 @@ Examples:
     is_flag=True,
     help="Run although splits of the data set share classes or images; every table and verdict is marked.",
 )
+@click.option("--label", default="", help="What the row is called in tables and figures.  [default: what differs]")
 @click.option(
     "--checkpoint-seconds",
     type=click.FloatRange(min=0),
@@ -167,7 +169,7 @@ def command(
     for kind, name in (*(("algorithm", name) for name in settings["algorithms"]), ("dataset", settings["dataset"])):
         plugins.registry.entry(kind, name)  # report a typo before importing torch, which takes seconds
 
-    from mamlbench.cli.progress import progress
+    from mamlbench.cli.progress import ProgressDisplay, progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import make_request, plan
     from mamlbench.runner.resuming import LATEST
@@ -180,7 +182,7 @@ def command(
     plugins.track((*session.config.trackers, *trackers), locations.results)
     if launcher and not quiet:
         click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
-    with progress(plugins) if not quiet else nullcontext():
+    with progress(plugins, ProgressDisplay(specs)) if not quiet else nullcontext():
         records = launch(specs, plugins, locations, launcher=selected, resume=LATEST if resume else None)
 
     from mamlbench.cli.show import exit_code, show_records

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.cli.session import Session
 from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, did_you_mean
@@ -53,7 +54,7 @@ class _SuiteName(click.Path):
         return [*names, *super().shell_complete(context, param, incomplete)]
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("suite", type=_SuiteName(), metavar="FILE.toml|NAME")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
 @click.option("--retry-failed", is_flag=True, help="Run failed cells again.")

@@ -10,6 +10,7 @@ import click
 
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ExitCode, NothingToDoError
 from mamlbench.run_spec.bounds import MOST
@@ -32,7 +33,7 @@ The same command again computes only the cells that are missing.
 Exit codes: 0 the table is shown, also if some cells have a reason instead of a score; 5 if all do."""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("models", nargs=-1, type=shared.RecordPath())
 @click.option(
     "--dataset",

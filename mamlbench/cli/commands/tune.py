@@ -11,6 +11,7 @@ import click
 
 from mamlbench.cli import protocol_options
 from mamlbench.cli import shared_options as shared
+from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.run_spec.bounds import MOST, MOST_SEED
@@ -37,7 +38,7 @@ The same command again goes on where it was stopped; a larger --budget adds tria
 at once, also on machines that share the results folder, the processes share the trials (docs/tuning.md)."""
 
 
-@click.command(epilog=EPILOG)
+@click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.option(
     "--algo",
     "algorithms",

@@ -7,7 +7,15 @@ from mamlbench.report.across.across_panels import PANELS, labels_and_styles
 from mamlbench.report.across.bayesian_table import no_posterior
 from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.table_parts import plural
-from mamlbench.report.figures.export import WIDTH, empty_figure, figure_bytes, figure_settings
+from mamlbench.report.figures.export import (
+    LEGEND_LINE,
+    MAX_LABEL_LENGTH,
+    WIDTH,
+    empty_figure,
+    figure_bytes,
+    figure_settings,
+    legend_columns,
+)
 from mamlbench.report.figures.view import elide
 
 FILE_WIDTH = WIDTH + 1.3
@@ -26,17 +34,20 @@ def save_across_figure(name: str, scores: AcrossScores, format_: str) -> bytes:
     """
     panel = PANELS[name]
     with figure_settings():
-        figure = empty_figure(FILE_WIDTH, panel.height(scores) + 0.5 + (0.4 if panel.lanes is None else 0))
+        names = [] if panel.lanes else labels_and_styles(scores)
+        columns = legend_columns([label for label, _ in names], FILE_WIDTH)
+        figure = empty_figure(FILE_WIDTH, panel.height(scores) + 0.5 + 0.22 + LEGEND_LINE * -(-len(names) // columns))
         cells = f"{plural(len(scores.cells), 'cell')} of {plural(len(scores.datasets), 'data set')}"
-        figure.suptitle(f"{panel.title}, {cells}", fontsize=9)
+        left_out = "" if panel.lanes or len(names) == len(scores.methods) else f", the first {len(names)} methods"
+        figure.suptitle(f"{panel.title}, {cells}{left_out}", fontsize=9)
         if not panel.draw(figure.subplots(), scores):
             raise ConfigError(no_posterior(scores.on_one_scale))
         if panel.lanes is None:
             from matplotlib.lines import Line2D
 
             handles = [
-                Line2D([], [], color=style.color, linestyle=style.line, label=elide(label, 40))
-                for label, style in labels_and_styles(scores)
+                Line2D([], [], color=style.color, linestyle=style.line, label=elide(label, MAX_LABEL_LENGTH))
+                for label, style in names
             ]
-            figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+            figure.legend(handles=handles, loc="outside lower center", ncols=columns)
         return figure_bytes(figure, format_)

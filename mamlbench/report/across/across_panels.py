@@ -43,7 +43,7 @@ class AcrossPanel:
 
 
 def labels_and_styles(scores: AcrossScores) -> list[tuple[str, Style]]:
-    """Return label and style of each method that figures of curves show: the first eight."""
+    """Return label and style of each method that figures of curves show: as many as there are styles."""
     return [(printable(str(method)), style) for method, style in zip(scores.methods, STYLES, strict=False)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,6 +20,14 @@ from mamlbench.report.table.groups import Group
 
 WIDTH = 4.2
 """Width of a panel in inches."""
+LEGEND_LINE = 0.18
+"""Height of a line of the legend, in inches."""
+LEGEND_HANDLE, LEGEND_CHARACTER = 0.62, 0.068
+"""Width of a line sample with its gaps, and of a character, in inches."""
+TITLE_CHARACTER = 0.072
+"""Width of a character of the title, in inches."""
+MAX_LABEL_LENGTH = 60
+"""Characters of a row's name in a legend."""
 MAX_GROUPS = 6
 """Groups in one file."""
 DOTS_PER_INCH = 200
@@ -55,18 +64,33 @@ def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
             f"One figure cannot show {len(groups)} tables. Name the records of at most {MAX_GROUPS} tables."
         )
     panels, views = FIGURES[name], [view_of(group) for group in groups]
-    heights = [max(panel.height(view) for panel in panels) + 0.9 for view in views]
+    width = max(WIDTH * len(panels), 5.0)
+    lines = [
+        0 if any(panel.lanes for panel in panels) else -(-len(v.rows) // legend_columns(v.labels, width)) for v in views
+    ]
+    heights = [
+        max(panel.height(view) for panel in panels) + 0.72 + LEGEND_LINE * number
+        for view, number in zip(views, lines, strict=True)
+    ]
     with figure_settings():
-        figure = empty_figure(max(WIDTH * len(panels), 5.0), sum(heights))
+        figure = empty_figure(width, sum(heights))
         parts = figure.subfigures(len(groups), squeeze=False, height_ratios=heights)[:, 0]
-        drawn = [_draw_group(part, panels, view) for part, view in zip(parts, views, strict=True)]
+        drawn = [_draw_group(part, panels, view, width) for part, view in zip(parts, views, strict=True)]
         if not any(drawn):
             raise ConfigError(f"None of these records has data for the figure '{name}'.")
         return figure_bytes(figure, format_)
 
 
-def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
-    part.suptitle(printable(notes.title(view.group)), fontsize=9)
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """Return how many names stand side by side in a legend so many inches wide."""
+    longest = max((len(elide(label, MAX_LABEL_LENGTH)) for label in labels), default=0)
+    return max(int(width / (LEGEND_HANDLE + LEGEND_CHARACTER * longest)), 1)
+
+
+def _draw_group(part: Any, panels: Sequence[Panel], view: View, width: float) -> bool:
+    left_out = f"\n{view.left_out}" if view.left_out else ""
+    title = "\n".join(textwrap.wrap(printable(notes.title(view.group)), int(width / TITLE_CHARACTER)))
+    part.suptitle(title + left_out, fontsize=9)
     drawn = [
         panel.draw(axes, view)
         for panel, axes in zip(panels, part.subplots(1, len(panels), squeeze=False)[0], strict=True)
@@ -75,10 +99,17 @@ def _draw_group(part: Any, panels: Sequence[Panel], view: View) -> bool:
         from matplotlib.lines import Line2D
 
         handles = [
-            Line2D([], [], color=style.color, linestyle=style.line, marker=style.marker, label=elide(label, 40))
+            Line2D(
+                [],
+                [],
+                color=style.color,
+                linestyle=style.line,
+                marker=style.marker,
+                label=elide(label, MAX_LABEL_LENGTH),
+            )
             for label, style in zip(view.labels, view.styles, strict=True)
         ]
-        part.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        part.legend(handles=handles, loc="outside lower center", ncols=legend_columns(view.labels, width))
     return any(drawn)
 
 

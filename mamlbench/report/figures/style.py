@@ -1,4 +1,4 @@
-"""Styles of rows. Color, line and marker all differ, so that any one of the three identifies a row."""
+"""Styles of rows. Of the first eight, color, line and marker all differ: any one of the three identifies a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Style(NamedTuple):
     """The marker as an SVG path around the origin, about 8 units wide."""
 
 
-STYLES = (
+_FIRST = (
     Style("#0072B2", "-", "o", "", "", "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z"),
     Style("#D55E00", "--", "s", "////", "6 3", "M-3.5-3.5h7v7h-7z"),
     Style("#009E73", "-.", "^", "....", "7 2 1.5 2", "M0-4.5L4.5 3.5h-9z"),
@@ -43,6 +43,25 @@ STYLES = (
     ),
 )
 """Okabe and Ito's colors, with gray and brown in place of yellow and black, which a white or dark page hides."""
+
+
+def _again(lines: int, markers: int) -> tuple[Style, ...]:
+    """The first colors with other lines and markers: those so many places further on."""
+    number = len(_FIRST)
+    return tuple(
+        style._replace(
+            line=_FIRST[(index + lines) % number].line,
+            dashes=_FIRST[(index + lines) % number].dashes,
+            marker=_FIRST[(index + markers) % number].marker,
+            outline=_FIRST[(index + markers) % number].outline,
+            hatch=_FIRST[(index + markers) % number].hatch,
+        )
+        for index, style in enumerate(_FIRST)
+    )
+
+
+STYLES = (*_FIRST, *_again(3, 5), *_again(5, 2))
+"""Styles in the order of rows. After the eighth, color and marker identify a row together, as do color and line."""
 
 SEGMENTS = {
     "data": ("#56B4E9", "\\\\\\\\"),

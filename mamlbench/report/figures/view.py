@@ -28,6 +28,12 @@ class View:
     styles: list[Style]
 
     @property
+    def left_out(self) -> str:
+        """Say how many rows are not drawn; empty if all are."""
+        number = len(self.group.rows)
+        return f"the best {len(self.rows)} of {number} rows" if len(self.rows) < number else ""
+
+    @property
     def mode(self) -> str:
         """The first mode: the one that selects checkpoints."""
         return self.group.modes[0] if self.group.modes else ""
@@ -58,12 +64,8 @@ def view_of(group: Group) -> View:
 
 
 def labels_of(rows: list[RowRuns]) -> list[str]:
-    """Return a unique name per row: the algorithm and its distinguishing settings, else the preset or a number."""
-    names = [f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm for row in rows]
-    if len(set(names)) < len(names):
-        counts = Counter(names)
-        presets = [row.runs[0].spec.preset for row in rows]
-        names = [f"{name}, {preset}" if counts[name] > 1 else name for name, preset in zip(names, presets, strict=True)]
+    """Return a unique name per row: that of its table, and a number if there are several."""
+    names = [row.name or row.algorithm for row in rows]
     counts = Counter(names)
     return [printable(f"{name} #{index + 1}" if counts[name] > 1 else name) for index, name in enumerate(names)]
 

@@ -11,8 +11,8 @@ def headings(table: Table) -> list[str]:
 
 
 def label(row: TableRow) -> str:
-    """Return the algorithm, with the settings that distinguish it from its other rows."""
-    return f"{row.algorithm} ({row.settings})" if row.settings else row.algorithm
+    """Return the row's name, or the algorithm with the settings that distinguish it from its other rows."""
+    return row.name or (f"{row.algorithm} ({row.settings})" if row.settings else row.algorithm)
 
 
 def cells(row: TableRow) -> list[str]:
@@ -22,4 +22,4 @@ def cells(row: TableRow) -> list[str]:
 
 def notes(table: Table, sign: str) -> list[str]:
     """Return the notes below the table. The first explains ``sign``, the format's mark of the best cells."""
-    return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.notes]
+    return [*([f"{sign}: {table.marked}"] if table.marked else []), *table.explanations, *table.notes]

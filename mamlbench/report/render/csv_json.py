@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mamlbench.report.formatting import printable
-from mamlbench.report.render.cell_grid import notes
+from mamlbench.report.render.cell_grid import label, notes
 from mamlbench.report.table.table import Table, TableRow
 
 
@@ -49,7 +49,7 @@ def _rows(table: Table) -> Iterator[dict[str, Any]]:
 
 
 def _row(table: Table, row: TableRow) -> dict[str, Any]:
-    fields: dict[str, Any] = {"algorithm": row.algorithm, "differs_in": row.settings}
+    fields: dict[str, Any] = {"algorithm": row.algorithm, "differs_in": row.settings, "name": label(row)}
     for column, cell in zip(table.columns, row.cells, strict=True):
         for suffix, value in cell.data.items():
             fields[f"{column.name}_{suffix}" if suffix else column.name] = value

@@ -1,4 +1,4 @@
-"""Tables in LaTeX (package booktabs), for \\input in a paper."""
+"""Tables in LaTeX (packages booktabs and graphicx), for \\input in a paper of one or two columns."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WRAPPED_LABELS = r"p{0.3\linewidth}"
 
 def to_latex(tables: Sequence[Table]) -> str:
     """Write one ``table`` environment per group."""
-    return "% needs \\usepackage{booktabs}\n" + "\n".join(_table(table) for table in tables)
+    return "% needs \\usepackage{booktabs,graphicx}\n" + "\n".join(_table(table) for table in tables)
 
 
 def _table(table: Table) -> str:
@@ -33,18 +33,28 @@ def _table(table: Table) -> str:
         r"\begin{table}",
         r"\centering\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{_escape(table.title)}}}",
-        rf"\begin{{tabular}}{{{WRAPPED_LABELS if wrapped else 'l'}{alignment}}}",
+        rf"\label{{{_label(table)}}}",
+        rf"\sbox0{{\begin{{tabular}}{{{WRAPPED_LABELS if wrapped else 'l'}{alignment}}}",
         r"\toprule",
         _line([_escape(text) for text in headings(table)]),
         r"\midrule",
         *((r"\raggedright " if wrapped else "") + _row(row) for row in table.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
         r"\par\smallskip",
-        rf"\parbox{{\linewidth}}{{\scriptsize {_escape(' '.join(notes(table, 'Bold')))}}}",
+        rf"\parbox{{\linewidth}}{{\raggedright\scriptsize {_escape(' '.join(notes(table, 'Bold')))}}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _label(table: Table) -> str:
+    """A name for \\ref: data set and task, or the title's words."""
+    conditions = table.conditions._asdict()
+    task = f"{conditions['ways']}w{conditions['shots']}s" if {"ways", "shots"} <= conditions.keys() else ""
+    text = f"{conditions['dataset']}-{task}" if task and "dataset" in conditions else table.title
+    return "tab:" + "-".join(re.findall("[a-z0-9]+", text.lower()))[:60]
 
 
 def _row(row: TableRow) -> str:

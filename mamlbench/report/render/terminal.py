@@ -13,6 +13,7 @@ from rich.style import Style
 from rich.text import Text
 
 from mamlbench.report.formatting import printable
+from mamlbench.report.render.brief import legend, narrow
 from mamlbench.report.render.cell_grid import label, notes
 from mamlbench.report.table.columns import TableCell
 from mamlbench.report.table.table import Table
@@ -34,13 +35,14 @@ def to_svg(tables: Sequence[Table]) -> str:
     return console.export_svg(title="mamlbench")
 
 
-def print_tables(tables: Sequence[Table], console: Console) -> None:
-    """Print each table with its title and notes."""
+def print_tables(tables: Sequence[Table], console: Console, *, brief: bool = False) -> None:
+    """Print each table with its title and notes; a brief one in one piece, with a legend in place of explanations."""
     for table in tables:
+        shown = narrow(table, lambda table: _fits(table, console.width)) if brief else table
         console.print(Text(f"\n{printable(table.title)}", style="bold"))
-        for grid in _pages(table, console.width):
+        for grid in _pages(shown, console.width):
             console.print(grid, crop=False)
-        for note in notes(table, BEST):
+        for note in legend(shown, BEST) if brief else notes(table, BEST):
             console.print(Text(printable(note), style="dim"))
 
 
@@ -86,6 +88,13 @@ class _Grid:
             cells = [(column.texts[row], styles.get(column.styles[row], plain)) for column in self.columns]
             yield from _line(cells, self.columns, widths, console)
         yield empty
+
+
+def _fits(table: Table, width: int) -> bool:
+    """Whether one page is enough, with the column of labels as narrow as a wrapped one may be."""
+    columns = [_column(table, index) for index in range(len(table.columns))]
+    labels = _label_column(table, max(width - _total_width(columns) - len(GAP), width // 3))
+    return _total_width([labels, *columns]) <= width
 
 
 def _pages(table: Table, width: int) -> Iterator[_Grid]:

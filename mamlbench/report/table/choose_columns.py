@@ -17,7 +17,9 @@ NO_COLUMNS: Mapping[str, Column] = {}
 DEFAULT = ("preset", "score", "seen", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
 """Columns shown by default. 'score' stands for one column per mode."""
 
-COLUMN_SETS = ("score", "default", "all")
+PAPER = ("gain", "device_seconds", "seeds")
+"""Columns beside the first score that a table in a paper has."""
+COLUMN_SETS = ("score", "default", "paper", "all")
 """Names that stand for several columns."""
 PER_MODE = ("untrained", "gain", "effect", "detectable")
 """Columns that belong to the first mode; for another mode its name is appended, as in 'gain_inductive'."""
@@ -53,7 +55,7 @@ def choose_columns(
     plugin_columns: Mapping[str, Column] = NO_COLUMNS,
     metrics: Iterable[str] = (),
 ) -> list[Column]:
-    """Return the columns called ``names`` ('all' for every column, 'default' for the default ones).
+    """Return the columns called ``names`` ('all' for every column, 'default' for the default ones, 'paper' for few).
 
     Args:
         group: the rows of the table.
@@ -79,4 +81,6 @@ def choose_columns(
 def _expand(name: str, group: Group) -> Iterable[str]:
     if name == "default":
         return [column for part in DEFAULT for column in _expand(part, group)]
+    if name == "paper":
+        return [*(group.modes[:1] or ["score"]), *PAPER]
     return (group.modes or ["score"]) if name == "score" else [name]

@@ -65,6 +65,6 @@ def notes(group: Group) -> list[str]:
             doubt if modes == tested or "no score" in doubt else f"{doubt} ({', '.join(modes)})"
             for doubt, modes in modes_of.items()
         ]
-        label = f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm
+        label = row.name or row.algorithm
         lines += [f"{SIGN} {label}: {'; '.join(parts)}."] if parts else []
     return lines

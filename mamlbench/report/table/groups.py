@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.record import Evaluation, Measurement, MetricResult, ModeResult, RunRecord, in_order
 from mamlbench.report.formatting import number
+from mamlbench.report.table.row_names import row_names
 from mamlbench.run_spec import NO_CORRUPTION, RunSpec, Training
 from mamlbench.run_spec.metric_names import find_metric
 
@@ -67,6 +68,8 @@ class RowRuns:
     """All runs, finished or not, in the order in which they were started."""
     label: dict[str, Any] = field(default_factory=dict)
     """Settings that distinguish this row from others of the same algorithm and preset."""
+    name: str = ""
+    """What it is called in tables, figures and notes."""
 
     @property
     def algorithm(self) -> str:
@@ -224,6 +227,7 @@ def _rows(runs: Iterable[RunRecord]) -> list[RowRuns]:
         by_key[f"{training_key(run.spec)} {_environment_key(run)}"].append(run)
     rows = [RowRuns(row_runs) for row_runs in by_key.values()]
     _label_rows(rows)
+    _name_rows(rows)
     return rows
 
 
@@ -258,6 +262,20 @@ def _label_rows(rows: Sequence[RowRuns]) -> None:
             differing.remove("validate_every")
         for row, settings in zip(same_name, row_settings, strict=True):
             row.label = {name: settings[name] for name in differing if name in settings}
+
+
+def _name_rows(rows: Sequence[RowRuns]) -> None:
+    """Name rows by the user's label, or by what distinguishes them within their algorithm, whatever the preset."""
+    by_algorithm: dict[str, list[RowRuns]] = defaultdict(list)
+    for row in rows:
+        by_algorithm[row.algorithm].append(row)
+    for algorithm, same in by_algorithm.items():
+        specs = [row.runs[-1].spec for row in same]
+        settings = [{"preset": row.runs[0].spec.preset, **settings_of(row.runs[0])} for row in same]
+        names = row_names(algorithm, [spec.label for spec in specs], settings)
+        for row, name, spec in zip(same, names, specs, strict=True):
+            shows = spec.precision == "float32" or spec.precision in name  # a reader assumes float32
+            row.name = name if shows else f"{name}, {spec.precision}"
 
 
 def _equal_validations(trainings: Iterable[Training]) -> bool:

@@ -52,28 +52,34 @@ def _episodes(group: Group) -> str:
     return f"test episodes until ± {width}, at most {conditions.test_episodes:,}{sampling}"
 
 
-def about(
+def explanations(
     group: Group, other_machine: Sequence[RowRuns], intervals_over: Set[str], new_classes: Set[bool]
 ) -> list[str]:
-    """Explain ± ('seeds', 'episodes'), the direction of the metric, the machine, quick presets and subsets.
+    """Explain ± ('seeds', 'episodes'), the direction of the metric, the machine and quick presets.
 
     ``new_classes`` says whether scores have an interval for new classes as well: all, none, or some.
     """
     population = " for these test classes" if group.conditions.ways > 1 else ""
     start = f"±: 95 % confidence interval{population}"
     notes = [f"{start}, {_INTERVALS[frozenset(intervals_over)]}"] if intervals_over else []
-    if True in new_classes:
-        notes += [_NEW_CLASSES, *([_NO_NEW_CLASSES] if False in new_classes else [])]
-    if group.modes:
-        notes.append(_baseline(group))
+    notes += [_NEW_CLASSES] if True in new_classes else []
+    notes += [_baseline(group)] if group.modes else []
     notes += _image_use(group)
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)
     if measured is not None:
         notes.append(f"Measured on {_machine(measured)}{_concurrent_runs(measured)}.")
-    notes += _pieces(group)
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
+    if "smoke" in presets:
+        notes.append("The 'smoke' preset shows that everything works: a tenth of the quick one's training.")
+    return notes
+
+
+def limits(group: Group, new_classes: Set[bool]) -> list[str]:
+    """Say what limits a comparison of these rows: missing intervals, pieces, unequal tuning, incomplete data."""
+    notes = [_NO_NEW_CLASSES] if new_classes == {True, False} else []
+    notes += _pieces(group)
     notes += filter(None, [unequal_budgets(row.runs[0].spec for row in group.rows)])
     subsets = dict.fromkeys(filter(None, (row_settings.subsets(row) for row in group.rows)))
     notes += [f"The data set was incomplete: {subset}." for subset in subsets]
@@ -159,7 +165,7 @@ def skipped(group: Group) -> list[str]:
 
 
 def _run(row: RowRuns, run: RunRecord) -> str:
-    return f"{row.algorithm}{f' ({row.label_text})' if row.label_text else ''}, seed {run.spec.seed}"
+    return f"{row.name or row.algorithm}, seed {run.spec.seed}"
 
 
 def failures(group: Group) -> list[str]:

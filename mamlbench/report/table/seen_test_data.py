@@ -62,15 +62,19 @@ def seen_doubts(tests: Sequence[Evaluation]) -> list[str]:
     ]
 
 
+def explanations(columns: Sequence[Column]) -> list[str]:
+    """Explain the column, if there is one."""
+    return [f"Test data: {ABOUT}."] if any(column.name == "seen" for column in columns) else []
+
+
 def notes(group: Group, columns: Sequence[Column]) -> list[str]:
-    """Explain the column, and name the reason of every answer but 'not seen'."""
+    """Name the reason of every answer but 'not seen'; nothing without the column."""
     if not any(column.name == "seen" for column in columns):
         return []
     rows_by_reason: dict[str, list[str]] = {}
     for row in group.rows:
         seen = seen_in_any(row.tests)
         if seen is not None and seen.answer != "not seen":
-            label = f"{row.algorithm} ({row.label_text})" if row.label_text else row.algorithm
+            label = row.name or row.algorithm
             rows_by_reason.setdefault(f"{seen.answer}: {'; '.join(seen.reasons)}", []).append(label)
-    lines = [f"Test data of {summarize_names(rows, NAMED)} {reason}." for reason, rows in rows_by_reason.items()]
-    return [f"Test data: {ABOUT}.", *lines]
+    return [f"Test data of {summarize_names(rows, NAMED)} {reason}." for reason, rows in rows_by_reason.items()]

@@ -30,6 +30,8 @@ class TableRow:
     settings: str
     cells: list[TableCell]
     failed: bool = False
+    name: str = ""
+    """What it is called, short; empty: the algorithm and the settings."""
 
 
 class TableConditions(Protocol):
@@ -48,6 +50,9 @@ class Table:
     columns: list[Column]
     rows: list[TableRow]
     notes: list[str]
+    """What is particular to these runs: what limits a comparison, doubts, failures."""
+    explanations: Sequence[str] = ()
+    """What columns and signs mean, and where it was measured."""
     marked: str = ""
     """What the mark of the best cells means; each format puts its own sign before it. Empty if no cell is marked."""
     problems: Sequence[str] = ()
@@ -96,8 +101,9 @@ def _build(
     intervals = _intervals(table_rows)
     over = {data["interval_over"] for data in intervals}
     new_classes = {"new_classes_low" in data for data in intervals}
-    table_notes = [*notes.about(group, other_machine, over, new_classes), *seen_test_data.notes(group, columns)]
-    table_notes.append(marks.detectable)
+    explanations = [*notes.explanations(group, other_machine, over, new_classes), marks.detectable]
+    explanations += seen_test_data.explanations(columns)
+    table_notes = [*notes.limits(group, new_classes), *seen_test_data.notes(group, columns)]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += [*notes.directions(group, columns), *doubts.notes(group)]
@@ -110,6 +116,7 @@ def _build(
         columns=columns,
         rows=table_rows,
         notes=list(filter(None, table_notes)),
+        explanations=list(filter(None, explanations)),
         marked=marks.note,
         problems=plugin_columns.problems,
     )
@@ -133,7 +140,7 @@ def _table_row(
             replace(cell, mark=cell.mark + OTHER_MACHINE) if column.measures_machine and cell.text else cell
             for cell, column in zip(cells, columns, strict=True)
         ]
-    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs)
+    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs, name=row.name)
 
 
 def _sort_key(column: Column) -> Callable[[RowRuns], tuple[Any, ...]]:

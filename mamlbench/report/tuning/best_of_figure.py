@@ -6,14 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mamlbench.errors import ConfigError
-from mamlbench.report.figures.export import WIDTH, empty_figure, figure_bytes, figure_settings
+from mamlbench.report.figures.export import LEGEND_LINE, WIDTH, empty_figure, figure_bytes, figure_settings
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.formatting import printable
 from mamlbench.report.tuning.study_result import StudyResult, ranked
 from mamlbench.report.tuning.tuning_tables import study_title
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8", "d", "H")
-"""More than there are colors, so that methods of the same color differ; their lines differ, too."""
 
 
 def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
@@ -25,10 +22,8 @@ def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
         if result.curve is None:
             continue
         style = STYLES[index % len(STYLES)]
-        line = STYLES[(index + 3 * (index // len(STYLES))) % len(STYLES)].line
         n = range(1, len(result.curve.mean) + 1)
-        marker = MARKERS[index % len(MARKERS)]
-        looks = {"color": style.color, "linestyle": line, "marker": marker, "markevery": (index % 4, 4)}
+        looks = {"color": style.color, "linestyle": style.line, "marker": style.marker, "markevery": (index % 4, 4)}
         axes.plot(n, scale * result.curve.mean, label=printable(result.name), **looks)
     metric, unit = results[0].default.metric, results[0].default.unit
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -40,7 +35,7 @@ def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
 def save_best_of(results: Sequence[StudyResult], format_: str) -> bytes:
     """Draw the figure as 'png', 'pdf' or 'svg'. Raises ConfigError if there is nothing to draw."""
     with figure_settings():
-        figure = empty_figure(WIDTH + 2.3, 3.6)
+        figure = empty_figure(WIDTH + 2.3, max(3.6, 0.9 + LEGEND_LINE * len(results)))
         figure.suptitle(printable(study_title(results)), fontsize=9)
         if not draw_best_of(figure.subplots(), results):
             raise ConfigError("No trial of these studies has a score to draw.")

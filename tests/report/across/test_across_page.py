@@ -6,6 +6,7 @@ import pytest
 
 from mamlbench.errors import ExitCode
 from mamlbench.report.across import collect_scores
+from mamlbench.report.figures.style import STYLES
 from mamlbench.report.page import render_page, sections
 
 
@@ -42,9 +43,11 @@ def test_a_page_of_few_cells_says_what_is_missing(study, across_cells):
 
 
 def test_methods_without_a_color_are_counted(study, across_cells):
-    records = study(methods={f"m{index}": index / 100 for index in range(10)}, cells=across_cells[:2], seeds=1)
+    records = study(
+        methods={f"m{index}": index / 100 for index in range(len(STYLES) + 2)}, cells=across_cells[:2], seeds=1
+    )
     page = render_page(records, across=collect_scores(records))
-    assert "The performance profile shows the best 8 methods only." in page
+    assert f"The performance profile shows the best {len(STYLES)} methods only." in page
 
 
 def test_names_are_escaped(study, across_cells):

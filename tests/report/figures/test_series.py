@@ -109,7 +109,10 @@ def test_the_best_rows_are_shown_best_first(make_run):
     runs = [make_run(f"a{number}", score=0.5 + number / 100) for number in range(MAX_ROWS + 4)]
     view = view_of(group_of(*runs, make_run("broken", status="failed")))
     assert [row.algorithm for row in view.rows] == [f"a{number}" for number in range(MAX_ROWS + 3, 3, -1)]
-    assert len({style.color for style in view.styles}) == len({style.marker for style in view.styles}) == MAX_ROWS
+    assert len({(style.color, style.marker) for style in view.styles}) == MAX_ROWS
+    assert len({(style.color, repr(style.line)) for style in view.styles}) == MAX_ROWS
+    assert len({style.color for style in view.styles[:8]}) == len({style.marker for style in view.styles[:8]}) == 8
+    assert view.left_out == f"the best {MAX_ROWS} of {MAX_ROWS + 5} rows"
 
 
 def test_the_lowest_error_is_best(make_run):

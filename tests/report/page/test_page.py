@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mamlbench.report.figures import MAX_ROWS
 from mamlbench.report.page import render_page
 
 NASTY = "<img src=x onerror=alert(1)>\"'`&amp;{{7*7}}\u202e"
@@ -167,7 +168,7 @@ def test_a_thousand_records_are_a_small_page(make_run):
     ]
     page = render_page(runs)
     assert len(page.encode()) < 5 * 1024**2
-    assert "The figures show the best 8 of" in page and all(f">{run.name}<" in page for run in runs)
+    assert f"The figures show the best {MAX_ROWS} of" in page and all(f">{run.name}<" in page for run in runs)
 
 
 def test_figures_are_drawn_for_the_largest_tables(make_run):

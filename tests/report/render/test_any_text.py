@@ -92,14 +92,15 @@ def test_markdown_parses_back(table):
 @given(st.lists(TABLES, min_size=1, max_size=2))
 def test_csv_parses_back(tables):
     header, *rows = csv.reader(io.StringIO(RENDERERS["csv"](tables), newline=""))
-    assert header[:4] == ["dataset", "algorithm", "differs_in", "a"] and {"b"} <= {*header[4:]} <= {"a_best", "b"}
+    assert header[:5] == ["dataset", "algorithm", "differs_in", "name", "a"]
+    assert {"b"} <= {*header[5:]} <= {"a_best", "b"}
     assert all(len(row) == len(header) for row in rows)
     expected = [
-        [table.conditions.dataset, row.algorithm, row.settings, row.cells[0].text]
+        [table.conditions.dataset, row.algorithm, row.settings, label(row), row.cells[0].text]
         for table in tables
         for row in table.rows
     ]
-    assert [[field.removeprefix("'") for field in row[:4]] for row in rows] == [
+    assert [[field.removeprefix("'") for field in row[:5]] for row in rows] == [
         [printable(field).removeprefix("'") for field in row] for row in expected
     ]
     fields = [field for row in rows for field in row]
@@ -115,7 +116,7 @@ def test_json_parses_back(tables):
         assert content["notes"] == table.notes
         for row, fields in zip(table.rows, content["rows"], strict=True):
             best = {} if row.cells[0].best is None else {"a_best": row.cells[0].best}
-            words = {"algorithm": row.algorithm, "differs_in": row.settings, "a": row.cells[0].text}
+            words = {"algorithm": row.algorithm, "differs_in": row.settings, "name": label(row), "a": row.cells[0].text}
             assert fields == {**words, "b": 1.0, **best}
 
 

@@ -43,12 +43,13 @@ def test_columns_that_do_not_fit_are_printed_below_with_the_labels(make_record):
 
 
 def test_a_long_label_is_wrapped_to_leave_space_for_other_columns(make_record):
-    options = {f"an_option_of_some_length_{number}": number for number in range(8)}
-    text = printed(
-        [make_record("maml"), make_record("maml", options=options), make_record("b")], columns=["score", "seeds"]
-    )
-    assert max(map(len, text.splitlines())) <= 100 and text.count(" algorithm ") == 1
-    assert all(name in text for name in options)
+    words = [f"word{number}" for number in range(10)]
+    labeled = make_record("maml")
+    labeled = labeled.model_copy(update={"spec": labeled.spec.model_copy(update={"label": " ".join(words)})})
+    text = printed([labeled, make_record("b")], columns=["score", "seeds"], width=60)
+    assert max(map(len, text.splitlines())) <= 60
+    assert text.count(" algorithm ") == 1
+    assert all(word in text for word in words)
     assert "maml (inner_lr=0.4)" in printed([make_record("maml"), make_record("maml", options={"inner_lr": 0.5})])
 
 
@@ -82,22 +83,35 @@ def test_the_image_is_an_svg_with_the_numbers(make_record):
     assert image.tag.endswith("svg") and "93.0" in "".join(image.itertext())
 
 
+def compiled(folder, tables, class_options=""):
+    """The log of pdflatex."""
+    head = f"\\documentclass[{class_options}]{{article}}\\usepackage{{booktabs,graphicx}}"
+    (folder / "t.tex").write_text(
+        f"{head}\\begin{{document}}\n{tables}\nSee \\ref{{tab:omniglot-5w1s}}.\\end{{document}}\n"
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
+
+
 @pytest.mark.usefixtures("latex")
 def test_latex_compiles(tmp_path, make_record):
     names = ["a_b%c&d{e}~^\\#$", "[2pt] x", "*x", "`x` --y"]
     failed = make_record("maml", status="failed", reason="θ < 1 | 2")
-    table = rendered("latex", *map(make_record, names), failed)
-    (tmp_path / "t.tex").write_text(
-        f"\\documentclass{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n{table}\n\\end{{document}}\n"
-    )
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
+    compiled(tmp_path, rendered("latex", *map(make_record, names), failed))
+
+
+@pytest.mark.usefixtures("latex")
+@pytest.mark.parametrize("columns", ["paper", "default", "all"])
+@pytest.mark.parametrize("class_options", ["", "twocolumn"])
+def test_fourteen_methods_fit_the_page_in_one_and_two_columns(tmp_path, make_record, columns, class_options):
+    names = ["maml", "fomaml", "reptile", "anil", "boil", "cavia", "imaml", "protonet", "r2d2", "metaoptnet", "maml++"]
+    names += ["pretrain", "finetune"]
+    records = [make_record(name, score=0.5 + index / 100) for index, name in enumerate(names)]
+    records += [make_record("meta-curvature", options=options) for options in ({"an_option_of_a_plugin": 12345}, {})]
+    log = compiled(tmp_path, RENDERERS["latex"](build_tables(records, [columns])), class_options)
+    assert "Overfull" not in log
 
 
 def test_latex_escapes_special_characters(make_record):

@@ -128,16 +128,18 @@ def test_effect_size_and_detectable_difference_are_columns(runs, regression):
     assert detectable == pytest.approx(error * (stats.t.ppf(0.975, df) + stats.t.ppf(0.8, df)))
     unit = "" if regression else " points"
     shown = other.cells[2].text
-    (note,) = [note for note in table.notes if note.startswith("Minimum detectable difference")]
+    (note,) = [note for note in table.explanations if note.startswith("Minimum detectable difference")]
     assert note.endswith(f"(power 80 %): {shown}{unit} transductive.")
 
 
 def test_the_note_gives_the_range_over_rows_for_each_mode(runs):
     (table,) = build_tables(runs({"a": 0.8, "b": 0.7, "c": 0.3}))
-    (note,) = [note for note in table.notes if note.startswith("Minimum detectable difference")]
+    (note,) = [note for note in table.explanations if note.startswith("Minimum detectable difference")]
     assert " to " in note and "points transductive, " in note and note.endswith("points inductive.")
     (table,) = build_tables(runs({"a": 0.8}), ["all"])
-    assert not any(note.startswith("Minimum detectable difference") for note in table.notes), "nothing is compared"
+    assert not any(note.startswith("Minimum detectable difference") for note in table.explanations), (
+        "nothing is compared"
+    )
 
 
 def test_every_format_shows_the_mark(runs):

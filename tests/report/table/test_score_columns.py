@@ -68,7 +68,7 @@ def test_a_whole_table_can_be_of_another_metric(runs):
     assert [row.algorithm for row in table.rows] == ["reptile", "maml"]
     _, cells = column(table, "transductive")
     assert cells["reptile"].text == "0.300 ± 0.010"
-    assert any(note.startswith("Lower is better. Untrained") for note in table.notes)
+    assert any(note.startswith("Lower is better. Untrained") for note in table.explanations)
     (table,) = build_tables(runs, ["accuracy", "transductive"], metric="macro_f1")
     assert [column.name for column in table.columns] == ["accuracy", "transductive"]
 
@@ -129,9 +129,10 @@ def test_the_half_width_for_new_classes_follows_in_parentheses(make_record, with
     assert cells["maml"].text == "93.0 ± 1.0 (4.3)" and cells["reptile"].text == "80.0 ± 1.0"
     assert cells["maml"].data["new_classes_low"] == 0.887 and cells["maml"].data["new_classes_high"] == 0.973
     assert (
-        "±: 95 % confidence interval for these test classes, over test episodes, for these checkpoints." in table.notes
+        "±: 95 % confidence interval for these test classes, over test episodes, for these checkpoints."
+        in table.explanations
     )
-    assert any(note.startswith("In parentheses: half-width for new classes.") for note in table.notes)
+    assert any(note.startswith("In parentheses: half-width for new classes.") for note in table.explanations)
     assert any(note.startswith("A score without parentheses") for note in table.notes)
     assert "on these test classes" in table.marked or not table.marked
 

@@ -53,7 +53,7 @@ def test_every_answer_has_its_reason_below_the_table(make):
         "anil": "unknown",
         "reptile": "unknown",
     }
-    assert "Test data: whether the network was trained on test classes or images." in table.notes
+    assert "Test data: whether the network was trained on test classes or images." in table.explanations
     assert {note for note in table.notes if note.startswith("Test data of")} == {
         f"Test data of maml seen: {SEEN.reasons[0]}.",
         f"Test data of anil unknown: {UNKNOWN.reasons[0]}.",

@@ -24,7 +24,7 @@ def test_rows_are_algorithms_best_first(make_record):
     assert texts(table, "gain") == ["+36.0 ± 2.0", "+20.0 ± 2.0"]
     assert texts(table, "milliseconds") == ["250", "250"] and texts(table, "memory") == ["512", "512"]
     assert table.title == "omniglot, 5-way 1-shot: accuracy, % (1 query per class, 600 test episodes)"
-    notes = " ".join(table.notes)
+    notes = " ".join([*table.explanations, *table.notes])
     assert "over test episodes" in notes and "Test CPU, 2 threads, torch 2.14.1" in notes and "'quick'" in notes
 
 
@@ -33,7 +33,7 @@ def test_a_lower_error_is_better_and_not_in_percent(make_record):
     (table,) = build_tables(runs)
     assert [row.algorithm for row in table.rows] == ["b", "a"]
     assert texts(table, "transductive") == ["0.670 ± 0.010", "2.400 ± 0.010"]
-    assert any("Lower is better" in note for note in table.notes)
+    assert any("Lower is better" in note for note in table.explanations)
 
 
 def test_seeds_are_one_row_with_an_interval_over_seeds(make_record):
@@ -42,7 +42,7 @@ def test_seeds_are_one_row_with_an_interval_over_seeds(make_record):
     half = stats.t.ppf(0.975, 2) * stats.sem(means)
     assert texts(table, "transductive") == [f"{100 * sum(means) / 3:.1f} ± {100 * half:.1f}"]
     assert texts(table, "seeds") == ["3"]
-    assert any("over training seeds" in note for note in table.notes)
+    assert any("over training seeds" in note for note in table.explanations)
 
 
 def test_times_of_several_pieces_are_marked(make_record):
@@ -65,7 +65,7 @@ def test_two_seeds_or_equal_means_have_an_interval_over_episodes(make_record, me
     half = stats.t.ppf(0.975, 59) * stats.sem(np.mean(episodes, 0))
     assert half > 0 and texts(table, "transductive") == [f"70.0 ± {100 * half:.1f}"]
     assert table.rows[0].cells[1].data["interval_over"] == "episodes"
-    assert any("over test episodes, for these checkpoints." in note for note in table.notes)
+    assert any("over test episodes, for these checkpoints." in note for note in table.explanations)
 
 
 def test_a_gain_over_two_seeds_has_an_interval_over_the_paired_episodes(make_run):
@@ -77,9 +77,9 @@ def test_a_gain_over_two_seeds_has_an_interval_over_the_paired_episodes(make_run
 def test_both_intervals_are_explained_if_rows_have_few_and_many_seeds(make_record):
     many = [make_record("maml", score=mean, seed=seed) for seed, mean in enumerate((0.92, 0.93, 0.95))]
     (table,) = build_tables([*many, make_record("reptile")])
-    assert any("three or more" in note and "otherwise over test episodes" in note for note in table.notes)
+    assert any("three or more" in note and "otherwise over test episodes" in note for note in table.explanations)
     (table,) = build_tables(many, ["seeds"])
-    assert not any("±" in note for note in table.notes), "there is no interval to explain"
+    assert not any("±" in note for note in table.explanations), "there is no interval to explain"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_another_precision_is_named_and_its_times_are_marked(make_record):
 def test_a_precision_that_all_rows_share_is_named_unless_it_is_float32(make_record):
     (table,) = build_tables([make_record("maml", precision="float64"), make_record("reptile", precision="float64")])
     assert {row.settings for row in table.rows} == {"precision=float64"}
-    assert any("in float64" in note for note in table.notes if note.startswith("Measured on"))
+    assert any("in float64" in note for note in table.explanations if note.startswith("Measured on"))
     (table,) = build_tables([make_record("maml"), make_record("reptile")], columns=("precision",))
     assert {(row.settings, row.cells[0].text) for row in table.rows} == {("", "float32")}
 
