@@ -223,15 +223,24 @@ def algorithm_maker(
     The function takes the engine, and ``precision`` if it is to be another than the spec's. ``pooled_classes`` is the
     number of training classes if a model was trained on another data set.
     """
+    train = splits["train"]
+    pooled = train.objective if pooled_classes is None else Classification(pooled_classes)
+    return method_maker(spec, plugins, train.input_shape, dataset.objective(spec.protocol.ways), pooled)
+
+
+def method_maker(
+    spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...], objective: Objective, pooled_objective: Objective
+) -> Callable[..., Algorithm]:
+    """Return what ``algorithm_maker`` returns, without a data set: from one example's shape and the two objectives."""
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = stored_options("algorithm", plugin, spec.algorithm)
-    build_model = model_builder(spec, plugins, splits["train"].input_shape)
+    build_model = model_builder(spec, plugins, input_shape)
 
     def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
         context = MethodContext(
             build=partial(build_model, engine=engine, precision=precision),
-            objective=dataset.objective(spec.protocol.ways),
-            pooled_objective=splits["train"].objective if pooled_classes is None else Classification(pooled_classes),
+            objective=objective,
+            pooled_objective=pooled_objective,
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,

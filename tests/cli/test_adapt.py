@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image, ImageDraw
 
 import mamlbench
 from mamlbench.cli.main import main
-from mamlbench.errors import ExitCode
+from mamlbench.errors import ConfigError, ExitCode
 
 SHAPES = {
     "bar": lambda draw, at: draw.line((at, 20, at, 80), "black", 9),
@@ -82,6 +83,11 @@ def call(capsys, *arguments):
     return code, shown.out, shown.err
 
 
+def written(folder, name="predictions.csv"):
+    """A file that adapt wrote for a folder of images, where it is unless the user names another place."""
+    return Path("results", "adapted", folder.name, name)
+
+
 def rows(path):
     return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
@@ -91,13 +97,13 @@ def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "Written: " in err
     assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
-    table = rows(folder / "predictions.csv")
+    table = rows(written(folder))
     assert [row["file"] for row in table] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
     for row in table:
         shares = {name: float(row[f"p({name})"]) for name in SHAPES}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabeled"
-    with Image.open(folder / "contact-sheet.png") as sheet:
+    with Image.open(written(folder, "contact-sheet.png")) as sheet:
         assert sheet.width > 900 and len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 20
 
 
@@ -116,7 +122,7 @@ def test_held_out_images_give_the_accuracy(here, trained, capsys):
     folder = draw_folder(here / "shapes", support=4, unlabeled=0)
     code, out, _ = call(capsys, trained["pretrain"], folder, "--hold-out", "2", "--output", here / "out", "--json")
     adaptation = json.loads(out)
-    assert code == ExitCode.OK and not (folder / "predictions.csv").exists()
+    assert code == ExitCode.OK and not (written(folder)).exists()
     held = [image for image in adaptation["images"] if image["use"] == "held out"]
     support = [image for image in adaptation["images"] if image["use"] == "support"]
     assert len(held) == len(support) == 10 and not {p["file"] for p in held} & {p["file"] for p in support}
@@ -146,7 +152,7 @@ def test_labels_do_not_depend_on_polarity_and_file_type(here, trained, capsys):
     results = []
     for folder in (plain, changed):
         assert call(capsys, trained["fomaml"], folder)[0] == ExitCode.OK
-        results.append([float(row[f"p({name})"]) for row in rows(folder / "predictions.csv") for name in SHAPES])
+        results.append([float(row[f"p({name})"]) for row in rows(written(folder)) for name in SHAPES])
     assert np.abs(np.subtract(*results)).max() < 0.2
 
 
@@ -155,12 +161,12 @@ def test_inductive_labels_do_not_depend_on_each_other(here, trained, capsys):
     labels = {}
     for mode in ("inductive", "transductive"):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
-        labels[mode] = rows(folder / "predictions.csv")
+        labels[mode] = rows(written(folder))
     for path in list((folder / "unlabeled").iterdir())[1:]:
         path.unlink()
     for mode, same in (("inductive", True), ("transductive", False)):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
-        (alone,) = rows(folder / "predictions.csv")
+        (alone,) = rows(written(folder))
         among = next(row for row in labels[mode] if row["file"] == alone["file"])
         close = all(float(alone[f"p({n})"]) == pytest.approx(float(among[f"p({n})"]), abs=1e-4) for n in SHAPES)
         assert close is same
@@ -170,11 +176,115 @@ def test_the_number_of_classes_may_differ_if_the_head_is_new(here, trained, caps
     folder = draw_folder(here / "shapes", ("bar", "dash", "dot"))
     code, out, _ = call(capsys, trained["pretrain"], folder, "--steps", "20", "-o", "finetune_lr=0.1")
     assert code == ExitCode.OK and "20 adaptation steps" in out
-    assert "p(dot)" in rows(folder / "predictions.csv")[0] and "p(ring)" not in rows(folder / "predictions.csv")[0]
-    code, out, err = call(capsys, trained["fomaml"], folder)
-    assert code == ExitCode.USAGE and out == ""
-    assert "distinguishes 5 classes, and the folder has 3" in err and "Use 5 class folders" in err
-    assert "--ways 3" in err
+    assert "p(dot)" in rows(written(folder))[0] and "p(ring)" not in rows(written(folder))[0]
+    code, out, _ = call(capsys, trained["fomaml"], folder, "--steps", "5")
+    assert code == ExitCode.OK and "the head of each begins as the mean of the trained (tied)" in out
+    assert "p(dot)" in rows(written(folder))[0] and "p(ring)" not in rows(written(folder))[0]
+    assert mamlbench.adapt(trained["fomaml"], folder).head == "tied"
+    assert mamlbench.adapt(trained["pretrain"], folder).head == "of the method"
+    assert mamlbench.adapt(trained["fomaml"], draw_folder(here / "five")).head == "trained"
+
+
+def test_a_model_needs_none_of_its_training_data(here, trained, monkeypatch):
+    """The data set cannot be loaded, and its plugin's cache is empty."""
+    folder = draw_folder(here / "shapes")
+    expected = mamlbench.adapt(trained["fomaml"], folder)
+    monkeypatch.setenv("MAMLBENCH_CACHE", str(here / "empty"))
+    monkeypatch.setattr("mamlbench.runner.adapt.adapt_model.load_dataset", None)
+    assert mamlbench.adapt(trained["fomaml"], folder) == expected
+    assert not list(here.glob("empty/*.safetensors"))
+    described = json.loads((trained["fomaml"].with_suffix("") / "model.json").read_text())["inputs"]
+    assert described["image_size"] == 28 and described["channels"] == 1 and described["polarity"] in {0, 1}
+    assert len(described["classes"]) == described["outputs"] > 20
+
+
+def test_an_earlier_model_reads_its_training_data(here, trained):
+    shutil.copytree(trained["fomaml"].with_suffix(""), here / "earlier")
+    description = here / "earlier" / "model.json"
+    content = json.loads(description.read_text())
+    inputs = content.pop("inputs")
+    description.write_text(json.dumps(content))
+    folder = draw_folder(here / "shapes")
+    old, new = mamlbench.adapt(description, folder), mamlbench.adapt(trained["fomaml"], folder)
+    assert old.images == new.images
+    description.write_text(json.dumps(content | {"inputs": inputs | {"channels": 2}}))
+    with pytest.raises(ConfigError, match="is not a model that can be read"):
+        mamlbench.adapt(description, folder)
+
+
+def test_nothing_is_written_into_the_folder(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=1, unlabeled=1)
+    before = sorted(folder.rglob("*"))
+    for option in ("--output", "--sort-into"):
+        code, out, err = call(capsys, trained["fomaml"], folder, option, folder / "new")
+        assert code == ExitCode.USAGE and out == "" and f"choose another folder with {option}" in err
+    assert call(capsys, trained["fomaml"], folder, "--sort-into", here / "sorted")[0] == ExitCode.OK
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_images_are_sorted_and_no_file_is_lost(here, trained, capsys):
+    folder = draw_folder(here / "shapes", unlabeled=3)
+    draw(folder / "unlabeled" / "deeper" / "bar-0.jpg", "dash", 1)
+    arguments = (trained["fomaml"], folder, "--sort-into", here / "sorted", "--unsure-below", "0.5", "--steps", "10")
+    for copied in ("16 images in", "0 images in"):  # the second time, all are there
+        code, _, err = call(capsys, *arguments)
+        assert code == ExitCode.OK and copied in err
+    labels = {row["file"]: (row["label"], row["unsure"]) for row in rows(written(folder))}
+    copies = sorted(path for path in (here / "sorted").rglob("*") if path.is_file())
+    assert len(copies) == len(labels) == 16
+    for file, (label, unsure) in labels.items():
+        place = here / "sorted" / ("_unsure" if unsure else ".") / label
+        assert (folder / file).read_bytes() in {path.read_bytes() for path in place.iterdir()}
+
+
+def test_corrections_are_learned_from_and_never_lost(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=1, unlabeled=2)
+    call(capsys, trained["fomaml"], folder)
+    table = written(folder)
+    content = rows(table)
+    content[0]["correction"], content[3]["correction"] = "ring", " dot "
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, content[0])
+        writer.writeheader()
+        writer.writerows(content)
+    code, _, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.USAGE and "has 2 corrections, which would be lost: use them with --corrections" in err
+    code, out, _ = call(capsys, trained["fomaml"], folder, "--corrections", table)
+    assert code == ExitCode.OK and "Corrections: 2 of the images that it learned from." in out and "2 ring" in out
+    again = {row["file"]: row["correction"] for row in rows(table)}
+    assert len(again) == len(content) and again[content[0]["file"]] == "ring" and again[content[3]["file"]] == "dot"
+    assert mamlbench.adapt(trained["fomaml"], folder, corrections=table).used_as("support")[-1].truth == "ring"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "message"),
+    [
+        ("file,label\nx,bar\n", ExitCode.USAGE, "needs the columns file and correction"),
+        ("file,correction\nunlabeled/bar-0.jpg,rign\n", ExitCode.USAGE, "Did you mean 'ring'?"),
+        ("file,correction\nunlabeled/gone.jpg,ring\n", ExitCode.OK, "1 correction is of no image to be labeled"),
+        (None, ExitCode.USAGE, "cannot be read"),
+    ],
+)
+def test_wrong_corrections_are_explained(  # noqa: PLR0917
+    here, trained, capsys, text, code, message
+):
+    folder = draw_folder(here / "shapes", support=1, unlabeled=1)
+    if text is not None:
+        (here / "corrections.csv").write_text(text)
+    got, out, err = call(capsys, trained["fomaml"], folder, "--corrections", "corrections.csv")
+    assert got == code and message in out + err
+
+
+def test_unsure_labels_are_marked(here, trained, capsys):
+    folder = draw_folder(here / "shapes")
+    code, out, _ = call(capsys, trained["fomaml"], folder, "--unsure-below", "1", "--hold-out", "1")
+    assert code == ExitCode.OK and "(unsure)" in out and "Unsure, with a probability below 100%: 10." in out
+    assert "Held-out images at 100% or more: 0 of 0 correct; below: " in out
+    assert {row["unsure"] for row in rows(written(folder))} == {"yes"}
+    call(capsys, trained["fomaml"], folder, "--unsure-below", "0")
+    assert {row["unsure"] for row in rows(written(folder))} == {""}
+    with pytest.raises(ConfigError, match="is a probability, 0 to 1"):
+        mamlbench.adapt(trained["fomaml"], folder, unsure_below=2)
 
 
 def test_classes_may_differ_in_size_and_unlabeled_may_have_its_british_spelling(here, trained, capsys):
@@ -184,7 +294,7 @@ def test_classes_may_differ_in_size_and_unlabeled_may_have_its_british_spelling(
     draw(folder / british / "deeper" / "x.png", "dot", 2)
     code, out, _ = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "2 bar" in out
-    (row,) = rows(folder / "predictions.csv")
+    (row,) = rows(written(folder))
     assert row["file"] == f"{british}/deeper/x.png"
 
 
@@ -192,7 +302,7 @@ def test_from_python_nothing_is_written(here, trained):
     folder = draw_folder(here / "shapes")
     adaptation = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
     assert adaptation.steps == 1 and adaptation.held_out.images == 5 and len(adaptation.used_as("unlabeled")) == 10
-    assert not (folder / "predictions.csv").exists()
+    assert not (written(folder)).exists()
 
 
 def predicted(here, trained, folder, *arguments):
@@ -235,12 +345,24 @@ def test_what_is_left_out_is_counted_and_what_adapt_wrote_is_not(here, trained, 
 # ---------------------------------------------------------------------------------------------------------- errors
 
 
-def test_every_damaged_image_is_named(here, trained, capsys):
+def test_damaged_images_are_left_out_and_named(here, trained, capsys):
     folder = draw_folder(here / "shapes")
-    for name in ("bar/0.png", "dot/1.png"):
+    draw(folder / "test" / "bar" / "9.png", "bar", 3)
+    for name in ("bar/0.png", "unlabeled/dot-1.jpg", "test/bar/8.png"):
         (folder / name).write_bytes(b"no image")
-    code, _, err = call(capsys, trained["fomaml"], folder)
-    assert code == ExitCode.USAGE and "2 damaged image(s)" in err and "bar/0.png" in err and "dot/1.png" in err
+    code, out, _ = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.OK and "1 bar, 2 cross" in out
+    assert "3 damaged images are left out: " in out and all(name in out for name in ("bar/0.png", "bar/8.png"))
+    assert "1 correct" in out or "0 of 1 correct" in out or "1 of 1 correct" in out
+    assert len(rows(written(folder))) == 9 + 1
+
+
+def test_a_class_without_a_sound_image_is_refused(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=1)
+    (folder / "bar" / "0.png").write_bytes(b"no image")
+    code, out, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.USAGE and out == ""
+    assert "No image of bar in" in err and "bar/0.png" in err
 
 
 @pytest.mark.parametrize(

@@ -153,8 +153,8 @@ def test_the_content_decides_and_not_the_suffix(monkeypatch):
         gone=FileNotFoundError("gone"),
     )
     assert message == (
-        "'empty' (empty) 'gone' (gone) 'phone' (HEIC, which pip install 'mamlbench[heif]' makes readable; or save it as "
-        "JPEG or PNG) "
+        "'empty' (empty) 'gone' (gone) 'phone' (HEIC, which pip install 'mamlbench[heif]' makes readable; or save it "
+        "as JPEG or PNG) "
         "'script' (no image) 'text' (no image)"
     )
 

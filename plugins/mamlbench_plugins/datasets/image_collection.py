@@ -39,8 +39,8 @@ def read_collection(store: Store, table: str, columns: TableColumns) -> FolderTr
     return read_tree(store)
 
 
-def _from_tables(store: Store, names: Sequence[str], wanted: str, columns: TableColumns) -> ListedTree | None:
-    tables = find_tables(names, wanted)
+def _from_tables(store: Store, names: Sequence[str], table: str, columns: TableColumns) -> ListedTree | None:
+    tables = find_tables(names, table)
     images = [name for name in names if is_image(name)]
     rows: list[ListedRow] = []
     for split, name in tables:

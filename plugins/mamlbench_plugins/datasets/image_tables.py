@@ -34,16 +34,16 @@ class TableColumns(NamedTuple):
     split: str = ""
 
 
-def find_tables(names: Sequence[str], wanted: str) -> list[tuple[str, str]]:
+def find_tables(names: Sequence[str], table: str) -> list[tuple[str, str]]:
     """Return the tables of a data set as (split, name): one without a split, or one for each split that has one.
 
     Args:
         names: of all files.
-        wanted: name or end of the path of the table that the user means; empty: those with a usual name.
+        table: name or end of the path of the table that the user means; empty: those with a usual name.
     """
     tables = [name for name in names if name.lower().endswith((".csv", ".json"))]
-    if wanted:
-        return [(UNSPLIT, name) for name in tables if f"/{name}".endswith(f"/{wanted}")]
+    if table:
+        return [(UNSPLIT, name) for name in tables if f"/{name}".endswith(f"/{table}")]
     for usual in TABLES:
         if single := sorted(
             (name for name in tables if _last(name).lower() == usual), key=lambda name: name.count("/")
