@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from mamlbench.api import (
+    SPLITS,
     CachedImages,
     DataError,
     DataPaths,
@@ -46,6 +47,7 @@ from mamlbench_plugins.datasets.image_listing import (
 )
 from mamlbench_plugins.datasets.image_options import ImageOptions
 from mamlbench_plugins.datasets.image_tables import TableColumns
+from mamlbench_plugins.datasets.published_splits import published_splits, split_as_published
 
 SPLIT_FOLDERS = "folders of splits"
 """Form of a tree whose top folders are splits."""
@@ -74,15 +76,16 @@ class FolderOptions(ImageOptions):
     file_column: str = Field("", description="table: column of file names; empty: FILE_NAME, filename, image, ...")
     class_column: str = Field("", description="table: column of classes; empty: CATEGORY, label, class, ...")
     group_column: str = Field("", description="table: column of groups; empty: SUPER_CATEGORY, superclass, ...")
-    split_by: Literal["folders", "class", "group"] = Field(
+    split_by: Literal["folders", "class", "group", "test"] = Field(
         "folders",
         description="folders: as folders of splits or a table say; class: pool all splits and cut by class with "
-        "split_seed; group: the same, with classes of one top folder, or whose names begin with the same word, in one "
-        "split",
+        "split_seed; group: the same, with classes of one group, top folder or first word of their names in one split; "
+        "test: every class in every split, for tests of models that were trained on other data",
     )
     split_file: str = Field(
         "",
-        description="class folders: table with the columns class and split; empty: split.csv beside them, if any",
+        description="class folders: table with the columns class and split, or the name of a published split "
+        "(cub-chen2019, ...); empty: split.csv beside them, if any",
     )
     split_seed: int = Field(0, ge=0, description="seed of a split by class names or groups")
     val: float = Field(
@@ -158,15 +161,19 @@ class Folder(Dataset):
     def image_format(self) -> ImageFormat:
         return _format(self.options)
 
-    def _split(self, cached: CachedImages, store: Store, tree: FolderTree) -> tuple[str, Mapping[str, list[int]]]:
+    def _split(self, cached: CachedImages, store: Store, tree: FolderTree) -> tuple[str, Mapping[str, Sequence[int]]]:
         """Return how the classes are split, in words, and the classes of each split; note what had to be guessed."""
         form, options = _form(tree), self.options
         if options.split_by == "folders" and _has_splits(tree):
             if options.split_file:
                 raise DataError(f"'{store.path}' has {form}: leave out dataset.split_file.")
             return form, classes_by_split(cached)
+        if options.split_by == "test":
+            return f"{form}, all classes in every split", dict.fromkeys(SPLITS, range(len(cached.class_names)))
         if options.split_by != "folders" and options.split_file:
             raise DataError("dataset.split_by and dataset.split_file contradict each other: leave one of them out.")
+        if options.split_file in published_splits():
+            return f"{form}, split by {options.split_file}", split_as_published(options.split_file, cached.class_names)
         table = find_table(store, options.split_file) if options.split_by == "folders" else None
         if table is not None:
             return f"{form}, split by {table[0]}", split_by_table(cached.class_names, *table)
