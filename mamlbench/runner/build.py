@@ -292,14 +292,17 @@ def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: 
     model = build(outputs)
     parameters = model.initial_parameters()
     first = next(iter(parameters.values()))
-    x = first.new_zeros(2, *input_shape)
-    try:
-        torch.func.grad(lambda parameters: model(parameters, x).square().sum())(parameters)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ConfigError(
-            f"Backbone '{spec.backbone.name}' cannot be run in {spec.precision}: {reason}. Use --precision float32."
-        ) from error
+    failures: list[RuntimeError] = []
+    for x in (first.new_zeros(2, *input_shape), torch.zeros(2, *input_shape, dtype=torch.int64, device=first.device)):
+        try:
+            torch.func.grad(lambda parameters, x=x: model(parameters, x).square().sum())(parameters)
+            return
+        except RuntimeError as error:  # the next attempt is with token ids
+            failures.append(error)
+    reason = str(failures[0]).strip().splitlines()[0].rstrip(".")
+    raise ConfigError(
+        f"Backbone '{spec.backbone.name}' cannot be run in {spec.precision}: {reason}. Use --precision float32."
+    ) from failures[0]
 
 
 def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:

@@ -127,5 +127,6 @@ def _without_norm_acts(network: nn.Module) -> nn.Module:
                 norm.load_state_dict(
                     {key: value for key, value in layer.state_dict().items() if key in norm.state_dict()}
                 )
+                norm.train(layer.training)
                 setattr(parent, name, nn.Sequential(norm, layer.drop, layer.act))
     return network
