@@ -119,7 +119,7 @@ class Folder(Dataset):
 
     @classmethod
     def find_local_copy(cls, options: FolderOptions, paths: DataPaths) -> LocalCopy | None:
-        """Without the option path, the data folder itself counts only if it has train, val and test."""
+        """Without the option path, the data folder itself counts only if it has train, val and test, or a list."""
         store = _find(options, paths)
         if store is None or not (options.path or looks_split(store.path)):
             return None

@@ -123,8 +123,14 @@ def _classes_of_splits(images: Iterable[ListedImage], min_images: int) -> dict[s
     return classes
 
 
+LISTS = ("labels.csv", "images.csv", "train.csv", "train.json", "base.json")
+"""Names of lists of images, one of which a data set with lists has at its top."""
+
+
 def looks_split(folder: Path) -> bool:
-    """Whether a folder has subfolders train, val and test, in any spelling."""
+    """Whether a folder has subfolders train, val and test, in any spelling, or a list of images."""
+    if any((folder / name).is_file() for name in LISTS):
+        return True
     try:
         splits = {split_of_folder(path.name) for path in folder.iterdir() if path.is_dir()}
     except OSError:

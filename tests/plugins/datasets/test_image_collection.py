@@ -231,7 +231,7 @@ def test_a_run_on_a_table_through_the_command_line(project):
     project.run(*arguments, "--queries", "1", "--device", "cpu")
     (record,) = project.records()
     assert record.data.origin == "table labels.csv, split by their names (seed 0)"
-    info = project.run("info", "folder", "--data-dir", "album", "-o", "path=.", "-o", "image_size=16", "--json").json()
+    info = project.run("info", "folder", "--data-dir", "album", "-o", "image_size=16", "--json").json()
     assert info[0]["dataset_status"]["local_copy"]["form"] == "table labels.csv"
     closer_look(project.path / "cub", words=("base", "val", "base2"))
     wrong = project.run(*("cub" if word == "album" else word for word in arguments), expect=ExitCode.USAGE)
