@@ -13,7 +13,7 @@ HEADS = {
     "tied": "Another number of classes than in training: the head of each begins as the mean of the trained (tied).",
     "of the method": "",
 }
-"""What is said of the head, by how it begins."""
+"""Sentence about the head, by how it begins."""
 
 
 def predictions_csv(adaptation: Adaptation) -> str:

@@ -148,8 +148,8 @@ def test_columns_of_the_hub_are_found_by_their_type(dataset_of_the_hub):
     names = sorted(name for split in SPLITS for name in dataset.splits[split].class_names)
     assert names == list(ALL) and dataset.splits["test"].sizes.tolist() == [4] * dataset.splits["test"].size
     assert load("hf:mine", dataset_of_the_hub).content_hash == dataset.content_hash
-    with pytest.raises(DataError, match=r"hf:mine has no column 'colour'.*dataset.label_column=NAME.*pixels, kind, n"):
-        load("hf:mine", dataset_of_the_hub, label_column="colour")
+    with pytest.raises(DataError, match=r"hf:mine has no column 'hue'.*dataset.label_column=NAME.*pixels, kind, n"):
+        load("hf:mine", dataset_of_the_hub, label_column="hue")
     with pytest.raises(DataError, match="the column 'n' has no images but int"):
         load("hf:mine", dataset_of_the_hub, image_column="n")
 
