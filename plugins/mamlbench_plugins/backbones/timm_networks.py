@@ -41,7 +41,9 @@ class TimmOptions(Options):
 class TimmNetworks(Backbone, NameFamily):
     """A network of timm by its name there, such as resnet18 or vit_tiny_patch16_224, for images of any size.
 
-    The classifier is left out: features are what timm passes to it. Attention is computed step by step (timm's
+    The classifier is left out: features are what timm passes to it. Without weights from a file, norms that timm begins
+    at 0, so that residual blocks begin as nothing, begin at 1: an inner loop that leaves norms alone could never change
+    those blocks. Attention is computed step by step (timm's
     ``fused_attn`` off), because the fused kernels have no second derivative, which second-order MAML needs.
     """
 
@@ -75,6 +77,8 @@ class TimmNetworks(Backbone, NameFamily):
         for module in network.modules():
             if getattr(module, "fused_attn", False):
                 module.fused_attn = False  # type: ignore[assignment]
+        if not self.options.weights:
+            _begin_norms_at_one(network)
         return _without_norm_acts(network), features.shape[1]
 
     def _create(self, channels: int, side: int) -> nn.Module:
@@ -114,6 +118,13 @@ def _names() -> frozenset[str]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _begin_norms_at_one(network: nn.Module) -> None:
+    for layer in network.modules():
+        weight = getattr(layer, "weight", None)
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and weight is not None and not bool(weight.any()):
+            nn.init.ones_(layer.weight)
 
 
 def _without_norm_acts(network: nn.Module) -> nn.Module:
