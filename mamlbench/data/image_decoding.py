@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from itertools import islice
 from typing import Literal
 
@@ -33,9 +34,12 @@ SUFFIXES = (
 
 FORMATS = (
     *("JPEG", "MPO", "PNG", "BMP", "DIB", "GIF", "WEBP", "AVIF", "TIFF", "JPEG2000", "PPM", "TGA", "PCX", "ICO", "QOI"),
-    "HEIF",  # if a plugin of Pillow for it has been registered
+    "HEIF",  # with pillow-heif
 )
 """Formats that are decoded, whatever the suffix says. Some others start programs (EPS) or need libraries."""
+
+HEIF_SUFFIXES, AVIF_SUFFIXES = (".heic", ".heif"), (".avif",)
+HEIF_INSTALL, AVIF_INSTALL = "pip install 'mamlbench[heif]'", "pip install -U pillow"
 
 MAX_PIXELS = 89_000_000
 """Largest image that is decoded; just below where Pillow warns of decompression bombs."""
@@ -131,8 +135,12 @@ _one_at_a_time = threading.Lock()
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """The ``FORMATS`` that the installed Pillow reads."""
+    """The ``FORMATS`` that the installed Pillow reads, with pillow-heif if that is installed too."""
     Image.init()
+    if find_spec("pillow_heif") is not None:
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
@@ -177,8 +185,20 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name is that of an image, and not of a hidden file such as '._x.jpg'."""
-    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
+    """Whether a file name is that of an image that can be read here, and not of a hidden file such as '._x.jpg'."""
+    hidden = name.rpartition("/")[2].startswith(".")
+    return name.lower().endswith(SUFFIXES) and not hidden and not needs_package(name)
+
+
+def needs_package(name: str) -> str:
+    """Return the command that installs what reads an image of this name; empty if it is no image, or can be read."""
+    for suffixes, name_of_format, command in (
+        (HEIF_SUFFIXES, "HEIF", HEIF_INSTALL),
+        (AVIF_SUFFIXES, "AVIF", AVIF_INSTALL),
+    ):
+        if name.lower().endswith(suffixes):
+            return "" if name_of_format in _formats() else command
+    return ""
 
 
 def decode_images(
@@ -240,5 +260,7 @@ def _decode_or_explain(content: bytes | Exception, image_format: ImageFormat) ->
 
 def _unknown_format(content: bytes) -> str:
     if content[4:12] in {b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypmsf1"}:  # as phones save photographs
-        return "HEIC, which is not read here: save it as JPEG or PNG"
+        if "HEIF" in _formats():
+            return "damaged HEIC"
+        return f"HEIC, which {HEIF_INSTALL} makes readable; or save it as JPEG or PNG"
     return "no image" if content else "empty"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from mamlbench.data.image_decoding import is_image
+from mamlbench.data.image_decoding import is_image, needs_package
 from mamlbench.errors import DataError, summarize_names
 
 UNSPLIT = "-"
@@ -82,6 +82,11 @@ class ImageTree:
     doubtful: tuple[str, ...] = ()
 
     @staticmethod
+    def is_hidden(name: str) -> bool:
+        """Whether a file is hidden, in a hidden folder, or made by macOS: '.git/x', '._x.jpg', '__MACOSX/x'."""
+        return is_hidden(name)
+
+    @staticmethod
     def walk(folder: Path) -> tuple[list[str], list[str]]:
         """Return the names of all files and of all folders below, unordered, without hidden ones; links are followed.
 
@@ -113,7 +118,7 @@ class ImageTree:
         visible = [name for name in names if not is_hidden(name) and name not in ignored]
         paths = {name: name.split("/") for name in visible if is_image(name)}
         if not paths:
-            raise DataError(f"{where} holds no image. {layout}")
+            raise DataError(" ".join([f"{where} holds no image.", *_unreadable(visible), layout]))
         paths = _without_shared_folders(paths)
         _refuse_two_folders_of_a_split(paths.values(), where)
         images = [_tree_image(name, parts) for name, parts in paths.items()]
@@ -135,11 +140,12 @@ class ImageTree:
     def notes(self) -> list[str]:
         """Say in one sentence each what is left out: files that are no images, and folders without any."""
         notes = []
-        if self.left_out:
-            suffixes = Counter(_suffix(name) for name in self.left_out)
+        others = [name for name in self.left_out if not needs_package(name)]
+        if others:
+            suffixes = Counter(map(_suffix, others))
             kinds = summarize_names([f"{count:,} {suffix}" for suffix, count in suffixes.most_common()])
-            names = summarize_names(self.left_out, 5)
-            notes.append(f"{_count(self.left_out, 'file')} no image and left out: {kinds} ({names})")
+            notes.append(f"{_count(others, 'file')} no image and left out: {kinds} ({summarize_names(others, 5)})")
+        notes += [text.removesuffix(".") for text in _unreadable(self.left_out)]
         if self.empty:
             notes.append(f"{_count(self.empty, 'folder')} without an image: {summarize_names(self.empty)}")
         return notes
@@ -225,6 +231,18 @@ def _empty_folders(folders: Iterable[str], images: Iterable[str]) -> list[str]:
     full = {"/".join(parts[:end]) for parts in (name.split("/") for name in images) for end in range(1, len(parts))}
     empty = {folder for folder in folders if folder not in full and not is_hidden(folder)}
     return sorted(folder for folder in empty if folder.rpartition("/")[0] not in empty)
+
+
+def _unreadable(names: Iterable[str]) -> list[str]:
+    """Say how photographs that cannot be read here can be: a sentence for each package that is missing."""
+    commands: dict[str, list[str]] = {}
+    for name in sorted(names):
+        if command := needs_package(name):
+            commands.setdefault(command, []).append(name)
+    return [
+        f"{_count(files, 'photograph')} left out and can be read after {command}: {summarize_names(files, 5)}."
+        for command, files in commands.items()
+    ]
 
 
 def _suffix(name: str) -> str:

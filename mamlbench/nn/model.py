@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from mamlbench.nn.attention import differentiable_attention
 from mamlbench.nn.batch_norm import (
     BatchNorm,
     BatchStats,
@@ -136,6 +137,12 @@ class Model:
             return self._compute(module, parameters, x)
 
     def _compute(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
+        if self.network.has_attention:  # a part of the network, too
+            with differentiable_attention():
+                return self._call(module, parameters, x)
+        return self._call(module, parameters, x)
+
+    def _call(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
         if not self.bf16:
             return functional_call(module, parameters, (x,))  # type: ignore[no-any-return]
         with bf16_autocast(x.device):

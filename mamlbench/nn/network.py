@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor, nn
 
 from mamlbench.errors import ConfigError, summarize_names
+from mamlbench.nn.attention import differentiable_attention, uses_attention
 from mamlbench.nn.batch_norm import BatchNorm
 from mamlbench.nn.dropout import ChannelDropout, Dropout, StochasticLayer
 
@@ -27,10 +30,12 @@ class Network(nn.Module):
         self.features = features
         self.head = head
         self.input_shape = input_shape
+        self.has_attention = uses_attention(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[n, *input_shape]`` to ``[n, outputs]``."""
-        return self.head(self.features(x))  # type: ignore[no-any-return]
+        """``[n, *input_shape]`` to ``[n, outputs]``; attention by the kernel that has a second derivative."""
+        with differentiable_attention() if self.has_attention else nullcontext():
+            return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 _BATCH_NORMS = {nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d}

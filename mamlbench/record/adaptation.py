@@ -18,7 +18,8 @@ class LabeledImage(RecordPart):
     file: str = Field(description="relative to the folder")
     use: Literal["support", "held out", "unlabeled"]
     """support: the model was adapted to it; held out: the model was tested on it"""
-    truth: str | None = Field(None, description="class of its folder")
+    truth: str | None = Field(None, description="class of its folder, or of a correction")
+    corrected: bool = Field(False, description="whether a correction says its class")
     label: str | None = Field(None, description="class predicted by the model; None for the support set")
     probabilities: list[float] = Field(default_factory=list, description="of each class, in the order of the classes")
 
@@ -55,6 +56,10 @@ class Adaptation(RecordPart):
     steps: int | None = Field(description="adaptation steps; None if the algorithm has no steps")
     mode: Mode
     """how batch norm treated the images that were labeled"""
+    head: Literal["trained", "tied", "of the method"] = "trained"
+    """how the head begins: as it was trained; of another number of classes, every class at the mean of the trained
+    ones; or as the method makes it from the images"""
+    unsure_below: float = Field(0.0, ge=0, le=1, description="labels of a smaller probability are marked as unsure")
     images: list[LabeledImage]
     """every image"""
     held_out: HeldOut | None = None
@@ -63,6 +68,10 @@ class Adaptation(RecordPart):
         None, description="whether the network was trained on held-out images or their classes; None if there are none"
     )
     notes: list[str] = Field(default_factory=list, description="files that were left out, a sentence each")
+
+    def is_unsure(self, image: LabeledImage) -> bool:
+        """Whether an image's label is marked as unsure."""
+        return image.label is not None and image.probability < self.unsure_below
 
     def used_as(self, use: str) -> list[LabeledImage]:
         """Return the images of one use, in the order of their names."""

@@ -223,15 +223,24 @@ def algorithm_maker(
     The function takes the engine, and ``precision`` if it is to be another than the spec's. ``pooled_classes`` is the
     number of training classes if a model was trained on another data set.
     """
+    train = splits["train"]
+    pooled = train.objective if pooled_classes is None else Classification(pooled_classes)
+    return method_maker(spec, plugins, train.input_shape, dataset.objective(spec.protocol.ways), pooled)
+
+
+def method_maker(
+    spec: RunSpec, plugins: Plugins, input_shape: tuple[int, ...], objective: Objective, pooled_objective: Objective
+) -> Callable[..., Algorithm]:
+    """Return what ``algorithm_maker`` returns, without a data set: from one example's shape and the two objectives."""
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = stored_options("algorithm", plugin, spec.algorithm)
-    build_model = model_builder(spec, plugins, splits["train"].input_shape)
+    build_model = model_builder(spec, plugins, input_shape)
 
     def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
         context = MethodContext(
             build=partial(build_model, engine=engine, precision=precision),
-            objective=dataset.objective(spec.protocol.ways),
-            pooled_objective=splits["train"].objective if pooled_classes is None else Classification(pooled_classes),
+            objective=objective,
+            pooled_objective=pooled_objective,
             engine=engine,
             iterations=spec.training.iterations,
             shots=spec.training.shots,
@@ -283,14 +292,17 @@ def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: 
     model = build(outputs)
     parameters = model.initial_parameters()
     first = next(iter(parameters.values()))
-    x = first.new_zeros(2, *input_shape)
-    try:
-        torch.func.grad(lambda parameters: model(parameters, x).square().sum())(parameters)
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise ConfigError(
-            f"Backbone '{spec.backbone.name}' cannot be run in {spec.precision}: {reason}. Use --precision float32."
-        ) from error
+    failures: list[RuntimeError] = []
+    for x in (first.new_zeros(2, *input_shape), torch.zeros(2, *input_shape, dtype=torch.int64, device=first.device)):
+        try:
+            torch.func.grad(lambda parameters, x=x: model(parameters, x).square().sum())(parameters)
+            return
+        except RuntimeError as error:  # the next attempt is with token ids
+            failures.append(error)
+    reason = str(failures[0]).strip().splitlines()[0].rstrip(".")
+    raise ConfigError(
+        f"Backbone '{spec.backbone.name}' cannot be run in {spec.precision}: {reason}. Use --precision float32."
+    ) from failures[0]
 
 
 def _check_own_models(spec: RunSpec, algorithm: Algorithm) -> None:

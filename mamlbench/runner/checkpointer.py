@@ -14,6 +14,7 @@ import torch
 
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record import TrainingData
+from mamlbench.record.model_inputs import ModelInputs
 from mamlbench.record.training_data import write_hashes
 from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.datasets.seen_test_data import TrainedOn
@@ -108,6 +109,12 @@ class Checkpointer:
         """What ``keep_hashes`` kept; None if it has not."""
         data = self.about.get("training_data")
         return None if data is None else TrainingData.model_validate(data)
+
+    @property
+    def inputs(self) -> ModelInputs | None:
+        """What the model's inputs are; None if they are no images, or the run was begun by an earlier release."""
+        inputs = self.about.get("inputs")
+        return None if inputs is None else ModelInputs.model_validate(inputs)
 
     def initial(self, built: Any, device: torch.device) -> Any:
         """The untrained network that ``keep_initial`` kept; ``built`` is the one that this process has built.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision
 from mamlbench.record import TrainingData, read_record
 from mamlbench.record.file_hashes import results_written
+from mamlbench.record.model_inputs import ModelInputs
 from mamlbench.record.training_data import read_hashes
 from mamlbench.run_spec import RunSpec
 from mamlbench.run_spec.outside_text import escaped, loads_strictly
@@ -43,6 +44,12 @@ class ModelArtifact:
     """classes and images that it was trained on, or why they are unknown"""
     sha256: str
     """of the file of its tensors, as 64 hexadecimal digits"""
+    inputs: ModelInputs | None = None
+    """what its inputs are; None if they are no images, or an earlier release wrote the model"""
+
+    def with_state(self, state: State) -> ModelArtifact:
+        """The same model with another state."""
+        return replace(self, state=state)
 
     def state_for(self, spec: RunSpec) -> State:
         """The state on the device and in the precision of ``spec``, tensors by name."""
@@ -53,7 +60,13 @@ class ModelArtifact:
 
 
 def save_model(
-    folder: Path, spec: RunSpec, iteration: int, state: State, training_data: TrainingData | None = None
+    folder: Path,
+    spec: RunSpec,
+    iteration: int,
+    state: State,
+    training_data: TrainingData | None = None,
+    *,
+    inputs: ModelInputs | None = None,
 ) -> Path:
     """Write ``model.safetensors`` and then ``model.json``, each atomically; return the latter's path.
 
@@ -63,6 +76,7 @@ def save_model(
         iteration: the one that validation selected.
         state: what was trained.
         training_data: what it was trained on; its hashes lie in the folder.
+        inputs: what its inputs are, if they are images.
 
     Raises UnwrittenResultError if one cannot be written.
     """
@@ -76,6 +90,8 @@ def save_model(
     if training_data is not None:
         file = Path(training_data.file).name
         description["training_data"] = training_data.model_copy(update={"file": file}).model_dump(mode="json")
+    if inputs is not None:
+        description["inputs"] = inputs.model_dump(mode="json")
     path = folder / f"{MODEL}.json"
     with results_written(path, "The model", folder):
         write_atomically(folder / f"{MODEL}.safetensors", tensors)
@@ -99,10 +115,12 @@ def load_model(path: Path) -> ModelArtifact:
         tree = load_tree(tensors)
         state = named_tensors(tree["state"] if description.stem in SLOTS else tree)
         iteration = int(content.get("progress", content)["iteration"])
+        about = content.get("about", content)
+        inputs = None if about.get("inputs") is None else ModelInputs.model_validate(about["inputs"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ValidationError, DamagedFileError) as error:
         reason = escaped(str(error), 300)
         raise ConfigError(f"'{description}' is not a model that can be read: {reason}.") from error
-    return ModelArtifact(spec, iteration, state, _trained_on(description, content.get("about", content)), sha256)
+    return ModelArtifact(spec, iteration, state, _trained_on(description, about), sha256, inputs)
 
 
 def _trained_on(description: Path, content: dict[str, Any]) -> TrainedOn | str:

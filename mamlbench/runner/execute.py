@@ -40,6 +40,7 @@ from mamlbench.runner.checkpointer import Checkpointer
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.model_inputs import model_inputs
 from mamlbench.runner.resuming import HeldRun, RunFinder, begin_run
 from mamlbench.runner.train import TrainingLoop
 
@@ -153,12 +154,14 @@ def _build(job: Job, plugins: Plugins, meter: Meter, emit: Emit, run: HeldRun | 
 
 def _about(experiment: Experiment, environment: Environment, started: str) -> dict[str, Any]:
     """What stays the same throughout a run, and the pieces of it that are computed later are to know."""
+    inputs = model_inputs(experiment.dataset)
     return {
         "spec": experiment.spec.model_dump(mode="json"),
         "spec_hash": experiment.spec.hash,
         "environment": environment.model_dump(mode="json"),
         "started": started,
         "engine": _engine_facts(experiment),
+        **({} if inputs is None else {"inputs": inputs.model_dump(mode="json")}),
     }
 
 

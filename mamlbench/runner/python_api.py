@@ -102,6 +102,8 @@ def adapt(
     data_dir: str | Path | None = None,
     plugins: Sequence[str | Path] = (),
     device: str = "auto",
+    corrections: str | Path | None = None,
+    unsure_below: float = 0.6,
 ) -> Adaptation:
     """Fine-tune a trained model on the few labeled images of a folder, and label the others; no file is written.
 
@@ -111,13 +113,24 @@ def adapt(
         hold_out: images per class to hold out, if there is no 'test'.
         options: options of the algorithm to change, such as ``{"test_steps": 10}``.
         mode: how batch norm treats the images to be labeled.
-        data_dir: where the data set lies that the model was trained on.
+        data_dir: where the data set lies that the model was trained on; only models of earlier releases need it.
         plugins: single-file plugins to load.
         device: as for a run.
+        corrections: a table that ``mamlbench adapt`` wrote, with right classes in its column ``correction``.
+        unsure_below: probability of a label below which it is marked as unsure.
     """
     loaded, locations = _load(data_dir, None, plugins)
     return adapt_model(
-        Path(model), Path(folder), loaded, locations, hold_out=hold_out, options=options, mode=mode, device=device
+        Path(model),
+        Path(folder),
+        loaded,
+        locations,
+        hold_out=hold_out,
+        options=options,
+        mode=mode,
+        device=device,
+        corrections=None if corrections is None else Path(corrections),
+        unsure_below=unsure_below,
     )
 
 

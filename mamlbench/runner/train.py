@@ -294,7 +294,14 @@ class TrainingLoop:
             state, iteration = self._best_state, self.progress.best_iteration
             assert state is not None and iteration is not None
             self.checkpointer.check()
-            path = save_model(self.folder, self.spec, iteration, state, self.checkpointer.training_data)
+            path = save_model(
+                self.folder,
+                self.spec,
+                iteration,
+                state,
+                self.checkpointer.training_data,
+                inputs=self.checkpointer.inputs,
+            )
             self.progress.model = f"{self.folder.name}/{path.name}"
 
     def _test(self) -> None:

@@ -1,70 +1,23 @@
 """``mamlbench adapt`` through the real command line, on drawings that a few steps can distinguish."""
 
-import csv
 import json
 import shutil
 
 import numpy as np
 import pytest
-from PIL import Image, ImageDraw
+from PIL import Image
+from toy_drawings import SHAPES, call, draw, draw_folder, rows, train, written
 
 import mamlbench
 from mamlbench.cli.main import main
 from mamlbench.errors import ExitCode
-
-SHAPES = {
-    "bar": lambda draw, at: draw.line((at, 20, at, 80), "black", 9),
-    "dash": lambda draw, at: draw.line((20, at, 80, at), "black", 9),
-    "ring": lambda draw, at: draw.ellipse((at - 22, at - 22, at + 22, at + 22), outline="black", width=9),
-    "dot": lambda draw, at: draw.ellipse((at - 14, at - 14, at + 14, at + 14), "black"),
-    "cross": lambda draw, at: (
-        draw.line((at - 25, 25, at + 25, 75), "black", 9),
-        draw.line((at - 25, 75, at + 25, 25), "black", 9),
-    ),
-}
-
-
-def draw(path, shape, number, mode="L"):
-    image = Image.new("RGB", (100, 100), "white")
-    SHAPES[shape](ImageDraw.Draw(image), 40 + 5 * number)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    image.convert(mode).save(path)
-
-
-def draw_folder(folder, shapes=tuple(SHAPES), support=2, unlabeled=2):
-    for shape in shapes:
-        for number in range(support):
-            draw(folder / shape / f"{number}.png", shape, number)
-        for number in range(unlabeled):
-            draw(folder / "unlabeled" / f"{shape}-{number}.jpg", shape, number + 3)
-    return folder
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, prepared_cache):
     """Records of three small models on glyphs, by algorithm."""
     folder = tmp_path_factory.mktemp("trained")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setenv("MAMLBENCH_CACHE", str(prepared_cache))
-        for algorithm in ("fomaml", "reptile", "pretrain"):
-            arguments = [
-                "run",
-                "--algo",
-                algorithm,
-                "--iterations",
-                "5",
-                "--test-episodes",
-                "4",
-                "--validation-episodes",
-                "4",
-                "-q",
-                "-o",
-                "backbone.width=16",
-            ]
-            assert main(arguments) == ExitCode.OK
-    paths = {path.name.split("-")[2]: path for path in (folder / "results").glob("*.json")}
-    return {**paths, "cache": prepared_cache}
+    return {**train(folder, prepared_cache, "fomaml", "reptile", "pretrain"), "cache": prepared_cache}
 
 
 @pytest.fixture(autouse=True)
@@ -74,30 +27,18 @@ def here(tmp_path, monkeypatch, trained):
     return tmp_path
 
 
-def call(capsys, *arguments):
-    capsys.readouterr()
-    code = main(["adapt", *map(str, arguments)])
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    return code, shown.out, shown.err
-
-
-def rows(path):
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-
-
 def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
     folder = draw_folder(here / "shapes")
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "Written: " in err
     assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
-    table = rows(folder / "predictions.csv")
+    table = rows(written(folder))
     assert [row["file"] for row in table] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
     for row in table:
         shares = {name: float(row[f"p({name})"]) for name in SHAPES}
         assert sum(shares.values()) == pytest.approx(1, abs=1e-4)
         assert row["label"] == max(shares, key=shares.get) and row["truth"] == "" and row["use"] == "unlabeled"
-    with Image.open(folder / "contact-sheet.png") as sheet:
+    with Image.open(written(folder, "contact-sheet.png")) as sheet:
         assert sheet.width > 900 and len(np.unique(np.asarray(sheet).reshape(-1, 3), axis=0)) > 20
 
 
@@ -116,7 +57,7 @@ def test_held_out_images_give_the_accuracy(here, trained, capsys):
     folder = draw_folder(here / "shapes", support=4, unlabeled=0)
     code, out, _ = call(capsys, trained["pretrain"], folder, "--hold-out", "2", "--output", here / "out", "--json")
     adaptation = json.loads(out)
-    assert code == ExitCode.OK and not (folder / "predictions.csv").exists()
+    assert code == ExitCode.OK and not (written(folder)).exists()
     held = [image for image in adaptation["images"] if image["use"] == "held out"]
     support = [image for image in adaptation["images"] if image["use"] == "support"]
     assert len(held) == len(support) == 10 and not {p["file"] for p in held} & {p["file"] for p in support}
@@ -146,7 +87,7 @@ def test_labels_do_not_depend_on_polarity_and_file_type(here, trained, capsys):
     results = []
     for folder in (plain, changed):
         assert call(capsys, trained["fomaml"], folder)[0] == ExitCode.OK
-        results.append([float(row[f"p({name})"]) for row in rows(folder / "predictions.csv") for name in SHAPES])
+        results.append([float(row[f"p({name})"]) for row in rows(written(folder)) for name in SHAPES])
     assert np.abs(np.subtract(*results)).max() < 0.2
 
 
@@ -155,12 +96,12 @@ def test_inductive_labels_do_not_depend_on_each_other(here, trained, capsys):
     labels = {}
     for mode in ("inductive", "transductive"):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
-        labels[mode] = rows(folder / "predictions.csv")
+        labels[mode] = rows(written(folder))
     for path in list((folder / "unlabeled").iterdir())[1:]:
         path.unlink()
     for mode, same in (("inductive", True), ("transductive", False)):
         call(capsys, trained["fomaml"], folder, "--mode", mode)
-        (alone,) = rows(folder / "predictions.csv")
+        (alone,) = rows(written(folder))
         among = next(row for row in labels[mode] if row["file"] == alone["file"])
         close = all(float(alone[f"p({n})"]) == pytest.approx(float(among[f"p({n})"]), abs=1e-4) for n in SHAPES)
         assert close is same
@@ -170,11 +111,13 @@ def test_the_number_of_classes_may_differ_if_the_head_is_new(here, trained, caps
     folder = draw_folder(here / "shapes", ("bar", "dash", "dot"))
     code, out, _ = call(capsys, trained["pretrain"], folder, "--steps", "20", "-o", "finetune_lr=0.1")
     assert code == ExitCode.OK and "20 adaptation steps" in out
-    assert "p(dot)" in rows(folder / "predictions.csv")[0] and "p(ring)" not in rows(folder / "predictions.csv")[0]
-    code, out, err = call(capsys, trained["fomaml"], folder)
-    assert code == ExitCode.USAGE and out == ""
-    assert "distinguishes 5 classes, and the folder has 3" in err and "Use 5 class folders" in err
-    assert "--ways 3" in err
+    assert "p(dot)" in rows(written(folder))[0] and "p(ring)" not in rows(written(folder))[0]
+    code, out, _ = call(capsys, trained["fomaml"], folder, "--steps", "5")
+    assert code == ExitCode.OK and "the head of each begins as the mean of the trained (tied)" in out
+    assert "p(dot)" in rows(written(folder))[0] and "p(ring)" not in rows(written(folder))[0]
+    assert mamlbench.adapt(trained["fomaml"], folder).head == "tied"
+    assert mamlbench.adapt(trained["pretrain"], folder).head == "of the method"
+    assert mamlbench.adapt(trained["fomaml"], draw_folder(here / "five")).head == "trained"
 
 
 def test_classes_may_differ_in_size_and_unlabeled_may_have_its_british_spelling(here, trained, capsys):
@@ -184,7 +127,7 @@ def test_classes_may_differ_in_size_and_unlabeled_may_have_its_british_spelling(
     draw(folder / british / "deeper" / "x.png", "dot", 2)
     code, out, _ = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "2 bar" in out
-    (row,) = rows(folder / "predictions.csv")
+    (row,) = rows(written(folder))
     assert row["file"] == f"{british}/deeper/x.png"
 
 
@@ -192,7 +135,7 @@ def test_from_python_nothing_is_written(here, trained):
     folder = draw_folder(here / "shapes")
     adaptation = mamlbench.adapt(trained["fomaml"], folder, hold_out=1, options={"test_steps": 1})
     assert adaptation.steps == 1 and adaptation.held_out.images == 5 and len(adaptation.used_as("unlabeled")) == 10
-    assert not (folder / "predictions.csv").exists()
+    assert not (written(folder)).exists()
 
 
 def predicted(here, trained, folder, *arguments):
@@ -235,12 +178,24 @@ def test_what_is_left_out_is_counted_and_what_adapt_wrote_is_not(here, trained, 
 # ---------------------------------------------------------------------------------------------------------- errors
 
 
-def test_every_damaged_image_is_named(here, trained, capsys):
+def test_damaged_images_are_left_out_and_named(here, trained, capsys):
     folder = draw_folder(here / "shapes")
-    for name in ("bar/0.png", "dot/1.png"):
+    draw(folder / "test" / "bar" / "9.png", "bar", 3)
+    for name in ("bar/0.png", "unlabeled/dot-1.jpg", "test/bar/8.png"):
         (folder / name).write_bytes(b"no image")
-    code, _, err = call(capsys, trained["fomaml"], folder)
-    assert code == ExitCode.USAGE and "2 damaged image(s)" in err and "bar/0.png" in err and "dot/1.png" in err
+    code, out, _ = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.OK and "1 bar, 2 cross" in out
+    assert "3 damaged images are left out: " in out and all(name in out for name in ("bar/0.png", "bar/8.png"))
+    assert "1 correct" in out or "0 of 1 correct" in out or "1 of 1 correct" in out
+    assert len(rows(written(folder))) == 9 + 1
+
+
+def test_a_class_without_a_sound_image_is_refused(here, trained, capsys):
+    folder = draw_folder(here / "shapes", support=1)
+    (folder / "bar" / "0.png").write_bytes(b"no image")
+    code, out, err = call(capsys, trained["fomaml"], folder)
+    assert code == ExitCode.USAGE and out == ""
+    assert "No image of bar in" in err and "bar/0.png" in err
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, features
 
-from mamlbench.api import ImageFile, ImageFormat, ImageSplit, Normalization, decode_images, no_progress
-from mamlbench.errors import DamagedImagesError
+from mamlbench.api import (
+    ImageFile,
+    ImageFormat,
+    ImageSplit,
+    ImageTree,
+    Normalization,
+    decode_images,
+    is_image,
+    no_progress,
+)
+from mamlbench.data import image_decoding
+from mamlbench.data.image_decoding import needs_package
+from mamlbench.errors import DamagedImagesError, DataError
 
 
 def encoded(image, kind="PNG"):
@@ -128,7 +139,9 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(width, 
     assert "'bomb' (" in message and "89,000,000 are decoded" in message and peak < 5_000_000
 
 
-def test_the_content_decides_and_not_the_suffix():
+def test_the_content_decides_and_not_the_suffix(monkeypatch):
+    without_heif = tuple(name for name in image_decoding._formats() if name != "HEIF")
+    monkeypatch.setattr(image_decoding, "_formats", lambda: without_heif)
     png, jpeg = encoded(sketch(0, 255)), encoded(sketch(0, 255), "JPEG")
     assert decode(a=png, b=jpeg, c=encoded(sketch(0, 255), "WEBP")) == [0, 1, 2]
     message = decode(
@@ -140,7 +153,8 @@ def test_the_content_decides_and_not_the_suffix():
         gone=FileNotFoundError("gone"),
     )
     assert message == (
-        "'empty' (empty) 'gone' (gone) 'phone' (HEIC, which is not read here: save it as JPEG or PNG) "
+        "'empty' (empty) 'gone' (gone) 'phone' (HEIC, which pip install 'mamlbench[heif]' makes readable; or save it "
+        "as JPEG or PNG) "
         "'script' (no image) 'text' (no image)"
     )
 
@@ -178,3 +192,33 @@ def test_other_images_are_normalized_as_those_of_the_split():
     normalized = split.normalize_images(images)
     for image in episode.support.x[0]:
         assert any(torch.equal(image, other) for other in normalized)
+
+
+def test_photographs_of_phones_are_read_if_their_package_is_installed():
+    heif = pytest.importorskip("pillow_heif")
+    picture = Image.new("RGB", (16, 16), (200, 30, 30))
+    buffer = io.BytesIO()
+    heif.from_pillow(picture).save(buffer, format="HEIF")
+    assert ImageFormat(8).decode(buffer.getvalue())[0].mean() > 150
+    assert is_image("a.HEIC") and is_image("a.heif") and needs_package("a.heic") == ""
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="Pillow without AVIF")
+def test_avif_is_read():
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), (200, 30, 30)).save(buffer, "AVIF")
+    assert ImageFormat(8).decode(buffer.getvalue())[0].mean() > 150
+
+
+def test_what_no_package_here_reads_is_no_image_and_named(monkeypatch):
+    monkeypatch.setattr(image_decoding, "_formats", lambda: ("PNG", "JPEG"))
+    assert not is_image("a.HEIC") and not is_image("x/b.avif") and is_image("c.png")
+    assert needs_package("a.heic") == "pip install 'mamlbench[heif]'" and needs_package("c.png") == ""
+    tree = ImageTree.read(["cat/a.png", "cat/b.HEIC", "dog/a.png", "dog/c.avif", "dog/notes.txt"], "here", "")
+    assert tree.notes() == [
+        "1 file is no image and left out: 1 .txt (dog/notes.txt)",
+        "1 photograph is left out and can be read after pip install 'mamlbench[heif]': cat/b.HEIC",
+        "1 photograph is left out and can be read after pip install -U pillow: dog/c.avif",
+    ]
+    with pytest.raises(DataError, match=r"holds no image. 2 photographs are left out and can be read after pip .*heif"):
+        ImageTree.read(["cat/a.heic", "dog/b.heic"], "here", "It needs images.")

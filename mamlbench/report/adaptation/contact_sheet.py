@@ -54,7 +54,7 @@ def _tiles(adaptation: Adaptation, name: str) -> list[ImageTile]:
     folder = Path(adaptation.folder)
     support = [image for image in adaptation.used_as("support") if image.truth == name]
     shown = [*support[:MAX_IMAGES], *_predicted(adaptation, name)[:MAX_IMAGES]]
-    return [ImageTile(folder / image.file, *_frame_and_caption(image)) for image in shown]
+    return [ImageTile(folder / image.file, *_frame_and_caption(image, adaptation)) for image in shown]
 
 
 def _predicted(adaptation: Adaptation, name: str) -> list[LabeledImage]:
@@ -68,11 +68,11 @@ def _more(adaptation: Adaptation, name: str) -> str:
     return f" (and {left_out} more in the CSV)" if left_out > 0 else ""
 
 
-def _frame_and_caption(image: LabeledImage) -> tuple[str, tuple[str, str]]:
+def _frame_and_caption(image: LabeledImage, adaptation: Adaptation) -> tuple[str, tuple[str, str]]:
     file = image.file.rpartition("/")[2]
     if image.use == "support":
-        return FRAMES["support"], ("support", file)
-    probability = f"{100 * image.probability:.0f} %"
+        return FRAMES["support"], ("corrected" if image.corrected else "support", file)
+    probability = f"{100 * image.probability:.0f} %{', unsure' if adaptation.is_unsure(image) else ''}"
     if image.use == "unlabeled":
         return FRAMES["unlabeled"], (probability, file)
     if image.label == image.truth:

@@ -8,15 +8,29 @@ from collections import Counter
 
 from mamlbench.record import Adaptation
 
+HEADS = {
+    "trained": "",
+    "tied": "Another number of classes than in training: the head of each begins as the mean of the trained (tied).",
+    "of the method": "",
+}
+"""Sentence about the head, by how it begins."""
+
 
 def predictions_csv(adaptation: Adaptation) -> str:
-    """Write one row per predicted image: file, use, true class if known, label, probability of each class."""
+    """Write one row per image that is not in a class's folder: file, use, truth, label, unsure, correction, p(CLASS).
+
+    ``correction`` is for the user to fill in; corrections that were used are written again.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", "use", "truth", "label", *(f"p({name})" for name in adaptation.classes)])
-    for image in (*adaptation.used_as("held out"), *adaptation.used_as("unlabeled")):
-        probabilities = (f"{value:.6f}" for value in image.probabilities)
-        writer.writerow([image.file, image.use, image.truth or "", image.label, *probabilities])
+    columns = ["file", "use", "truth", "label", "unsure", "correction"]
+    writer.writerow([*columns, *(f"p({name})" for name in adaptation.classes)])
+    corrected = [image for image in adaptation.used_as("support") if image.corrected]
+    for image in (*adaptation.used_as("held out"), *adaptation.used_as("unlabeled"), *corrected):
+        unsure, correction = "yes" if adaptation.is_unsure(image) else "", image.truth if image.corrected else ""
+        row = [image.file, image.use, image.truth or "", image.label or "", unsure, correction]
+        probabilities = [f"{value:.6f}" for value in image.probabilities] or [""] * len(adaptation.classes)
+        writer.writerow([*row, *probabilities])
     return text.getvalue()
 
 
@@ -28,9 +42,14 @@ def summary_lines(adaptation: Adaptation) -> list[str]:
         + ("" if adaptation.steps is None else f", {adaptation.steps} adaptation steps")
         + f", {adaptation.mode}."
     ]
+    if HEADS[adaptation.head]:
+        lines.append(HEADS[adaptation.head])
+    if corrected := sum(image.corrected for image in adaptation.used_as("support")):
+        lines.append(f"Corrections: {corrected} of the images that it learned from.")
     labeled = Counter(image.label for image in adaptation.used_as("unlabeled"))
     if labeled:
         lines.append(f"Labeled: {_counts(labeled)}.")
+        lines += _unsure_lines(adaptation)
     if adaptation.held_out is not None:
         score = adaptation.held_out
         accuracy = score.accuracy
@@ -44,6 +63,21 @@ def summary_lines(adaptation: Adaptation) -> list[str]:
         reasons = f": {'; '.join(adaptation.seen.reasons)}" if adaptation.seen.reasons else ""
         lines.append(f"Held-out images in training: {adaptation.seen.answer}{reasons}.")
     return [*lines, *(f"{note[0].upper()}{note[1:]}." for note in adaptation.notes)]
+
+
+def _unsure_lines(adaptation: Adaptation) -> list[str]:
+    """Count unsure labels; with held-out images, say how many labels of either kind are right."""
+    unsure = sum(map(adaptation.is_unsure, adaptation.used_as("unlabeled")))
+    lines = [f"Unsure, with a probability below {adaptation.unsure_below:.0%}: {unsure}."] if unsure else []
+    held_out = adaptation.used_as("held out")
+    if held_out and adaptation.unsure_below:
+        of_kind = {kind: [image for image in held_out if adaptation.is_unsure(image) is kind] for kind in (False, True)}
+        right = {kind: sum(image.label == image.truth for image in images) for kind, images in of_kind.items()}
+        lines.append(
+            f"Held-out images at {adaptation.unsure_below:.0%} or more: {right[False]} of {len(of_kind[False])} "
+            f"correct; below: {right[True]} of {len(of_kind[True])}."
+        )
+    return lines
 
 
 def _counts(counts: Counter[str | None]) -> str:

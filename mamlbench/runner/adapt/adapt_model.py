@@ -11,36 +11,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamlbench.api import (
-    AdaptedTasks,
-    Algorithm,
-    Classification,
-    Dataset,
-    Examples,
-    ImageFormat,
-    ImageSplit,
-    Mode,
-    seed_key,
-)
+from mamlbench.api import Algorithm, Classification, ImageSplit, Mode
 from mamlbench.engine import LoopEngine
 from mamlbench.errors import ConfigError, DivergedError
-from mamlbench.nn.precision import parameter_dtype
 from mamlbench.plugin import Plugins
 from mamlbench.record import Adaptation, HeldOut, Interval, LabeledImage, SeenTestData
+from mamlbench.record.model_inputs import ModelInputs
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.run_spec.bounds import MOST
-from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images, read_user_images
-from mamlbench.runner.build import algorithm_maker, load_dataset
-from mamlbench.runner.checkpoints import ModelArtifact, State, load_model
+from mamlbench.runner.adapt.corrections import read_corrections, with_corrections
+from mamlbench.runner.adapt.fit_head import fit_head
+from mamlbench.runner.adapt.label_images import ImageLabeler, ImageReader, read_support
+from mamlbench.runner.adapt.user_images import UserImage, UserImages, find_user_images
+from mamlbench.runner.build import load_dataset, method_maker
+from mamlbench.runner.checkpoints import ModelArtifact, load_model
 from mamlbench.runner.component_options import complete_component
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.divergence import suggest
 from mamlbench.runner.isolation import isolated
-from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
+from mamlbench.runner.model_inputs import model_inputs
 from mamlbench.runner.seen_by_network import seen_by_network
 
-BATCH_SIZE = 100
-"""Number of images labeled at a time, if their labels do not depend on each other."""
+UNSURE_BELOW = 0.6
+"""Probability of a label below which it is marked as unsure, unless the user says another."""
 
 
 def adapt_model(
@@ -53,11 +46,14 @@ def adapt_model(
     options: dict[str, Any] | None = None,
     mode: Mode = "inductive",
     device: str = "auto",
+    corrections: Path | None = None,
+    unsure_below: float = UNSURE_BELOW,
 ) -> Adaptation:
     """Adapt a trained model to the labeled images of a folder, and label the others.
 
-    Images are converted to the size, channels, polarity and normalization of the data set that the model was trained
-    on, which must be available. The untrained network labels the held-out images too, for comparison.
+    Images are converted to the size, channels, polarity and normalization that the model was trained with; they are in
+    its JSON file, and its training data are not needed. Of a model that an earlier release wrote they are. An image
+    that cannot be decoded is left out, and named. The untrained network labels the held-out images too, for comparison.
 
     Args:
         model: the folder of a model artifact, its model.json or model.safetensors, or the record of a run.
@@ -68,28 +64,35 @@ def adapt_model(
         options: options of the algorithm to change (test_steps, inner_lr, ...).
         mode: how batch norm treats the images to be labeled; with 'transductive' their labels depend on each other.
         device: as for a run.
+        corrections: table of an earlier adaptation with the right classes in its column ``correction``; these images
+            are learned from too.
+        unsure_below: probability of a label below which it is marked.
 
-    Raises ConfigError if the model does not fit the task, DataError if images are missing or damaged, DivergedError if
-    the predictions of the adapted network are not finite.
+    Raises ConfigError if the model does not fit the task, DataError if images are missing or none of a class can be
+    decoded, DivergedError if the predictions of the adapted network are not finite.
     """
     if not 0 <= hold_out <= MOST:
         raise ConfigError(f"hold_out is a number of images per class, 0 or more, not {hold_out}.")
+    if not 0 <= unsure_below <= 1:
+        raise ConfigError(f"unsure_below is a probability, 0 to 1, not {unsure_below}.")
     images = find_user_images(folder, hold_out)
+    if corrections is not None:
+        images = with_corrections(images, read_corrections(corrections), corrections)
     artifact = load_model(model)
     spec = _adaptation_spec(artifact.spec, images, plugins, options or {}, device)
-    dataset = load_dataset(spec, plugins, folders)
-    split, image_format = dataset.splits["test"], dataset.image_format()
-    if not isinstance(split, ImageSplit) or image_format is None or not _classifies(dataset):
-        raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
+    inputs = artifact.inputs or _inputs_of_data(spec, plugins, folders, model)
     with isolated(spec):
-        algorithm = algorithm_maker(spec, plugins, dataset, dataset.splits)(LoopEngine())
-        reader = _ImageReader(split, image_format, spec)
-        labeler = _Labeler(_support_set(images, reader), reader, mode)
-        untrained = labeler.probabilities(algorithm, images.held_out)
-        algorithm.load_state(_trained_state(artifact, algorithm, len(images.classes), spec, model))
-        held_out = labeler.probabilities(algorithm, images.held_out)
-        unlabeled = labeler.probabilities(algorithm, images.unlabeled)
-    if not bool(torch.cat([held_out, unlabeled]).isfinite().all()):
+        algorithm = _build(spec, inputs, plugins)
+        classes = artifact.spec.protocol.ways, len(images.classes)
+        fitted = fit_head(artifact.state, algorithm.state(), classes, spec, model)  # before an image is decoded
+        reader = ImageReader(inputs, spec)
+        support, examples = read_support(images, reader)
+        labeler = ImageLabeler(examples, reader, mode)
+        _, untrained = labeler.label(algorithm, images.held_out)
+        algorithm.load_state(artifact.with_state(fitted.state).state_for(spec))
+        held_out, on_held_out = labeler.label(algorithm, images.held_out)
+        unlabeled, on_unlabeled = labeler.label(algorithm, images.unlabeled)
+    if not bool(torch.cat([on_held_out, on_unlabeled]).isfinite().all()):
         suggestion = suggest(spec.algorithm.options, "inner")
         raise DivergedError(f"The predictions of the adapted network are not finite: {suggestion}.")
     return Adaptation(
@@ -100,68 +103,43 @@ def adapt_model(
         classes=list(images.classes),
         steps=getattr(algorithm, "test_steps", None),
         mode=mode,
+        head=fitted.head,
+        unsure_below=unsure_below,
         images=[
-            *_labeled_images(images, images.support, "support", None),
-            *_labeled_images(images, images.held_out, "held out", held_out),
-            *_labeled_images(images, images.unlabeled, "unlabeled", unlabeled),
+            *_labeled_images(images, support, "support", None),
+            *_labeled_images(images, held_out, "held out", on_held_out),
+            *_labeled_images(images, unlabeled, "unlabeled", on_unlabeled),
         ],
-        held_out=_score(images.held_out, held_out, untrained) if images.held_out else None,
-        seen=_seen_images(images, image_format, spec, plugins, artifact) if images.held_out else None,
-        notes=list(images.notes),
+        held_out=_score(held_out, on_held_out, untrained) if held_out else None,
+        seen=_seen_images(images, held_out, reader, plugins, artifact) if held_out else None,
+        notes=[*images.notes, *reader.notes()],
     )
 
 
+def _inputs_of_data(spec: RunSpec, plugins: Plugins, folders: Folders, model: Path) -> ModelInputs:
+    """What the inputs are of a model that does not say it, from the data that it was trained on."""
+    inputs = model_inputs(load_dataset(spec, plugins, folders))
+    if inputs is None:
+        raise ConfigError(f"'{model}' was trained on {spec.dataset.name}, whose tasks are not made of images.")
+    return inputs
+
+
+def _build(spec: RunSpec, inputs: ModelInputs, plugins: Plugins) -> Algorithm:
+    """The algorithm in its initial state, for the classes of the folder."""
+    shape = inputs.channels, inputs.image_size, inputs.image_size
+    objectives = Classification(spec.protocol.ways), Classification(inputs.outputs)
+    return method_maker(spec, plugins, shape, *objectives)(LoopEngine())
+
+
 def _seen_images(
-    images: UserImages, image_format: ImageFormat, spec: RunSpec, plugins: Plugins, artifact: ModelArtifact
+    images: UserImages, held_out: Sequence[UserImage], reader: ImageReader, plugins: Plugins, artifact: ModelArtifact
 ) -> SeenTestData:
     """Say whether the network was trained on held-out images or their classes."""
-    held_out = sorted(images.held_out, key=lambda image: image.label or 0)
-    labels, counts = np.unique([image.label for image in held_out], return_counts=True)
+    by_class = sorted(held_out, key=lambda image: image.label or 0)
+    labels, counts = np.unique([image.label for image in by_class], return_counts=True)
     names = tuple(images.classes[label] for label in labels)
-    split = ImageSplit(read_user_images(held_out, image_format), np.append(0, np.cumsum(counts)), names)
-    return seen_by_network(spec, plugins, split, "", artifact.trained_on)
-
-
-def _classifies(dataset: Dataset) -> bool:
-    return isinstance(dataset.objective(2), Classification)
-
-
-class _ImageReader:
-    """Reads images in the format and normalization of a data set."""
-
-    def __init__(self, split: ImageSplit, image_format: ImageFormat, spec: RunSpec) -> None:
-        self.split = split
-        self.image_format = image_format
-        self.spec = spec
-
-    def __call__(self, images: Sequence[UserImage]) -> Tensor:
-        """Return ``[n, C, H, W]`` on the run's device and in its precision."""
-        normalized = self.split.normalize_images(read_user_images(images, self.image_format))
-        return normalized.to(self.spec.device, parameter_dtype(self.spec.precision))
-
-
-class _Labeler:
-    """Adapts an algorithm to the support set, and labels images."""
-
-    def __init__(self, support: Examples, reader: _ImageReader, mode: Mode) -> None:
-        self.support = support
-        self.reader = reader
-        self.mode = mode
-        key = np.array([seed_key("own images")], np.uint64)
-        self.keys = torch.from_numpy(key.view(np.int64)).to(support.y.device)  # [1]
-
-    def probabilities(self, algorithm: Algorithm, images: Sequence[UserImage]) -> Tensor:
-        """Return the probability of each class for each image: ``[n, ways]``."""
-        if not images:
-            return torch.empty(0, algorithm.objective.outputs)
-        adapted = algorithm.adapt(self.support, self.keys)
-        size = len(images) if self.mode == "transductive" else BATCH_SIZE
-        batches = [images[first : first + size] for first in range(0, len(images), size)]
-        return torch.cat([self._predict(adapted, batch) for batch in batches])
-
-    def _predict(self, adapted: AdaptedTasks, images: Sequence[UserImage]) -> Tensor:
-        outputs = adapted.predict(self.reader(images)[None], self.mode)[0]  # [n, ways]
-        return outputs.softmax(-1).cpu()
+    split = ImageSplit(reader.pixels(by_class)[1], np.append(0, np.cumsum(counts)), names)
+    return seen_by_network(reader.spec, plugins, split, "", artifact.trained_on)
 
 
 def _adaptation_spec(
@@ -183,24 +161,6 @@ def _adaptation_spec(
     )
 
 
-def _support_set(images: UserImages, reader: _ImageReader) -> Examples:
-    x = reader(images.support)[None]  # [1, n, C, H, W]
-    return Examples(x, torch.tensor([[image.label for image in images.support]], device=x.device))
-
-
-def _trained_state(artifact: ModelArtifact, algorithm: Algorithm, classes: int, spec: RunSpec, model: Path) -> State:
-    """The trained state, on the device. Raises ConfigError if it is not one of this algorithm."""
-    expected, ways = algorithm.state(), artifact.spec.protocol.ways
-    if ways != classes and foreign_tensors(artifact.state, expected):
-        raise ConfigError(
-            f"This model distinguishes {ways} classes, and the folder has {classes}: with {spec.algorithm.name} "
-            f"the number of classes is fixed in training. Use {ways} class folders, or train a model with "
-            f"'mamlbench run --algo {spec.algorithm.name} --ways {classes}' (or --algo pretrain: any number)."
-        )
-    refuse_foreign_state(artifact.state, expected, model)
-    return artifact.state_for(spec)
-
-
 def _labeled_images(
     folder: UserImages, images: Sequence[UserImage], use: Any, probabilities: Tensor | None
 ) -> list[LabeledImage]:
@@ -210,6 +170,7 @@ def _labeled_images(
             file=image.path.relative_to(folder.folder).as_posix(),
             use=use,
             truth=None if image.label is None else folder.classes[image.label],
+            corrected=image.corrected,
             label=None if probabilities is None else folder.classes[int(probabilities[row].argmax())],
             probabilities=[] if probabilities is None else [round(float(value), 6) for value in probabilities[row]],
         )

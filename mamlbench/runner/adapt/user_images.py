@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mamlbench.api import ImageFile, ImageFormat, ImageTree, decode_images, no_progress
@@ -16,7 +18,7 @@ from mamlbench.data.image_tree import UNLABELED, UNSPLIT
 from mamlbench.errors import DamagedImagesError, DataError, NothingToDoError, summarize_names
 
 WRITTEN = ("predictions.csv", "contact-sheet.png")
-"""Files that ``mamlbench adapt`` writes into the folder unless it is given another."""
+"""Files that ``mamlbench adapt`` writes, and that lie in the folder if it was given no other by an earlier release."""
 
 LABELED = (UNSPLIT, "train")
 """Splits of the tree whose images the model adapts to."""
@@ -26,10 +28,28 @@ LAYOUT = "It needs one folder per class with a few images of it, and 'unlabeled'
 
 @dataclass(frozen=True)
 class UserImage:
-    """One image; ``label`` is the number of its class, None if it is to be labeled."""
+    """One image; ``label`` is the number of its class, None if it is to be labeled.
+
+    ``corrected``: a correction says its class, and not its folder.
+    """
 
     path: Path
     label: int | None = None
+    corrected: bool = False
+
+
+class DecodedImages(NamedTuple):
+    """The images that could be decoded.
+
+    Args:
+        rows: their numbers among those that were to be.
+        pixels: uint8 ``[n, C, H, W]``.
+        damaged: names of the others, with the reasons.
+    """
+
+    rows: tuple[int, ...]
+    pixels: Tensor
+    damaged: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,17 +155,19 @@ def _held_out_images(folder: Path, tree: ImageTree, names: Sequence[str]) -> lis
     return [UserImage(folder / image.name, names.index(image.class_name)) for image in held_out]
 
 
-def read_user_images(images: Sequence[UserImage], image_format: ImageFormat) -> Tensor:
-    """Decode images in their order: uint8 ``[n, C, H, W]``. Raises DataError that names all damaged images."""
-    pixels = np.zeros((len(images), *image_format.shape), np.uint8)
+def decode_user_images(images: Sequence[UserImage], image_format: ImageFormat) -> DecodedImages:
+    """Decode images in their order, without those that are damaged."""
+    pixels: dict[int, NDArray[np.uint8]] = {}
+    damaged: tuple[str, ...] = ()
     files = (ImageFile(row, str(image.path), _content(image.path)) for row, image in enumerate(images))
     try:
         for row, decoded in decode_images(files, image_format, len(images), "images", no_progress):
             pixels[row] = decoded
     except DamagedImagesError as error:
-        count, names = len(error.damaged), ", ".join(error.damaged)
-        raise DataError(f"{count} damaged image(s): {names}. Replace or remove them.") from error
-    return torch.from_numpy(pixels)
+        damaged = error.damaged
+    rows = tuple(sorted(pixels))
+    stacked = np.stack([pixels[row] for row in rows]) if rows else np.zeros((0, *image_format.shape), np.uint8)
+    return DecodedImages(rows, torch.from_numpy(stacked), damaged)
 
 
 def _content(path: Path) -> bytes | Exception:

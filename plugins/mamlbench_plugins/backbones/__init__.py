@@ -13,3 +13,9 @@ def mamlbench_register_backbones(register: Register) -> None:
     register("resnet12", f"{here}.resnet12:ResNet12", summary="ResNet-12 of the few-shot literature, 64 to 640 wide")
     register("resnet18", f"{here}.torchvision_networks:ResNet18", summary="torchvision's ResNet-18 with a small stem")
     register("vgg16", f"{here}.torchvision_networks:VGG16", summary="torchvision's VGG-16 with batch norm, no dropout")
+    register(
+        "timm",
+        f"{here}.timm_networks:TimmNetworks",
+        member="NAME",
+        summary="a network of timm, such as timm:resnet18 (extra timm)",
+    )

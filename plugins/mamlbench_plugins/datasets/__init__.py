@@ -17,4 +17,16 @@ def mamlbench_register_datasets(register: Register) -> None:
     register("cifar-fs", f"{here}.cifar:CIFARFS", summary="CIFAR-100 split at random by class, 32 x 32")
     register("fc100", f"{here}.cifar:FC100", summary="CIFAR-100 split by superclass, 32 x 32")
     register("folder", f"{here}.folder:Folder", summary="your own images, a folder for each class")
+    register(
+        "torchvision",
+        f"{here}.torchvision_images:TorchvisionImages",
+        member="NAME",
+        summary="a classification data set of torchvision.datasets, such as torchvision:EuroSAT",
+    )
+    register(
+        "hf",
+        f"{here}.hugging_face_images:HuggingFaceImages",
+        member="NAME",
+        summary="an image data set of Hugging Face datasets, from a folder, its cache or a download (extra hf)",
+    )
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")

@@ -6,9 +6,10 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from mamlbench.api import SPLITS, DataError, ImageTree, split_of_folder, summarize_names
@@ -17,11 +18,12 @@ from mamlbench_plugins.datasets.image_listing import UNSPLIT, ListedImage, in_or
 from mamlbench_plugins.datasets.tables import decode_table, read_table
 
 _COLUMNS = ("class", "split")
+_FIRST_WORD = "the first word of their names"
 
 TABLE = "split.csv"
 """Name of the table that is used without an option, if it is beside the class folders."""
 
-HELP = "It needs folders SPLIT/CLASS with images (SPLIT: train, val, test), or folders CLASS."
+HELP = "It needs folders SPLIT/CLASS with images (SPLIT: train, val, test), folders CLASS, or a table of images."
 
 
 POOLING = (
@@ -47,11 +49,17 @@ class FolderTree(NamedTuple):
         images: in the order of ``in_order``; with their splits, if folders say them, otherwise all UNSPLIT.
         notes: what is left out, a sentence each.
         doubtful: top folders that may be splits under an unknown name.
+        origin: the form of the lists that say classes and splits; empty if folders do.
+        groups: the group of each class, as a list has it; empty: groups follow from the names of classes.
+        files: names of the lists.
     """
 
     images: tuple[ListedImage, ...]
     notes: tuple[str, ...]
     doubtful: tuple[str, ...]
+    origin: str = ""
+    groups: Mapping[str, str] = MappingProxyType({})
+    files: tuple[str, ...] = ()
 
 
 def read_tree(store: Store) -> FolderTree:
@@ -115,8 +123,14 @@ def _classes_of_splits(images: Iterable[ListedImage], min_images: int) -> dict[s
     return classes
 
 
+LISTS = ("labels.csv", "images.csv", "train.csv", "train.json", "base.json")
+"""Names of lists of images, one of which a data set with lists has at its top."""
+
+
 def looks_split(folder: Path) -> bool:
-    """Whether a folder has subfolders train, val and test, in any spelling."""
+    """Whether a folder has subfolders train, val and test, in any spelling, or a list of images."""
+    if any((folder / name).is_file() for name in LISTS):
+        return True
     try:
         splits = {split_of_folder(path.name) for path in folder.iterdir() if path.is_dir()}
     except OSError:
@@ -183,22 +197,23 @@ def group_of_class(name: str) -> str:
 
 
 def split_groups_by_seed(
-    names: Sequence[str], seed: int, val: float, test: float
+    names: Sequence[str], seed: int, val: float, test: float, group_of: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[dict[str, list[int]], list[str]]:
     """Split classes so that those of a group are in one split; the shares are of groups. Return the groups too.
 
     Raises DataError for fewer than three groups.
     """
-    groups = sorted({group_of_class(name) for name in names})
+    own_groups = [group_of.get(name) or group_of_class(name) for name in names]
+    groups = sorted(set(own_groups))
     if len(groups) < len(SPLITS):
         raise DataError(
-            f"The {len(names):,} classes have {len(groups)} groups by the first word of their names "
+            f"The {len(names):,} classes have {len(groups)} groups by {'a table' if group_of else _FIRST_WORD} "
             f"({summarize_names(groups)}), and three are needed: split by class, with -o dataset.split_by=class."
         )
     split_of_group = {
         groups[number]: split for split, members in split_by_seed(groups, seed, val, test).items() for number in members
     }
-    splits = [split_of_group[group_of_class(name)] for name in names]
+    splits = [split_of_group[group] for group in own_groups]
     return {split: [c for c, one in enumerate(splits) if one == split] for split in SPLITS}, groups
 
 
