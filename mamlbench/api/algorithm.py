@@ -100,6 +100,8 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
             each class. In training ``init`` then takes the ways from the support set, ``context.shots`` examples of
             each class.
         uses_queries: whether training looks at the query sets of its episodes; if not, they are empty.
+        adapts_features: whether the test-time stage is there to change the features: a frozen encoder, whose features
+            were computed once, is refused then. An instance may set it.
         equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
         neutral_options: options that change no number, only time or memory: name and what it changes.
         meta: what training learns and a model artifact keeps, by name.
@@ -115,6 +117,7 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
     additive: bool = True
     any_ways: ClassVar[bool] = False
     uses_queries: ClassVar[bool] = True
+    adapts_features: bool = False
     equivariant: ClassVar[bool] = False
     neutral_options: ClassVar[Mapping[str, str]] = {}
     meta: Parameters

@@ -16,7 +16,7 @@ OnDivergence = Literal["stop", "skip"]
 """Whether an update that is not finite ends the run, or is skipped and counted."""
 
 ADDED_LATER = {
-    "": ("deterministic", "tuning_trials", "mistake", "init_sha256"),
+    "": ("deterministic", "tuning_trials", "mistake", "init_sha256", "weights_sha256"),
     "protocol": ("test_sampling", "test_until", "label_noise", "corrupt"),
     "training": ("on_divergence", "allow_leak"),
 }
@@ -108,6 +108,8 @@ class RunSpec(BaseModel):
     """the mistake of a published system that the run repeats on purpose; its scores are marked in every table"""
     init_sha256: str = ""
     """of the tensors of the model that training starts from; empty: from the network as its seed initializes it"""
+    weights_sha256: str = ""
+    """of the weights that the network is frozen with, or begins with; empty: they come from the seed or from init"""
     init: str = Field(
         "", description="record or folder of that model, as the user named it; it is no part of the spec's hash"
     )

@@ -34,6 +34,7 @@ from mamlbench.api import (
     seed_key,
     seeded,
 )
+from mamlbench.data.encoded_split import EncodedSplit
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
@@ -49,6 +50,7 @@ from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
 from mamlbench.runner.disturbed_episodes import disturbed
+from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
@@ -90,6 +92,11 @@ class Experiment:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
         episodes = draw_episodes(self.sampler, split, first, count, shape)
         return EpisodeBatch(*self._in_precision(episodes))
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is an untrained network to compare with: not if an encoder was frozen and nothing is trained."""
+        return self.spec.training.iterations > 0 or not isinstance(self.dataset.splits["test"], EncodedSplit)
 
     def under_protocol(self, protocol: Protocol) -> Experiment:
         """The same parts under another protocol for the test, of as many ways and the same episode seed.
@@ -136,7 +143,7 @@ def load_dataset(
     *,
     training: bool = False,
 ) -> Dataset:
-    """Load the data set of a spec; ``progress`` is called if it must be prepared first.
+    """Load the data set of a spec, in features if its network is frozen; ``progress`` is called if that takes a while.
 
     Raises DataError if it is missing or damaged; and, for a run that trains and allows no leak, before an image is
     decoded, if the names of its files show that splits share classes.
@@ -147,7 +154,7 @@ def load_dataset(
     dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
     for note in dataset.notes:
         logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
-    return dataset
+    return encoded_dataset(dataset, spec, plugins, folders.cache, progress)
 
 
 def refuse_shared_classes(spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
@@ -203,6 +210,7 @@ def build_experiment(
     algorithm = make(choice.engine)
     start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)
+    refuse_on_features(dataset, spec, algorithm)
     facts = data_facts(dataset)
     seen = None
     if dataset.kind != "regression" and not isinstance(dataset.splits["test"], SealedSplit):

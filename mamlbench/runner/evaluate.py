@@ -196,8 +196,9 @@ def score_model(model: BuiltModel, protocol: Protocol, options: Mapping[str, Any
     """
     keep_memory()
     experiment = model.experiment.under_protocol(protocol)
+    initial = model.initial if experiment.learns else None
     trained, untrained = score_test(
-        experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=model.initial
+        experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=initial
     )
     changed = {name: value for name, value in options.items() if not name.startswith("dataset.")}
     test = experiment.dataset.splits["test"]

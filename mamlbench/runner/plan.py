@@ -26,6 +26,7 @@ from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.disturbed_episodes import refuse_label_noise
 from mamlbench.runner.find_preset import find_preset
+from mamlbench.runner.frozen.encoded_dataset import backbone_of_weights, hash_of_weights
 from mamlbench.runner.initial_model import hash_of_initial_model
 from mamlbench.runner.plan_training import plan_training
 
@@ -86,6 +87,11 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
     if preset is None:
         raise ConfigError(*problems)
     components = _components(request, preset, {"algorithm": name, "dataset": request.dataset}, plugins, problems)
+    backbone = components.get("backbone")
+    weights = backbone and _collect(problems, lambda: backbone_of_weights(backbone, plugins), "backbone")
+    sha256 = weights and _collect(problems, lambda: hash_of_weights(weights), "backbone")
+    if weights is not None and weights.frozen:
+        request = _on_features(request)
     protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
     training = protocol and _collect(
         problems, lambda: plan_training(request, preset, protocol, algorithm, name=name, kind=dataset.kind)
@@ -106,8 +112,15 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         tuning_trials=_tuning_trials(preset, request),
         mistake=preset.mistake,
         init="" if path is None else str(path),
+        weights_sha256=sha256 or "",
         init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
     )
+
+
+def _on_features(request: RunRequest) -> RunRequest:
+    """What a user leaves open if features are fixed: nothing is trained, and no query can change another's features."""
+    defaults = {"iterations": 0, "modes": ("inductive",)}
+    return request.model_copy(update={name: value for name, value in defaults.items() if getattr(request, name) is None})
 
 
 def _tuning_trials(preset: Preset, request: RunRequest) -> int | None:

@@ -50,11 +50,11 @@ class Scores:
 
 
 def score_test(
-    experiment: Experiment, protocol: Protocol, meter: Meter, *, trained: State, untrained: State
-) -> tuple[Scores, Scores]:
+    experiment: Experiment, protocol: Protocol, meter: Meter, *, trained: State, untrained: State | None
+) -> tuple[Scores, Scores | None]:
     """Score the trained and the untrained network on the same test episodes; the trained one remains loaded.
 
-    With ``test_until`` the first test episodes decide how many there are.
+    Without an untrained one its scores are None. With ``test_until`` the first test episodes decide how many there are.
 
     Raises DivergedError if a prediction of the trained network is not finite. Those of the untrained one may be:
     training may be what makes adaptation stable.
@@ -69,6 +69,8 @@ def score_test(
         if total > pilot:
             rest = score_episodes(experiment, algorithm, "test", protocol, meter, episodes=range(pilot, total))
             trained_scores = _joined([trained_scores, rest])
+    if untrained is None:
+        return trained_scores, None
     algorithm.load_state(untrained)
     same = range(trained_scores.episodes)
     untrained_scores = score_episodes(
