@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         RegisterSuite,
     )
     from mamlbench.plugin.markers import hookimpl
+    from mamlbench.plugin.name_family import NameFamily
     from mamlbench.run_spec import Mode, Preset, Setting
     from mamlbench.run_spec.options import Options
     from mamlbench.run_spec.search_space import IntRange, LogUniform, OneOf, Uniform
@@ -98,6 +99,7 @@ _HOMES = {
     "mamlbench.objectives": "Classification Metric Objective Regression",
     "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
+    "mamlbench.plugin.name_family": "NameFamily",
     "mamlbench.run_spec": "Mode Preset Setting",
     "mamlbench.run_spec.options": "Options",
     "mamlbench.run_spec.search_space": "IntRange LogUniform OneOf Uniform",
@@ -155,6 +157,7 @@ __all__ = [
     "MissingDependencyError",
     "Mode",
     "Model",
+    "NameFamily",
     "Network",
     "Normalization",
     "Objective",

@@ -33,7 +33,8 @@ class Registered(click.ParamType[str]):
             entries = session_of(context).plugins_with_errors(quiet=True).registry.entries(self.kind)
         except MamlbenchError:
             return []
-        return [CompletionItem(e.name, help=e.summary) for e in entries if e.name.startswith(incomplete)]
+        names = [(entry.prefix or entry.name, entry.summary) for entry in entries]
+        return [CompletionItem(name, help=summary) for name, summary in names if name.startswith(incomplete)]
 
 
 class RecordPath(click.Path):

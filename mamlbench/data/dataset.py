@@ -22,6 +22,7 @@ from mamlbench.data.raw_files import RawFile, RawFiles
 from mamlbench.errors import ConfigError, DataError
 from mamlbench.objectives import Classification, Objective, TaskKind
 from mamlbench.run_spec.options import Options
+from mamlbench.run_spec.outside_text import file_name_of
 
 SPLITS = ("train", "val", "test")
 """Names of the splits of every data set."""
@@ -104,7 +105,7 @@ class DataPaths:
 
     def _cache_file(self, name: str, content: str, settings: Sequence[object]) -> Path:
         key = hashlib.sha256(repr((content, *settings)).encode()).hexdigest()[:32]
-        return self.cache / f"{name}-{key}.safetensors"
+        return self.cache / f"{file_name_of(name)}-{key}.safetensors"
 
 
 def _checked_after(built: CachedImages | ImageStream, check: Callable[[], None]) -> CachedImages | ImageStream:

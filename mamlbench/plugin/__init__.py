@@ -13,6 +13,7 @@ A complete first plugin::
 
 from mamlbench.plugin.manager import PluginReport, Plugins, load_plugins
 from mamlbench.plugin.markers import PROJECT, hookimpl, hookspec
+from mamlbench.plugin.name_family import NameFamily
 from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import ReportColumn
 
@@ -21,6 +22,7 @@ __all__ = [
     "PROJECT",
     "SUITE",
     "Entry",
+    "NameFamily",
     "PluginReport",
     "Plugins",
     "Registry",

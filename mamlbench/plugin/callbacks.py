@@ -10,13 +10,16 @@ from typing import Any, Literal, Protocol
 class Register(Protocol):
     """Callback of most registration hooks; call it once per name."""
 
-    def __call__(self, name: str, target: str | type, *, summary: str = "") -> None:
-        """Register a class under a name.
+    def __call__(self, name: str, target: str | type, *, summary: str = "", member: str = "") -> None:
+        """Register a class under a name, or under all names ``name:MEMBER``.
 
         Args:
-            name: the name that users type.
-            target: ``"module:Class"``, imported when it is first used; or the class itself.
+            name: the name that users type; of a family, what comes before the colon.
+            target: ``"module:Class"``, imported when it is first used; or the class itself, which for a family is a
+                subclass of ``mamlbench.api.NameFamily`` too.
             summary: one line for ``mamlbench list``.
+            member: makes it a family: the word that stands for its members wherever names are listed, such as ``NAME``
+                or ``FILE``.
         """
 
 

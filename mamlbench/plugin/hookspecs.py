@@ -1,8 +1,9 @@
 """All hooks of mamlbench. Implement any of them with ``@mamlbench.hookimpl``, and take only the arguments you need.
 
 Registration hooks are called once, when the plugin is loaded. Most get ``register(name, target, summary="...")``;
-``target`` is ``"module:Class"``, imported when it is first used, or the class itself. Event hooks are called during a
-run; if one raises an exception, the record names it and the run goes on.
+``target`` is ``"module:Class"``, imported when it is first used, or the class itself. With ``member="NAME"`` the class,
+a ``NameFamily`` too, stands for all names ``name:NAME``. Event hooks are called during a run; if one raises an
+exception, the record names it and the run goes on.
 """
 
 from __future__ import annotations

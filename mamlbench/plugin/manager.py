@@ -194,9 +194,12 @@ def _call_registration_hooks(plugins: Plugins, module: Any, report: PluginReport
         if hook is None:
             continue
 
-        def register(name: str, target: str | Path | type, *, summary: str = "", kind: str = kind) -> None:
+        def register(
+            name: str, target: str | Path | type, *, summary: str = "", member: str = "", kind: str = kind
+        ) -> None:
             path_or_class = str(target) if isinstance(target, Path) else target
-            entries.append(Entry(kind, name, path_or_class, summary, report.origin))
+            listed = f"{name}:{member}" if member else name
+            entries.append(Entry(kind, listed, path_or_class, summary, report.origin, member))
 
         hook(register)
     columns = _columns(plugins, module, report.origin)

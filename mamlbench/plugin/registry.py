@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mamlbench.errors import ConfigError, MissingDependencyError, did_you_mean, one_line
 from mamlbench.interrupts import is_interrupt
 from mamlbench.plugin.failure import code_of_name, explain_failure
+from mamlbench.plugin.name_family import NameFamily
 from mamlbench.plugin.published_numbers import PublishedFile
 from mamlbench.plugin.time_limit import watched
 from mamlbench.run_spec.metric_names import find_metric
@@ -33,16 +34,51 @@ _BASES = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name; ``origin`` is the distribution or the file of its plugin."""
+    """One registered name, or a family of names.
+
+    Attributes:
+        kind: what its class is, one of ``KINDS``.
+        name: what users type; of a family, what is listed: ``torchvision:NAME``.
+        target: ``"module:Class"``, or the class.
+        summary: one line about it.
+        origin: the distribution or the file of its plugin.
+        placeholder: of a family, what stands for a member in its name: ``NAME``.
+        member: of a name that belongs to a family, what follows the prefix: ``EuroSAT``.
+    """
 
     kind: str
     name: str
     target: str | type
     summary: str
     origin: str
+    placeholder: str = ""
+    member: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """Of a family, what its names begin with, the colon included; else empty."""
+        return self.name.removesuffix(self.placeholder) if self.placeholder else ""
+
+    def of(self, member: str) -> Entry:
+        """Return the entry of a member of a family."""
+        return replace(self, name=f"{self.prefix}{member}", placeholder="", member=member)
 
     def load(self) -> type[Any]:
-        """Import the class. Raises ConfigError if that fails or if the class is of another kind."""
+        """Import the class; of a family, the class that is registered.
+
+        Raises ConfigError if that fails, if the class is of another kind, or if a family has no such member.
+        """
+        target = self._class()
+        if not (self.placeholder or self.member):
+            return target
+        if not issubclass(target, NameFamily):
+            raise ConfigError(
+                f"{self.kind} '{self.name}' ({self.origin}) is a family of names, and not a subclass of "
+                "mamlbench.api.NameFamily."
+            )
+        return self._guarded(lambda: target.of(self.member), target.__module__, "made") if self.member else target
+
+    def _class(self) -> type[Any]:
         target = self.target if isinstance(self.target, type) else self._import(self.target)
         module, base_name = _BASES[self.kind]
         base = getattr(importlib.import_module(module), base_name)
@@ -59,17 +95,23 @@ class Entry:
 
     def _import(self, path: str) -> Any:
         module, _, attribute = path.partition(":")
+        return self._guarded(lambda: getattr(importlib.import_module(module), attribute), module, "imported")
+
+    def _guarded(self, action: Callable[[], Any], module: str, done: str) -> Any:
+        """Call a plugin's code, which may raise anything or exit."""
         title = f"{self.kind} '{one_line(self.name)}' ({one_line(self.origin)})"
         try:
             with watched(f"importing {title}"):
-                return getattr(importlib.import_module(module), attribute)
+                return action()
         except MissingDependencyError as error:  # its message says how to install the library
             raise MissingDependencyError(f"{title}: {error}") from error
-        except BaseException as error:  # importing a plugin may raise anything, or exit
+        except BaseException as error:
             if is_interrupt(error):
                 raise
+            if self.member and isinstance(error, ConfigError):
+                raise ConfigError(f"{self.kind} '{one_line(self.name)}': {error}") from error
             failure = explain_failure(error, code_of_name(module))
-            raise ConfigError(f"{title} cannot be imported: {failure}") from error
+            raise ConfigError(f"{title} cannot be {done}: {failure}") from error
 
 
 class Registry:
@@ -86,6 +128,8 @@ class Registry:
         for entry in entries:
             if not isinstance(entry.name, str) or not entry.name.strip():
                 raise ValueError(f"the name {entry.name!r}, registered for {entry.kind}s, is no text")
+            if entry.placeholder and not _is_family(entry):
+                raise ValueError(f"the family '{entry.name}' of {entry.kind}s is not PREFIX:MEMBER, with one colon")
             if entry.kind == SUITE:
                 if not Path(str(entry.target)).is_file():
                     raise ValueError(f"target '{entry.target}' of suite '{entry.name}' is not a file")
@@ -103,24 +147,39 @@ class Registry:
         self._install_hints |= install_hints
 
     def names(self, kind: str) -> list[str]:
-        """Registered names of one kind, sorted."""
-        return sorted(self._entries[kind])
+        """Registered names of one kind, sorted; without families, whose names have no end."""
+        return sorted(name for name, entry in self._entries[kind].items() if not entry.placeholder)
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Entries of one kind, or of all kinds that are classes."""
+        """Entries of one kind, or of all kinds that are classes; a family is one entry."""
         kinds = KINDS if kind is None else (kind,)
-        return [self._entries[kind][name] for kind in kinds for name in self.names(kind)]
+        return [entry for kind in kinds for _, entry in sorted(self._entries[kind].items())]
 
     def entry(self, kind: str, name: str) -> Entry:
-        """Return the entry of a name. Raises ConfigError with a similar name, or with how to install its package."""
-        try:
-            return self._entries[kind][name]
-        except KeyError:
-            raise self._unknown(f"Unknown {kind}", name, self._entries[kind]) from None
+        """Return the entry of a name, also of one that belongs to a family.
+
+        Raises ConfigError with a similar name, or with how to install its package.
+        """
+        entry = self._entries[kind].get(name) or self._member(kind, name)
+        if entry is None:
+            raise self._unknown(f"Unknown {kind}", name, self._entries[kind])
+        if entry.placeholder:
+            raise ConfigError(f"{kind} '{name}' stands for many: write a name in place of {entry.placeholder}.")
+        return entry
+
+    def _member(self, kind: str, name: str) -> Entry | None:
+        """The entry of a name like ``torchvision:EuroSAT`` if its prefix is that of a family."""
+        prefix, _, member = name.partition(":")
+        family = next((entry for entry in self._entries[kind].values() if entry.prefix == f"{prefix}:"), None)
+        return family.of(member) if family is not None and member.strip() else family
 
     def find_all(self, name: str) -> list[Entry]:
-        """Return the entries of a name, of every kind. Raises as ``entry`` does if there is none."""
-        entries = [entry for entry in self.entries() if entry.name == name]
+        """Return the entries of a name, of every kind; of a family as it is listed, the family.
+
+        Raises as ``entry`` does if there is none.
+        """
+        by_kind = (self._entries[kind].get(name) or self._member(kind, name) for kind in KINDS)
+        entries = [entry for entry in by_kind if entry is not None]
         if not entries:
             raise self._unknown("Nothing is called", name, (entry.name for entry in self.entries()))
         return entries
@@ -133,3 +192,8 @@ class Registry:
     def load(self, kind: str, name: str) -> type[Any]:
         """Import the class of a name. Raises ConfigError as ``entry`` and ``Entry.load`` do."""
         return self.entry(kind, name).load()
+
+
+def _is_family(entry: Entry) -> bool:
+    prefix = entry.prefix.removesuffix(":")
+    return bool(prefix.strip()) and ":" not in prefix and entry.name == f"{prefix}:{entry.placeholder}"

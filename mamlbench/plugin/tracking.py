@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin.markers import hookimpl
+from mamlbench.run_spec.outside_text import file_name_of
 
 if TYPE_CHECKING:
     from mamlbench.api import Tracker
@@ -72,7 +73,7 @@ class TrackerListener:
 def _name(spec: RunSpec) -> str:
     protocol, now = spec.protocol, datetime.now(UTC)
     task = f"{spec.dataset.name}-{protocol.ways}w{protocol.shots}s"
-    return f"{task}-{spec.algorithm.name}-seed{spec.seed}-{spec.hash[:8]}-{now:%Y%m%dT%H%M%S%f}"
+    return file_name_of(f"{task}-{spec.algorithm.name}-seed{spec.seed}-{spec.hash[:8]}-{now:%Y%m%dT%H%M%S%f}")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

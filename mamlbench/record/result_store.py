@@ -18,7 +18,7 @@ from mamlbench.record.file_hashes import record_text, results_written, sealed
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
 from mamlbench.run_spec import RunSpec
-from mamlbench.run_spec.outside_text import escaped, loads_strictly, read_limited
+from mamlbench.run_spec.outside_text import escaped, file_name_of, loads_strictly, read_limited
 
 MAX_RECORD_BYTES = 1 << 28
 """A record of a million test episodes has a tenth of it."""
@@ -228,8 +228,7 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
 def _readable_name(spec: RunSpec) -> str:
     protocol = spec.protocol
     dataset, algorithm = spec.dataset.name[:LONGEST_PART], spec.algorithm.name[:LONGEST_PART]
-    name = f"{dataset}-{protocol.ways}w{protocol.shots}s-{algorithm}-seed{spec.seed}"
-    return re.sub(r"[^A-Za-z0-9._+-]", "_", name).lstrip(".") or "_"
+    return file_name_of(f"{dataset}-{protocol.ways}w{protocol.shots}s-{algorithm}-seed{spec.seed}")
 
 
 def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:

@@ -18,7 +18,7 @@ from mamlbench.errors import ConfigError
 from mamlbench.record.environment import Environment
 from mamlbench.record.record_part import RecordPart
 from mamlbench.run_spec import RunSpec
-from mamlbench.run_spec.outside_text import loads_strictly, read_limited
+from mamlbench.run_spec.outside_text import file_name_of, loads_strictly, read_limited
 
 MAX_STUDY_BYTES = 1 << 26
 """A study of ten thousand trials has a tenth of it."""
@@ -51,7 +51,7 @@ class StudyHeader(RecordPart):
         """Name of the study's file."""
         protocol = self.spec.protocol
         name = f"{self.spec.dataset.name}-{protocol.ways}w{protocol.shots}s-{self.spec.algorithm.name}"
-        return f"{name}-{self.key[:8]}.jsonl"
+        return f"{file_name_of(name)}-{self.key[:8]}.jsonl"
 
 
 class TuningTrial(RecordPart):

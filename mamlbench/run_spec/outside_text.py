@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ def escaped(text: str, length: int = 100) -> str:
     """Show a name from outside in one line, with control characters escaped, and three points if it is longer."""
     line = repr(text)[1:-1]
     return line if len(line) <= length else f"{line[:length]}..."
+
+
+def file_name_of(text: str) -> str:
+    """Return a name that every file system takes: what is no letter, digit, or one of ``._+-``, becomes ``_``."""
+    return re.sub(r"[^A-Za-z0-9._+-]", "_", text).lstrip(".") or "_"
 
 
 def shortened(value: Any, length: int = 100) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from mamlbench.engine import PATTERN, STRATEGIES
@@ -54,7 +55,7 @@ def run_schema(registry: Registry, problems: list[str]) -> Schema:
         choices = []
         for name, options in _options(kind, registry, problems).items():
             definitions |= options.pop("$defs", {})
-            properties = {"name": {"const": name}, "options": options}
+            properties = {"name": _name(name, kind, registry), "options": options}
             choices.append(
                 {"type": "object", "properties": properties, "required": ["name"], "additionalProperties": False}
             )
@@ -76,7 +77,7 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
             options |= of_kind
         options |= {f"{kind}.{name}": option for name, option in of_kind.items()}
     definitions["Options"] = {"type": "object", "properties": options, "additionalProperties": False}
-    choices: Schema = {kind: {"enum": registry.names(kind)} for kind in _COMPONENTS} | {"engine": _ENGINE}
+    choices: Schema = {kind: _any_name(kind, registry) for kind in _COMPONENTS} | {"engine": _ENGINE}
     for table in (schema, *(definitions[name] for name in ("CellConditions", "SuiteSettings", "Override"))):
         properties = table["properties"]
         properties["options"] = {"$ref": "#/$defs/Options", "description": properties["options"]["description"]}
@@ -85,6 +86,18 @@ def suite_schema(registry: Registry, problems: list[str]) -> Schema:
         if "metrics" in properties:
             properties["metrics"]["items"] = {"enum": registry.names("metric")}
     return {"$schema": DIALECT, **schema}
+
+
+def _name(name: str, kind: str, registry: Registry) -> Schema:
+    """What a name of a listing stands for: itself, or all names of a family."""
+    prefix = next((entry.prefix for entry in registry.entries(kind) if entry.name == name), "")
+    return {"type": "string", "pattern": f"^{re.escape(prefix)}."} if prefix else {"const": name}
+
+
+def _any_name(kind: str, registry: Registry) -> Schema:
+    names: Schema = {"enum": registry.names(kind)}
+    families = [_name(entry.name, kind, registry) for entry in registry.entries(kind) if entry.placeholder]
+    return {"anyOf": [names, *families]} if families else names
 
 
 def _options(kind: str, registry: Registry, problems: list[str]) -> dict[str, Schema]:

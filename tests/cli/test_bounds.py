@@ -73,7 +73,7 @@ def test_a_suite_names_the_line(tmp_path, name, value):
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_options_of_what_ships_have_bounds(kind):
     registry = load_plugins().registry
-    plugins = {entry.name: registry.load(kind, entry.name) for entry in registry.entries(kind)}
+    plugins = {entry.name: entry.load() for entry in registry.entries(kind)}
     for name, plugin in plugins.items():
         for option in integer_fields(plugin.Options):
             for value in (-1, str(TOO_LARGE), "1e999", "-Infinity"):

@@ -94,7 +94,7 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
     Raises ConfigError for an unknown name, NothingToDoError for a file without plugins.
     """
     if target is None:
-        return session.plugins.registry.entries()
+        return _checkable(session.plugins.registry.entries())
     path = Path(target)
     if path.suffix == ".py":
         session.plugin_files += (path,)
@@ -102,8 +102,17 @@ def _entries(session: Session, target: str | None) -> list[Entry]:
         entries = [entry for entry in session.plugins.registry.entries() if entry.origin == origin]
         if not entries:
             raise NothingToDoError(f"'{path}' registers no algorithm, data set, backbone, metric or sampler.")
-        return entries
-    return session.plugins.registry.find_all(target)
+        return _checkable(entries)
+    named = session.plugins.registry.find_all(target)
+    entries = _checkable(named)
+    if not entries:
+        raise NothingToDoError(f"'{named[0].name}' stands for many: write a name in place of {named[0].placeholder}.")
+    return entries
+
+
+def _checkable(entries: Sequence[Entry]) -> list[Entry]:
+    """Leave out families of names: only a member can be built and checked."""
+    return [entry for entry in entries if not entry.placeholder]
 
 
 def _own_options(values: dict[str, str], kind: str) -> dict[str, str]:

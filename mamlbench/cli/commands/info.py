@@ -72,8 +72,8 @@ def command(
         raise ConfigError(f"-o is for data sets, and '{name}' is not one.")
     dataset_options = shared.parse_options(options)
     descriptions = [describe(entry) for entry in entries]
-    for description in descriptions:
-        if description["kind"] == "dataset":
+    for entry, description in zip(entries, descriptions, strict=True):
+        if entry.kind == "dataset" and not entry.placeholder:
             description["dataset_status"] = _dataset_status(session, name, dataset_options, data_dir)
     numbers = [number for number in published_numbers(plugins) if name in {number.algorithm, number.dataset}]
     if numbers:

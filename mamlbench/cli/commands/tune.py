@@ -14,6 +14,7 @@ from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, ExitCode
 from mamlbench.run_spec.bounds import MOST, MOST_SEED
+from mamlbench.run_spec.outside_text import file_name_of
 
 if TYPE_CHECKING:
     from mamlbench.plugin import Plugins
@@ -182,7 +183,7 @@ def _run(studies: Sequence[Study], budget: int, plugins: Plugins, locations: Fol
 
 def _task(studies: Sequence[Study]) -> str:
     spec = studies[0].header.spec
-    return f"{spec.dataset.name}-{spec.protocol.ways}w{spec.protocol.shots}s"
+    return file_name_of(f"{spec.dataset.name}-{spec.protocol.ways}w{spec.protocol.shots}s")
 
 
 def _write_presets(results: Sequence[StudyResult], plugins: Plugins, output: Path) -> None:

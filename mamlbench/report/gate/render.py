@@ -122,7 +122,7 @@ def to_text(result: GateResult) -> str:
     from rich.console import Console
 
     buffer = io.StringIO()
-    Console(file=buffer, width=120, color_system=None).print(to_terminal(result))
+    Console(file=buffer, width=120, color_system=None, emoji=False).print(to_terminal(result))
     return buffer.getvalue()
 
 

@@ -29,7 +29,7 @@ MIN_LABEL_WIDTH = 9
 
 def to_svg(tables: Sequence[Table]) -> str:
     """Render the terminal output as SVG."""
-    console = Console(record=True, width=107, file=io.StringIO())
+    console = Console(record=True, emoji=False, width=107, file=io.StringIO())
     print_tables(tables, console)
     return console.export_svg(title="mamlbench")
 
