@@ -65,7 +65,7 @@ class EncodedSplit(ImageSplit):
         return (self.features.shape[-1],)
 
     @property
-    def hash(self) -> str:
+    def hash(self) -> str:  # type: ignore[override]
         """That of the images: scores on their features are scores on them."""
         return self.original.hash
 
@@ -108,6 +108,7 @@ def network_images(
     rows: NDArray[np.int64],
     quarter_turns: int,
     shape: tuple[int, ...],
+    *,
     normalization: Normalization | None,
     device: torch.device,
 ) -> Tensor:

@@ -34,7 +34,6 @@ from mamlbench.api import (
     seed_key,
     seeded,
 )
-from mamlbench.data.encoded_split import EncodedSplit
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
@@ -50,8 +49,8 @@ from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
 from mamlbench.runner.disturbed_episodes import disturbed
-from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
 from mamlbench.runner.tuning.sealed_split import SealedSplit
@@ -95,8 +94,8 @@ class Experiment:
 
     @property
     def learns(self) -> bool:
-        """Whether there is an untrained network to compare with: not if an encoder was frozen and nothing is trained."""
-        return self.spec.training.iterations > 0 or not isinstance(self.dataset.splits["test"], EncodedSplit)
+        """Whether there is an untrained network to compare with: not if weights from a file are tested as they are."""
+        return self.spec.training.iterations > 0 or not self.spec.weights_sha256
 
     def under_protocol(self, protocol: Protocol) -> Experiment:
         """The same parts under another protocol for the test, of as many ways and the same episode seed.

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.api import Algorithm, Dataset
+from mamlbench.api import Algorithm, Backbone, Dataset
 from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, ConfigProblem
 from mamlbench.plugin import Plugins
@@ -88,10 +88,8 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         raise ConfigError(*problems)
     components = _components(request, preset, {"algorithm": name, "dataset": request.dataset}, plugins, problems)
     backbone = components.get("backbone")
-    weights = backbone and _collect(problems, lambda: backbone_of_weights(backbone, plugins), "backbone")
-    sha256 = weights and _collect(problems, lambda: hash_of_weights(weights), "backbone")
-    if weights is not None and weights.frozen:
-        request = _on_features(request)
+    weights = None if backbone is None else _collect(problems, lambda: _weights(backbone, plugins), "backbone")
+    request = _with_weights(request, weights)
     protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
     training = protocol and _collect(
         problems, lambda: plan_training(request, preset, protocol, algorithm, name=name, kind=dataset.kind)
@@ -112,15 +110,28 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         tuning_trials=_tuning_trials(preset, request),
         mistake=preset.mistake,
         init="" if path is None else str(path),
-        weights_sha256=sha256 or "",
+        weights_sha256="" if weights is None else weights[1],
         init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
     )
 
 
-def _on_features(request: RunRequest) -> RunRequest:
-    """What a user leaves open if features are fixed: nothing is trained, and no query can change another's features."""
-    defaults = {"iterations": 0, "modes": ("inductive",)}
-    return request.model_copy(update={name: value for name, value in defaults.items() if getattr(request, name) is None})
+def _weights(component: Component, plugins: Plugins) -> tuple[Backbone, str] | None:
+    """The backbone and the SHA-256 of its weights if they are in a file, else None."""
+    backbone = backbone_of_weights(component, plugins)
+    return None if backbone is None else (backbone, hash_of_weights(backbone))
+
+
+def _with_weights(request: RunRequest, weights: tuple[Backbone, str] | None) -> RunRequest:
+    """Fill in what a user leaves open if weights are in a file: nothing is trained.
+
+    Of features that were computed once, no query can change another's: one mode is enough.
+    """
+    if weights is None:
+        return request
+    defaults: dict[str, Any] = {"iterations": 0, **({"modes": ("inductive",)} if weights[0].frozen else {})}
+    return request.model_copy(
+        update={name: value for name, value in defaults.items() if getattr(request, name) is None}
+    )
 
 
 def _tuning_trials(preset: Preset, request: RunRequest) -> int | None:

@@ -23,7 +23,13 @@ from mamlbench.runner.initial_model import load_initial_model
 
 
 def seen_by_network(
-    spec: RunSpec, plugins: Plugins, test: TaskSplit, dataset: str, trained: TrainedOn | str
+    spec: RunSpec,
+    plugins: Plugins,
+    test: TaskSplit,
+    dataset: str,
+    trained: TrainedOn | str,
+    *,
+    input_shape: tuple[int, ...] = (),
 ) -> SeenTestData:
     """Say whether the network of a spec has seen classes or images of a test split.
 
@@ -33,6 +39,7 @@ def seen_by_network(
         test: what it is tested on.
         dataset: registered name of the data set that this is from; empty if it is from none.
         trained: what the network was trained on here, or why that is unknown.
+        input_shape: of what the network takes; empty: that of the test split.
     """
     in_training = combined([seen_by_training(trained, test, dataset), *_seen_by_initial_models(spec, test, dataset)])
     encoder = backbone_of_weights(spec.backbone, plugins)
@@ -41,7 +48,7 @@ def seen_by_network(
         return combined([seen, in_training]) if spec.training.iterations else seen
     plugin: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     make_backbone = partial(plugin, stored_options("backbone", plugin, spec.backbone))
-    foreign = weights_from_elsewhere(make_backbone, test.input_shape, spec.seed)
+    foreign = weights_from_elsewhere(make_backbone, input_shape or test.input_shape, spec.seed)
     if not foreign:
         return in_training
     names = getattr(test, "class_names", ())
@@ -49,9 +56,7 @@ def seen_by_network(
     return combined([in_training, _seen_by_weights(make_backbone(), spec.backbone.name, dataset, names, which)])
 
 
-def _seen_by_weights(
-    backbone: Backbone, name: str, dataset: str, classes: Sequence[str], which: str
-) -> SeenTestData:
+def _seen_by_weights(backbone: Backbone, name: str, dataset: str, classes: Sequence[str], which: str) -> SeenTestData:
     """The answer for weights from elsewhere; ``which`` they are is part of the reason if it is unknown."""
     declared = backbone.seen_classes(dataset, classes)
     if declared is not None:
@@ -60,15 +65,14 @@ def _seen_by_weights(
     return SeenTestData(answer="unknown", reasons=[reason])
 
 
-def _seen_by_encoder(
-    encoder: Backbone, spec: RunSpec, plugins: Plugins, test: TaskSplit, dataset: str
-) -> SeenTestData:
+def _seen_by_encoder(encoder: Backbone, spec: RunSpec, plugins: Plugins, test: TaskSplit, dataset: str) -> SeenTestData:
     """The answer for a frozen encoder: a model of mamlbench knows what it was trained on."""
     if encoder.trained_model is None:
         names = getattr(test, "class_names", ())
         return _seen_by_weights(encoder, spec.backbone.name, dataset, names, "has weights from elsewhere and")
     model = load_model(encoder.trained_model)
-    return seen_by_network(model.spec, plugins, images_of(test), dataset, model.trained_on)
+    shape = () if isinstance(model.trained_on, str) else model.trained_on.data.input_shape
+    return seen_by_network(model.spec, plugins, images_of(test), dataset, model.trained_on, input_shape=shape)
 
 
 def _seen_by_initial_models(spec: RunSpec, test: TaskSplit, dataset: str) -> list[SeenTestData]:

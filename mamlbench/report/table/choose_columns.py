@@ -14,7 +14,18 @@ from mamlbench.run_spec import TEST_MODES
 from mamlbench.run_spec.metric_names import column_name
 
 NO_COLUMNS: Mapping[str, Column] = {}
-DEFAULT = ("preset", "score", "seen", "untrained", "gain", "device_seconds", FEATURES, "milliseconds", "memory", "seeds")
+DEFAULT = (
+    "preset",
+    "score",
+    "seen",
+    "untrained",
+    "gain",
+    "device_seconds",
+    FEATURES,
+    "milliseconds",
+    "memory",
+    "seeds",
+)
 """Columns shown by default. 'score' stands for one column per mode."""
 
 COLUMN_SETS = ("score", "default", "all")
@@ -22,7 +33,14 @@ COLUMN_SETS = ("score", "default", "all")
 PER_MODE = ("untrained", "gain", "effect", "detectable")
 """Columns that belong to the first mode; for another mode its name is appended, as in 'gain_inductive'."""
 NEED_TESTS = frozenset(
-    ["before", "seen", FEATURES, *TEST_MODES, *PER_MODE, *(f"{name}_{mode}" for name in PER_MODE for mode in TEST_MODES)]
+    [
+        "before",
+        "seen",
+        FEATURES,
+        *TEST_MODES,
+        *PER_MODE,
+        *(f"{name}_{mode}" for name in PER_MODE for mode in TEST_MODES),
+    ]
 )
 """Columns that a group lacks if none of its runs was tested, or none in that mode."""
 

@@ -10,7 +10,6 @@ from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column, TableCell, number_column, text_cell, text_column
 from mamlbench.report.table.groups import RowRuns
 
-
 FEATURES = "feature_seconds"
 """Name of the column of a frozen encoder's pass; a table without one lacks it."""
 FEATURES_ABOUT = "CPU or GPU seconds of a frozen encoder's pass over all images, whichever run made it"

@@ -12,7 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mamlbench.api import Algorithm, Backbone, Dataset, Encoder, ImageSplit, ProgressCallback, no_progress, with_progress
+from mamlbench.api import (
+    Algorithm,
+    Backbone,
+    Dataset,
+    Encoder,
+    ImageSplit,
+    ProgressCallback,
+    no_progress,
+    with_progress,
+)
 from mamlbench.data.encoded_split import EncodedSplit, FeatureCost, network_images, with_features
 from mamlbench.errors import ConfigError, ConfigProblem
 from mamlbench.plugin import Plugins
@@ -92,8 +101,8 @@ def refuse_on_features(dataset: Dataset, spec: RunSpec, algorithm: Algorithm) ->
     name, network = spec.algorithm.name, spec.backbone.name
     if algorithm.adapts_features:
         raise ConfigError(
-            f"Algorithm '{name}' tunes the features, and those of '{network}' were computed once: run the network itself "
-            "with -o backbone.cached=false if it has that option, or start from a model by --init."
+            f"Algorithm '{name}' tunes the features, and those of '{network}' were computed once: run the network "
+            "itself with -o backbone.cached=false, or start from a model of mamlbench by --init."
         )
     if spec.training.iterations and not algorithm.meta:
         raise ConfigError(f"Algorithm '{name}' learns nothing beside the features of '{network}': use --iterations 0.")
@@ -175,9 +184,7 @@ class _Coder:
             return trained_encoder(model, self.plugins, self.train, device)
         return self.backbone.encoder(self.train.input_shape)
 
-    def _parts(
-        self, encoder: Encoder, split: ImageSplit, turn: int, title: str, device: torch.device
-    ) -> list[Tensor]:
+    def _parts(self, encoder: Encoder, split: ImageSplit, turn: int, title: str, device: torch.device) -> list[Tensor]:
         """Features of all images of the split, turned by so many quarters, a few at a time: each ``[n, d]``."""
         network = encoder.network.to(device).eval()
         starts = range(0, len(split.rows), IMAGES_AT_ONCE)
@@ -185,7 +192,6 @@ class _Coder:
         with torch.no_grad():
             for start in with_progress(starts, title, len(starts), self.progress):
                 rows = np.ascontiguousarray(split.rows[start : start + IMAGES_AT_ONCE])
-                x = network_images(split, rows, turn, encoder.shape, encoder.normalization, device)
+                x = network_images(split, rows, turn, encoder.shape, normalization=encoder.normalization, device=device)
                 parts.append(network(x).flatten(1).float().cpu())
         return parts
-

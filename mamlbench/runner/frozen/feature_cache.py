@@ -72,9 +72,8 @@ def load_features(path: Path) -> FeaturesOfSplit | None:
     try:
         with safe_open(path, framework="pt") as file:
             facts, features = file.metadata() or {}, file.get_tensor(FEATURES)
-        if facts.get("sha256") != _sha256(features):
-            return None
-        return FeaturesOfSplit(features, FeatureCost(float(facts["wall"]), float(facts["device"]), cached=True))
+        stored = FeaturesOfSplit(features, FeatureCost(float(facts["wall"]), float(facts["device"]), cached=True))
+        return stored if facts["sha256"] == _sha256(stored) else None
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
 
@@ -91,7 +90,7 @@ def _claim_when_free(path: Path, waiting: Callable[[str], object]) -> Claim:
 
 
 def _write(path: Path, computed: FeaturesOfSplit) -> None:
-    facts = {"wall": str(computed.cost.wall), "device": str(computed.cost.device), "sha256": _sha256(computed.features)}
+    facts = {"wall": str(computed.cost.wall), "device": str(computed.cost.device), "sha256": _sha256(computed)}
     with replaced_when_complete(path) as temporary:
         try:
             save_file({FEATURES: computed.features}, temporary, facts)
@@ -99,5 +98,7 @@ def _write(path: Path, computed: FeaturesOfSplit) -> None:
             raise OSError(str(error)) from error
 
 
-def _sha256(features: Tensor) -> str:
-    return hashlib.sha256(features.contiguous().view(torch.uint8).numpy().data).hexdigest()
+def _sha256(part: FeaturesOfSplit) -> str:
+    digest = hashlib.sha256(repr((part.cost.wall, part.cost.device, part.features.shape)).encode())
+    digest.update(part.features.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

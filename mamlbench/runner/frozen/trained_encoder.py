@@ -77,8 +77,8 @@ def _network(artifact: ModelArtifact, path: Path, plugins: Plugins, shape: tuple
     wrong = foreign_tensors(artifact.state, features)
     if wrong or not any(name.startswith(FEATURES) for name in artifact.state):
         raise ConfigError(
-            f"'{path}' has no features that could be used alone ({summarize_names(wrong, 3) or 'none'}): choose a model "
-            "of another method."
+            f"'{path}' has no features that could be used alone ({summarize_names(wrong, 3) or 'none'}): use a "
+            "model of another method."
         )
     return network
 
@@ -88,5 +88,6 @@ def _training_images(train: ImageSplit, shape: tuple[int, ...], device: torch.de
     count = min(BATCHES * BATCH, len(train.rows))
     rows = train.rows[np.linspace(0, len(train.rows) - 1, count).astype(np.int64)]
     # strided, so that every batch is spread over all classes
-    for first in range(max(1, count // BATCH)):
-        yield network_images(train, rows[first :: max(1, count // BATCH)], 0, shape, train.normalization, device)
+    batches = max(1, count // BATCH)
+    for first in range(batches):
+        yield network_images(train, rows[first::batches], 0, shape, normalization=train.normalization, device=device)

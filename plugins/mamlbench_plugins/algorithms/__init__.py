@@ -36,4 +36,6 @@ def mamlbench_register_algorithms(register: Register) -> None:
         "matching-networks", f"{here}.matching_networks:MatchingNetworks", summary="attention (Vinyals et al. 2016)"
     )
     register("linear-probe", f"{here}.linear_probe:LinearProbe", summary="pretraining, logistic regression (Tian 2020)")
+    register("logistic", f"{here}.logistic:Logistic", summary="pretraining, logistic regression solved exactly")
+    register("nearest-neighbor", f"{here}.nearest_neighbor:NearestNeighbor", summary="the class of the nearest example")
     register("finetune", f"{here}.finetune:FineTune", summary="pretraining, fine-tuning of all layers")

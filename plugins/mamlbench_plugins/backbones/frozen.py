@@ -36,7 +36,9 @@ class FrozenOptions(Options):
         "imagenet", description="mean and deviation of colors that the weights were trained with; half: 0.5 and 0.5"
     )
     center: bool = Field(False, description="subtract the mean feature of the training images")
-    cached: bool = Field(True, description="compute features once; if false, the network itself is run and can be tuned")
+    cached: bool = Field(
+        True, description="compute features once; if false, the network itself is run and can be tuned"
+    )
     trained_classes: tuple[str, ...] | None = Field(
         None, description="names of the classes it was trained on; @FILE: those in FILE, one a line; none: not known"
     )
@@ -76,7 +78,7 @@ class Frozen(Backbone, NameFamily):
             self._refuse_options_of_files()
         elif not options.network:
             raise ConfigError(
-                f"'{self.member}' has weights without a network: name it, as with -o backbone.network=torchvision:resnet18."
+                f"'{self.member}' has weights without a network: name it, as in -o backbone.network=timm:resnet18."
             )
 
     def _refuse_options_of_files(self) -> None:
@@ -84,10 +86,12 @@ class Frozen(Backbone, NameFamily):
         changed = {"network": "", "image_size": None, "normalize": "imagenet", "trained_classes": None}
         given = [f"backbone.{name}" for name, default in changed.items() if getattr(self.options, name) != default]
         if given:
-            raise ConfigError(f"'{self.member}' is a model of mamlbench, which has {summarize_names(given)} of its own.")
+            raise ConfigError(
+                f"'{self.member}' is a model of mamlbench, which has {summarize_names(given)} of its own."
+            )
         if not self.options.cached:
             raise ConfigError(
-                f"'{self.member}' is a model of mamlbench: to train or tune its network itself, start from it by --init."
+                f"'{self.member}' is a model of mamlbench: to tune its network itself, start from it by --init."
             )
 
     def features(self, input_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
@@ -109,7 +113,8 @@ class Frozen(Backbone, NameFamily):
         return repr((options.network, options.image_size, options.normalize))
 
     def weights_sha256(self) -> str:
-        return self._read(lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
+        sha256: str = self._read(lambda path: hashlib.sha256(path.read_bytes()).hexdigest())
+        return sha256
 
     def seen_classes(self, dataset: str, classes: Collection[str]) -> Collection[str] | None:
         """The test classes whose names are among those that the user declares."""
@@ -139,7 +144,9 @@ class NetworkOfImages(nn.Module):
         if x.shape[-2:] != self.size:
             x = nn.functional.interpolate(x, size=self.size, mode="bilinear", antialias=True)
         if self.normalization is not None:
-            mean, deviation = (x.new_tensor(part)[:, None, None] for part in (self.normalization.mean, self.normalization.deviation))
+            mean, deviation = (
+                x.new_tensor(part)[:, None, None] for part in (self.normalization.mean, self.normalization.deviation)
+            )
             x = (x - mean) / deviation
         features: Tensor = self.network(x)
         return features.flatten(1)

@@ -56,11 +56,15 @@ def _from_torchvision(name: str) -> nn.Module:
         if isinstance(head, nn.Linear):
             setattr(network, part, nn.Identity())
             return network
-        last = [key for key, layer in (head.named_children() if head is not None else ()) if isinstance(layer, nn.Linear)]
+        last = [
+            key for key, layer in (head.named_children() if head is not None else ()) if isinstance(layer, nn.Linear)
+        ]
         if last:
             setattr(head, last[-1], nn.Identity())
             return network
-    raise ConfigError(f"torchvision's '{name}' has no last linear layer that could be left out: choose another network.")
+    raise ConfigError(
+        f"torchvision's '{name}' has no last linear layer that could be left out: choose another network."
+    )
 
 
 def _from_timm(name: str) -> nn.Module:
