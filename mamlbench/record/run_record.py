@@ -127,6 +127,10 @@ class Evaluation(RecordPart):
     """numbers that it was computed in"""
     classes: EpisodeClasses | None = None
     """which classes of the split each episode has; None if the sampler does not say"""
+    episode_ways: list[int] = Field(default_factory=list, description="classes of each episode, if their number varies")
+    episode_shots: list[int] = Field(
+        default_factory=list, description="support examples per class of each episode, if their number varies"
+    )
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
     leaks: list[str] = Field(default_factory=list, description="classes and images that splits of the data set share")

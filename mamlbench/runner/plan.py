@@ -29,6 +29,7 @@ from mamlbench.runner.find_preset import find_preset
 from mamlbench.runner.frozen.encoded_dataset import backbone_of_weights, hash_of_weights
 from mamlbench.runner.initial_model import hash_of_initial_model
 from mamlbench.runner.plan_training import plan_training
+from mamlbench.runner.sized_tasks import refuse_sizes
 
 DEFAULT_SAMPLER = "fresh"
 """The sampler if neither a user nor a preset names one."""
@@ -178,12 +179,13 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     settings = request.model_dump(
         include={
             *("queries", "test_episodes", "validation_episodes", "episode_seed", "modes"),
-            *("test_sampling", "test_until", "label_noise", "corrupt"),
+            *("test_sampling", "test_until", "label_noise", "corrupt", "imbalance"),
         },
         exclude_none=True,
     )
     if request.test_until is not None:
         settings.setdefault("test_episodes", MOST_EPISODES_UNTIL)
+    settings |= {"least_ways": request.least_ways, "least_shots": request.least_shots}
     settings["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
     settings["keep_predictions"] = request.keep_predictions
     try:
@@ -191,4 +193,5 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
     refuse_label_noise(protocol, kind)
+    refuse_sizes(protocol, kind)
     return protocol

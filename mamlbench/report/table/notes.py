@@ -10,6 +10,7 @@ from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
 from mamlbench.report.table.tuning_budgets import unequal_budgets
+from mamlbench.run_spec import range_text
 
 _INTERVALS = {
     frozenset(["seeds"]): "over training seeds (Student's t).",
@@ -29,13 +30,14 @@ _NO_NEW_CLASSES = "A score without parentheses has no interval for new classes: 
 def title(group: Group) -> str:
     """Return data set and protocol in one line."""
     conditions = group.conditions
-    ways = f"{conditions.ways}-way " if conditions.ways > 1 else ""
+    ways = f"{range_text(conditions.least_ways, conditions.ways)}-way " if conditions.ways > 1 else ""
+    shots = range_text(conditions.least_shots, conditions.shots)
     queries = "query" if conditions.queries == 1 else "queries"
     metric = group.metric or "no scores"
     unit = f", {group.reference.unit}" if group.reference is not None and group.reference.unit else ""
     selection = f", selected by {conditions.metric}" if conditions.metric != group.metric else ""
     return (
-        f"{conditions.dataset}, {ways}{conditions.shots}-shot: {metric}{unit}{selection} "
+        f"{conditions.dataset}, {ways}{shots}-shot: {metric}{unit}{selection} "
         f"({conditions.queries} {queries} per class, {_episodes(group)})"
     )
 

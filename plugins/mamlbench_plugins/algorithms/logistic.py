@@ -48,8 +48,8 @@ class Logistic(LinearProbe):
     presets = load_presets("logistic")
 
     def init(self, meta: Parameters, support: Examples) -> LogisticState:  # type: ignore[override]
-        """A head of zeros."""
-        return LogisticState(self.new_head)
+        """A head of zeros, for the classes of the task."""
+        return LogisticState(self.new_head.map(lambda value: value[: self.objective.outputs]))
 
     def step(self, state: LogisticState, support: Examples) -> LogisticState:  # type: ignore[override]
         """One step of Newton's on the features ``[n, d]`` of the support set, which stand in place of x."""
