@@ -69,7 +69,7 @@ class Backbone(ABC):
     def encoder(self, input_shape: tuple[int, ...]) -> Encoder:
         """Return the network whose outputs for images of ``input_shape`` are computed once; for ``frozen`` alone.
 
-        Raises ConfigError if its weights cannot be read.
+        Raises ConfigError if its weights cannot be read, NotImplementedError unless it is overridden.
         """
         raise NotImplementedError(f"{type(self).__name__} is frozen and has no encoder")
 

@@ -226,7 +226,7 @@ def build_experiment(
     _check_protocol(spec, sampler, SPLITS if training else SPLITS[1:])
     objective = dataset.objective(spec.protocol.ways)
     metrics = make_metrics(spec.protocol.metrics or objective.metrics, dataset.kind, plugins)
-    input_shape = splits["train"].input_shape
+    input_shape = splits["train"].network_shape
     _check_precision(spec, model_builder(spec, plugins, input_shape), input_shape, objective.outputs)
     make = algorithm_maker(spec, plugins, dataset, splits, model.data.outputs if isinstance(model, TrainedOn) else None)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
@@ -240,7 +240,7 @@ def build_experiment(
     refuse_on_features(dataset, spec, algorithm)
     facts = data_facts(dataset)
     seen = None
-    if dataset.kind != "regression" and not isinstance(dataset.splits["test"], SealedSplit):
+    if dataset.kind not in ("regression", "reinforcement") and not isinstance(dataset.splits["test"], SealedSplit):
         trained = model or own or "the training data are no images"
         seen = seen_by_network(spec, plugins, dataset.splits["test"], spec.dataset.name, trained)
     return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen)
@@ -260,7 +260,7 @@ def algorithm_maker(
     """
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     options = stored_options("algorithm", plugin, spec.algorithm)
-    build_model = model_builder(spec, plugins, splits["train"].input_shape)
+    build_model = model_builder(spec, plugins, splits["train"].network_shape)
 
     def make(engine: Engine, *, precision: Precision = spec.precision) -> Algorithm:
         context = MethodContext(

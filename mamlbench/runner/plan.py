@@ -83,6 +83,10 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         if request.backbone is not None:
             _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
+    if dataset.kind not in algorithm.kinds:
+        kinds = " or ".join(algorithm.kinds)
+        text = f"Algorithm '{name}' is a method of {kinds}, and the tasks of '{request.dataset}' are {dataset.kind}."
+        problems.append(ConfigProblem(text, "algorithm"))
     setting = _collect(problems, lambda: _setting(request, dataset.kind))
     preset = setting and _collect(problems, lambda: find_preset(algorithm, name, request.preset, setting))
     if preset is None:

@@ -21,7 +21,7 @@ def plan_training(
         protocol: how the run is validated and tested.
         algorithm: the method's class.
         name: its registered name.
-        kind: 'classification', 'regression' or 'multi-label', what the tasks are.
+        kind: 'classification', 'regression', 'multi-label' or 'reinforcement', what the tasks are.
 
     Raises ConfigError that names every setting that the method or the data set would ignore.
     """

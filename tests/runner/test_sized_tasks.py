@@ -11,7 +11,11 @@ from mamlbench.runner.plan import make_request, plan
 from mamlbench.runner.scoring import _predictions
 from mamlbench.runner.sized_tasks import by_size, of_meta_batch, sizes_of
 
-METHODS = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin.startswith("mamlbench")]
+METHODS = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin.startswith("mamlbench") and "classification" in entry.load().kinds
+]
 MODES = ("transductive", "inductive")
 
 

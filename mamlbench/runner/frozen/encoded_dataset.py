@@ -124,7 +124,7 @@ def feature_pass(dataset: Dataset) -> FeaturePass | None:
 
 def _image_splits(dataset: Dataset, spec: RunSpec) -> dict[str, ImageSplit]:
     splits = {name: split for name, split in dataset.splits.items() if isinstance(split, ImageSplit)}
-    if len(splits) < len(dataset.splits) or dataset.kind == "regression":
+    if len(splits) < len(dataset.splits) or dataset.kind in ("regression", "reinforcement"):
         text = f"Backbone '{spec.backbone.name}' is an encoder of images, and '{spec.dataset.name}' has none."
         raise ConfigError(ConfigProblem(text, "backbone"))
     if spec.protocol.corrupt != NO_CORRUPTION:

@@ -79,8 +79,8 @@ def newton_direction(inputs: Tensor, y: Tensor, at: Tensor, penalty: float) -> T
     gradient = (p - one_hot(y, ways, p)).T @ inputs / n + penalized * at  # [N, e]
     curvature = (torch.diag_embed(p) - p[:, :, None] * p[:, None, :]) / n  # [n, N, N]
     hessian = torch.einsum("nkl,ni,nj->kilj", curvature, inputs, inputs)  # [N, e, N, e]
-    classes, each = torch.eye(ways, device=p.device, dtype=p.dtype), torch.diag(penalized + JITTER)
-    hessian = hessian + classes[:, None, :, None] * each[None, :, None, :]
+    classes, diagonal = torch.eye(ways, device=p.device, dtype=p.dtype), torch.diag(penalized + JITTER)
+    hessian = hessian + classes[:, None, :, None] * diagonal[None, :, None, :]
     same = torch.eye(e, device=p.device, dtype=p.dtype) / ways
     hessian = (hessian + same[None, :, None, :]).reshape(ways * e, ways * e)
     direction: Tensor = torch.linalg.solve(hessian, -gradient.reshape(-1))

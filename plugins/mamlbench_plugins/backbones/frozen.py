@@ -84,11 +84,9 @@ class Frozen(Backbone, NameFamily):
     def _refuse_options_of_files(self) -> None:
         """A model of mamlbench says itself what its network is and sees."""
         changed = {"network": "", "image_size": None, "normalize": "imagenet", "trained_classes": None}
-        given = [f"backbone.{name}" for name, default in changed.items() if getattr(self.options, name) != default]
-        if given:
-            raise ConfigError(
-                f"'{self.member}' is a model of mamlbench, which has {summarize_names(given)} of its own."
-            )
+        own = [f"backbone.{name}" for name, default in changed.items() if getattr(self.options, name) != default]
+        if own:
+            raise ConfigError(f"'{self.member}' is a model of mamlbench, which has {summarize_names(own)} of its own.")
         if not self.options.cached:
             raise ConfigError(
                 f"'{self.member}' is a model of mamlbench: to tune its network itself, start from it by --init."

@@ -18,3 +18,5 @@ def mamlbench_register_datasets(register: Register) -> None:
     register("fc100", f"{here}.cifar:FC100", summary="CIFAR-100 split by superclass, 32 x 32")
     register("folder", f"{here}.folder:Folder", summary="your own images, a folder for each class")
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")
+    register("navigation", f"{here}.environment_tasks:NavigationTasks", summary="reinforcement: a point seeks a goal")
+    register("bandits", f"{here}.environment_tasks:BanditTasks", summary="reinforcement: arms with unknown chances")
