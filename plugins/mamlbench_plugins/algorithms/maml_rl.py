@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Annotated
 
+import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -34,6 +35,7 @@ class PolicyOptions(OuterOptions):
 
     outer_lr: float = Field(0.003, gt=0, description="outer learning rate β")
     inner_lr: Annotated[float, LogUniform(0.01, 1.0)] = Field(0.1, gt=0, description="inner learning rate α")
+    later_share: float = Field(0.5, gt=0, le=1, description="rate of every further inner step, as a share of α")
     test_steps: int = Field(3, ge=0, description="inner steps in validation and test")
     deviation: float = Field(
         1.0, gt=0, description="standard deviation of actions before training, where they have one"
@@ -90,13 +92,16 @@ class MAMLRL(GradientBased[Parameters, PolicyGradientOptions]):
         return meta
 
     def minibatch(self, support: Examples, keys: Tensor, step: int, *, training: bool) -> Examples:
-        """New trajectories for every step: their noise is moved along."""
-        return support if step == 0 else support._replace(x=self.environment.shifted(support.x, SHIFT * step))
+        """New trajectories for every step: their noise is moved along. A y of 1 says that it is a further step."""
+        if step == 0:
+            return support
+        return support._replace(x=self.environment.shifted(support.x, SHIFT * step), y=torch.ones_like(support.y))
 
     def step(self, state: Parameters, support: Examples) -> Parameters:
         """Lines 5 to 7."""
         gradient: Parameters = grad(lambda theta: self.surrogate(theta, support.x))(state)
-        return state - self.options.inner_lr * gradient
+        rate = self.options.inner_lr * self.options.later_share ** support.y.mean()
+        return state - gradient.map(lambda value: rate * value)
 
     def loss(self, state: Parameters, query: Examples) -> Tensor:
         """Lines 8 and 10: a scalar."""

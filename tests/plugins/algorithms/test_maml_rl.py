@@ -81,6 +81,15 @@ def test_predictions_are_returns_and_steps_have_noise_of_their_own(make, batch):
     assert torch.equal(second.x[..., :2], first.x[..., :2])
 
 
+def test_the_rate_of_further_steps_is_a_share_of_the_first(make, batch):
+    algorithm = make("maml-rl", later_share=0.25)
+    first = batch.support._replace(x=batch.support.x[0], y=batch.support.y[0])
+    later = first._replace(y=torch.ones_like(first.y))
+    moved, less = (algorithm.step(algorithm.meta, one) - algorithm.meta for one in (first, later))
+    for name, value in moved.items():
+        torch.testing.assert_close(less[name], 0.25 * value)
+
+
 def test_classification_is_refused(make_algorithm):
     with pytest.raises(ConfigError, match="it needs an environment"):
         make_algorithm("maml-rl")
