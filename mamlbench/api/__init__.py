@@ -16,7 +16,7 @@ if TYPE_CHECKING:
         MethodContext,
         OuterUpdate,
     )
-    from mamlbench.api.backbone import Backbone
+    from mamlbench.api.backbone import Backbone, Encoder
     from mamlbench.api.engine import Engine, InnerLoopMethod
     from mamlbench.api.launcher import Emit, Job, Launcher
     from mamlbench.api.peer import Peer, PeerTraining, PeerWork
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
-    "mamlbench.api.backbone": "Backbone",
+    "mamlbench.api.backbone": "Backbone Encoder",
     "mamlbench.api.engine": "Engine InnerLoopMethod",
     "mamlbench.api.launcher": "Emit Job Launcher",
     "mamlbench.api.peer": "Peer PeerTraining PeerWork",
@@ -128,6 +128,7 @@ __all__ = [
     "DropBlock",
     "Dropout",
     "Emit",
+    "Encoder",
     "Engine",
     "EpisodeBatch",
     "Examples",

@@ -17,7 +17,7 @@ from mamlbench.nn.model import Model
 from mamlbench.nn.optimizers import OuterOptimizer, OuterOptions
 from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.pytree import copy_into, prefixed, unprefixed
-from mamlbench.objectives import Objective
+from mamlbench.objectives import Objective, TaskKind
 from mamlbench.run_spec import Mode, Preset
 from mamlbench.run_spec.options import Options
 
@@ -91,6 +91,7 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
         Options: the method's options; each field has a default and a description.
         presets: settings by name, data set and protocol, each with its source.
         gradient_order: 2 if the meta-gradient runs through the inner loop, 1 if it does not, None without one.
+        kinds: the tasks that it can learn, as ``Dataset.kind`` names them; others are refused.
         trains_on: 'episodes', or 'examples' of all training classes with their labels.
         vectorized: whether the functions of one task can be run for many at once; if False, only the loop is right.
         additive: whether the update of a batch is the sum of those of its parts, so that parts may be computed apart.
@@ -100,6 +101,8 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
             each class. In training ``init`` then takes the ways from the support set, ``context.shots`` examples of
             each class.
         uses_queries: whether training looks at the query sets of its episodes; if not, they are empty.
+        adapts_features: whether the test-time stage is there to change the features: a frozen encoder, whose features
+            were computed once, is refused then. An instance may set it.
         equivariant: whether permuting the classes of an episode permutes its outputs and nothing else.
         neutral_options: options that change no number, only time or memory: name and what it changes.
         meta: what training learns and a model artifact keeps, by name.
@@ -110,11 +113,13 @@ class Algorithm(ABC, Generic[StateT, OptionsT]):
     Options: ClassVar[type[Options]] = Options
     presets: ClassVar[tuple[Preset, ...]] = ()
     gradient_order: ClassVar[int | None] = None
+    kinds: ClassVar[tuple[TaskKind, ...]] = ("classification", "regression", "multi-label")
     trains_on: ClassVar[Literal["episodes", "examples"]] = "episodes"
     vectorized: ClassVar[bool] = True
     additive: bool = True
     any_ways: ClassVar[bool] = False
     uses_queries: ClassVar[bool] = True
+    adapts_features: bool = False
     equivariant: ClassVar[bool] = False
     neutral_options: ClassVar[Mapping[str, str]] = {}
     meta: Parameters

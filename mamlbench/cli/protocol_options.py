@@ -44,12 +44,12 @@ def metrics(default: str = "accuracy; in regression mean squared error") -> Deco
 
 def ways(default: str = "5") -> Decorator:
     """Classes per episode."""
-    return _count("--ways", 1, "Classes per episode.", default)
+    return _size("--ways", "Classes per episode; 2..20 draws their number for each episode.", default)
 
 
 def shots(default: str = "1") -> Decorator:
     """Option --shots: support examples per class."""
-    return _count("--shots", 1, "Support examples per class.", default)
+    return _size("--shots", "Support examples per class; 1..20 draws their number for each episode.", default)
 
 
 def queries(default: str = "1") -> Decorator:
@@ -60,8 +60,8 @@ def queries(default: str = "1") -> Decorator:
 def training(command: Any) -> Any:
     """What a training episode is, if it is another than a test episode."""
     decorators = (
-        _count("--train-ways", 1, "Classes per training episode.", "the preset's, or --ways"),
-        _count("--train-shots", 1, "Support examples per class in training.", "the preset's, or --shots"),
+        _size("--train-ways", "Classes per training episode; 2..20: of each meta-batch.", "the preset's, or --ways"),
+        _size("--train-shots", "Support examples per class in training, or 1..20.", "the preset's, or --shots"),
         _count("--train-queries", 0, "Query examples per class in training.", "the preset's, or --queries"),
     )
     for decorator in reversed(decorators):
@@ -123,6 +123,36 @@ def label_noise(default: str = "0") -> Decorator:
         help="Replace this share of the support labels of each test episode by another class of the episode; queries, "
         f"validation and training keep theirs.  [default: {default}]",
     )
+
+
+def imbalance(default: str = "0") -> Decorator:
+    """Option --imbalance: how unequal the classes of a test episode are."""
+    return click.option(
+        "--imbalance",
+        type=click.FloatRange(0, 1, max_open=True),
+        metavar="SHARE",
+        help="Give the classes of a test episode unequal numbers of support examples, spread from (1 + SHARE) to "
+        f"(1 - SHARE) times the shots.  [default: {default}]",
+    )
+
+
+class SizeParam(click.ParamType[Any]):
+    """A number, or a range of numbers: ``5`` or ``2..20``."""
+
+    name = "integer range"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or the range as text; fail if it is neither."""
+        least, dots, most = str(value).partition("..")
+        parts: list[Any] = [least, *([most] if dots else [])]
+        bounds = [click.IntRange(1, MOST).convert(part, param, ctx) for part in parts]
+        if bounds[0] > bounds[-1]:
+            self.fail(f"the range {value} is empty: write {most}..{least}.", param, ctx)
+        return str(value) if dots else bounds[0]
+
+
+def _size(name: str, meaning: str, default: str) -> Decorator:
+    return click.option(name, type=SizeParam(), metavar="N or N..M", help=f"{meaning}  [default: {default}]")
 
 
 class CorruptionParam(click.ParamType[str]):

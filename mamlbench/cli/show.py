@@ -99,7 +99,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
 
     protocol = evaluation.protocol
     precision = "" if evaluation.precision == "float32" else f"in {evaluation.precision}"
-    harder = disturbance(protocol.label_noise, protocol.corrupt)
+    harder = disturbance(protocol.label_noise, protocol.corrupt, protocol.imbalance)
     conditions = "".join(f", {text}" for text in (harder, precision) if text)
     seen = seen_in(evaluation)
     rows, notes = table("metric", "mode", "score", "test data", "untrained", "gain"), []
@@ -116,7 +116,7 @@ def show_evaluation(evaluation: Evaluation, *, as_json: bool) -> None:
     out = console()
     out.print(rows)
     out.print(
-        f"{protocol.ways}-way {protocol.shots}-shot, {protocol.queries} queries per class, {protocol.test_episodes} "
+        f"{protocol.size_text}, {protocol.queries} queries per class, {protocol.test_episodes} "
         f"test episodes (seed {protocol.episode_seed}){conditions}; ±: 95 % confidence interval over episodes"
         + (" of these test classes; in parentheses: for new classes." if evaluation.classes else "."),
         highlight=False,

@@ -187,6 +187,11 @@ class TaskSplit(ABC):
         """Shape of one example: ``(C, H, W)`` of images."""
 
     @property
+    def network_shape(self) -> tuple[int, ...]:
+        """Shape of what a network takes: of an example, unless a method makes it of one, as an observation."""
+        return self.input_shape
+
+    @property
     @abstractmethod
     def objective(self) -> Objective:
         """The objective that pretraining optimizes: all classes of the split at once."""
@@ -206,7 +211,8 @@ class Dataset(ABC):
     Attributes:
         default_backbone: name of the backbone if a run names none.
         kind: what its tasks are: 'classification', 'regression', or 'multi-label' if an example may have several
-            labels or none. The last two have no ways, and targets float32 ``[T, n, outputs]``.
+            labels or none; or 'reinforcement' if an example is a trajectory. All but the first have no ways, and
+            targets float32 ``[T, n, outputs]``.
         splits: the splits by name: 'train', 'val', 'test'.
         subset: how it differs from the complete data set; None if it does not.
         notes: what was guessed and which files were left out when its files were read, a sentence each without a full

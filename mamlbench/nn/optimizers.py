@@ -72,7 +72,8 @@ class OuterOptimizer:
         self.options = options
         self.iterations = iterations
         self.done = 0
-        self.optimizer = _make_optimizer(list(parameters.values()), options)
+        # torch refuses to optimize nothing, which is what a frozen encoder leaves to some methods
+        self.optimizer = _make_optimizer(list(parameters.values()) or [torch.zeros(())], options)
 
     def step(self, gradient: Mapping[str, Tensor]) -> None:
         """Take one step against ``gradient`` (by name, in the parameters' shapes), clipped if ``clip`` is set."""

@@ -7,8 +7,9 @@ from typing import ClassVar, Literal
 
 from torch import Tensor
 
-TaskKind = Literal["classification", "regression", "multi-label"]
-"""What targets are: one class of each example, numbers, or for each of several labels whether it holds."""
+TaskKind = Literal["classification", "regression", "multi-label", "reinforcement"]
+"""What targets are: one class of each example, numbers, for each of several labels whether it holds; or there are none,
+and an example is a trajectory in an environment, which is to bring rewards."""
 
 
 class Metric(ABC):

@@ -57,6 +57,10 @@ def _of_test(test: Evaluation) -> Iterator[str]:
             yield f"{count:,} episodes with {name}, of {episodes:,}"
     if test.classes is not None and len(test.classes.unpack()) != episodes:
         yield f"{episodes:,} episodes were scored, and the classes are those of {len(test.classes.unpack()):,}"
+    for name, sizes in (("ways", test.episode_ways), ("shots", test.episode_shots)):
+        least, most = getattr(test.protocol, f"least_{name}") or 0, getattr(test.protocol, name)
+        if sizes and not least <= min(sizes) <= max(sizes) <= most:
+            yield f"{name} of episodes are {min(sizes)} to {max(sizes)}, and the protocol has {least} to {most}"
     if test.image_use is not None and not 1 <= test.image_use.average <= test.image_use.most:
         yield "images were used less than once, or more often on average than at most"
     if test.seen is not None and (test.seen.answer == "seen") != (test.seen.classes + test.seen.images > 0):

@@ -46,6 +46,8 @@ def read_episodes(record: RunRecord, folder: str | Path) -> dict[str, NDArray[An
         predicted as this one. With ``keep_predictions``: ``targets``, labels ``[E, n]`` or values ``[E, n, outputs]``,
         and the network's ``trained/inductive/outputs`` ``[E, n, outputs]``, float32.
 
+        If sizes vary, ``ways`` and ``shots`` ``[E]`` are those of each episode, and labels from its ways on are 0.
+
     Raises ConfigError if the run kept nothing, or the file is missing or is not the one that the record names.
     """
 

@@ -17,7 +17,7 @@ from mamlbench.record.consistency import contradiction
 from mamlbench.record.file_hashes import record_text, results_written, sealed
 from mamlbench.record.run_record import SCHEMA_VERSION, RunRecord
 from mamlbench.record.schema_1 import upgrade
-from mamlbench.run_spec import RunSpec
+from mamlbench.run_spec import Protocol, RunSpec, range_text
 from mamlbench.run_spec.outside_text import escaped, file_name_of, loads_strictly, read_limited
 
 MAX_RECORD_BYTES = 1 << 28
@@ -228,7 +228,12 @@ def in_order(records: Iterable[RunRecord]) -> list[RunRecord]:
 def _readable_name(spec: RunSpec) -> str:
     protocol = spec.protocol
     dataset, algorithm = spec.dataset.name[:LONGEST_PART], spec.algorithm.name[:LONGEST_PART]
-    return file_name_of(f"{dataset}-{protocol.ways}w{protocol.shots}s-{algorithm}-seed{spec.seed}")
+    return file_name_of(f"{dataset}-{_size(protocol)}-{algorithm}-seed{spec.seed}")
+
+
+def _size(protocol: Protocol) -> str:
+    ways, shots = range_text(protocol.least_ways, protocol.ways), range_text(protocol.least_shots, protocol.shots)
+    return f"{ways}w{shots}s"
 
 
 def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:

@@ -127,6 +127,10 @@ class Evaluation(RecordPart):
     """numbers that it was computed in"""
     classes: EpisodeClasses | None = None
     """which classes of the split each episode has; None if the sampler does not say"""
+    episode_ways: list[int] = Field(default_factory=list, description="classes of each episode, if their number varies")
+    episode_shots: list[int] = Field(
+        default_factory=list, description="support examples per class of each episode, if their number varies"
+    )
     image_use: ImageUse | None = None
     """how often images were used; None if the sampler does not say which they are"""
     leaks: list[str] = Field(default_factory=list, description="classes and images that splits of the data set share")
@@ -175,6 +179,21 @@ class Segment(RecordPart):
     """CPU seconds of the process, or seconds between CUDA events"""
 
 
+class FeaturePass(RecordPart):
+    """The one pass of a frozen encoder over all images of the data set."""
+
+    images: int
+    """images that passed through it, each rotation for itself"""
+    width: int
+    """numbers in a feature"""
+    wall: float
+    """seconds that the pass took, by the wall clock"""
+    device: float
+    """CPU seconds of its process, or GPU seconds"""
+    cached: bool
+    """whether an earlier run made it: then it is in no other time of this record; else 'data' has it"""
+
+
 class Measurement(RecordPart):
     """Time and memory (docs/explanation.md, 'Measurement rules'). Seconds, bytes."""
 
@@ -202,6 +221,7 @@ class Measurement(RecordPart):
     """wall seconds of the run until validation first reached the target score"""
     runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
     pieces: int = Field(1, ge=1, description="processes that computed the run one after the other; times add up")
+    features: FeaturePass | None = Field(None, description="pass of a frozen encoder; None if there is none")
 
 
 class CurvePoint(RecordPart):

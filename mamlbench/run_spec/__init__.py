@@ -12,8 +12,9 @@ from mamlbench.run_spec.protocol import (
     Protocol,
     TestMode,
     TestSampling,
+    range_text,
 )
-from mamlbench.run_spec.request import Folders, RunRequest
+from mamlbench.run_spec.request import Folders, RunRequest, split_ranges
 from mamlbench.run_spec.run_spec import Component, OnDivergence, RunSpec, Training
 from mamlbench.run_spec.validation import explain
 
@@ -42,5 +43,7 @@ __all__ = [
     "Tuned",
     "choose_preset",
     "explain",
+    "range_text",
     "read_corruption",
+    "split_ranges",
 ]

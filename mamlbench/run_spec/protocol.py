@@ -27,6 +27,11 @@ TestSampling = Literal["independent", "without-replacement"]
 """Whether test episodes are drawn independently, or use each image at most once in a pass over the test split."""
 
 
+def range_text(least: int | None, most: int) -> str:
+    """Return ``2..20``, or the number alone if there is no least one."""
+    return f"{most}" if least is None else f"{least}..{most}"
+
+
 class Protocol(BaseModel):
     """N-way K-shot episodes with Q queries per class, and how many of them validate and test."""
 
@@ -77,6 +82,31 @@ class Protocol(BaseModel):
         description="what is done to the images of test episodes, support and query: 'noise:0.3', 'blur:1.5', "
         "'contrast:0.5'; 'none'",
     )
+
+    least_ways: int | None = Field(
+        None, ge=2, le=MOST, description="fewest classes of an episode, which then has this many to 'ways' of them"
+    )
+    least_shots: int | None = Field(
+        None, ge=1, le=MOST, description="fewest support examples per class, if episodes have this many to 'shots'"
+    )
+    imbalance: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        allow_inf_nan=False,
+        description="classes of a test episode have from (1 + imbalance) to (1 - imbalance) times its shots",
+    )
+
+    @property
+    def sizes_vary(self) -> bool:
+        """Whether episodes have several numbers of classes or shots."""
+        return self.least_ways is not None or self.least_shots is not None
+
+    @property
+    def size_text(self) -> str:
+        """Ways and shots in words: ``2..20-way 1..20-shot``."""
+        ways, shots = range_text(self.least_ways, self.ways), range_text(self.least_shots, self.shots)
+        return f"{ways}-way {shots}-shot"
 
     def without_reporting(self) -> Protocol:
         """The same without what changes neither training nor scores: which metrics and predictions are kept."""

@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mamlbench.run_spec.bounds import MOST, MOST_SEED, MOST_SEEDS
 from mamlbench.run_spec.corruption import CorruptionText
 from mamlbench.run_spec.precision import Precision
 from mamlbench.run_spec.protocol import TestMode, TestSampling
 from mamlbench.run_spec.run_spec import Label, OnDivergence
+
+SIZES = ("ways", "shots", "train_ways", "train_shots")
+"""Settings that may be a range, ``2..20``."""
+
+
+def split_ranges(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Split ranges of sizes: ``ways="2..20"`` becomes ``ways=20, least_ways=2``; what is no range stays.
+
+    Raises ValueError if a range is empty.
+    """
+    split = dict(values)
+    for name in SIZES:
+        text = values.get(name)
+        if not isinstance(text, str):
+            continue
+        least, dots, most = text.partition("..")
+        if not (least.strip().isdecimal() and (not dots or most.strip().isdecimal())):
+            raise ValueError(f"{name}: '{text}' is neither a number nor a range such as 2..20")
+        numbers = int(least), int(most or least)
+        if numbers[0] > numbers[1]:
+            raise ValueError(f"{name}: the range {text} is empty: write {numbers[1]}..{numbers[0]}")
+        split[name] = numbers[1]
+        if numbers[0] < numbers[1]:
+            split[f"least_{name}"] = numbers[0]
+    return split
 
 
 class RunRequest(BaseModel):
@@ -39,9 +65,15 @@ class RunRequest(BaseModel):
     """first training seed"""
     seeds: int = Field(1, ge=1, le=MOST_SEEDS, description="number of training seeds: seed, seed + 1, ...")
     ways: int | None = Field(None, ge=1, le=MOST)
-    """classes per episode"""
+    """classes per episode; a range is written '2..20'"""
+    least_ways: int | None = Field(None, ge=2, le=MOST)
+    """fewest classes per episode; None: all episodes have 'ways'"""
     shots: int | None = Field(None, ge=1, le=MOST)
-    """support examples per class"""
+    """support examples per class; a range is written '1..20'"""
+    least_shots: int | None = Field(None, ge=1, le=MOST)
+    """fewest support examples per class; None: all episodes have 'shots'"""
+    imbalance: float | None = Field(None, ge=0, lt=1, allow_inf_nan=False)
+    """how unequal the numbers of support examples of the classes of a test episode are"""
     queries: int | None = Field(None, ge=1, le=MOST)
     """query examples per class, in validation and test"""
     test_episodes: int | None = Field(None, ge=2, le=MOST)
@@ -78,6 +110,10 @@ class RunRequest(BaseModel):
     """whether torch may use deterministic algorithms only"""
     train_ways: int | None = Field(None, ge=1, le=MOST)
     """classes per training episode"""
+    least_train_ways: int | None = Field(None, ge=2, le=MOST)
+    """fewest classes per training episode"""
+    least_train_shots: int | None = Field(None, ge=1, le=MOST)
+    """fewest support examples per class in training"""
     train_shots: int | None = Field(None, ge=1, le=MOST)
     """support examples per class in training episodes"""
     train_queries: int | None = Field(None, ge=0, le=MOST)
@@ -96,6 +132,11 @@ class RunRequest(BaseModel):
     """run although splits of the data set share classes or images; scores are marked"""
     label: Label = ""
     """what the row is called in tables and figures"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, values: Any) -> Any:
+        return split_ranges(values) if isinstance(values, Mapping) else values
 
 
 class Folders(BaseModel):

@@ -19,9 +19,9 @@ Label = Annotated[str, Field(max_length=60, pattern=r"^[^\x00-\x1f\x7f]*$")]
 """A name that a user gives a row: one line."""
 
 ADDED_LATER = {
-    "": ("deterministic", "tuning_trials", "mistake", "init_sha256"),
-    "protocol": ("test_sampling", "test_until", "label_noise", "corrupt"),
-    "training": ("on_divergence", "allow_leak"),
+    "": ("deterministic", "tuning_trials", "mistake", "init_sha256", "weights_sha256"),
+    "protocol": ("test_sampling", "test_until", "label_noise", "corrupt", "least_ways", "least_shots", "imbalance"),
+    "training": ("on_divergence", "allow_leak", "least_ways", "least_shots"),
 }
 """Fields that the first release of this format lacked, by part of the spec ('': the spec itself): at their defaults
 they are no part of the hash of a spec, so that a run keeps the hash that it had."""
@@ -68,9 +68,20 @@ class Training(BaseModel):
     on_divergence: OnDivergence = Field(
         "stop", description="'stop' ends the run at an update that is not finite; 'skip' leaves it out and counts it"
     )
+    least_ways: int | None = Field(
+        None, ge=2, le=MOST, description="fewest classes of an episode: each meta-batch has one number up to 'ways'"
+    )
+    least_shots: int | None = Field(
+        None, ge=1, le=MOST, description="fewest support examples per class: each meta-batch has one up to 'shots'"
+    )
     allow_leak: bool = Field(
         False, description="whether it runs although splits share classes or images; its scores are marked"
     )
+
+    @property
+    def sizes_vary(self) -> bool:
+        """Whether meta-batches have several numbers of classes or shots."""
+        return self.least_ways is not None or self.least_shots is not None
 
 
 class RunSpec(BaseModel):
@@ -111,6 +122,8 @@ class RunSpec(BaseModel):
     """the mistake of a published system that the run repeats on purpose; its scores are marked in every table"""
     init_sha256: str = ""
     """of the tensors of the model that training starts from; empty: from the network as its seed initializes it"""
+    weights_sha256: str = ""
+    """of the weights that the network is frozen with, or begins with; empty: they come from the seed or from init"""
     init: str = Field(
         "", description="record or folder of that model, as the user named it; it is no part of the spec's hash"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,8 @@ from mamlbench.api import (
     seed_key,
     seeded,
 )
-from mamlbench.engine import AutotuneCache, Choice, choose_engine
+from mamlbench.data.episode_sizes import most_shots, with_imbalance
+from mamlbench.engine import MAX_EXAMPLE_BYTES, AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
@@ -50,8 +51,10 @@ from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, t
 from mamlbench.runner.device import device_name
 from mamlbench.runner.disturbed_episodes import disturbed
 from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
+from mamlbench.runner.sized_tasks import joined, of_meta_batch, sized
 from mamlbench.runner.tuning.sealed_split import SealedSplit
 
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
@@ -84,12 +87,18 @@ class Experiment:
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
             return self._in_precision(self.sampler.labeled_examples("train", iteration, training.meta_batch_size))
-        return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, training)
+        shape = of_meta_batch(self.spec, iteration)
+        return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, shape)
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
         episodes = draw_episodes(self.sampler, split, first, count, shape)
         return EpisodeBatch(*self._in_precision(episodes))
+
+    @property
+    def learns(self) -> bool:
+        """Whether there is an untrained network to compare with: not if weights from a file are tested as they are."""
+        return self.spec.training.iterations > 0 or not self.spec.weights_sha256
 
     def under_protocol(self, protocol: Protocol) -> Experiment:
         """The same parts under another protocol for the test, of as many ways and the same episode seed.
@@ -107,15 +116,39 @@ class Experiment:
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
-        with noise_key_scope(iteration_noise_key(self.spec, iteration)):
+        with (
+            noise_key_scope(iteration_noise_key(self.spec, iteration)),
+            self.sized(of_meta_batch(self.spec, iteration)),
+        ):
             return self.algorithm.compute_update(batch)
+
+    def episodes_of(self, split: str, numbers: Sequence[int], shape: Protocol) -> EpisodeBatch:
+        """Draw the episodes of these numbers, of one size."""
+        if isinstance(numbers, range):
+            return self.episodes(split, numbers.start, len(numbers), shape)
+        return joined([self.episodes(split, number, 1, shape) for number in numbers])
+
+    def sized(self, shape: Training | Protocol) -> AbstractContextManager[None]:
+        """Let the method see tasks of the size of ``shape``, if the run has several."""
+        if not (self.spec.protocol.sizes_vary or self.spec.training.sizes_vary):
+            return nullcontext()
+        return sized(self.algorithm, self.dataset.objective(shape.ways), shape.shots)
 
 
 def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
     """Draw episodes by the sampler; test episodes as the protocol has them, also with wrong labels or corrupted."""
     if split == "test" and isinstance(shape, Protocol):
-        return disturbed(_draw_test_episodes(sampler, first, count, shape), shape, sampler.splits[split])
+        return disturbed(_draw_unequal(sampler, first, count, shape), shape, sampler.splits[split])
     return sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
+
+
+def _draw_unequal(sampler: TaskSampler, first: int, count: int, shape: Protocol) -> EpisodeBatch:
+    """Draw test episodes, with unequal classes if the protocol asks for them."""
+    if not shape.imbalance:
+        return _draw_test_episodes(sampler, first, count, shape)
+    drawn = shape.model_copy(update={"shots": most_shots(shape.shots, shape.imbalance)})
+    batch = _draw_test_episodes(sampler, first, count, drawn)
+    return with_imbalance(batch, shape.ways, shape.shots, shape.imbalance)
 
 
 def _draw_test_episodes(sampler: TaskSampler, first: int, count: int, shape: Protocol) -> EpisodeBatch:
@@ -136,7 +169,7 @@ def load_dataset(
     *,
     training: bool = False,
 ) -> Dataset:
-    """Load the data set of a spec; ``progress`` is called if it must be prepared first.
+    """Load the data set of a spec, in features if its network is frozen; ``progress`` is called if that takes a while.
 
     Raises DataError if it is missing or damaged; and, for a run that trains and allows no leak, before an image is
     decoded, if the names of its files show that splits share classes.
@@ -147,7 +180,7 @@ def load_dataset(
     dataset = plugin(stored_options("dataset", plugin, spec.dataset), data_paths(folders, progress))
     for note in dataset.notes:
         logging.getLogger("mamlbench").warning("%s: %s.", spec.dataset.name, note)
-    return dataset
+    return encoded_dataset(dataset, spec, plugins, folders.cache, progress)
 
 
 def refuse_shared_classes(spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
@@ -193,19 +226,21 @@ def build_experiment(
     _check_protocol(spec, sampler, SPLITS if training else SPLITS[1:])
     objective = dataset.objective(spec.protocol.ways)
     metrics = make_metrics(spec.protocol.metrics or objective.metrics, dataset.kind, plugins)
-    input_shape = splits["train"].input_shape
+    input_shape = splits["train"].network_shape
     _check_precision(spec, model_builder(spec, plugins, input_shape), input_shape, objective.outputs)
     make = algorithm_maker(spec, plugins, dataset, splits, model.data.outputs if isinstance(model, TrainedOn) else None)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
-    choice = choose_engine(engine or spec.engine, work, autotune_cache, on_trial)
+    name = engine or _engine_for_sizes(spec, plugin, work) or spec.engine
+    choice = choose_engine(name, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)
+    refuse_on_features(dataset, spec, algorithm)
     facts = data_facts(dataset)
     seen = None
-    if dataset.kind != "regression" and not isinstance(dataset.splits["test"], SealedSplit):
+    if dataset.kind not in ("regression", "reinforcement") and not isinstance(dataset.splits["test"], SealedSplit):
         trained = model or own or "the training data are no images"
         seen = seen_by_network(spec, plugins, dataset.splits["test"], spec.dataset.name, trained)
     return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen)
@@ -225,7 +260,7 @@ def algorithm_maker(
     """
     train = splits["train"]
     pooled = train.objective if pooled_classes is None else Classification(pooled_classes)
-    return method_maker(spec, plugins, train.input_shape, dataset.objective(spec.protocol.ways), pooled)
+    return method_maker(spec, plugins, train.network_shape, dataset.objective(spec.protocol.ways), pooled)
 
 
 def method_maker(
@@ -283,6 +318,16 @@ def _memory_errors_explained(spec: RunSpec) -> Iterator[None]:
         raise ConfigError(
             f"The network '{spec.backbone.name}' ({options}) is too large for this machine: choose a smaller one."
         ) from error
+
+
+def _engine_for_sizes(spec: RunSpec, plugin: type[Algorithm], work: TrainingWork) -> str:
+    """The engine for meta-batches of several sizes, which no trial of one size can choose; empty: leave it to trials.
+
+    Compiled code would be compiled for each size.
+    """
+    if spec.engine != "auto" or not spec.training.sizes_vary or not work.trains:
+        return ""
+    return f"vmap[{max(1, MAX_EXAMPLE_BYTES // max(1, work.task_bytes))}]" if plugin.vectorized else "loop"
 
 
 def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: tuple[int, ...], outputs: int) -> None:

@@ -15,7 +15,7 @@ def metric_names(requested: Iterable[str], kind: str, plugins: Plugins) -> tuple
 
     Args:
         requested: names as the user writes them.
-        kind: 'classification', 'regression' or 'multi-label', what the tasks are.
+        kind: 'classification', 'regression', 'multi-label' or 'reinforcement', what the tasks are.
         plugins: the loaded plugins.
 
     Raises ConfigError that names every metric that is not known, or is not of that kind.

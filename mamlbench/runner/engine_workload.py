@@ -52,7 +52,9 @@ class TrainingWork:
         self.spec, self._make, self._sampler = spec, make, sampler
         self.precision = spec.precision
         self.tasks, self.iterations = spec.training.meta_batch_size, spec.training.iterations
-        self.trains = training and plugin.trains_on == "episodes"  # labeled examples need no engine
+        self.trains = (
+            training and plugin.trains_on == "episodes" and self.iterations > 0
+        )  # labeled examples need no engine
         self.vectorizes = plugin.vectorized
         self.differentiates = plugin.gradient_order == 2
         self.task_bytes = self._task_bytes() if self.trains else 0

@@ -18,7 +18,7 @@ from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.objectives import TaskKind
 from mamlbench.plugin import Plugins
 from mamlbench.record import Evaluation, ImageUse, Interval, MetricResult, ModeResult, pack_classes
-from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, RunSpec, explain
+from mamlbench.run_spec import MOST_EPISODES_UNTIL, Folders, Precision, Protocol, RunSpec, explain, split_ranges
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpoints import ModelArtifact, State, clone, load_model
 from mamlbench.runner.choose_metrics import metric_names
@@ -29,6 +29,7 @@ from mamlbench.runner.isolation import isolated
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.model_state import foreign_tensors, refuse_foreign_state
 from mamlbench.runner.scoring import Scores, score_test
+from mamlbench.runner.sized_tasks import refuse_sizes
 from mamlbench.shared_classes import SharedClasses, interval_for_new_classes, shared_classes
 from mamlbench.student_t import confidence_interval
 
@@ -43,6 +44,9 @@ def make_evaluation(
     diverged = 0 if untrained is None else untrained.diverged
     untrained = None if diverged else untrained
     classes = _independent_classes(experiment.dataset.splits[split], trained.details.get("classes"))
+    sizes = {} if not protocol.sizes_vary else trained.details
+    if sizes:  # intervals for new classes need episodes of equally many
+        classes = None
     shared = None if classes is None else shared_classes(classes)
     return Evaluation(
         split=split,
@@ -53,6 +57,8 @@ def make_evaluation(
         precision=experiment.spec.precision,
         classes=None if classes is None else pack_classes(classes),
         image_use=None if trained.images is None else _image_use(trained.images),
+        episode_ways=sizes["ways"].tolist() if sizes else [],
+        episode_shots=sizes["shots"].tolist() if sizes else [],
         leaks=experiment.leaks,
         seen=experiment.seen,
         constant_predictions={str(mode): count for mode, count in trained.constant.items() if count},
@@ -62,8 +68,8 @@ def make_evaluation(
 
 def _image_use(images: torch.Tensor) -> ImageUse:
     """Count how often the images ``[E, ways, shots + queries]`` of all episodes were used."""
-    _, counts = torch.unique(images, return_counts=True)
-    return ImageUse(images=len(counts), average=images.numel() / len(counts), most=int(counts.max()))
+    _, counts = torch.unique(images[images >= 0], return_counts=True)  # below zero: an episode with fewer
+    return ImageUse(images=len(counts), average=int(counts.sum()) / len(counts), most=int(counts.max()))
 
 
 def _independent_classes(split: TaskSplit, classes: torch.Tensor | None) -> NDArray[Any] | None:
@@ -196,8 +202,9 @@ def score_model(model: BuiltModel, protocol: Protocol, options: Mapping[str, Any
     """
     keep_memory()
     experiment = model.experiment.under_protocol(protocol)
+    initial = model.initial if experiment.learns else None
     trained, untrained = score_test(
-        experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=model.initial
+        experiment, protocol, Meter(experiment.device), trained=model.trained, untrained=initial
     )
     changed = {name: value for name, value in options.items() if not name.startswith("dataset.")}
     test = experiment.dataset.splits["test"]
@@ -266,7 +273,13 @@ def tested_spec(
 def _changed_protocol(
     spec: RunSpec, changes: Mapping[str, Any], kind: TaskKind, plugins: Plugins, *, any_ways: bool
 ) -> Protocol:
-    changed = dict(changes)
+    try:
+        changed = split_ranges(changes)
+    except ValueError as error:
+        raise ConfigError(f"{error}.") from error
+    for name in ("ways", "shots"):  # one number in place of a range
+        if name in changed:
+            changed.setdefault(f"least_{name}", None)
     if changed.get("test_until") is not None:
         changed.setdefault("test_episodes", MOST_EPISODES_UNTIL)
     if changed.get("ways", spec.protocol.ways) != spec.protocol.ways and not any_ways:
@@ -276,6 +289,7 @@ def _changed_protocol(
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
     refuse_label_noise(protocol, kind)
+    refuse_sizes(protocol, kind)
     return protocol.model_copy(update={"metrics": metric_names(protocol.metrics, kind, plugins)})
 
 

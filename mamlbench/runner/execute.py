@@ -38,6 +38,7 @@ from mamlbench.run_spec import RunSpec
 from mamlbench.runner.build import Experiment, build_experiment, load_dataset
 from mamlbench.runner.checkpointer import Checkpointer
 from mamlbench.runner.environment import run_environment
+from mamlbench.runner.frozen.encoded_dataset import feature_pass
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.model_inputs import model_inputs
@@ -232,6 +233,7 @@ def _measurement(loop: TrainingLoop, *, own_process: bool, runs_at_once: int) ->
         to_target=progress.seconds_to_target,
         own_process=own_process,
         runs_at_once=runs_at_once,
+        features=feature_pass(loop.experiment.dataset),
     )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from pydantic import Field
 
-from mamlbench.record import Measurement, Segment
+from mamlbench.record import FeaturePass, Measurement, Segment
 from mamlbench.record.record_part import RecordPart
 
 SEGMENTS = ("data", "train", "evaluate", "checkpoint", "other")
@@ -128,6 +128,7 @@ class Meter:
         to_target: float | None,
         own_process: bool,
         runs_at_once: int = 1,
+        features: FeaturePass | None = None,
     ) -> Measurement:
         """Everything measured so far.
 
@@ -139,6 +140,7 @@ class Meter:
             to_target: wall seconds until validation reached the target score; None if it did not.
             own_process: whether the peak memory of this process is that of the run.
             runs_at_once: runs that may have shared the machine.
+            features: the pass of a frozen encoder.
         """
         clocks = self.clocks(own_process=own_process, runs_at_once=runs_at_once)
         steady, steps = clocks.segments["train"].wall - warmup.wall, iterations - warmup_iterations
@@ -156,6 +158,7 @@ class Meter:
             seconds_to_target=to_target,
             runs_at_once=clocks.runs_at_once,
             pieces=clocks.pieces,
+            features=features,
         )
 
     def _count(self) -> None:

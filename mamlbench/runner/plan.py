@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mamlbench.api import Algorithm, Dataset
+from mamlbench.api import Algorithm, Backbone, Dataset
 from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError, ConfigProblem
 from mamlbench.plugin import Plugins
@@ -26,8 +26,10 @@ from mamlbench.runner.component_options import complete_component, split_options
 from mamlbench.runner.device import resolve_device
 from mamlbench.runner.disturbed_episodes import refuse_label_noise
 from mamlbench.runner.find_preset import find_preset
+from mamlbench.runner.frozen.encoded_dataset import backbone_of_weights, hash_of_weights
 from mamlbench.runner.initial_model import hash_of_initial_model
 from mamlbench.runner.plan_training import plan_training
+from mamlbench.runner.sized_tasks import refuse_sizes
 
 DEFAULT_SAMPLER = "fresh"
 """The sampler if neither a user nor a preset names one."""
@@ -81,11 +83,18 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         if request.backbone is not None:
             _collect(problems, lambda: load("backbone", request.backbone), "backbone")
         raise ConfigError(*problems)
+    if dataset.kind not in algorithm.kinds:
+        kinds = " or ".join(algorithm.kinds)
+        text = f"Algorithm '{name}' is a method of {kinds}, and the tasks of '{request.dataset}' are {dataset.kind}."
+        problems.append(ConfigProblem(text, "algorithm"))
     setting = _collect(problems, lambda: _setting(request, dataset.kind))
     preset = setting and _collect(problems, lambda: find_preset(algorithm, name, request.preset, setting))
     if preset is None:
         raise ConfigError(*problems)
     components = _components(request, preset, {"algorithm": name, "dataset": request.dataset}, plugins, problems)
+    backbone = components.get("backbone")
+    weights = None if backbone is None else _collect(problems, lambda: _weights(backbone, plugins), "backbone")
+    request = _with_weights(request, weights)
     protocol = _collect(problems, lambda: _protocol(request, preset, setting, dataset.kind, plugins))
     training = protocol and _collect(
         problems, lambda: plan_training(request, preset, protocol, algorithm, name=name, kind=dataset.kind)
@@ -107,7 +116,27 @@ def _plan_one(request: RunRequest, name: str, plugins: Plugins, device: str) -> 
         mistake=preset.mistake,
         init="" if path is None else str(path),
         label=request.label,
+        weights_sha256="" if weights is None else weights[1],
         init_sha256="" if path is None else hash_of_initial_model(path, components["backbone"]),
+    )
+
+
+def _weights(component: Component, plugins: Plugins) -> tuple[Backbone, str] | None:
+    """The backbone and the SHA-256 of its weights if they are in a file, else None."""
+    backbone = backbone_of_weights(component, plugins)
+    return None if backbone is None else (backbone, hash_of_weights(backbone))
+
+
+def _with_weights(request: RunRequest, weights: tuple[Backbone, str] | None) -> RunRequest:
+    """Fill in what a user leaves open if weights are in a file: nothing is trained.
+
+    Of features that were computed once, no query can change another's: one mode is enough.
+    """
+    if weights is None:
+        return request
+    defaults: dict[str, Any] = {"iterations": 0, **({"modes": ("inductive",)} if weights[0].frozen else {})}
+    return request.model_copy(
+        update={name: value for name, value in defaults.items() if getattr(request, name) is None}
     )
 
 
@@ -155,12 +184,13 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     settings = request.model_dump(
         include={
             *("queries", "test_episodes", "validation_episodes", "episode_seed", "modes"),
-            *("test_sampling", "test_until", "label_noise", "corrupt"),
+            *("test_sampling", "test_until", "label_noise", "corrupt", "imbalance"),
         },
         exclude_none=True,
     )
     if request.test_until is not None:
         settings.setdefault("test_episodes", MOST_EPISODES_UNTIL)
+    settings |= {"least_ways": request.least_ways, "least_shots": request.least_shots}
     settings["metrics"] = metric_names(request.metrics or preset.protocol.get("metrics", ()), kind, plugins)
     settings["keep_predictions"] = request.keep_predictions
     try:
@@ -168,4 +198,5 @@ def _protocol(request: RunRequest, preset: Preset, setting: Setting, kind: str, 
     except ValidationError as error:
         raise ConfigError(*explain(error, Protocol.model_fields, "the protocol")) from error
     refuse_label_noise(protocol, kind)
+    refuse_sizes(protocol, kind)
     return protocol

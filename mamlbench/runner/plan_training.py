@@ -21,7 +21,7 @@ def plan_training(
         protocol: how the run is validated and tested.
         algorithm: the method's class.
         name: its registered name.
-        kind: 'classification', 'regression' or 'multi-label', what the tasks are.
+        kind: 'classification', 'regression', 'multi-label' or 'reinforcement', what the tasks are.
 
     Raises ConfigError that names every setting that the method or the data set would ignore.
     """
@@ -32,6 +32,8 @@ def plan_training(
         meta_batch_size=_first(request.meta_batch_size, preset.meta_batch_size),
         ways=_first(request.train_ways, preset.train_ways, protocol.ways),
         shots=_first(request.train_shots, preset.train_shots, protocol.shots),
+        least_ways=_least(request, protocol, preset, "ways"),
+        least_shots=_least(request, protocol, preset, "shots"),
         queries=_first(request.train_queries, preset.train_queries, protocol.queries) if algorithm.uses_queries else 0,
         validate_every=_first(request.validate_every, max(1, evenly)),
         checkpoint_every=request.checkpoint_every or 0,
@@ -44,6 +46,15 @@ def plan_training(
     if problems:
         raise ConfigError(*problems)
     return training
+
+
+def _least(request: RunRequest, protocol: Protocol, preset: Preset, name: str) -> int | None:
+    """The least size of training episodes: the user's, or that of the test if the training has its sizes too."""
+    if getattr(request, f"train_{name}") is not None or getattr(preset, f"train_{name}") is not None:
+        least: int | None = getattr(request, f"least_train_{name}")
+        return least
+    least = getattr(protocol, f"least_{name}")
+    return least
 
 
 def _first(*values: int | None) -> int:

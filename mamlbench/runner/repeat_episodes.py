@@ -6,16 +6,12 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
-
-from mamlbench.api import EpisodeBatch, Examples
 from mamlbench.interrupts import check_interrupt
 from mamlbench.record import Evaluation, ModeResult
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
 from mamlbench.runner.evaluate import rounded
-from mamlbench.runner.scoring import batches, batches_of_test, final_scores, running_statistics
+from mamlbench.runner.scoring import Together, batches, batches_of_test, final_scores, running_statistics
 
 
 @dataclass(frozen=True)
@@ -98,24 +94,20 @@ class _Repeater:
         self.statistics = running_statistics(experiment, test.protocol)
 
     def scores(self, chosen: Sequence[int]) -> list[RepeatedScore]:
-        scores = self._compute([list(chosen)[part.start : part.stop] for part in self._parts(len(chosen))], chosen)
+        scores = self._compute(batches(self.experiment, "test", self.protocol, list(chosen)), chosen)
         different = {score.episode for score in scores if score.difference}
         if not different:
             return scores
         whole = [
             batch
             for batch in batches_of_test(self.experiment, self.protocol, self.total, trained=self.is_trained)
-            if different & {*batch}
+            if different & {*batch[0]}
         ]
         again = list(self._until_one_differs(whole, different))
         done = {score.episode for score in again}
         return [score for score in scores if score.episode not in done] + again
 
-    def _parts(self, count: int) -> list[range]:
-        """As many episodes together as the run computed at most."""
-        return batches(self.experiment, "test", self.protocol, range(count))
-
-    def _until_one_differs(self, whole: Sequence[range], different: set[int]) -> Iterator[RepeatedScore]:
+    def _until_one_differs(self, whole: Sequence[Together], different: set[int]) -> Iterator[RepeatedScore]:
         """Compute whole batches again; one that differs still is enough to know."""
         for batch in whole:
             scores = self._compute([batch], different)
@@ -123,17 +115,15 @@ class _Repeater:
             if any(score.difference for score in scores):
                 return
 
-    def _compute(self, groups: Sequence[Sequence[int]], shown: Sequence[int] | set[int]) -> list[RepeatedScore]:
+    def _compute(self, groups: Sequence[Together], shown: Sequence[int] | set[int]) -> list[RepeatedScore]:
         scores = []
-        for numbers in groups:
+        for numbers, shape in groups:
             check_interrupt()
-            final = final_scores(
-                self.experiment,
-                self._draw(numbers),
-                self.protocol.modes,
-                self.statistics,
-                every_step=self.is_trained,
-            )
+            batch = self.experiment.episodes_of("test", numbers, shape)
+            with self.experiment.sized(shape):
+                final = final_scores(
+                    self.experiment, batch, self.protocol.modes, self.statistics, every_step=self.is_trained
+                )
             for (metric, mode), recorded in self.recorded.items():
                 computed = rounded(final[metric][mode])  # type: ignore[index]
                 scores += [
@@ -142,20 +132,3 @@ class _Repeater:
                     if episode in shown
                 ]
         return scores
-
-    def _draw(self, numbers: Sequence[int]) -> EpisodeBatch:
-        """Draw episodes of any numbers: each is a pure function of its own."""
-        if isinstance(numbers, range):
-            return self.experiment.episodes("test", numbers.start, len(numbers), self.protocol)
-        return _joined([self.experiment.episodes("test", number, 1, self.protocol) for number in numbers])
-
-
-def _joined(parts: Sequence[EpisodeBatch]) -> EpisodeBatch:
-    """One batch of several; scores need neither classes nor images."""
-
-    def joined(values: Iterator[Tensor]) -> Tensor:
-        return torch.cat(list(values))
-
-    support = Examples(joined(part.support.x for part in parts), joined(part.support.y for part in parts))
-    query = Examples(joined(part.query.x for part in parts), joined(part.query.y for part in parts))
-    return EpisodeBatch(support, query, joined(part.keys for part in parts))

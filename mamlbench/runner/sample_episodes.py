@@ -27,8 +27,13 @@ CLASSES = 20
 
 
 def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> Path | None:
-    """Write the image sheet of sample episodes into ``folder``; None if examples are not images with classes."""
+    """Write the image sheet of sample episodes into ``folder``.
+
+    Returns None if examples are not images with classes, or sizes vary.
+    """
     protocol = experiment.spec.protocol
+    if protocol.sizes_vary:
+        return None
     batch = experiment.episodes("test", 0, EPISODES, protocol)
     if (
         not isinstance(experiment.objective, Classification)

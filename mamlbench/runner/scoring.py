@@ -19,6 +19,7 @@ from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
+from mamlbench.runner.sized_tasks import by_size
 from mamlbench.student_t import PILOT_EPISODES, episodes_needed
 
 EPISODES_AT_ONCE = 100
@@ -50,11 +51,11 @@ class Scores:
 
 
 def score_test(
-    experiment: Experiment, protocol: Protocol, meter: Meter, *, trained: State, untrained: State
-) -> tuple[Scores, Scores]:
+    experiment: Experiment, protocol: Protocol, meter: Meter, *, trained: State, untrained: State | None
+) -> tuple[Scores, Scores | None]:
     """Score the trained and the untrained network on the same test episodes; the trained one remains loaded.
 
-    With ``test_until`` the first test episodes decide how many there are.
+    Without an untrained one its scores are None. With ``test_until`` the first test episodes decide how many there are.
 
     Raises DivergedError if a prediction of the trained network is not finite. Those of the untrained one may be:
     training may be what makes adaptation stable.
@@ -69,6 +70,8 @@ def score_test(
         if total > pilot:
             rest = score_episodes(experiment, algorithm, "test", protocol, meter, episodes=range(pilot, total))
             trained_scores = _joined([trained_scores, rest])
+    if untrained is None:
+        return trained_scores, None
     algorithm.load_state(untrained)
     same = range(trained_scores.episodes)
     untrained_scores = score_episodes(
@@ -95,28 +98,49 @@ def score_episodes(
     """
     if episodes is None:
         episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
-    parts: list[Scores] = []
     statistics = running_statistics(experiment, protocol)
-    for numbers in batches(experiment, split, protocol, episodes):
+    scorer = _Scorer(experiment, algorithm, split, meter, statistics, every_step, may_diverge)
+    done = batches(experiment, split, protocol, episodes)
+    scores = _joined([scorer.score(numbers, shape) for numbers, shape in done])
+    if not protocol.sizes_vary:
+        return scores
+    return in_order(scores, [number for numbers, _ in done for number in numbers], done)
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """Scores episodes of one size that are computed together."""
+
+    experiment: Experiment
+    algorithm: Algorithm
+    split: str
+    meter: Meter
+    statistics: BatchStats | None
+    every_step: bool
+    may_diverge: bool
+
+    def score(self, numbers: Sequence[int], protocol: Protocol) -> Scores:
         check_interrupt()
-        first = numbers.start
-        with meter.segment("data"):
-            batch = experiment.episodes(split, first, len(numbers), protocol)
-        outputs, steps = _predictions(algorithm, batch, protocol.modes, statistics, every_step=every_step)
+        experiment, split = self.experiment, self.split
+        with self.meter.segment("data"):
+            batch = experiment.episodes_of(split, numbers, protocol)
+        with experiment.sized(protocol):
+            outputs, steps = _predictions(
+                self.algorithm, batch, protocol.modes, self.statistics, every_step=self.every_step
+            )
         diverged = diverged_tasks([*outputs.values(), *steps.values()])
-        if diverged and not may_diverge:
-            raise diverged_episode(experiment, split, first + diverged[0], one_task(batch, diverged[0]))
+        if diverged and not self.may_diverge:
+            raise diverged_episode(experiment, split, numbers[diverged[0]], one_task(batch, diverged[0]))
         scores = _scores(experiment.metrics, outputs, steps, batch)
-        if may_diverge:
+        if self.may_diverge:
             scores.diverged = len({*diverged, *_without_score(scores)})
         else:
-            _check(scores, experiment.metrics, outputs, split, first)
+            _check(scores, experiment.metrics, outputs, split, numbers[0])
         if split == "test":
             scores.details = _details(batch, outputs, keep_predictions=protocol.keep_predictions)
             scores.images = batch.images
             scores.constant = {mode: count_constant(values, batch.query.y) for mode, values in outputs.items()}
-        parts.append(scores)
-    return _joined(parts)
+        return scores
 
 
 def running_statistics(experiment: Experiment, protocol: Protocol) -> BatchStats | None:
@@ -124,17 +148,28 @@ def running_statistics(experiment: Experiment, protocol: Protocol) -> BatchStats
     return measure_running_statistics(experiment) if "running" in protocol.modes else None
 
 
-def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: range) -> list[range]:
-    """Split the numbers of episodes into those that are computed together."""
+Together = tuple[Sequence[int], Protocol]
+"""Numbers of episodes of one size that are computed together, and the protocol of that size."""
+
+
+def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[Together]:
+    """Split the numbers of episodes into those that are computed together, by size if it varies."""
+    if not protocol.sizes_vary:
+        return _of_one_size(experiment, split, protocol, episodes)
+    groups = by_size(experiment.sampler, split, protocol, episodes)
+    return [part for shape, numbers in groups for part in _of_one_size(experiment, split, shape, numbers)]
+
+
+def _of_one_size(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[Together]:
     size = _batch_size(experiment, split, protocol)
-    return [range(first, min(first + size, episodes.stop)) for first in episodes[::size]]
+    return [(episodes[first : first + size], protocol) for first in range(0, len(episodes), size)]
 
 
-def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[range]:
+def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[Together]:
     """The numbers of the ``total`` test episodes as ``score_test`` computes them together, of one of its networks."""
     pilot = total if protocol.test_until is None or not trained else min(PILOT_EPISODES, total)
     parts = [range(pilot), *([range(pilot, total)] if total > pilot else [])]
-    return [numbers for part in parts for numbers in batches(experiment, "test", protocol, part)]
+    return [together for part in parts for together in batches(experiment, "test", protocol, part)]
 
 
 def final_scores(
@@ -169,17 +204,18 @@ def _predictions(
     every_step: bool,
 ) -> tuple[dict[TestMode, Tensor], dict[int, Tensor]]:
     """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
+    ways = algorithm.objective.outputs  # a network that was built for more classes has more outputs
     outputs: dict[TestMode, Tensor] = {}
     by_step: dict[int, Tensor] = {}
     for together in _by_adaptation(modes):
         with in_test_mode(together[0], statistics):
             for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batch)):
                 if every_step and modes[0] in together and _is_scored(step, by_step):
-                    by_step[step] = adapted.predict(modes[0])
+                    by_step[step] = adapted.predict(modes[0])[..., :ways]
             if modes[0] in together and step not in by_step:
-                by_step[step] = adapted.predict(modes[0])
+                by_step[step] = adapted.predict(modes[0])[..., :ways]
             for mode in together:
-                outputs[mode] = by_step[step] if mode == modes[0] else adapted.predict(mode)
+                outputs[mode] = by_step[step] if mode == modes[0] else adapted.predict(mode)[..., :ways]
     return {mode: outputs[mode] for mode in modes}, by_step
 
 
@@ -246,6 +282,36 @@ def _details(batch: EpisodeBatch, outputs: dict[TestMode, Tensor], *, keep_predi
     return {name: value.cpu() for name, value in details.items()}
 
 
+def _stacked(parts: Sequence[Tensor], filler: int) -> Tensor:
+    """Tensors ``[E, ...]`` one after the other; of unequal shapes each is enlarged with a filler."""
+    if len({part.shape[1:] for part in parts}) == 1:
+        return torch.cat(list(parts))
+    shape = [max(sizes) for sizes in zip(*(part.shape[1:] for part in parts), strict=True)]
+    whole = parts[0].new_full((sum(map(len, parts)), *shape), filler)
+    start = 0
+    for part in parts:
+        whole[(slice(start, start + len(part)), *map(slice, part.shape[1:]))] = part
+        start += len(part)
+    return whole
+
+
+def in_order(scores: Scores, numbers: Sequence[int], done: Sequence[Together]) -> Scores:
+    """The scores in the order of the episodes' numbers, with the size of each; no class stands for a filler."""
+    order = torch.tensor(numbers).argsort()
+    ways, shots = (
+        torch.tensor([getattr(shape, name) for part, shape in done for _ in part]) for name in ("ways", "shots")
+    )
+    scores.final = {
+        metric: {mode: values[order] for mode, values in modes.items()} for metric, modes in scores.final.items()
+    }
+    scores.after_step = {metric: values[:, order] for metric, values in scores.after_step.items()}
+    scores.details = {name: values[order] for name, values in scores.details.items()}
+    if scores.details:
+        scores.details |= {"ways": ways[order], "shots": shots[order]}
+    scores.images = None if scores.images is None else scores.images[order]
+    return scores
+
+
 def _joined(parts: Sequence[Scores]) -> Scores:
     first = parts[0]
     return Scores(
@@ -255,8 +321,8 @@ def _joined(parts: Sequence[Scores]) -> Scores:
         },
         {metric: torch.cat([part.after_step[metric] for part in parts], dim=1) for metric in first.after_step},
         first.steps,
-        {name: torch.cat([part.details[name] for part in parts]) for name in first.details},
-        None if first.images is None else torch.cat([part.images for part in parts if part.images is not None]),
+        {name: _stacked([part.details[name] for part in parts], 0) for name in first.details},
+        None if first.images is None else _stacked([part.images for part in parts if part.images is not None], -1),
         sum(part.diverged for part in parts),
         {mode: sum(part.constant[mode] for part in parts) for mode in first.constant},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -10,17 +10,26 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from mamlbench.api import Backbone, TaskSplit, seeded
+from mamlbench.data.encoded_split import images_of
 from mamlbench.errors import ConfigError, summarize_names
 from mamlbench.plugin import Plugins
 from mamlbench.record import SeenTestData
 from mamlbench.run_spec import RunSpec
+from mamlbench.runner.checkpoints import load_model
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, combined, seen_by_declaration, seen_by_training
+from mamlbench.runner.frozen.encoded_dataset import backbone_of_weights
 from mamlbench.runner.initial_model import load_initial_model
 
 
 def seen_by_network(
-    spec: RunSpec, plugins: Plugins, test: TaskSplit, dataset: str, trained: TrainedOn | str
+    spec: RunSpec,
+    plugins: Plugins,
+    test: TaskSplit,
+    dataset: str,
+    trained: TrainedOn | str,
+    *,
+    input_shape: tuple[int, ...] = (),
 ) -> SeenTestData:
     """Say whether the network of a spec has seen classes or images of a test split.
 
@@ -30,22 +39,40 @@ def seen_by_network(
         test: what it is tested on.
         dataset: registered name of the data set that this is from; empty if it is from none.
         trained: what the network was trained on here, or why that is unknown.
+        input_shape: of what the network takes; empty: that of the test split.
     """
     in_training = combined([seen_by_training(trained, test, dataset), *_seen_by_initial_models(spec, test, dataset)])
+    encoder = backbone_of_weights(spec.backbone, plugins)
+    if encoder is not None and encoder.frozen:
+        seen = _seen_by_encoder(encoder, spec, plugins, test, dataset)
+        return combined([seen, in_training]) if spec.training.iterations else seen
     plugin: type[Backbone] = plugins.registry.load("backbone", spec.backbone.name)
     make_backbone = partial(plugin, stored_options("backbone", plugin, spec.backbone))
-    foreign = weights_from_elsewhere(make_backbone, test.input_shape, spec.seed)
+    foreign = weights_from_elsewhere(make_backbone, input_shape or test.input_shape, spec.seed)
     if not foreign:
         return in_training
     names = getattr(test, "class_names", ())
-    declared = make_backbone().seen_classes(dataset, names)
+    which = f"has weights that do not come from the seed ({summarize_names(foreign, 3)}) and"
+    return combined([in_training, _seen_by_weights(make_backbone(), spec.backbone.name, dataset, names, which)])
+
+
+def _seen_by_weights(backbone: Backbone, name: str, dataset: str, classes: Sequence[str], which: str) -> SeenTestData:
+    """The answer for weights from elsewhere; ``which`` they are is part of the reason if it is unknown."""
+    declared = backbone.seen_classes(dataset, classes)
     if declared is not None:
-        return combined([in_training, seen_by_declaration(declared, names)])
-    reason = (
-        f"backbone '{spec.backbone.name}' has weights that do not come from the seed ({summarize_names(foreign, 3)}) "
-        "and does not say what they were trained on"
-    )
-    return combined([in_training, SeenTestData(answer="unknown", reasons=[reason])])
+        return seen_by_declaration(declared, classes)
+    reason = f"backbone '{name}' {which} does not say what they were trained on"
+    return SeenTestData(answer="unknown", reasons=[reason])
+
+
+def _seen_by_encoder(encoder: Backbone, spec: RunSpec, plugins: Plugins, test: TaskSplit, dataset: str) -> SeenTestData:
+    """The answer for a frozen encoder: a model of mamlbench knows what it was trained on."""
+    if encoder.trained_model is None:
+        names = getattr(test, "class_names", ())
+        return _seen_by_weights(encoder, spec.backbone.name, dataset, names, "has weights from elsewhere and")
+    model = load_model(encoder.trained_model)
+    shape = () if isinstance(model.trained_on, str) else model.trained_on.data.input_shape
+    return seen_by_network(model.spec, plugins, images_of(test), dataset, model.trained_on, input_shape=shape)
 
 
 def _seen_by_initial_models(spec: RunSpec, test: TaskSplit, dataset: str) -> list[SeenTestData]:

@@ -308,8 +308,9 @@ class TrainingLoop:
         protocol = self.spec.protocol
         with self.meter.segment("evaluate"):
             assert self._best_state is not None
+            initial = self._initial if self.experiment.learns else None
             trained, untrained = score_test(
-                self.experiment, protocol, self.meter, trained=self._best_state, untrained=self._initial
+                self.experiment, protocol, self.meter, trained=self._best_state, untrained=initial
             )
             test = self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
         with self.meter.segment("checkpoint"):
@@ -317,11 +318,11 @@ class TrainingLoop:
         first = protocol.modes[0]
         self._emit_scores("test", {name: result.modes[first].score.mean for name, result in test.metrics.items()})
 
-    def _write_episodes(self, trained: Scores, untrained: Scores) -> EpisodeFile | None:
+    def _write_episodes(self, trained: Scores, untrained: Scores | None) -> EpisodeFile | None:
         """Keep more of each test episode than its scores; None if there is no more."""
         arrays = {}
         for when, scores in (("trained", trained), ("untrained", untrained)):
-            for name, values in scores.details.items():
+            for name, values in () if scores is None else scores.details.items():
                 arrays[f"{when}/{name}" if "/" in name else name] = values.numpy()
         return write_episodes(self.folder, arrays) if arrays else None
 

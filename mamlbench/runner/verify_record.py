@@ -20,6 +20,7 @@ from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.checkpoints import ModelArtifact, clone, load_model
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.environment import run_environment
+from mamlbench.runner.frozen.encoded_dataset import encoded_dataset
 from mamlbench.runner.isolation import isolated
 from mamlbench.runner.model_state import refuse_foreign_state
 from mamlbench.runner.repeat_episodes import RepeatedScore, choose_episodes, repeat_episodes
@@ -154,7 +155,7 @@ class RecordVerifier:
         engine = record.engine.get("name")
         if not isinstance(engine, str):
             raise ConfigError("the record does not name its engine")
-        dataset = self._dataset(record.spec.dataset)
+        dataset = encoded_dataset(self._dataset(record.spec.dataset), record.spec, self.plugins, self.paths.cache)
         return build_experiment(record.spec, self.plugins, dataset, training=False, engine=engine)
 
 

@@ -20,6 +20,7 @@ from mamlbench.api import (
 )
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench.run_spec import Setting, choose_preset
+from mamlbench.testing.checks import NotApplicable
 from mamlbench.testing.tiny import QUERIES, SHAPE, SHOTS, WAYS, TinyNetwork, tiny_splits
 
 TASKS = 4
@@ -67,6 +68,8 @@ class AlgorithmSubject:
             ways: classes of a test episode.
             seed: the run's training seed.
         """
+        if "classification" not in self.plugin.kinds:
+            raise NotApplicable(f"learns {' and '.join(self.plugin.kinds)} alone, and the tiny task is classification")
         engine = engine or self.engine
         backbone = TinyNetwork(TinyNetwork.Options(norm=norm))
 

@@ -159,7 +159,8 @@ def episodes_are_well_formed(subject: DatasetSubject) -> None:
         for part, per_class in ((batch.support, SHOTS), (batch.query, QUERIES)):
             _ensure_inputs(part.x, (TASKS, ways * per_class, *task_split.input_shape), split)
             if kind != "classification":
-                _ensure_targets(part.y, (TASKS, ways * per_class, outputs), kind, split)
+                targets = 1 if kind == "reinforcement" else outputs  # outputs are actions, and nothing is aimed at
+                _ensure_targets(part.y, (TASKS, ways * per_class, targets), kind, split)
                 continue
             ensure(part.y.dtype == torch.int64, f"{split}: labels are {part.y.dtype}, not int64")
             expected = torch.arange(ways).repeat_interleave(per_class)

@@ -46,6 +46,8 @@ class MetricSubject:
         """Return outputs ``[T, n, outputs]`` that are correct with high confidence."""
         if self.plugin.kind == "classification":
             return CONFIDENT * F.one_hot(y, ways).float()
+        if self.plugin.kind == "reinforcement":  # outputs are returns
+            return torch.full_like(y, CONFIDENT)
         return y.clone() if self.plugin.kind == "regression" else CONFIDENT * (2 * y - 1)
 
     def compute(self, outputs: Tensor, y: Tensor) -> Tensor:
@@ -60,7 +62,7 @@ def can_be_computed(subject: MetricSubject) -> None:
 
 
 def declarations(subject: MetricSubject) -> None:
-    """name and unit are strings, higher_is_better a bool; kind is 'classification', 'regression' or 'multi-label'."""
+    """name and unit are strings, higher_is_better a bool; kind is one of ``TaskKind``."""
     for attribute, types in (("name", str), ("unit", str), ("higher_is_better", bool)):
         value = getattr(subject.plugin, attribute, None)
         ensure(isinstance(value, types), f"{attribute} is {value!r}")

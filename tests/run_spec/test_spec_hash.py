@@ -43,6 +43,9 @@ PROTOCOLS = st.builds(
     test_sampling=st.sampled_from(get_args(TestSampling)),
     test_until=st.none() | st.floats(1e-6, 1),
     label_noise=st.floats(0, 1),
+    least_ways=st.none() | MANY,
+    least_shots=st.none() | MANY,
+    imbalance=st.floats(0, 1, exclude_max=True),
     corrupt=st.sampled_from(["none", "noise:0.3", "blur:1.5", "contrast:0.5"]),
 )
 TRAININGS = st.builds(
@@ -53,6 +56,8 @@ TRAININGS = st.builds(
     target_score=st.none() | st.floats(-1, 1),
     on_divergence=st.sampled_from(["stop", "skip"]),
     allow_leak=st.booleans(),
+    least_ways=st.none() | MANY,
+    least_shots=st.none() | MANY,
 )
 SPECS = st.builds(
     RunSpec,
@@ -71,6 +76,7 @@ SPECS = st.builds(
     tuning_trials=st.none() | MANY,
     mistake=st.text(max_size=20),
     init_sha256=st.sampled_from(["", 64 * "a"]),
+    weights_sha256=st.sampled_from(["", 64 * "b"]),
     init=st.text(max_size=20),
 )
 
@@ -150,7 +156,7 @@ def test_each_field_changes_the_hash_unless_it_is_stated_to_change_no_number(pat
 
 
 def test_every_field_is_tried_and_the_documentation_names_those_that_are_not_hashed():
-    assert len(FIELDS) == 44 and set(FIELDS) > NOT_HASHED
+    assert len(FIELDS) == 50 and set(FIELDS) > NOT_HASHED
     described = {path for path, field in FIELDS.items() if "no part of the spec's hash" in (field.description or "")}
     assert described == NOT_HASHED
 

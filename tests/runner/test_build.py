@@ -17,7 +17,11 @@ from mamlbench_plugins.algorithms.baseline_plus_plus import BaselinePlusPlus, wi
 from mamlbench_plugins.backbones.conv4 import StridedConv4
 
 CPU = torch.device("cpu")
-ALGORITHMS = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"]
+ALGORITHMS = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+]
 TINY = {"dataset": "toy", "ways": 3, "iterations": 5, "meta_batch_size": 4, "test_episodes": 20}
 
 

@@ -34,6 +34,7 @@ Examples:
 @protocol_options.test_until(protocol_options.AS_IN_THE_RUN)
 @protocol_options.test_sampling(protocol_options.AS_IN_THE_RUN)
 @protocol_options.label_noise(protocol_options.AS_IN_THE_RUN)
+@protocol_options.imbalance(protocol_options.AS_IN_THE_RUN)
 @protocol_options.corrupt(protocol_options.AS_IN_THE_RUN)
 @protocol_options.episode_seed(protocol_options.AS_IN_THE_RUN)
 @protocol_options.modes(protocol_options.AS_IN_THE_RUN)

@@ -72,6 +72,7 @@ Examples:
 @protocol_options.test_until()
 @protocol_options.test_sampling()
 @protocol_options.label_noise()
+@protocol_options.imbalance()
 @protocol_options.corrupt()
 @click.option("--validation-episodes", type=click.IntRange(2, MOST), help="Episodes per validation.  [default: 200]")
 @protocol_options.episode_seed()

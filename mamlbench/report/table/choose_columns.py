@@ -7,14 +7,25 @@ from collections.abc import Iterable, Mapping
 from mamlbench.errors import ConfigError, did_you_mean
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group
-from mamlbench.report.table.run_columns import machine_columns, run_columns, text_columns
+from mamlbench.report.table.run_columns import FEATURES, machine_columns, run_columns, text_columns
 from mamlbench.report.table.score_columns import score_columns
 from mamlbench.report.table.seen_test_data import seen_columns
 from mamlbench.run_spec import TEST_MODES
 from mamlbench.run_spec.metric_names import column_name
 
 NO_COLUMNS: Mapping[str, Column] = {}
-DEFAULT = ("preset", "score", "seen", "untrained", "gain", "device_seconds", "milliseconds", "memory", "seeds")
+DEFAULT = (
+    "preset",
+    "score",
+    "seen",
+    "untrained",
+    "gain",
+    "device_seconds",
+    FEATURES,
+    "milliseconds",
+    "memory",
+    "seeds",
+)
 """Columns shown by default. 'score' stands for one column per mode."""
 
 PAPER = ("gain", "device_seconds", "seeds")
@@ -24,7 +35,14 @@ COLUMN_SETS = ("score", "default", "paper", "all")
 PER_MODE = ("untrained", "gain", "effect", "detectable")
 """Columns that belong to the first mode; for another mode its name is appended, as in 'gain_inductive'."""
 NEED_TESTS = frozenset(
-    ["before", "seen", *TEST_MODES, *PER_MODE, *(f"{name}_{mode}" for name in PER_MODE for mode in TEST_MODES)]
+    [
+        "before",
+        "seen",
+        FEATURES,
+        *TEST_MODES,
+        *PER_MODE,
+        *(f"{name}_{mode}" for name in PER_MODE for mode in TEST_MODES),
+    ]
 )
 """Columns that a group lacks if none of its runs was tested, or none in that mode."""
 

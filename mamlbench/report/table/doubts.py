@@ -37,7 +37,8 @@ def row_doubts(row: RowRuns, metric: str, mode: str) -> list[str]:
 
 
 def _doubts(tests: Sequence[Evaluation], metric: str, mode: str, score: Interval, gain: Interval | None) -> list[str]:
-    chance = 1 / tests[0].protocol.ways
+    of_episodes = [1 / ways for test in tests for ways in test.episode_ways or [test.protocol.ways]]
+    chance = sum(of_episodes) / len(of_episodes)
     constant = sum(test.constant_predictions.get(mode, 0) for test in tests)
     episodes = sum(len(test.metrics[metric].modes[mode].episode_scores) for test in tests)
     doubts = list(dict.fromkeys([*(leak for test in tests for leak in test.leaks), *seen_doubts(tests)]))

@@ -35,11 +35,14 @@ class ScoreConditions(NamedTuple):
     test_until: float | None = None
     label_noise: float = 0.0
     corrupt: str = NO_CORRUPTION
+    least_ways: int | None = None
+    least_shots: int | None = None
+    imbalance: float = 0.0
 
     @property
     def disturbance(self) -> str:
         """What was done to test episodes; empty if nothing was."""
-        return disturbance(self.label_noise, self.corrupt)
+        return disturbance(self.label_noise, self.corrupt, self.imbalance)
 
     def differences(self, other: ScoreConditions) -> list[str]:
         """List what differs, briefly: ``queries 1 and 15``."""
@@ -47,11 +50,12 @@ class ScoreConditions(NamedTuple):
         return [_difference(name, first, second) for name, first, second in pairs if first != second]
 
 
-def disturbance(label_noise: float, corrupt: str) -> str:
-    """Say what was done to test episodes, in words for a title: wrong labels, corrupted images; empty if nothing."""
+def disturbance(label_noise: float, corrupt: str, imbalance: float) -> str:
+    """Say what was done to test episodes, in words for a title: unequal classes, wrong labels, corrupted images."""
+    unequal = f"classes with {number(1 + imbalance)} to {number(1 - imbalance)} times the shots" if imbalance else ""
     labels = f"{number(100 * label_noise)} % of support labels wrong" if label_noise else ""
     images = "" if corrupt == NO_CORRUPTION else f"images corrupted by {corrupt}"
-    return ", ".join(filter(None, [labels, images]))
+    return ", ".join(filter(None, [unequal, labels, images]))
 
 
 def _difference(name: str, first: Any, second: Any) -> str:
@@ -213,6 +217,9 @@ def conditions_of(record: RunRecord) -> ScoreConditions:
         test_until=protocol.test_until,
         label_noise=protocol.label_noise,
         corrupt=protocol.corrupt,
+        least_ways=protocol.least_ways,
+        least_shots=protocol.least_shots,
+        imbalance=protocol.imbalance,
     )
 
 
@@ -299,7 +306,13 @@ def settings_of(run: RunRecord, *, include_environment: bool = True) -> dict[str
         component = getattr(spec, kind)
         settings[kind] = component.name
         settings |= {f"{kind}.{name}": value for name, value in component.options.items()}
-    shape = ("ways", "shots", "queries")  # of training episodes; those of test episodes are in the protocol
+    shape = (
+        "ways",
+        "shots",
+        "queries",
+        "least_ways",
+        "least_shots",
+    )  # of training episodes; those of test episodes are in the protocol
     training = spec.training.model_dump()
     settings |= {f"train_{name}" if name in shape else name: value for name, value in training.items()}
     settings |= {"device": spec.device, "engine": spec.engine, "precision": spec.precision}

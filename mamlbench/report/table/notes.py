@@ -10,6 +10,7 @@ from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column
 from mamlbench.report.table.groups import Group, RowRuns, runs_at_once
 from mamlbench.report.table.tuning_budgets import unequal_budgets
+from mamlbench.run_spec import range_text
 
 _INTERVALS = {
     frozenset(["seeds"]): "over training seeds (Student's t).",
@@ -29,13 +30,14 @@ _NO_NEW_CLASSES = "A score without parentheses has no interval for new classes: 
 def title(group: Group) -> str:
     """Return data set and protocol in one line."""
     conditions = group.conditions
-    ways = f"{conditions.ways}-way " if conditions.ways > 1 else ""
+    ways = f"{range_text(conditions.least_ways, conditions.ways)}-way " if conditions.ways > 1 else ""
+    shots = range_text(conditions.least_shots, conditions.shots)
     queries = "query" if conditions.queries == 1 else "queries"
     metric = group.metric or "no scores"
     unit = f", {group.reference.unit}" if group.reference is not None and group.reference.unit else ""
     selection = f", selected by {conditions.metric}" if conditions.metric != group.metric else ""
     return (
-        f"{conditions.dataset}, {ways}{conditions.shots}-shot: {metric}{unit}{selection} "
+        f"{conditions.dataset}, {ways}{shots}-shot: {metric}{unit}{selection} "
         f"({conditions.queries} {queries} per class, {_episodes(group)})"
     )
 
@@ -68,6 +70,7 @@ def explanations(
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)
     if measured is not None:
         notes.append(f"Measured on {_machine(measured)}{_concurrent_runs(measured)}.")
+    notes += _features(group)
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
         notes.append("The 'quick' preset runs a few minutes on a laptop. It is not a paper's setting.")
@@ -89,6 +92,8 @@ def limits(group: Group, new_classes: Set[bool]) -> list[str]:
 
 def _baseline(group: Group) -> str:
     direction = "" if group.reference is None or group.reference.higher_is_better else "Lower is better. "
+    if all(result.untrained is None for row in group.rows for result in row.mode_results(group.metric, group.modes[0])):
+        return f"{direction}Nothing was trained here: there is no untrained network to compare with."
     return (
         f"{direction}Untrained: the network before training, with the same adaptation on the same episodes "
         f"({group.modes[0]}). Gain: the paired improvement over it."
@@ -129,6 +134,21 @@ def _concurrent_runs(row: RowRuns) -> str:
     """Warn if the row's runs shared the machine with others."""
     runs = runs_at_once(row_settings.representative_run(row))
     return f", with up to {runs} runs at a time; a run alone would take less time" if runs > 1 else ""
+
+
+def _features(group: Group) -> list[str]:
+    """Say what frozen encoders took, which is a part of a row's time only if the row computed the features itself."""
+    passes = {
+        (row.runs[0].spec.backbone.name, run.features.cached): run.features
+        for row in group.rows
+        for run in row.measurements
+        if run.features is not None
+    }
+    counted = {False: "counted in the time of the run that made it", True: "made by an earlier run: in no row's time"}
+    return [
+        f"Features of '{name}': one pass over {one.images:,} images, {number(one.device)} s, {counted[cached]}."
+        for (name, cached), one in passes.items()
+    ]
 
 
 def _pieces(group: Group) -> list[str]:

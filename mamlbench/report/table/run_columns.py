@@ -10,6 +10,10 @@ from mamlbench.report.table import row_settings
 from mamlbench.report.table.columns import Column, TableCell, number_column, text_cell, text_column
 from mamlbench.report.table.groups import RowRuns
 
+FEATURES = "feature_seconds"
+"""Name of the column of a frozen encoder's pass; a table without one lacks it."""
+FEATURES_ABOUT = "CPU or GPU seconds of a frozen encoder's pass over all images, whichever run made it"
+
 
 def text_columns() -> list[Column]:
     """Return the columns of words that come first."""
@@ -37,6 +41,7 @@ def text_columns() -> list[Column]:
 
 def machine_columns(rows: Iterable[RowRuns]) -> list[Column]:
     """Return the columns of time and memory."""
+    rows = list(rows)
     clocks = {row_settings.clock(run) for row in rows for run in row.runs}
     device_title = f"{clocks.pop()} s" if len(clocks) == 1 else "device s"
     per_iteration = "milliseconds per meta-iteration, without warm-up"
@@ -44,6 +49,7 @@ def machine_columns(rows: Iterable[RowRuns]) -> list[Column]:
     memory, to_target = _measured("peak_memory_bytes"), _measured("seconds_to_target")
     return [
         _machine_column("device_seconds", device_title, "CPU seconds of the process, or GPU seconds"),
+        *([_machine_column(FEATURES, "features s", FEATURES_ABOUT, _feature_seconds)] if _have_features(rows) else []),
         _machine_column("wall_seconds", "wall s", "seconds from start to end"),
         _machine_column("milliseconds", "ms/it", per_iteration, _milliseconds),
         replace(_machine_column("iterations_per_second", "it/s", per_second), lower_is_better=False),
@@ -96,6 +102,14 @@ def _seeds_cell(row: RowRuns) -> TableCell:
 def _milliseconds(row: RowRuns) -> list[float]:
     """Return the milliseconds per meta-iteration of each finished run that has a rate."""
     return [1000 / rate for rate in _measured("iterations_per_second")(row) if rate]
+
+
+def _have_features(rows: Iterable[RowRuns]) -> bool:
+    return any(run.features is not None for row in rows for run in row.measurements)
+
+
+def _feature_seconds(row: RowRuns) -> list[float]:
+    return [run.features.device for run in row.measurements if run.features is not None]
 
 
 def _measured(name: str) -> Callable[[RowRuns], list[float]]:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from mamlbench.api import Dataset, ImageSplit, TaskSplit
+from mamlbench.data.encoded_split import images_of
 from mamlbench.data.image_cache import image_hashes
 from mamlbench.data.resized_split import ResizedSplit
 from mamlbench.errors import summarize_names
@@ -39,7 +40,7 @@ class TrainedOn:
 
 def trained_on(dataset: Dataset, name: str) -> TrainedOn | None:
     """Hash the training split of the data set that is registered as ``name``; None if it does not consist of images."""
-    split = dataset.splits["train"]
+    split = images_of(dataset.splits["train"])
     if not isinstance(split, ImageSplit):
         return None
     images = _short(split.image_hashes)
@@ -80,6 +81,7 @@ def seen_by_training(trained: TrainedOn | str, test: TaskSplit, name: str) -> Se
     """
     if isinstance(trained, str):
         return SeenTestData(answer="unknown", reasons=[trained])
+    test = images_of(test)
     if not isinstance(test, ImageSplit):
         return SeenTestData(answer="unknown", reasons=["the test data are no images, which alone are compared"])
     if (shape := trained.data.input_shape) != test.input_shape:

@@ -36,4 +36,9 @@ def mamlbench_register_algorithms(register: Register) -> None:
         "matching-networks", f"{here}.matching_networks:MatchingNetworks", summary="attention (Vinyals et al. 2016)"
     )
     register("linear-probe", f"{here}.linear_probe:LinearProbe", summary="pretraining, logistic regression (Tian 2020)")
+    register("maml-rl", f"{here}.maml_rl:MAMLRL", summary="MAML with policy gradients (Finn et al. 2017, section 5.3)")
+    register("fomaml-rl", f"{here}.maml_rl:FOMAMLRL", summary="its first-order form")
+    register("pretrain-rl", f"{here}.maml_rl:PretrainRL", summary="one policy for all tasks, then policy gradients")
+    register("logistic", f"{here}.logistic:Logistic", summary="pretraining, logistic regression solved exactly")
+    register("nearest-neighbor", f"{here}.nearest_neighbor:NearestNeighbor", summary="the class of the nearest example")
     register("finetune", f"{here}.finetune:FineTune", summary="pretraining, fine-tuning of all layers")

@@ -17,6 +17,8 @@ class BOIL(MAML):
 
     presets = load_presets("boil")
 
+    adapts_features = True
+
     @property
     def adapted(self) -> list[str]:
         """What the inner loop changes: α_h = 0 leaves the head out."""

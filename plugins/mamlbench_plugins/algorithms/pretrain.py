@@ -104,6 +104,7 @@ class Pretrain(PooledTraining[PretrainState, PretrainOptions]):
     def __init__(self, context: MethodContext, options: PretrainOptions) -> None:
         super().__init__(context, options)
         self.test_steps = options.test_steps
+        self.adapts_features = options.finetune == "all"
         self.tunes_head_only = options.finetune == "head" and isinstance(context.objective, Classification)
         self.optimizer = InnerSGD(options.finetune_lr, options.momentum, options.dampening, options.weight_decay)
         self.new_head = Parameters()  # what a task's head starts from; none for regression, which keeps the pooled one

@@ -12,6 +12,12 @@ def mamlbench_register_backbones(register: Register) -> None:
     register("mlp", f"{here}.mlp:MLP", summary="fully connected, 256-128-64-64")
     register("resnet12", f"{here}.resnet12:ResNet12", summary="ResNet-12 of the few-shot literature, 64 to 640 wide")
     register("resnet18", f"{here}.torchvision_networks:ResNet18", summary="torchvision's ResNet-18 with a small stem")
+    register(
+        "frozen",
+        f"{here}.frozen:Frozen",
+        member="FILE",
+        summary="an encoder from weights or a trained model, its features computed once",
+    )
     register("vgg16", f"{here}.torchvision_networks:VGG16", summary="torchvision's VGG-16 with batch norm, no dropout")
     register(
         "timm",

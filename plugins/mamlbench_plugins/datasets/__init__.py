@@ -30,3 +30,5 @@ def mamlbench_register_datasets(register: Register) -> None:
         summary="an image data set of Hugging Face datasets, from a folder, its cache or a download (extra hf)",
     )
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")
+    register("navigation", f"{here}.environment_tasks:NavigationTasks", summary="reinforcement: a point seeks a goal")
+    register("bandits", f"{here}.environment_tasks:BanditTasks", summary="reinforcement: arms with unknown chances")

@@ -25,4 +25,5 @@ def mamlbench_register_metrics(register: Register) -> None:
     register(
         "mean squared error", f"{here}.regression_error:MeanSquaredError", summary="regression (default of regression)"
     )
+    register("return", f"{here}.mean_return:MeanReturn", summary="sum of rewards (default of reinforcement)")
     register("mean absolute error", f"{here}.regression_error:MeanAbsoluteError", summary="regression")

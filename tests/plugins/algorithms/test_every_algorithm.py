@@ -13,7 +13,11 @@ from mamlbench.plugin import load_plugins
 from mamlbench.record import read_record
 from mamlbench_plugins.algorithms.maml import MAML, MAMLOptions
 
-BUILT_IN = {entry.name: entry for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"}
+BUILT_IN = {
+    entry.name: entry
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+}
 NAMES = list(BUILT_IN)
 EPISODIC = [name for name, entry in BUILT_IN.items() if entry.load().trains_on == "episodes"]
 
@@ -107,6 +111,8 @@ OPTIONS = {
     "matching-networks": SUPPORT_HEAD | {"scale"},
     "simpleshot": OUTER | {"transform"},
     "linear-probe": OUTER | {"inverse_penalty", "test_steps"},
+    "logistic": OUTER | {"inverse_penalty", "test_steps"},
+    "nearest-neighbor": SUPPORT_HEAD | {"scale"},
     "finetune": OUTER | FINETUNING,
     "pretrain": OUTER | FINETUNING,
     "baseline++": OUTER | FINETUNING | {"temperature"},
@@ -144,7 +150,8 @@ def test_every_option_is_described(name, make_algorithm):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_preset_names_its_source_and_is_valid(name, make_algorithm):
     plugin = type(make_algorithm(name))
-    assert {"quick", "paper"} <= {preset.name for preset in plugin.presets}
+    published = set() if name == "nearest-neighbor" else {"paper"}
+    assert {"quick", *published} <= {preset.name for preset in plugin.presets}
     for preset in plugin.presets:
         assert preset.source
         plugin.Options(**preset.options)

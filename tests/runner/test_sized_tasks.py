@@ -1,0 +1,122 @@
+"""Episodes of several sizes: each gives the numbers of a run in which all episodes have its size."""
+
+import pytest
+import torch
+
+from mamlbench.errors import ConfigError
+from mamlbench.nn.seeding import seeded
+from mamlbench.plugin import load_plugins
+from mamlbench.runner.build import build_experiment, load_dataset
+from mamlbench.runner.plan import make_request, plan
+from mamlbench.runner.scoring import _predictions
+from mamlbench.runner.sized_tasks import by_size, of_meta_batch, sizes_of
+
+METHODS = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin.startswith("mamlbench") and "classification" in entry.load().kinds
+]
+MODES = ("transductive", "inductive")
+
+
+@pytest.fixture(scope="module")
+def build(plugins, folders):
+    """Build the parts of a small run in float64: ``build("maml", ways="2..4")``."""
+    loaded = {}
+
+    def build(algorithm, **settings):
+        options = {"backbone.width": 4, **settings.pop("options", {})}
+        defaults = {"queries": 2, "meta_batch_size": 3, "test_episodes": 12, "precision": "float64", "engine": "vmap"}
+        request = make_request(
+            algorithms=(algorithm,),
+            dataset="toy",
+            backbone="conv4-strided",
+            options=options,
+            **{**defaults, **settings},
+        )
+        (spec,) = plan(request, plugins)
+        dataset = loaded.setdefault("toy", load_dataset(spec, plugins, folders))
+        return build_experiment(spec, plugins, dataset)
+
+    return build
+
+
+def same_values(large, small):
+    """Give the small experiment the values of the large one, whose heads have more rows."""
+    values = large.algorithm.state()
+    cut = {
+        name: values[name][tuple(map(slice, value.shape))].clone() if value.ndim else values[name].clone()
+        for name, value in small.algorithm.state().items()
+    }
+    small.algorithm.load_state(cut)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
+    large = build(method, ways="2..4", shots="1..3")
+    shape, numbers = by_size(large.sampler, "test", large.spec.protocol, range(12))[0]
+    train = {} if large.algorithm.trains_on == "examples" else {"train_ways": shape.ways, "train_shots": shape.shots}
+    small = build(method, ways=shape.ways, shots=shape.shots, **train)
+    same_values(large, small)
+    batch = large.episodes_of("test", numbers, shape)
+    assert torch.equal(batch.support.x, small.episodes_of("test", numbers, small.spec.protocol).support.x)
+    with large.sized(shape):
+        outputs, steps = _predictions(large.algorithm, batch, MODES, None, every_step=True)
+    expected, expected_steps = _predictions(small.algorithm, batch, MODES, None, every_step=True)
+    for mode in MODES:
+        assert outputs[mode].shape[-1] == shape.ways
+        torch.testing.assert_close(outputs[mode], expected[mode], rtol=1e-10, atol=1e-10)
+    for step, values in expected_steps.items():
+        torch.testing.assert_close(steps[step], values, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_meta_batch_is_learned_from_as_in_a_run_of_its_size(build, method):
+    if load_plugins().registry.load("algorithm", method).trains_on == "examples":
+        pytest.skip("trains on labeled examples")
+    large = build(method, ways="2..4", shots="1..3")
+    iteration = next(number for number in range(20) if of_meta_batch(large.spec, number).ways < 4)
+    shape = of_meta_batch(large.spec, iteration)
+    small = build(method, ways=shape.ways, train_shots=shape.shots)
+    same_values(large, small)
+    batch = large.training_batch(iteration)
+    assert batch.support.y.shape == (3, shape.ways * shape.shots) and int(batch.support.y.max()) == shape.ways - 1
+    with seeded("update", 0):
+        update = large.compute_update(iteration, batch)
+    with seeded("update", 0):
+        expected = small.compute_update(iteration, batch)
+    torch.testing.assert_close(update.loss, expected.loss, rtol=1e-9, atol=1e-10)
+    for name, value in expected.sums.items():
+        whole = update.sums[name]
+        part = whole[tuple(map(slice, value.shape))]
+        torch.testing.assert_close(part, value, rtol=1e-8, atol=1e-9)
+
+
+def test_sizes_depend_on_seed_and_number_alone(build):
+    experiment = build("protonet", ways="2..4", shots="1..3")
+    protocol = experiment.spec.protocol
+    ways, shots = sizes_of(experiment.sampler, "test", protocol, range(12))
+    assert sizes_of(experiment.sampler, "test", protocol, [7, 3]) == ([ways[7], ways[3]], [shots[7], shots[3]])
+    assert {*ways} == {2, 3, 4} and {*shots} == {1, 2, 3}
+    groups = by_size(experiment.sampler, "test", protocol, range(12))
+    assert sorted(number for _, numbers in groups for number in numbers) == list(range(12))
+    other = build("maml", ways="2..4", shots="1..3")
+    assert sizes_of(other.sampler, "test", other.spec.protocol, range(12)) == (ways, shots)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"ways": "4..2"}, "range 4..2 is empty"),
+        ({"ways": "two..4"}, "neither a number nor a range"),
+        ({"ways": "1..4"}, "greater than or equal to 2"),
+        ({"shots": "1..3", "test_sampling": "without-replacement"}, "leave out --test-sampling"),
+        ({"shots": "1..3", "keep_predictions": True}, "leave out --keep-predictions"),
+        ({"imbalance": 0.5}, "--imbalance needs --shots 2 or more"),
+        ({"dataset": "sinusoid", "shots": "2..5"}, "Tasks of regression have one size"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(plugins, settings, problem):
+    values = {"algorithms": ("maml",), "dataset": "toy", **settings}
+    with pytest.raises(ConfigError, match=problem):
+        plan(make_request(**values), plugins)
