@@ -65,8 +65,8 @@ def with_imbalance(batch: EpisodeBatch, ways: int, shots: int, imbalance: float)
     places = sample_without_replacement(hash64(keys, int(ORDER)), ways, ways)  # [T, N]
     counts = imbalanced_shots(ways, shots, imbalance)[places]  # [T, N]
     drawn = batch.support.y.shape[1] // ways
-    kept = np.arange(drawn) < counts[..., None]  # [T, N, drawn]
-    index = np.nonzero(kept.reshape(len(keys), -1))[1].reshape(len(keys), ways * shots)
+    stays = np.arange(drawn) < counts[..., None]  # [T, N, drawn]
+    index = np.nonzero(stays.reshape(len(keys), -1))[1].reshape(len(keys), ways * shots)
     rows = torch.from_numpy(index).to(batch.support.y.device)
     support = Examples(_taken(batch.support.x, rows), batch.support.y.gather(1, rows))
     return batch._replace(support=support, images=None)

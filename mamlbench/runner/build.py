@@ -35,7 +35,7 @@ from mamlbench.api import (
     seeded,
 )
 from mamlbench.data.episode_sizes import most_shots, with_imbalance
-from mamlbench.engine import MAX_EXAMPLE_BYTES, AutotuneCache, Choice, choose_engine
+from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
@@ -50,7 +50,7 @@ from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
 from mamlbench.runner.disturbed_episodes import disturbed
-from mamlbench.runner.engine_workload import TrainingWork, iteration_noise_key
+from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.seen_by_network import seen_by_network
@@ -232,7 +232,7 @@ def build_experiment(
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
-    name = engine or _engine_for_sizes(spec, plugin, work) or spec.engine
+    name = engine or engine_for_sizes(spec, plugin, work) or spec.engine
     choice = choose_engine(name, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
     start_from_initial_model(algorithm, spec)
@@ -318,16 +318,6 @@ def _memory_errors_explained(spec: RunSpec) -> Iterator[None]:
         raise ConfigError(
             f"The network '{spec.backbone.name}' ({options}) is too large for this machine: choose a smaller one."
         ) from error
-
-
-def _engine_for_sizes(spec: RunSpec, plugin: type[Algorithm], work: TrainingWork) -> str:
-    """The engine for meta-batches of several sizes, which no trial of one size can choose; empty: leave it to trials.
-
-    Compiled code would be compiled for each size.
-    """
-    if spec.engine != "auto" or not spec.training.sizes_vary or not work.trains:
-        return ""
-    return f"vmap[{max(1, MAX_EXAMPLE_BYTES // max(1, work.task_bytes))}]" if plugin.vectorized else "loop"
 
 
 def _check_precision(spec: RunSpec, build: Callable[[int], Model], input_shape: tuple[int, ...], outputs: int) -> None:

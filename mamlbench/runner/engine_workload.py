@@ -22,6 +22,7 @@ from mamlbench.api import (
     noise_key_scope,
     seed_key,
 )
+from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.nn.precision import ROUNDING, in_precision, parameter_dtype
 from mamlbench.run_spec import Precision, Protocol, RunSpec, Training
 
@@ -112,6 +113,16 @@ class TrainingWork:
         # the check and the timing compute what the run computes: the first iteration, with its dropout masks
         with noise_key_scope(iteration_noise_key(self.spec, 0)):
             return algorithm.compute_update(batch)
+
+
+def engine_for_sizes(spec: RunSpec, plugin: type[Algorithm], work: TrainingWork) -> str:
+    """The engine for meta-batches of several sizes, which no trial of one size can choose; empty: leave it to trials.
+
+    Compiled code would be compiled for each size.
+    """
+    if spec.engine != "auto" or not spec.training.sizes_vary or not work.trains:
+        return ""
+    return f"vmap[{max(1, MAX_EXAMPLE_BYTES // max(1, work.task_bytes))}]" if plugin.vectorized else "loop"
 
 
 def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:

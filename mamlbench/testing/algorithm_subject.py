@@ -67,6 +67,8 @@ class AlgorithmSubject:
             quick: whether to use the options of the method's 'quick' preset for options without a value.
             ways: classes of a test episode.
             seed: the run's training seed.
+
+        Raises NotApplicable if the algorithm does not learn classification.
         """
         if "classification" not in self.plugin.kinds:
             raise NotApplicable(f"learns {' and '.join(self.plugin.kinds)} alone, and the tiny task is classification")

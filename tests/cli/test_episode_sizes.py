@@ -23,9 +23,9 @@ def test_a_table_names_the_ranges_and_a_record_has_the_size_of_every_episode(run
     assert len(test.episode_ways) == len(test.episode_shots) == 30
     assert {*test.episode_ways} == {2, 3, 4} and {*test.episode_shots} == {1, 2, 3}
     assert test.classes is None and test.image_use.average >= 1
-    kept = read_episodes(record, project.path / "results")
-    assert kept["ways"].tolist() == test.episode_ways and kept["queries"].shape == (30, 4)
-    assert kept["queries"].sum(1).tolist() == [2 * ways for ways in test.episode_ways]
+    arrays = read_episodes(record, project.path / "results")
+    assert arrays["ways"].tolist() == test.episode_ways and arrays["queries"].shape == (30, 4)
+    assert arrays["queries"].sum(1).tolist() == [2 * ways for ways in test.episode_ways]
     path, plugin = f"results/{record.name}.json", ["--plugin", str(toy_plugin)]
     assert "all equal" in project.run("verify", path, *plugin).out
     again = project.run("evaluate", path, *plugin, "--json").json()

@@ -26,13 +26,13 @@ from mamlbench.api import (
     hash64,
     uniform,
 )
-from mamlbench_plugins.datasets.environments import Bandits, Environment, Navigation, Return
+from mamlbench_plugins.datasets.environments import Bandits, EnvironmentFamily, Navigation, Return
 
 
 class EnvironmentSplit(TaskSplit):
     """One split: all tasks of an environment; splits draw different ones because their episodes have different keys."""
 
-    def __init__(self, environment: Environment, split: str, device: torch.device | None = None) -> None:
+    def __init__(self, environment: EnvironmentFamily, split: str, device: torch.device | None = None) -> None:
         self.environment, self.split = environment, split
         self.device = device or torch.device("cpu")
         facts = (type(environment).__name__, environment.task_size, environment.horizon, split)
@@ -86,7 +86,7 @@ class EnvironmentTasks(Dataset):
     default_backbone: ClassVar[str] = "mlp"
     kind = "reinforcement"
 
-    def environment(self) -> Environment:
+    def environment(self) -> EnvironmentFamily:
         """The environment of the options."""
         raise NotImplementedError
 
@@ -118,7 +118,7 @@ class NavigationTasks(EnvironmentTasks):
 
         horizon: int = Field(100, ge=1, le=1000, description="most steps of a trajectory")
 
-    def environment(self) -> Environment:
+    def environment(self) -> EnvironmentFamily:
         return Navigation(self.options.horizon)
 
 
@@ -138,5 +138,5 @@ class BanditTasks(EnvironmentTasks):
         arms: int = Field(5, ge=2, le=1000, description="number of arms")
         horizon: int = Field(10, ge=1, le=1000, description="pulls in a trajectory")
 
-    def environment(self) -> Environment:
+    def environment(self) -> EnvironmentFamily:
         return Bandits(self.options.arms, self.options.horizon)

@@ -30,7 +30,7 @@ class Trajectories(NamedTuple):
     running: Tensor  # [n, H] 1 until the end, then 0
 
 
-class Environment(ABC):
+class EnvironmentFamily(ABC):
     """What all tasks of a family share.
 
     Attributes:
@@ -99,7 +99,7 @@ class Return(Objective):
 
     metrics = ("return",)
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: EnvironmentFamily) -> None:
         self.environment = environment
         self.outputs = environment.outputs
 
@@ -107,7 +107,7 @@ class Return(Objective):
         raise ConfigError("Tasks of reinforcement have no targets: use a method such as maml-rl.")
 
 
-class Navigation(Environment):
+class Navigation(EnvironmentFamily):
     """A point in the plane goes to a goal that it does not see (Finn et al. 2017, section 5.3).
 
     It starts at the origin; the goal is uniform in the square from -0.5 to 0.5. An observation is the position, an
@@ -138,7 +138,7 @@ class Navigation(Environment):
         return position, -squared, (squared > self.near**2).to(state)
 
 
-class Bandits(Environment):
+class Bandits(EnvironmentFamily):
     """Arms that bring 1 with a probability of their own, uniform in [0, 1], else 0: Duan et al. 2016, arXiv 1611.02779.
 
     A trajectory is a number of pulls; the policy sees nothing, and is a probability of each arm.
