@@ -4,8 +4,9 @@
 that list, and ``[shared."paper omniglot"]`` to those for that data set; tables inside, such as ``options``, are merged
 key by key, and the lists of ``differences`` are joined.
 
-A quick preset is chosen on validation episodes to be good within a few minutes on two CPU cores, or by analogy with
-one that was, which its source then says. A paper preset has the paper's numbers and names what still differs;
+A quick preset is for a few minutes on two CPU cores. Those for any data set were chosen by equal tuning on Omniglot
+(docs/tuning.md), the same number of trials for each method; the others on validation episodes by hand, or by analogy
+with one that was, as their source says. A paper preset has the paper's numbers and names what still differs;
 ``paper-...`` is another reading of a source, another row of its table or another paper. Inner rates of MAML's presets
 are those of its code, whose loss is a sum divided by the shots (``loss_reduction = "per-shot"``): on the mean of N
 classes they are N times as large.
