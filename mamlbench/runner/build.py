@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mamlbench.api import (
@@ -31,10 +30,8 @@ from mamlbench.api import (
     TaskSplit,
     no_progress,
     noise_key_scope,
-    seed_key,
     seeded,
 )
-from mamlbench.data.episode_sizes import most_shots, with_imbalance
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
@@ -49,7 +46,7 @@ from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.device import device_name
-from mamlbench.runner.disturbed_episodes import disturbed
+from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
@@ -133,32 +130,6 @@ class Experiment:
         if not (self.spec.protocol.sizes_vary or self.spec.training.sizes_vary):
             return nullcontext()
         return sized(self.algorithm, self.dataset.objective(shape.ways), shape.shots)
-
-
-def draw_episodes(sampler: TaskSampler, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
-    """Draw episodes by the sampler; test episodes as the protocol has them, also with wrong labels or corrupted."""
-    if split == "test" and isinstance(shape, Protocol):
-        return disturbed(_draw_unequal(sampler, first, count, shape), shape, sampler.splits[split])
-    return sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
-
-
-def _draw_unequal(sampler: TaskSampler, first: int, count: int, shape: Protocol) -> EpisodeBatch:
-    """Draw test episodes, with unequal classes if the protocol asks for them."""
-    if not shape.imbalance:
-        return _draw_test_episodes(sampler, first, count, shape)
-    drawn = shape.model_copy(update={"shots": most_shots(shape.shots, shape.imbalance)})
-    batch = _draw_test_episodes(sampler, first, count, drawn)
-    return with_imbalance(batch, shape.ways, shape.shots, shape.imbalance)
-
-
-def _draw_test_episodes(sampler: TaskSampler, first: int, count: int, shape: Protocol) -> EpisodeBatch:
-    """Draw test episodes by the sampler, or without replacement by the split itself."""
-    split = "test"
-    if shape.test_sampling == "without-replacement":
-        key = seed_key("episodes without replacement", split, shape.episode_seed)
-        numbers = np.arange(first, first + count)
-        return sampler.splits[split].episodes_without_replacement(key, numbers, shape.ways, shape.shots, shape.queries)
-    return sampler.episodes(split, first, count, ways=shape.ways, shots=shape.shots, queries=shape.queries)
 
 
 def load_dataset(

@@ -11,8 +11,9 @@ from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 from mamlbench.report import build_tables
 from mamlbench.run_spec import RunRequest
-from mamlbench.runner.build import build_experiment, draw_episodes, load_dataset
+from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.disturbed_episodes import disturbed
+from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan

@@ -137,8 +137,8 @@ def command(
     if figure is not None:
         write_content(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
-    wanted = columns or (("paper",) if format_ == "latex" else ())
-    names, plugin_columns = _columns(session_of(context), wanted, sort, loaded.records)
+    names_shown = columns or (("paper",) if format_ == "latex" else ())
+    names, plugin_columns = _columns(session_of(context), names_shown, sort, loaded.records)
     if format_ == "html":
         from mamlbench.report.page import render_page
 

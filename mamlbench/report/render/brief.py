@@ -45,6 +45,6 @@ def legend(table: Table, best: str) -> list[str]:
 
 
 def _without(table: Table, name: str) -> Table:
-    kept = [index for index, column in enumerate(table.columns) if column.name != name]
-    rows = [replace(row, cells=[row.cells[index] for index in kept]) for row in table.rows]
-    return replace(table, columns=[table.columns[index] for index in kept], rows=rows)
+    others = [index for index, column in enumerate(table.columns) if column.name != name]
+    rows = [replace(row, cells=[row.cells[index] for index in others]) for row in table.rows]
+    return replace(table, columns=[table.columns[index] for index in others], rows=rows)

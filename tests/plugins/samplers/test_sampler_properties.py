@@ -10,7 +10,7 @@ from scipy import stats
 from mamlbench.api import ImageSplit
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import Protocol
-from mamlbench.runner.build import draw_episodes
+from mamlbench.runner.draw_episodes import draw_episodes
 
 CLASSES, EXAMPLES = 9, 6
 IMAGES = CLASSES * EXAMPLES

@@ -157,9 +157,9 @@ def test_a_thousand_records_are_a_small_page(make_run):
     """benchmarks/report_speed.py measures how long it takes."""
     runs = [
         make_run(
-            f"algorithm-{number % 20}",
-            seed=number // 100,
-            shots=1 + number // 20 % 5,
+            f"algorithm-{number % 40}",
+            seed=number // 200,
+            shots=1 + number // 40 % 5,
             score=0.5 + number / 3000,
             options={"inner_lr": 0.1 * (number // 50 % 2)},
             name=f"record-{number}",
