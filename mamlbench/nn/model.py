@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from mamlbench.nn.attention import differentiable_attention
+from mamlbench.nn.attention import differentiable_attention, uses_attention
 from mamlbench.nn.batch_norm import (
     BatchNorm,
     BatchStats,
@@ -65,6 +65,7 @@ class Model:
             for name, value in module.named_parameters(recurse=False)
             if value.requires_grad
         )
+        self.has_attention = uses_attention(network)
         self.noisy = any(isinstance(module, StochasticLayer) for module in network.modules())
 
     def with_head(self, head: nn.Module) -> Model:
@@ -137,7 +138,7 @@ class Model:
             return self._compute(module, parameters, x)
 
     def _compute(self, module: nn.Module, parameters: dict[str, Tensor], x: Tensor) -> Tensor:
-        if self.network.has_attention:  # a part of the network, too
+        if self.has_attention:  # a part of the network, too
             with differentiable_attention():
                 return self._call(module, parameters, x)
         return self._call(module, parameters, x)

@@ -30,7 +30,7 @@ class Objective(ABC):
 
 
 class Classification(Objective):
-    """Cross-entropy over ``ways`` classes, judged by accuracy; of more outputs the first ``ways`` count."""
+    """Cross-entropy over ``ways`` classes, judged by accuracy."""
 
     metrics = ("accuracy",)
 
@@ -38,7 +38,14 @@ class Classification(Objective):
         self.outputs = ways
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(outputs[..., : self.outputs], y, reduction="none")
+        return F.cross_entropy(outputs, y, reduction="none")
+
+
+class ClassificationOfFirst(Classification):
+    """Cross-entropy over the first ``ways`` outputs of a network that may have more."""
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return super().losses(outputs[..., : self.outputs], y)
 
 
 class Regression(Objective):

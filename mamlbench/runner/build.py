@@ -36,6 +36,7 @@ from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
+from mamlbench.objectives.objective import ClassificationOfFirst
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, SeenTestData, code_hash, cpu_name
@@ -129,7 +130,7 @@ class Experiment:
         """Let the method see tasks of the size of ``shape``, if the run has several."""
         if not (self.spec.protocol.sizes_vary or self.spec.training.sizes_vary):
             return nullcontext()
-        return sized(self.algorithm, self.dataset.objective(shape.ways), shape.shots)
+        return sized(self.algorithm, ClassificationOfFirst(shape.ways), shape.shots)
 
 
 def load_dataset(

@@ -31,7 +31,7 @@ def test_images_are_labeled_with_probabilities_and_shown(here, trained, capsys):
     folder = draw_folder(here / "shapes")
     code, out, err = call(capsys, trained["fomaml"], folder)
     assert code == ExitCode.OK and "Written: " in err
-    assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 3 adaptation steps" in out
+    assert "Learned from 2 bar, 2 cross, 2 dash, 2 dot, 2 ring: fomaml trained on glyphs, 7 adaptation steps" in out
     table = rows(written(folder))
     assert [row["file"] for row in table] == sorted(f"unlabeled/{s}-{n}.jpg" for s in SHAPES for n in range(2))
     for row in table:

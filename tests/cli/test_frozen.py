@@ -40,14 +40,14 @@ def test_own_models_features_are_an_encoder(run, project, toy_plugin):
     (trained,) = project.records()
     encoder = f"frozen:results/{trained.name}.json"
     for number, method in enumerate(("protonet", "r2d2", "logistic"), 1):
-        shown = run("--algo", method, "--backbone", encoder).out
+        run("--algo", method, "--backbone", encoder)
         *_, record = project.records()
         once, test = record.measurement.features, record.test
         assert (once.images, once.cached) == (70 * 12, number > 1)
         assert test.seen.answer == "not seen" and list(test.modes) == ["inductive"]
         assert test.modes["inductive"].untrained is None and not record.spec.training.iterations
         assert record.spec.weights_sha256 and record.data.split_hashes == trained.data.split_hashes
-        text = " ".join(shown.split())
+        text = " ".join(project.run("report", f"results/{record.name}.json", "--notes").out.split())
         assert "features s" in text and "one pass over 840 images" in text and "Nothing was trained here" in text
         assert ("made by an earlier run" if once.cached else "counted in the time") in text
     assert "maml" in run("--algo", "maml", "--backbone", encoder, "--iterations", "2").out

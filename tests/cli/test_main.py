@@ -153,7 +153,7 @@ def test_the_shell_completes_real_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "omniglot-maml.json").write_text("{}")
-    assert completed("mamlbench run --algo fo") == ["fomaml"]
+    assert completed("mamlbench run --algo fo") == ["fomaml", "fomaml-rl"]
     assert completed("mamlbench run --algo maml --dataset ") == [
         "cifar-fs",
         "fc100",

@@ -53,7 +53,7 @@ def test_a_dry_run_shows_every_setting_and_the_cost_and_runs_nothing(reproduce, 
     assert (
         "20 of 40 iterations" in out and "halve_every 10 --scale 0.5" in out and "backbone.width 4 reproduction" in out
     )
-    assert "outer_schedule cosine preset quick" in out and "test_steps 3 default" in out
+    assert "outer_schedule cosine preset quick" in out and "test_steps 3 reproduction" in out
     assert "Differs from the source: patterns in place of images" in out
     assert "80 tasks (720 examples) and 50 test episodes a run; time unknown" in out
     assert not (project.path / "results").exists()

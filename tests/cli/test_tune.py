@@ -39,7 +39,7 @@ def test_methods_are_tuned_run_with_what_was_found_and_shown_beside_the_default(
     code, again, err = call(*TUNE, "-q")
     assert (code, again) == (ExitCode.OK, out) and "trial" not in err, "nothing was run again"
 
-    for name, trials in (("", 2), (":default", 1)):
+    for name, trials in (("", 21), (":default", 20)):
         for method in ("fomaml", "protonet"):
             code, out, _ = call(*RUN, "--algo", method, "--preset", f"{presets}{name}")
             (record,) = json.loads(out)
@@ -48,7 +48,7 @@ def test_methods_are_tuned_run_with_what_was_found_and_shown_beside_the_default(
             assert record["spec"]["training"]["iterations"] == {"fomaml": 10, "protonet": 7}[method]
             assert record["spec"]["protocol"]["queries"] == 2
     code, out, _ = call("report", "--tuned")
-    assert code == ExitCode.OK and "tuned (2 trials)" in out and "fomaml" in out and "rank before" in out
+    assert code == ExitCode.OK and "tuned (21 trials)" in out and "fomaml" in out and "rank before" in out
     code, out, _ = call("report", "--tuned", "--format", "json")
     (table,) = json.loads(out)
     assert {row["algorithm"] for row in table["rows"]} == {"fomaml", "protonet"}
@@ -59,14 +59,14 @@ def test_an_option_of_the_user_is_no_longer_tuned(project, call):
     code, out, _ = call(*RUN, "--algo", "fomaml", "--preset", "found.toml", "-o", "inner_lr=0.2")
     assert code == ExitCode.OK and json.loads(out)[0]["spec"]["tuning_trials"] is None
     code, out, _ = call(*RUN, "--algo", "fomaml", "--preset", "found.toml", "-o", "backbone.width=5")
-    assert json.loads(out)[0]["spec"]["tuning_trials"] == 2, "the method's own options are as they were tuned"
+    assert json.loads(out)[0]["spec"]["tuning_trials"] == 21, "the method's own options are as they were tuned"
 
 
 def test_trials_of_a_preset_that_was_tuned_before_are_added_up(project, call):
     call(*TUNE, "-q", "--output", "found.toml")
     code, _, _ = call(*TUNE, "-q", "--preset", "found.toml", "--output", "further.toml")
     assert code == ExitCode.OK
-    for name, trials in (("tuned-3", 3), ("default", 2)):
+    for name, trials in (("tuned-22", 22), ("default", 21)):
         _, out, _ = call(*RUN, "--algo", "protonet", "--preset", f"further.toml:{name}")
         assert json.loads(out)[0]["spec"]["tuning_trials"] == trials
 
@@ -128,4 +128,4 @@ def test_records_of_tuned_runs_are_read_back(project, call):
     call(*TUNE, "-q")
     call(*RUN, "--algo", "fomaml", "--preset", "results/tuning/toy-3w1s-2.toml")
     (path,) = (project / "results").glob("*.json")
-    assert read_record(path).spec.tuning_trials == 2 and read_record(path).spec.preset == "tuned-2"
+    assert read_record(path).spec.tuning_trials == 21 and read_record(path).spec.preset == "tuned-21"

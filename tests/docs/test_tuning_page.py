@@ -19,7 +19,11 @@ FOLDER = ROOT / "results" / "equal-tuning"
 PAGE = (ROOT / "docs" / "tuning.md").read_text(encoding="utf-8")
 BUDGET = 20
 SHOWN = (1, 2, 5, 10, 20)
-TUNED = {"maml", "fomaml", "reptile", "pretrain", "anil", "meta-sgd", "maml++", "imaml", "protonet", "baseline++"}
+TUNED = {
+    *("maml", "fomaml", "reptile", "pretrain", "anil", "meta-sgd", "maml++", "imaml", "protonet", "baseline++"),
+    *("r2d2", "metaoptnet", "boil", "cavia", "sign-maml", "unicorn-maml", "meta-curvature", "sharp-maml", "proto-maml"),
+    *("meta-baseline", "simpleshot", "matching-networks", "linear-probe", "finetune"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,9 @@ def test_every_tuned_method_has_the_same_trials(results, built_in):
         assert [trial.trial for trial in result.trials] == list(range(BUDGET))
         assert result.header.space == space_facts(search_space(built_in[name].Options)), f"{name}: tune it again"
     specs = [result.header.spec for result in results.values()]
-    for shared in ("dataset", "backbone", "protocol", "sampler", "seed"):
+    networks = [(spec.backbone.name, {**spec.backbone.options, "scale": False}) for spec in specs]
+    assert all(network == networks[0] for network in networks), "but for batch norm's scale, which CAVIA needs"
+    for shared in ("dataset", "protocol", "sampler", "seed"):
         assert all(getattr(spec, shared) == getattr(specs[0], shared) for spec in specs)
     assert {result.header.sampler_seed for result in results.values()} == {0}
 
@@ -67,6 +73,24 @@ def test_the_preset_file_has_what_the_studies_chose(results):
         assert tuned.options.items() >= result.chosen.options.items()
         assert default.options.items() >= result.default.options.items()
         assert (tuned.tuned.trials, default.tuned.trials) == (BUDGET, 1)
+
+
+def test_the_quick_presets_are_those_that_were_found(built_in):
+    """The best of the default and the three best trials, at full length on validation episodes."""
+    studies = [StudyFile(path).read() for path in (FOLDER / "full-length" / "tuning").glob("*.jsonl")]
+    for name in TUNED:
+        runs = [(header.spec, trials[0]) for header, trials in studies if header.spec.algorithm.name == name]
+        assert len(runs) == 4
+        best = max(trial.score or 0.0 for _, trial in runs)
+        (quick,) = [p for p in built_in[name].presets if p.name == "quick" and p.dataset is None]
+        assert quick.tuned.score == pytest.approx(best, abs=1e-4)
+        assert any(t.score == best and quick.options.items() >= chosen(t).items() for _, t in runs), name
+        assert f"{100 * best:.1f} (" in PAGE or f"{100 * best:.1f} |" in PAGE
+
+
+def chosen(trial):
+    """A trial's options; one that is None is the default and stands in no preset."""
+    return {option: value for option, value in trial.options.items() if value is not None}
 
 
 def test_the_page_shows_the_order_before_and_after():

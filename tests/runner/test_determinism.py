@@ -21,7 +21,11 @@ from mamlbench.runner.isolation import WORKSPACE, isolated
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
 
-METHODS = tuple(entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench")
+METHODS = tuple(
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+)
 """Every method that ships."""
 TINY = {
     "dataset": "toy",

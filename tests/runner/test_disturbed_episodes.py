@@ -31,7 +31,11 @@ TINY = {
     "engine": "vmap",
 }
 BOTH = {"label_noise": 0.2, "corrupt": "noise:0.3"}
-METHODS = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"]
+METHODS = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+]
 
 
 def one_spec(plugins, algorithm="protonet", **request):

@@ -55,7 +55,7 @@ def test_the_iteration_the_task_and_the_setting_are_named(run, bad_tasks):
     assert record.status == "diverged" and record.measurement.iterations == iteration - 1
     assert record.reason == (
         f"The training loss is nan at iteration {iteration}, task {tasks[0] + 1}{more} of 4 (training episode "
-        f"{episode}): try a smaller inner_lr (now 0.4)."
+        f"{episode}): try a smaller inner_lr (now 0.331)."
     )
 
 

@@ -36,7 +36,7 @@ def test_one_spec_per_algorithm_and_seed(plugins):
 
 def test_every_option_stands_in_the_spec(plugins):
     planned = spec(plugins)
-    assert planned.algorithm.options["inner_lr"] == 0.4
+    assert planned.algorithm.options["inner_lr"] == 0.506
     assert planned.backbone.name == "conv4-strided" and planned.backbone.options["width"] == 64
     assert planned.preset == "quick"
     assert type(planned).model_validate_json(planned.model_dump_json()).hash == planned.hash

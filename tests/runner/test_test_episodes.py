@@ -52,7 +52,7 @@ def test_a_record_has_both_intervals_and_the_classes_they_come_from(plain, folde
         assert result.gain_new_classes.low == pytest.approx(expected.low, abs=1e-5)
         assert result.score_new_classes.mean == result.score.mean
     (table,) = build_tables([plain])
-    assert any(note.startswith("In parentheses: half-width for new classes") for note in table.notes)
+    assert any(note.startswith("In parentheses: half-width for new classes") for note in table.explanations)
 
 
 def test_a_record_says_how_often_test_images_were_used(plain):
@@ -60,7 +60,9 @@ def test_a_record_says_how_often_test_images_were_used(plain):
     assert use.images * use.average == pytest.approx(30 * 3 * (1 + 4))
     assert use.most > use.average > 1
     (table,) = build_tables([plain])
-    assert any(note.startswith("A test image was used") and f"at most {use.most} times" in note for note in table.notes)
+    assert any(
+        note.startswith("A test image was used") and f"at most {use.most} times" in note for note in table.explanations
+    )
 
 
 def test_without_replacement_an_image_is_used_once_in_a_pass(run, plain):
@@ -98,7 +100,7 @@ def test_runs_with_other_numbers_of_episodes_are_compared_on_those_they_share(ru
     records = [run(test_until=until, test_episodes=260, seed=seed) for seed, until in ((0, 0.0301), (1, 0.0301))]
     (table,) = build_tables(records)
     assert "test episodes until ± 3.01 points, at most 260" in table.title
-    assert any(note.startswith("Test episodes: ") for note in table.notes)
+    assert any(note.startswith("Test episodes: ") for note in table.explanations)
 
 
 def test_functions_cannot_be_drawn_without_replacement(plugins, folders):

@@ -26,7 +26,11 @@ TINY = {
     "engine": "vmap",
 }
 WIDTH = {"backbone.width": 4}
-METHODS = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"]
+METHODS = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+]
 ALL = ("record", "model", "episodes", "files", "data", "test")
 
 

@@ -26,7 +26,7 @@ meta_batch_size = 4
 queries = 2
 test_episodes = 50
 differences = ["patterns in place of images"]
-options = { "backbone.width" = 4, halve_every = 20 }
+options = { "backbone.width" = 4, halve_every = 20, inner_lr = 0.4, test_steps = 3 }
 per_iteration = ["halve_every"]
 reproduces = [
   { name = "toy2026/toy-3w1s", number = "toy2026/toy-3w1s-fomaml" },

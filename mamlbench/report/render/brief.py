@@ -8,7 +8,10 @@ from dataclasses import replace
 from mamlbench.report.table.table import Table
 from mamlbench.run_spec import TEST_MODES
 
-LEAVE_OUT = ("preset", "memory", "milliseconds", "seen", "untrained", *reversed(TEST_MODES), "seeds", "device_seconds")
+LEAVE_OUT = (
+    *("preset", "memory", "milliseconds", "seen", "untrained"),
+    *(*reversed(TEST_MODES), "seeds", "feature_seconds", "device_seconds"),
+)
 """Columns that are left out until the rest fits, in this order; the score of the first mode stays."""
 
 

@@ -38,7 +38,7 @@ def _table(table: Table) -> str:
         r"\toprule",
         _line([_escape(text) for text in headings(table)]),
         r"\midrule",
-        *((r"\raggedright " if wrapped else "") + _row(row) for row in table.rows),
+        *(_wrapped(_row(row)) if wrapped else _row(row) for row in table.rows),
         r"\bottomrule",
         r"\end{tabular}}%",
         r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
@@ -61,6 +61,12 @@ def _row(row: TableRow) -> str:
     is_best = [False, *(cell.best for cell in row.cells)]
     texts = [_escape(text) for text in cells(row)]
     return _line([rf"\textbf{{{text}}}" if best else text for text, best in zip(texts, is_best, strict=True)])
+
+
+def _wrapped(row: str) -> str:
+    """Let the label in the first cell break at spaces, and behind the underscores of an option's name."""
+    label_, end, others = row.partition(" & ")
+    return r"\raggedright " + label_.replace(r"\_", r"\_\allowbreak ") + end + others
 
 
 def _line(parts: Sequence[str]) -> str:

@@ -69,7 +69,7 @@ def explanations(
     notes += _image_use(group)
     measured = next((row for row in group.rows if row.measurements and row not in other_machine), None)
     if measured is not None:
-        notes.append(f"Measured on {_machine(measured)}{_concurrent_runs(measured)}.")
+        notes.append(f"Measured on {_machine(measured)}.")
     notes += _features(group)
     presets = {row_settings.representative_run(row).spec.preset for row in group.rows}
     if "quick" in presets:
@@ -79,10 +79,10 @@ def explanations(
     return notes
 
 
-def limits(group: Group, new_classes: Set[bool]) -> list[str]:
+def limits(group: Group, other_machine: Sequence[RowRuns], new_classes: Set[bool]) -> list[str]:
     """Say what limits a comparison of these rows: missing intervals, pieces, unequal tuning, incomplete data."""
     notes = [_NO_NEW_CLASSES] if new_classes == {True, False} else []
-    notes += _pieces(group)
+    notes += [*_concurrent_runs(group, other_machine), *_pieces(group)]
     notes += filter(None, [unequal_budgets(row.runs[0].spec for row in group.rows)])
     subsets = dict.fromkeys(filter(None, (row_settings.subsets(row) for row in group.rows)))
     notes += [f"The data set was incomplete: {subset}." for subset in subsets]
@@ -130,10 +130,11 @@ def _machine(row: RowRuns) -> str:
     return ", ".join(filter(None, [*parts, f"torch {torch}" if torch else "", precision]))
 
 
-def _concurrent_runs(row: RowRuns) -> str:
-    """Warn if the row's runs shared the machine with others."""
-    runs = runs_at_once(row_settings.representative_run(row))
-    return f", with up to {runs} runs at a time; a run alone would take less time" if runs > 1 else ""
+def _concurrent_runs(group: Group, other_machine: Sequence[RowRuns]) -> list[str]:
+    """Warn if runs shared the machine with others."""
+    rows = [row for row in group.rows if row.measurements and row not in other_machine]
+    runs = max((runs_at_once(row_settings.representative_run(row)) for row in rows), default=1)
+    return [f"Measured with up to {runs} runs at a time; a run alone would take less time."] if runs > 1 else []
 
 
 def _features(group: Group) -> list[str]:

@@ -103,7 +103,7 @@ def _build(
     new_classes = {"new_classes_low" in data for data in intervals}
     explanations = [*notes.explanations(group, other_machine, over, new_classes), marks.detectable]
     explanations += seen_test_data.explanations(columns)
-    table_notes = [*notes.limits(group, new_classes), *seen_test_data.notes(group, columns)]
+    table_notes = [*notes.limits(group, other_machine, new_classes), *seen_test_data.notes(group, columns)]
     if other_machine and any(column.measures_machine for column in columns):
         table_notes.append(f"{OTHER_MACHINE} {difference}")
     table_notes += [*notes.directions(group, columns), *doubts.notes(group)]

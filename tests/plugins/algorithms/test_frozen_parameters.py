@@ -9,7 +9,11 @@ from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench.errors import ConfigError
 from mamlbench.plugin import load_plugins
 
-NAMES = [entry.name for entry in load_plugins().registry.entries("algorithm") if entry.origin == "mamlbench"]
+NAMES = [
+    entry.name
+    for entry in load_plugins().registry.entries("algorithm")
+    if entry.origin == "mamlbench" and "classification" in entry.load().kinds
+]
 FROZEN = ("features.0.weight", "features.0.bias", "features.1.weight")
 
 

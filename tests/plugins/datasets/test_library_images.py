@@ -69,6 +69,7 @@ def test_every_name_is_a_class_of_torchvision_and_takes_its_parts():
         assert all(set(part) <= taken for part in parts), name
 
 
+@pytest.mark.usefixtures("settled")
 def test_class_folders_of_torchvision(tmp_path):
     dataset = load("torchvision:EuroSAT", eurosat(tmp_path / "data"))
     names = [name for split in SPLITS for name in dataset.splits[split].class_names]

@@ -129,7 +129,7 @@ COMMAND = re.compile("|".join(map(re.escape, COMMANDS)))
 
 def from_latex(text):
     """Read escaped text back; no character that LaTeX reads as a command may be left."""
-    text = text.strip().removeprefix(r"\raggedright ")
+    text = text.strip().removeprefix(r"\raggedright ").replace(r"\allowbreak ", "")
     if text.startswith(r"\textbf{"):
         text = text.removeprefix(r"\textbf{")[:-1]
     assert not set(COMMAND.sub("", text)) & set(r"\&%$#_{}~^<>|")

@@ -106,7 +106,7 @@ def test_a_sampler_that_draws_test_classes_ends_the_study(tune):
 def test_trial_0_is_the_preset_and_the_others_are_drawn_from_the_space(tune):
     studies, _ = tune(4)
     fomaml, one_rate = studies
-    assert fomaml.trials[0].options == {"outer_lr": 0.003, "inner_lr": 0.4, "test_steps": 3}
+    assert fomaml.trials[0].options == {"outer_lr": 0.00932, "inner_lr": 0.331, "test_steps": 7}
     for trial in fomaml.trials[1:]:
         assert 3e-4 <= trial.options["outer_lr"] <= 0.03 and 0.03 <= trial.options["inner_lr"] <= 2.0
         assert trial.options["test_steps"] in range(1, 11)
