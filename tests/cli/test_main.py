@@ -154,15 +154,8 @@ def test_the_shell_completes_real_names(tmp_path, monkeypatch):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "omniglot-maml.json").write_text("{}")
     assert completed("mamlbench run --algo fo") == ["fomaml", "fomaml-rl"]
-    assert completed("mamlbench run --algo maml --dataset ") == [
-        "cifar-fs",
-        "fc100",
-        "folder",
-        "glyphs",
-        "miniimagenet",
-        "omniglot",
-        "sinusoid",
-    ]
+    data_sets = completed("mamlbench run --algo maml --dataset ")
+    assert {"cifar-fs", "glyphs", "omniglot", "torchvision:"} <= {*data_sets}
     assert completed("mamlbench run --algo maml --backbone conv4-p") == ["conv4-pooled"]
     assert completed("mamlbench info fix") == ["fixed-pool"]
     assert completed("mamlbench run --launcher pro") == completed("mamlbench suite --launcher pro") == ["processes"]
