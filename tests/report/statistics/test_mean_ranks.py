@@ -105,3 +105,24 @@ def test_groups_are_all_maximal_cliques(differ):
     subsets = [set(group) for size in range(1, 7) for group in combinations(range(6), size) if alike(group)]
     maximal = [group for group in subsets if not any(group < other for other in subsets)]
     assert sorted(map(sorted, maximal)) == sorted(map(list, groups))
+
+
+def test_many_methods_that_are_all_alike_are_one_group():
+    """Without a pivot this takes 2^60 steps."""
+    assert groups_without_difference(np.ones((60, 60))) == [tuple(range(60))]
+
+
+@given(st.integers(0, 2**21 - 1))
+def test_groups_are_the_maximal_cliques(bits):
+    p_values = np.ones((7, 7))
+    pairs = [*combinations(range(7), 2)]
+    for index, (i, j) in enumerate(pairs):
+        p_values[i, j] = p_values[j, i] = bits >> index & 1
+    cliques = [
+        set(group)
+        for size in range(1, 8)
+        for group in combinations(range(7), size)
+        if all(p_values[i, j] for i, j in combinations(group, 2))
+    ]
+    maximal = sorted(tuple(sorted(c)) for c in cliques if not any(c < other for other in cliques))
+    assert groups_without_difference(p_values) == maximal
