@@ -64,7 +64,7 @@ CASES = {
         "Stop: x (mine.py, line 2: raise Stop('x'))",
     ),
     "in a library": ("import json\njson.loads('{')\n", "(mine.py, line 2: json.loads('{'))"),
-    "null byte": ("x = 1\x00", "SyntaxError"),
+    "null byte": ("x = 1\x00", "source code string cannot contain null bytes"),
     "forged lines": (
         "raise OSError('a\\nWarning: \\x1b[2Jb')",
         r"OSError: a Warning: \x1b[2Jb (mine.py, line 1: raise",

@@ -16,7 +16,11 @@ mutants = sys.modules["mutants"] = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(mutants)
 
 SHIPPED = {
-    kind: [entry.name for entry in load_plugins().registry.entries(kind) if entry.origin == "mamlbench"]
+    kind: [
+        entry.name
+        for entry in load_plugins().registry.entries(kind)
+        if entry.origin == "mamlbench" and not entry.placeholder  # a family has no network of its own
+    ]
     for kind in CHECKS
 }
 CHECK = {(kind, check.name): check for kind, checks in CHECKS.items() for check in checks}
