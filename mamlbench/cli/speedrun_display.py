@@ -14,7 +14,7 @@ from mamlbench.cli.show import console, table
 if TYPE_CHECKING:
     from mamlbench.bench.speedrun import SpeedrunVerdict
     from mamlbench.plugin import Entry
-    from mamlbench.record.speedrun import SpeedrunTarget
+    from mamlbench.record.speedrun_target import SpeedrunTarget
 
 
 def show_targets(entries: Sequence[Entry], *, as_json: bool) -> None:

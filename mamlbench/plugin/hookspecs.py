@@ -64,7 +64,7 @@ def mamlbench_register_suites(register: RegisterSuite) -> None:
 def mamlbench_register_speedruns(register: RegisterSpeedrun) -> None:
     """Register TOML files of speedruns, each with a target, its tracks and entries, by their paths.
 
-    The fields are those of ``mamlbench.record.speedrun.SpeedrunTarget`` (docs/speedrun.md).
+    The fields are those of ``mamlbench.record.speedrun_target.SpeedrunTarget`` (docs/speedrun.md).
     """
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from mamlbench.atomic_write import write_new_file
 from mamlbench.errors import ConfigError
 from mamlbench.plugin.published_numbers import explain_invalid
-from mamlbench.record.speedrun import SpeedrunEntry, SpeedrunResult, SpeedrunTarget
+from mamlbench.record.speedrun_target import SpeedrunEntry, SpeedrunResult, SpeedrunTarget
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 

@@ -19,7 +19,7 @@ from mamlbench.run_spec.bounds import MOST_SEEDS
 if TYPE_CHECKING:
     from mamlbench.bench.speedrun import SpeedrunPlan
     from mamlbench.cli.session import Session
-    from mamlbench.record.speedrun import SpeedrunResult, SpeedrunTarget
+    from mamlbench.record.speedrun_target import SpeedrunResult, SpeedrunTarget
     from mamlbench.run_spec import Folders
 
 EPILOG = """\b
@@ -128,7 +128,7 @@ def command(
 def _run(session: Session, plan: SpeedrunPlan, locations: Folders, *, quiet: bool) -> list[SpeedrunResult]:
     from mamlbench.bench.speedrun import run_speedrun
     from mamlbench.cli.progress import progress
-    from mamlbench.record.speedrun import SpeedrunTrial
+    from mamlbench.record.speedrun_target import SpeedrunTrial
 
     with progress(session.plugins) if not quiet else nullcontext():
         for event in run_speedrun(plan, session.plugins, locations):

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t
 
-from mamlbench.bench.speedrun.verdict import judge_speedrun, p_below
+from mamlbench.bench.speedrun.speedrun_verdict import judge_speedrun, p_below
 from mamlbench.record.environment import Environment
-from mamlbench.record.speedrun import SpeedrunEntry, SpeedrunResult, SpeedrunTarget, SpeedrunTrial
+from mamlbench.record.speedrun_target import SpeedrunEntry, SpeedrunResult, SpeedrunTarget, SpeedrunTrial
 
 ENVIRONMENT = Environment(python="3.12", platform="linux", cpu="cpu", cores=2, packages={}, code_hash="0")
 

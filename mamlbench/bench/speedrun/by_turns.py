@@ -12,7 +12,7 @@ from mamlbench.bench.machine_load import LoadMeter, MachineLoad
 from mamlbench.errors import ConfigError, RunFailedError, did_you_mean
 from mamlbench.plugin import Plugins
 from mamlbench.record import RunRecord
-from mamlbench.record.speedrun import (
+from mamlbench.record.speedrun_target import (
     SpeedrunEntry,
     SpeedrunPhase,
     SpeedrunResult,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from mamlbench.record.speedrun import SpeedrunResult, SpeedrunTarget
+from mamlbench.record.speedrun_target import SpeedrunResult, SpeedrunTarget
 
 
 @dataclass(frozen=True)
