@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from mamlbench.api.backbone import Backbone, Encoder
     from mamlbench.api.engine import Engine, InnerLoopMethod
-    from mamlbench.api.launcher import Emit, Job, Launcher
+    from mamlbench.api.launcher import Emit, Job, Launcher, PackedJob, PackedResult, WorkerLink
     from mamlbench.api.peer import Peer, PeerTraining, PeerWork
     from mamlbench.api.tracker import Tracker
     from mamlbench.data.augmentation import Augmentation
@@ -71,7 +71,7 @@ _HOMES = {
     "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
     "mamlbench.api.backbone": "Backbone Encoder",
     "mamlbench.api.engine": "Engine InnerLoopMethod",
-    "mamlbench.api.launcher": "Emit Job Launcher",
+    "mamlbench.api.launcher": "Emit Job Launcher PackedJob PackedResult WorkerLink",
     "mamlbench.api.peer": "Peer PeerTraining PeerWork",
     "mamlbench.api.tracker": "Tracker",
     "mamlbench.data.augmentation": "Augmentation",
@@ -168,6 +168,8 @@ __all__ = [
     "OuterOptimizer",
     "OuterOptions",
     "OuterUpdate",
+    "PackedJob",
+    "PackedResult",
     "Parameters",
     "Peer",
     "PeerTraining",
@@ -191,6 +193,7 @@ __all__ = [
     "TaskSplit",
     "Tracker",
     "Uniform",
+    "WorkerLink",
     "bernoulli_mask",
     "cached_images",
     "copy_into",

@@ -7,4 +7,5 @@ from mamlbench.api import Register, hookimpl
 def mamlbench_register_launchers(register: Register) -> None:
     """Register the built-in launchers."""
     here = "mamlbench_plugins.launchers"
+    register("dask", f"{here}.dask_cluster:Dask", summary="tasks of a Dask cluster, here or at an address (extra 'dask')")
     register("processes", f"{here}.processes:Processes", summary="one process per run, on this machine (default)")
