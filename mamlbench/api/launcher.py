@@ -78,7 +78,7 @@ class PackedResult:
 
 
 class WorkerLink:
-    """What connects a cell with its launcher while it runs; this one connects nothing, and a launcher may derive its own.
+    """What connects a cell with its launcher while it runs. This one connects nothing; a launcher may derive its own.
 
     All methods are called about once a second by the process that called ``mamlbench.perform_packed``.
     """

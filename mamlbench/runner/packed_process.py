@@ -1,4 +1,4 @@
-"""The process of a packed job, started by ``packed_run`` as ``python -m mamlbench.runner.packed_process DESCRIPTOR``."""
+"""The process of a packed job: ``packed_run`` starts ``python -m mamlbench.runner.packed_process DESCRIPTOR``."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ HELD_SECONDS = 90.0
 """Time for the process of a lost worker on this machine to end."""
 OLD_SECONDS = 7 * 24 * 3600
 """Age at which what an earlier cell left on this machine is removed."""
-PICKED_UP = "mamlbench.runner.packed_process"
+CELL_MODULE = "mamlbench.runner.packed_process"
 """Module that the process of a cell runs."""
 
 
@@ -91,7 +91,7 @@ class _CellProcess:
         if threads is not None:
             environment["OMP_NUM_THREADS"] = str(threads)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", PICKED_UP, str(theirs.fileno())],
+            [sys.executable, "-m", CELL_MODULE, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             cwd=folder,
             env=environment,
@@ -199,5 +199,3 @@ def _remove_old(scratch: Path) -> None:
             with suppress(OSError):
                 if time.time() - folder.stat().st_mtime > OLD_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
-
-

@@ -121,7 +121,9 @@ def _token(path: Path) -> str:
         descriptor = create_exclusively(path, secrets.token_hex(8).encode())
         if descriptor is not None:
             os.close(descriptor)
-    raise ConfigError(f"'{path}' is written and removed again and again: use one results folder for one suite at a time.")
+    raise ConfigError(
+        f"'{path}' is written and removed again and again: use one results folder for one suite at a time."
+    )
 
 
 def _plugin_files(paths: Iterable[Path]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,17 +35,13 @@ class ClusterOptions(Options):
     cpus: int = Field(1, ge=1, description="processor cores of a cell; torch uses as many threads")
     gpus: float = Field(0, ge=0, description="GPUs of a cell; those with the device cuda have at least one")
     memory_gb: float = Field(0, ge=0, description="memory of a cell in GB; 0: not requested")
-    retries: int = Field(3, ge=0, description="how often a cell whose worker was lost is run again, elsewhere if possible")
+    retries: int = Field(
+        3, ge=0, description="how often a cell whose worker was lost is run again, elsewhere if possible"
+    )
     max_parallel: int = Field(0, ge=0, description="most cells that are submitted at a time; 0: all")
     runs_at_once: int = Field(1, ge=1, description="cells that share a machine, as far as you know: records keep it")
     data_dir: Path | None = Field(None, description="folder of data on the workers")
     scratch: Path | None = Field(None, description="folder of unfinished runs on the workers; shared is best")
-
-
-class Cell(Protocol):
-    """What a cluster is asked to run."""
-
-    packed: PackedJob
 
 
 class Cluster(Protocol):
@@ -125,7 +121,9 @@ def gpus_of(packed: PackedJob, options: ClusterOptions) -> float:
 def require(package: str, extra: str) -> None:
     """Raise ConfigError, with what to install, if a launcher's package is missing."""
     if find_spec(package) is None:
-        raise ConfigError(f"The launcher '{extra}' needs '{package}', which is not installed: pip install 'mamlbench[{extra}]'.")
+        raise ConfigError(
+            f"The launcher '{extra}' needs '{package}', which is not installed: pip install 'mamlbench[{extra}]'."
+        )
 
 
 def lost(error: BaseException | str) -> PackedResult:
@@ -181,8 +179,3 @@ def _is_interrupted(result: object) -> bool:
 
 def _ignore_event(hook: str, **arguments: Any) -> None:
     """Ignore an event."""
-
-
-def keys_of(packed: Iterable[PackedJob]) -> list[str]:
-    """The keys of cells."""
-    return [one.key for one in packed]
