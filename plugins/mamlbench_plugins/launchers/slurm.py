@@ -52,7 +52,7 @@ class Slurm(ClusterLauncher):
         folder.mkdir(parents=True, exist_ok=True)
         try:
             most = min(options.max_parallel or len(jobs), len(jobs)) if options.cluster == "local" else 1
-            yield _Queue(folder, options, max(most, options.runs_at_once))
+            yield _Queue(folder, options, packed, max(most, options.runs_at_once))
         finally:
             with suppress(OSError):  # unless jobs are left
                 folder.rmdir()
@@ -61,13 +61,13 @@ class Slurm(ClusterLauncher):
 class _Queue:
     """Jobs of submitit, each with a folder of its own for its files, messages and unfinished run."""
 
-    def __init__(self, folder: Path, options: SlurmOptions, runs_at_once: int) -> None:
+    def __init__(self, folder: Path, options: SlurmOptions, packed: Sequence[PackedJob], runs_at_once: int) -> None:
+        self.packed = {one.key: one for one in packed}
         self.folder, self.options, self.runs_at_once = folder, options, runs_at_once
         self.jobs: dict[str, Any] = {}
         self.read: dict[str, int] = {}
         """bytes of each file of events that were read"""
         self.tries: dict[str, int] = {}
-        self.packed: dict[str, PackedJob] = {}
 
     def submit(self, packed: PackedJob) -> None:
         import submitit
@@ -92,7 +92,7 @@ class _Queue:
             "runs_at_once": self.runs_at_once,
         }
         job = executor.submit(SlurmCell(packed, settings, folder))
-        self.jobs[packed.key], self.packed[packed.key] = job, packed
+        self.jobs[packed.key] = job
         (folder / "job.json").write_text(json.dumps({"id": job.job_id, "cluster": options.cluster}))
 
     def running(self, keys: Sequence[str]) -> set[str]:
@@ -102,7 +102,9 @@ class _Queue:
         for key in keys:
             with suppress(OSError, ValueError):
                 known = json.loads((self.folder / key / "job.json").read_text())
-                self.jobs[key] = kinds[known["cluster"]](self.folder / key / "jobs", known["id"])
+                job = kinds[known["cluster"]](self.folder / key / "jobs", known["id"])
+                if not self._has_died(job):
+                    self.jobs[key] = job
         return set(self.jobs) & set(keys)
 
     def collect(self, keys: Sequence[str]) -> tuple[list[Event], dict[str, PackedResult]]:
@@ -134,7 +136,7 @@ class _Queue:
     def _again(self, key: str, why: str) -> PackedResult | None:
         """Submit a cell again whose job was lost, as often as is allowed."""
         self.tries[key] = self.tries.get(key, 0) + 1
-        if self.tries[key] > self.options.retries or (self.folder / key / INTERRUPT).exists() or key not in self.packed:
+        if self.tries[key] > self.options.retries or (self.folder / key / INTERRUPT).exists():
             return lost(why)
         self.submit(self.packed[key])
         return None
