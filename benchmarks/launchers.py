@@ -120,7 +120,7 @@ def kill_once(
     os.environ[MARK] = str(folder)
     options = launcher_options(name, folder, 2)
     before_cluster = [option for option in options if "workers" not in option]
-    with (cluster_of(name, folder) if outlives else no_cluster()) as address:
+    with cluster_of(name, folder) if outlives else no_cluster() as address:
         if address:
             options = [*before_cluster, "-o", f"launcher.address={address}"]
         launching = suite(folder, "results", options)
@@ -217,12 +217,12 @@ def run_to_the_end(process: subprocess.Popen[str], codes: Sequence[int] = (0,)) 
 
 def marked(folder: Path) -> list[int]:
     """The processes of a try, by the variable that they inherited; not this one."""
-    mark, found = f"{MARK}={folder}".encode(), []
+    mark, numbers = f"{MARK}={folder}".encode(), []
     for environment in Path("/proc").glob("[0-9]*/environ"):
         with suppress(OSError):
             if mark in environment.read_bytes().split(b"\0") and int(environment.parent.name) != os.getpid():
-                found.append(int(environment.parent.name))
-    return found
+                numbers.append(int(environment.parent.name))
+    return numbers
 
 
 def refuse_left_processes(folder: Path) -> None:

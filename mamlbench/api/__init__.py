@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     )
     from mamlbench.api.backbone import Backbone, Encoder
     from mamlbench.api.engine import Engine, InnerLoopMethod
-    from mamlbench.api.launcher import Emit, Job, Launcher, PackedJob, PackedResult, WorkerLink
+    from mamlbench.api.launcher import Emit, Job, Launcher
     from mamlbench.api.peer import Peer, PeerTraining, PeerWork
     from mamlbench.api.tracker import Tracker
     from mamlbench.data.augmentation import Augmentation
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
     from mamlbench.nn.seeding import seeded
     from mamlbench.objectives import Classification, Metric, Objective, Regression
+    from mamlbench.packed_job import PackedJob, PackedResult, WorkerLink
     from mamlbench.plugin.callbacks import (
         Register,
         RegisterColumn,
@@ -71,7 +72,7 @@ _HOMES = {
     "mamlbench.api.algorithm": "Algorithm OuterUpdate GradientBased InnerLoop AdaptedTasks MetaOptimized MethodContext",
     "mamlbench.api.backbone": "Backbone Encoder",
     "mamlbench.api.engine": "Engine InnerLoopMethod",
-    "mamlbench.api.launcher": "Emit Job Launcher PackedJob PackedResult WorkerLink",
+    "mamlbench.api.launcher": "Emit Job Launcher",
     "mamlbench.api.peer": "Peer PeerTraining PeerWork",
     "mamlbench.api.tracker": "Tracker",
     "mamlbench.data.augmentation": "Augmentation",
@@ -98,6 +99,7 @@ _HOMES = {
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
     "mamlbench.nn.seeding": "seeded",
     "mamlbench.objectives": "Classification Metric Objective Regression",
+    "mamlbench.packed_job": "PackedJob PackedResult WorkerLink",
     "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished"
     " RegisterSpeedrun RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",

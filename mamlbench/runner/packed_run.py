@@ -162,13 +162,13 @@ class _CellProcess:
         self.connection.close()
 
 
-def _lay_out(packed: PackedJob, folder: Path, kept: Mapping[str, bytes]) -> None:
+def _lay_out(packed: PackedJob, folder: Path, checkpoints: Mapping[str, bytes]) -> None:
     """Write plugins and, if they are newer than what this machine has, the checkpoints to go on from."""
     results = folder / "results"
     results.mkdir(parents=True, exist_ok=True)
     os.utime(folder)
     write_files(folder / "plugins", packed.plugins)
-    for files in (packed.files, kept):
+    for files in (packed.files, checkpoints):
         for name in sorted({Path(path).parts[0] for path in files}):
             one_run = {path: content for path, content in files.items() if Path(path).parts[0] == name}
             here = checkpoint_files(results / name) if (results / name).is_dir() else {}

@@ -88,14 +88,14 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def run_files(folder: Path, names: Iterable[str] | None = None) -> dict[str, bytes]:
     """Read the files of a run's folder by their paths in the results folder; None: all but hidden ones."""
-    found = {}
+    files = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
         if path.is_file() and not path.is_symlink() and not hidden and (names is None or path.name in names):
             with suppress(FileNotFoundError):  # a checkpoint is replaced
-                found[str(PurePosixPath(folder.name, *relative.parts))] = path.read_bytes()
-    return found
+                files[str(PurePosixPath(folder.name, *relative.parts))] = path.read_bytes()
+    return files
 
 
 def checkpoint_files(folder: Path) -> dict[str, bytes]:

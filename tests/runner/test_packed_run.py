@@ -22,8 +22,8 @@ FOREVER = 100_000
 class Link(WorkerLink):
     """Remembers what it is given; ``act(events)`` may return whether to interrupt."""
 
-    def __init__(self, act=lambda events: False, kept=None):
-        self.act, self.events, self.checkpoints = act, [], kept or {}
+    def __init__(self, act=lambda events: False, checkpoints=None):
+        self.act, self.events, self.checkpoints = act, [], checkpoints or {}
 
     def exchange(self, events):
         self.events += events
@@ -107,7 +107,7 @@ def test_a_killed_process_is_no_end_and_its_checkpoint_goes_to_another_machine(p
         patch.setattr(_CellProcess, "__init__", started)
         with pytest.raises(LostCellError, match="ended without a result"):
             perform_packed(sent, link=link, scratch=tmp_path / "one")
-    elsewhere = Link(kept=link.checkpoints)
+    elsewhere = Link(checkpoints=link.checkpoints)
     result = perform_packed(sent, link=elsewhere, scratch=tmp_path / "another")
     record = mamlbench.unpack_result(job, sent, result)
     assert record.status == "finished" and record.measurement.pieces == 2

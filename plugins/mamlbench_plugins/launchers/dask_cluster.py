@@ -40,7 +40,7 @@ class Dask(ClusterLauncher):
         options: DaskOptions = self.options
         if options.address:
             with Client(options.address, set_as_default=False) as client:
-                yield _Tasks(client, options, options.runs_at_once)
+                yield _DaskTasks(client, options, options.runs_at_once)
             return
         workers = min(options.workers, len(jobs))
         resources = {name: amount for one in packed for name, amount in _resources(one, options).items()}
@@ -55,10 +55,10 @@ class Dask(ClusterLauncher):
             ) as cluster,
             Client(cluster, set_as_default=False) as client,
         ):
-            yield _Tasks(client, options, max(workers, options.runs_at_once))
+            yield _DaskTasks(client, options, max(workers, options.runs_at_once))
 
 
-class _Tasks:
+class _DaskTasks:
     """Tasks under the keys of their cells. Published, they outlive the client that submitted them."""
 
     def __init__(self, client: Client, options: DaskOptions, runs_at_once: int) -> None:
@@ -87,11 +87,11 @@ class _Tasks:
         self._subscribe(packed.key)
 
     def running(self, keys: Sequence[str]) -> set[str]:
-        found = set(keys) & set(self.client.list_datasets())
-        for key in found:
+        alive = set(keys) & set(self.client.list_datasets())
+        for key in alive:
             self.futures[key] = self.client.get_dataset(key)
             self._subscribe(key)
-        return found
+        return alive
 
     def collect(self, keys: Sequence[str]) -> tuple[list[Event], dict[str, PackedResult]]:
         events, self.events = self.events, []
@@ -130,10 +130,10 @@ class _Tasks:
 
 def run_cell(packed: PackedJob, settings: Mapping[str, Any]) -> PackedResult:
     """Run a cell in a worker."""
-    return perform_packed(packed, link=_Link(packed.key), **settings)
+    return perform_packed(packed, link=_DaskLink(packed.key), **settings)
 
 
-class _Link(WorkerLink):
+class _DaskLink(WorkerLink):
     """Events go to the topic of the cell; checkpoints into a variable of the scheduler."""
 
     def __init__(self, key: str) -> None:
@@ -164,8 +164,8 @@ class _Link(WorkerLink):
 
 def _resources(packed: PackedJob, options: DaskOptions) -> dict[str, float]:
     """What a worker has to declare, as ``dask worker --resources 'GPU=1,MEMORY=16e9'``."""
-    wanted = {"GPU": gpus_of(packed, options), "MEMORY": options.memory_gb * 1e9}
-    return {name: amount for name, amount in wanted.items() if amount}
+    amounts = {"GPU": gpus_of(packed, options), "MEMORY": options.memory_gb * 1e9}
+    return {name: amount for name, amount in amounts.items() if amount}
 
 
 def _result(future: Any) -> PackedResult:

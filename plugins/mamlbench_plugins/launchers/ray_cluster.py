@@ -60,12 +60,12 @@ class Ray(ClusterLauncher):
             )
         try:
             at_once = options.runs_at_once if options.address else max(workers, options.runs_at_once)
-            yield _Tasks(packed[0].owner, options, at_once)
+            yield _RayTasks(packed[0].owner, options, at_once)
         finally:
             ray.shutdown()
 
 
-class _Tasks:
+class _RayTasks:
     """What the process that launches asks of the desk. A desk that is lost is replaced, and its cells start again."""
 
     def __init__(self, owner: str, options: RayOptions, runs_at_once: int) -> None:
@@ -208,10 +208,10 @@ class Desk:
 
 def run_cell(packed: PackedJob, settings: Mapping[str, Any], desk: str) -> PackedResult:
     """Run a cell in a worker."""
-    return perform_packed(packed, link=_Link(packed.key, desk), **settings)
+    return perform_packed(packed, link=_RayLink(packed.key, desk), **settings)
 
 
-class _Link(WorkerLink):
+class _RayLink(WorkerLink):
     """Everything goes to the desk."""
 
     def __init__(self, key: str, desk: str) -> None:
@@ -232,5 +232,5 @@ class _Link(WorkerLink):
     def kept(self) -> Mapping[str, bytes]:
         import ray
 
-        kept: Mapping[str, bytes] = ray.get(self.desk.kept.remote(self.key))
-        return kept
+        files: Mapping[str, bytes] = ray.get(self.desk.kept.remote(self.key))
+        return files

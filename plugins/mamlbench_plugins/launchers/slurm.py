@@ -36,7 +36,7 @@ class SlurmOptions(ClusterOptions):
     )
     partition: str = Field("", description="partition of the queue; '': the default one")
     minutes: int = Field(240, ge=1, description="time limit of a job; one that reaches it is queued again")
-    account: str = Field("", description="account that pays; '': the default one")
+    account: str = Field("", description="account that is charged; '': the default one")
 
 
 class Slurm(ClusterLauncher):
@@ -165,7 +165,7 @@ class SlurmCell:
 
     def __call__(self) -> PackedResult:
         """Run the cell, or go on with it."""
-        return perform_packed(self.packed, link=_Link(self.folder), **self.settings)
+        return perform_packed(self.packed, link=_SlurmLink(self.folder), **self.settings)
 
     def checkpoint(self) -> Any:
         """Queue the same again: called when the job is preempted, before its process is interrupted."""
@@ -174,7 +174,7 @@ class SlurmCell:
         return DelayedSubmission(self)
 
 
-class _Link(WorkerLink):
+class _SlurmLink(WorkerLink):
     """Events and interrupts are files in the job's folder; checkpoints are there already."""
 
     def __init__(self, folder: Path) -> None:
