@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,6 @@ from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
 from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
-from mamlbench.objectives.objective import ClassificationOfFirst
 from mamlbench.plugin import Plugins
 from mamlbench.plugin.source_hash import plugin_code
 from mamlbench.record import DataFacts, SeenTestData, code_hash, cpu_name
@@ -51,8 +52,19 @@ from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
+from mamlbench.runner.padding_check import padding_problem
 from mamlbench.runner.seen_by_network import seen_by_network
-from mamlbench.runner.sized_tasks import joined, of_meta_batch, sized
+from mamlbench.runner.sized_tasks import (
+    EpisodeGroup,
+    SizedBatch,
+    SizedPart,
+    by_size,
+    filled_batch,
+    joined,
+    of_meta_batch,
+    padded_groups,
+    sized,
+)
 from mamlbench.runner.tuning.sealed_split import SealedSplit
 
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
@@ -79,14 +91,33 @@ class Experiment:
     """hashes of the training split; None if it does not consist of images"""
     seen: SeenTestData | None
     """whether the network was trained on test classes or images; None in regression"""
+    padding_problem: str = ""
+    """why tasks of several sizes are not filled up but computed by size; empty if they are, or have one size"""
 
     def training_batch(self, iteration: int) -> Any:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
             return self._in_precision(self.sampler.labeled_examples("train", iteration, training.meta_batch_size))
-        shape = of_meta_batch(self.spec, iteration)
-        return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, shape)
+        first = iteration * training.meta_batch_size
+        if self.mixes_sizes:
+            return self.sized_batch(range(first, first + training.meta_batch_size), training)
+        return self.episodes("train", first, training.meta_batch_size, of_meta_batch(self.spec, iteration))
+
+    @property
+    def mixes_sizes(self) -> bool:
+        """Whether the episodes of a meta-batch have several sizes."""
+        return self.spec.training.sizes_vary and self.algorithm.additive and self.algorithm.trains_on == "episodes"
+
+    def sized_batch(self, numbers: Sequence[int], shape: Training) -> SizedBatch:
+        """Draw training episodes, each of its own size."""
+        by_sizes = by_size(self.sampler, "train", shape, numbers)
+        groups: Sequence[EpisodeGroup] = [[SizedPart(part, one)] for one, part in by_sizes]
+        if not self.padding_problem:
+            groups = padded_groups(by_sizes, len(numbers), sys.maxsize)
+        batches = [[self.episodes_of("train", *part) for part in group] for group in groups]
+        filled = [(group, filled_batch(group, parts)) for group, parts in zip(groups, batches, strict=True)]
+        return SizedBatch(filled, sum(batch.examples for parts in batches for batch in parts))
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
@@ -114,23 +145,30 @@ class Experiment:
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
-        with (
-            noise_key_scope(iteration_noise_key(self.spec, iteration)),
-            self.sized(of_meta_batch(self.spec, iteration)),
-        ):
-            return self.algorithm.compute_update(batch)
+        with noise_key_scope(iteration_noise_key(self.spec, iteration)):
+            if isinstance(batch, SizedBatch):
+                return self._sum_of_updates(batch)
+            with self.sized([of_meta_batch(self.spec, iteration)]):
+                return self.algorithm.compute_update(batch)
 
-    def episodes_of(self, split: str, numbers: Sequence[int], shape: Protocol) -> EpisodeBatch:
+    def _sum_of_updates(self, batch: SizedBatch) -> OuterUpdate:
+        updates = []
+        for group, episodes in batch.groups:
+            with self.sized([part.shape for part in group]):
+                updates.append(self.algorithm.compute_update(episodes))
+        return reduce(operator.add, updates)
+
+    def episodes_of(self, split: str, numbers: Sequence[int], shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes of these numbers, of one size."""
         if isinstance(numbers, range):
             return self.episodes(split, numbers.start, len(numbers), shape)
         return joined([self.episodes(split, number, 1, shape) for number in numbers])
 
-    def sized(self, shape: Training | Protocol) -> AbstractContextManager[None]:
-        """Let the method see tasks of the size of ``shape``, if the run has several."""
+    def sized(self, shapes: Sequence[Training | Protocol]) -> AbstractContextManager[None]:
+        """Let the method see tasks of these sizes, if the run has several."""
         if not (self.spec.protocol.sizes_vary or self.spec.training.sizes_vary):
             return nullcontext()
-        return sized(self.algorithm, ClassificationOfFirst(shape.ways), shape.shots)
+        return sized(self.algorithm, shapes)
 
 
 def load_dataset(
@@ -215,7 +253,10 @@ def build_experiment(
     if dataset.kind not in ("regression", "reinforcement") and not isinstance(dataset.splits["test"], SealedSplit):
         trained = model or own or "the training data are no images"
         seen = seen_by_network(spec, plugins, dataset.splits["test"], spec.dataset.name, trained)
-    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen)
+    padding = padding_problem(spec, make, choice.engine, sampler, training=training)
+    return Experiment(
+        spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen, padding
+    )
 
 
 def algorithm_maker(

@@ -8,8 +8,8 @@ from mamlbench.nn.seeding import seeded
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import make_request, plan
-from mamlbench.runner.scoring import _predictions
-from mamlbench.runner.sized_tasks import by_size, of_meta_batch, sizes_of
+from mamlbench.runner.scoring import predict_group, predict_parts
+from mamlbench.runner.sized_tasks import by_size, padded_groups, sizes_of
 
 METHODS = [
     entry.name
@@ -60,9 +60,9 @@ def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
     same_values(large, small)
     batch = large.episodes_of("test", numbers, shape)
     assert torch.equal(batch.support.x, small.episodes_of("test", numbers, small.spec.protocol).support.x)
-    with large.sized(shape):
-        outputs, steps = _predictions(large.algorithm, batch, MODES, None, every_step=True)
-    expected, expected_steps = _predictions(small.algorithm, batch, MODES, None, every_step=True)
+    with large.sized([shape]):
+        ((outputs, steps),) = predict_parts(large.algorithm, [batch], MODES, None, every_step=True)
+    ((expected, expected_steps),) = predict_parts(small.algorithm, [batch], MODES, None, every_step=True)
     for mode in MODES:
         assert outputs[mode].shape[-1] == shape.ways
         torch.testing.assert_close(outputs[mode], expected[mode], rtol=1e-10, atol=1e-10)
@@ -71,25 +71,54 @@ def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_meta_batch_is_learned_from_as_in_a_run_of_its_size(build, method):
+def test_a_meta_batch_is_learned_from_as_in_runs_of_its_sizes(build, method):
     if load_plugins().registry.load("algorithm", method).trains_on == "examples":
         pytest.skip("trains on labeled examples")
     large = build(method, ways="2..4", shots="1..3")
-    iteration = next(number for number in range(20) if of_meta_batch(large.spec, number).ways < 4)
-    shape = of_meta_batch(large.spec, iteration)
-    small = build(method, ways=shape.ways, train_shots=shape.shots)
-    same_values(large, small)
-    batch = large.training_batch(iteration)
-    assert batch.support.y.shape == (3, shape.ways * shape.shots) and int(batch.support.y.max()) == shape.ways - 1
+    assert large.mixes_sizes
+    numbers, training = range(3), large.spec.training
+    by_sizes = by_size(large.sampler, "train", training, numbers)
+    assert len(by_sizes) > 1
+    update = updated(large, large.training_batch(0))
+    assert update.count == 3
+    for name, value in update.sums.items():
+        whole = torch.zeros_like(value)
+        for shape, chosen in by_sizes:
+            small = build(method, ways=shape.ways, train_shots=shape.shots)
+            same_values(large, small)
+            part = updated(small, small.episodes_of("train", chosen, small.spec.training)).sums[name]
+            whole[tuple(map(slice, part.shape))] += part
+        torch.testing.assert_close(value, whole, rtol=1e-8, atol=1e-9)
+
+
+def updated(experiment, batch):
     with seeded("update", 0):
-        update = large.compute_update(iteration, batch)
-    with seeded("update", 0):
-        expected = small.compute_update(iteration, batch)
-    torch.testing.assert_close(update.loss, expected.loss, rtol=1e-9, atol=1e-10)
-    for name, value in expected.sums.items():
-        whole = update.sums[name]
-        part = whole[tuple(map(slice, value.shape))]
-        torch.testing.assert_close(part, value, rtol=1e-8, atol=1e-9)
+        return experiment.compute_update(0, batch)
+
+
+NOT_PADDED = {"reptile"}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_filled_up_episodes_give_the_numbers_of_episodes_alone(build, method):
+    padded = build(method, ways="2..4", shots="1..3")
+    print(method, padded.padding_problem)
+    assert bool(padded.padding_problem) == (method in NOT_PADDED)
+    groups = padded_groups(by_size(padded.sampler, "test", padded.spec.protocol, range(12)), 100, 10**9)
+    assert max(map(len, groups)) > 1
+    for group in groups:
+        batches = [padded.episodes_of("test", *part) for part in group]
+        if padded.padding_problem:
+            continue
+        together = predict_group(padded, padded.algorithm, group, batches, None, every_step=True)
+        for part, batch, (outputs, steps) in zip(group, batches, together, strict=True):
+            ((expected, expected_steps),) = predict_group(
+                padded, padded.algorithm, [part], [batch], None, every_step=True
+            )
+            for mode, values in expected.items():
+                torch.testing.assert_close(outputs[mode], values, rtol=1e-10, atol=1e-10)
+            for step, values in expected_steps.items():
+                torch.testing.assert_close(steps[step], values, rtol=1e-10, atol=1e-10)
 
 
 def test_sizes_depend_on_seed_and_number_alone(build):
