@@ -106,7 +106,9 @@ def conv_norm_relu(
     geometry = Geometry(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding)
     if norm_bias is None:
         norm_bias = weight.new_zeros(weight.shape[0])
-    y, mean, scale = conv_block(x, weight, (norm_weight, norm_bias), geometry, eps, None if existing is None else existing.rows)
+    y, mean, scale = conv_block(
+        x, weight, (norm_weight, norm_bias), geometry, eps, None if existing is None else existing.rows
+    )
     # batch norm subtracts the convolution's bias with the mean: it changes the statistics and not the output
     record(mean if bias is None else mean + bias, scale.pow(-2) - eps)
     return y

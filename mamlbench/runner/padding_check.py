@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import islice
 
-import torch
 from torch import Tensor
 
 from mamlbench.api import Algorithm, Engine, EpisodeBatch, OuterUpdate, TaskSampler, noise_key_scope

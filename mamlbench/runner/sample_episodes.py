@@ -15,8 +15,8 @@ from torch import Tensor
 from mamlbench.api import Algorithm, Classification, EpisodeBatch
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
-from mamlbench.runner.build import Experiment
 from mamlbench.run_spec import Protocol
+from mamlbench.runner.build import Experiment
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import ShuffledTasks, adaptation_to_shuffled
 from mamlbench.runner.sized_tasks import by_size

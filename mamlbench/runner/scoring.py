@@ -171,9 +171,7 @@ def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: Se
     return padded_groups(by_sizes, EPISODES_AT_ONCE, MAX_EXAMPLE_BYTES // max(1, bytes_of_one))
 
 
-def _of_one_size(
-    experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]
-) -> list[EpisodeGroup]:
+def _of_one_size(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[EpisodeGroup]:
     size = _batch_size(experiment, split, protocol)
     return [[SizedPart(episodes[first : first + size], protocol)] for first in range(0, len(episodes), size)]
 

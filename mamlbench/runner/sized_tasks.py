@@ -37,9 +37,7 @@ def of_size(shape: Shape, ways: int, shots: int) -> Shape:
     return shape.model_copy(update={"ways": ways, "shots": shots, "least_ways": None, "least_shots": None})
 
 
-def by_size(
-    sampler: TaskSampler, split: str, shape: Shape, numbers: Sequence[int]
-) -> list[tuple[Shape, list[int]]]:
+def by_size(sampler: TaskSampler, split: str, shape: Shape, numbers: Sequence[int]) -> list[tuple[Shape, list[int]]]:
     """Sort numbers of episodes by their size, from the smallest: the conditions of each size, and its episodes."""
     groups: dict[tuple[int, int], list[int]] = defaultdict(list)
     for number, ways, shots in zip(numbers, *sizes_of(sampler, split, shape, numbers), strict=True):

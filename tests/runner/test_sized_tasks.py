@@ -8,14 +8,19 @@ from mamlbench.nn.seeding import seeded
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import make_request, plan
-from mamlbench.runner.scoring import predict_group, predict_parts
-from mamlbench.runner.sized_tasks import by_size, padded_groups, sizes_of
+from mamlbench.runner.scoring import batches, predict_group, predict_parts
+from mamlbench.runner.sized_tasks import by_size, sizes_of
 
 METHODS = [
     entry.name
     for entry in load_plugins().registry.entries("algorithm")
     if entry.origin.startswith("mamlbench") and "classification" in entry.load().kinds
 ]
+FILLED_UP = ["anil", "baseline++", "boil", "cavia", "finetune", "fomaml", "imaml", "maml", "maml++", "meta-baseline", "meta-curvature", "meta-sgd", "nearest-neighbor", "pretrain", "proto-maml", "protonet", "sharp-maml", "sign-maml", "simpleshot"]
+QUICK = {"maml", "fomaml", "anil", "protonet", "reptile"}
+"""Methods of the default tests; the others are slow."""
+EVERY = [method if method in QUICK else pytest.param(method, marks=pytest.mark.slow) for method in METHODS]
+
 MODES = ("transductive", "inductive")
 
 
@@ -51,7 +56,7 @@ def same_values(large, small):
     small.algorithm.load_state(cut)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
     large = build(method, ways="2..4", shots="1..3")
     shape, numbers = by_size(large.sampler, "test", large.spec.protocol, range(12))[0]
@@ -70,7 +75,7 @@ def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
         torch.testing.assert_close(steps[step], values, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_a_meta_batch_is_learned_from_as_in_runs_of_its_sizes(build, method):
     if load_plugins().registry.load("algorithm", method).trains_on == "examples":
         pytest.skip("trains on labeled examples")
@@ -96,29 +101,31 @@ def updated(experiment, batch):
         return experiment.compute_update(0, batch)
 
 
-NOT_PADDED = {"reptile"}
-
-
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_filled_up_episodes_give_the_numbers_of_episodes_alone(build, method):
     padded = build(method, ways="2..4", shots="1..3")
-    print(method, padded.padding_problem)
-    assert bool(padded.padding_problem) == (method in NOT_PADDED)
-    groups = padded_groups(by_size(padded.sampler, "test", padded.spec.protocol, range(12)), 100, 10**9)
-    assert max(map(len, groups)) > 1
+    assert (not padded.padding_problem) == (method in FILLED_UP)
+    groups = batches(padded, "test", padded.spec.protocol, range(12))
+    assert (max(map(len, groups)) > 1) == (method in FILLED_UP)
     for group in groups:
-        batches = [padded.episodes_of("test", *part) for part in group]
-        if padded.padding_problem:
-            continue
-        together = predict_group(padded, padded.algorithm, group, batches, None, every_step=True)
-        for part, batch, (outputs, steps) in zip(group, batches, together, strict=True):
-            ((expected, expected_steps),) = predict_group(
-                padded, padded.algorithm, [part], [batch], None, every_step=True
-            )
-            for mode, values in expected.items():
-                torch.testing.assert_close(outputs[mode], values, rtol=1e-10, atol=1e-10)
-            for step, values in expected_steps.items():
-                torch.testing.assert_close(steps[step], values, rtol=1e-10, atol=1e-10)
+        episodes = [padded.episodes_of("test", *part) for part in group]
+        together = predict_group(padded, padded.algorithm, group, episodes, None, every_step=True)
+        for part, batch, both in zip(group, episodes, together, strict=True):
+            (alone,) = predict_group(padded, padded.algorithm, [part], [batch], None, every_step=True)
+            for values, expected in zip(both, alone, strict=True):
+                for name, value in expected.items():
+                    torch.testing.assert_close(values[name], value, rtol=1e-10, atol=1e-10)
+
+
+def test_wrong_labels_and_unequal_classes_are_filled_up_as_well(build):
+    experiment = build("maml", ways="2..4", shots="2..3", label_noise=0.6, imbalance=0.5)
+    (group, *_) = batches(experiment, "test", experiment.spec.protocol, range(12))
+    episodes = [experiment.episodes_of("test", *part) for part in group]
+    together = predict_group(experiment, experiment.algorithm, group, episodes, None, every_step=False)
+    assert len(group) > 1
+    for part, batch, (outputs, _) in zip(group, episodes, together, strict=True):
+        ((alone, _),) = predict_group(experiment, experiment.algorithm, [part], [batch], None, every_step=False)
+        torch.testing.assert_close(outputs["transductive"], alone["transductive"], rtol=1e-10, atol=1e-10)
 
 
 def test_sizes_depend_on_seed_and_number_alone(build):
