@@ -33,6 +33,7 @@ def conv_block(
     affine: tuple[Tensor | None, Tensor],
     geometry: Geometry,
     eps: float,
+    *,
     rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the block of each task, inside one ``torch.func.vmap``.
@@ -97,7 +98,7 @@ class _BlockBackward(torch.autograd.Function):
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor | None, ...]:
         g, x, w, a, y, c, mean, scale, geometry, rows, bias_shared, needs_x = inputs
-        d, gz, g_sum = kernels.batch_norm_relu_backward(g, c, y, _per_task(a, c.shape[1]), (mean, scale), rows)
+        d, gz, g_sum = kernels.batch_norm_relu_backward(g, c, y, _per_task(a, c.shape[1]), (mean, scale), rows=rows)
         grad_x = kernels.input_grad(d, w, geometry, rows=rows) if needs_x else None
         grad_w = kernels.weight_grad(d, x, geometry, shared=w.ndim == 4, rows=rows)
         grad_a = None if a is None else gz.sum(0) if a.ndim == 1 else gz.clone()

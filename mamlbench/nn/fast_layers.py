@@ -107,7 +107,7 @@ def conv_norm_relu(
     if norm_bias is None:
         norm_bias = weight.new_zeros(weight.shape[0])
     y, mean, scale = conv_block(
-        x, weight, (norm_weight, norm_bias), geometry, eps, None if existing is None else existing.rows
+        x, weight, (norm_weight, norm_bias), geometry, eps, rows=None if existing is None else existing.rows
     )
     # batch norm subtracts the convolution's bias with the mean: it changes the statistics and not the output
     record(mean if bias is None else mean + bias, scale.pow(-2) - eps)

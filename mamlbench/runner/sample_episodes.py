@@ -44,9 +44,9 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
     ):
         return None
     mode = protocol.modes[0]
-    with in_test_mode(mode, measure_running_statistics(experiment) if mode == "running" else None):
-        with experiment.sized([protocol]):
-            before, after = _predictions(algorithm, batch, mode)
+    statistics = measure_running_statistics(experiment) if mode == "running" else None
+    with in_test_mode(mode, statistics), experiment.sized([protocol]):
+        before, after = _predictions(algorithm, batch, mode)
     # in the order of the classes: labels may be wrong on purpose
     clean = experiment.episodes_of("test", numbers, protocol.model_copy(update={"label_noise": 0.0}))
     episodes, lines = [], []

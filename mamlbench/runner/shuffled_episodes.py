@@ -61,7 +61,7 @@ class ShuffledTasks:
         # with the given statistics of 'running' all modes are equal, and this one takes a single pass
         predicted = "transductive" if mode == "running" else mode
         outputs = self.adapted.predict(self.x, predicted)  # type: ignore[arg-type]
-        of_parts = outputs.split([len(positions) for positions in self.positions])
+        of_parts = torch.split(outputs, [len(positions) for positions in self.positions])
         return [
             values.gather(1, positions[..., None].expand(-1, -1, values.shape[-1]))
             for values, positions in zip(of_parts, self.positions, strict=True)

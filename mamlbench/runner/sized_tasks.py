@@ -1,9 +1,9 @@
 """Episodes of several sizes: what is computed together, and what a method sees of it.
 
 Smaller tasks are filled up to the size of others (``mamlbench.nn.padding``), in batches that cost least in all
-(``mamlbench.data.episode_sizes.group_sizes``). If a method does not allow that, tasks of one size are computed together,
-each exactly as in a run of that size alone. A method whose network has an output for each class is built for the most
-classes; in an episode with fewer the first of them count.
+(``mamlbench.data.episode_sizes.group_sizes``). If a method does not allow that, tasks of one size are computed
+together, each exactly as in a run of that size alone. A method whose network has an output for each class is built for
+the most classes; in an episode with fewer the first of them count.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mamlbench.nn.padding import filled_up, padded_tasks
 from mamlbench.objectives.objective import ClassificationOfFirst, ClassificationOfPadded
 from mamlbench.run_spec import Protocol, RunSpec, Training
 
-Shape = TypeVar("Shape", Training, Protocol)
+Shape = TypeVar("Shape", bound=Training | Protocol)
 
 
 def limits(shape: Training | Protocol) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -34,7 +34,8 @@ def limits(shape: Training | Protocol) -> tuple[tuple[int, int], tuple[int, int]
 
 def of_size(shape: Shape, ways: int, shots: int) -> Shape:
     """The same conditions with episodes of one size."""
-    return shape.model_copy(update={"ways": ways, "shots": shots, "least_ways": None, "least_shots": None})
+    of_one: Shape = shape.model_copy(update={"ways": ways, "shots": shots, "least_ways": None, "least_shots": None})  # type: ignore[assignment]
+    return of_one
 
 
 def by_size(sampler: TaskSampler, split: str, shape: Shape, numbers: Sequence[int]) -> list[tuple[Shape, list[int]]]:
@@ -55,7 +56,7 @@ def sizes_of(
 
 
 def of_meta_batch(spec: RunSpec, iteration: int) -> Training:
-    """The training conditions of a meta-iteration whose episodes have one size, since parts of a batch do not add up."""
+    """The training conditions of a meta-iteration if parts of a batch do not add up: its episodes have one size."""
     training = spec.training
     if not training.sizes_vary:
         return training
@@ -88,12 +89,13 @@ def padded_groups(
     support, query = (
         np.array([part.shape.ways * getattr(part.shape, name) for part in episodes]) for name in ("shots", "queries")
     )
-    groups = []
+    groups: list[EpisodeGroup] = []
     for chosen in group_sizes(support, query, most_tasks, most_examples):
         parts: dict[tuple[int, int], SizedPart] = {}
-        for number, shape in (episodes[index] for index in chosen):
+        for index in chosen:
+            numbers, shape = episodes[index]
             size = shape.ways, shape.shots
-            parts[size] = SizedPart([*parts[size].numbers, *number] if size in parts else number, shape)
+            parts[size] = SizedPart([*(parts[size].numbers if size in parts else ()), *numbers], shape)
         groups.append([*parts.values()])
     return groups
 

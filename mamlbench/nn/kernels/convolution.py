@@ -80,9 +80,9 @@ def convolve(
 ) -> Tensor:
     """Convolve maps x with filters w to ``[n, T, O, h, w]``; add the result to ``into`` if it is not None."""
     if rows is not None and w.ndim == 4:
-        return _of_existing(convolve, x, w, geometry, into, rows)
+        return _of_existing(convolve, x, w, geometry, into=into, rows=rows)
     y = _maps(x, w.shape[-4], geometry.result(), rows) if into is None else into
-    return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, into, rows))
+    return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, add=into is not None, rows=rows))
 
 
 def input_grad(
@@ -90,9 +90,9 @@ def input_grad(
 ) -> Tensor:
     """Pull a cotangent g ``[n, T, O, h, w]`` back to the input; add the result to ``into`` if it is not None."""
     if rows is not None and w.ndim == 4:
-        return _of_existing(input_grad, g, w, geometry, into, rows)
+        return _of_existing(input_grad, g, w, geometry, into=into, rows=rows)
     x = _maps(g, w.shape[-3], geometry.size, rows) if into is None else into
-    return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, into, rows))
+    return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, add=into is not None, rows=rows))
 
 
 def weight_grad(
@@ -112,7 +112,7 @@ def weight_grad(
         w = torch.ops.aten.convolution_backward(g, x, w, *options)[1]
         return w if into is None else into.add_(w)
     w = g.new_empty((g.shape[1], g.shape[2], x.shape[2], *geometry.kernel)) if into is None else into
-    return _call("weight_grad", (g, x), w, _c_geometry(x, g, w, geometry, into, rows))
+    return _call("weight_grad", (g, x), w, _c_geometry(x, g, w, geometry, add=into is not None, rows=rows))
 
 
 def _maps(like: Tensor, channels: int, size: Sequence[int], rows: Tensor | None) -> Tensor:
@@ -127,7 +127,7 @@ def _existing(maps: Tensor, rows: Tensor) -> Tensor:
 
 
 def _of_existing(
-    function: Callable[..., Tensor], maps: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None, rows: Tensor
+    function: Callable[..., Tensor], maps: Tensor, w: Tensor, geometry: Geometry, *, into: Tensor | None, rows: Tensor
 ) -> Tensor:
     """Apply ``function`` with filters of all tasks to the images that there are, as those of one task."""
     existing = _existing(maps, rows)
@@ -149,13 +149,11 @@ def _repeated(w: Tensor) -> bool:
     return w.ndim == 5 and w.stride(0) == 0
 
 
-def _c_geometry(
-    x: Tensor, y: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None, rows: Tensor | None
-) -> _CGeometry:
+def _c_geometry(x: Tensor, y: Tensor, w: Tensor, geometry: Geometry, *, add: bool, rows: Tensor | None) -> _CGeometry:
     n, tasks = (x.shape[0] * x.shape[1], 1) if w.ndim == 4 else x.shape[:2]  # with shared filters, tasks are examples
     channels, outputs = x.shape[2], y.shape[2]
     sizes = (*geometry.size, *y.shape[3:], *geometry.kernel, *geometry.stride, *geometry.padding)
-    flags = (_repeated(w), into is not None, torch.get_num_threads(), None if rows is None else address(rows))
+    flags = (_repeated(w), add, torch.get_num_threads(), None if rows is None else address(rows))
     return _CGeometry(n, tasks, channels, outputs, *sizes, *flags)
 
 

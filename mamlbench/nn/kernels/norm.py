@@ -44,6 +44,7 @@ def batch_norm_relu_backward(
     y: Tensor,
     weight: Tensor | None,
     statistics: tuple[Tensor, Tensor],
+    *,
     rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pull a cotangent g of y back to x ``[n, T, C, H, W]``, to the weight and to the bias, each ``[T, C]``."""
