@@ -35,8 +35,7 @@ class EnvironmentSplit(TaskSplit):
     def __init__(self, environment: EnvironmentFamily, split: str, device: torch.device | None = None) -> None:
         self.environment, self.split = environment, split
         self.device = device or torch.device("cpu")
-        facts = (type(environment).__name__, environment.task_size, environment.horizon, split)
-        self.hash = hashlib.sha256(repr(facts).encode()).hexdigest()
+        self.hash = hashlib.sha256(repr((*environment.facts, split)).encode()).hexdigest()
         self.size = 1  # one family of tasks; there are no classes
 
     def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
