@@ -36,20 +36,17 @@ from mamlbench.api import (
 )
 from mamlbench.engine import AutotuneCache, Choice, choose_engine
 from mamlbench.errors import ConfigError
-from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
 from mamlbench.plugin import Plugins
-from mamlbench.plugin.source_hash import plugin_code
-from mamlbench.record import DataFacts, SeenTestData, code_hash, cpu_name
+from mamlbench.record import DataFacts, SeenTestData
 from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
-from mamlbench.runner.device import device_name
 from mamlbench.runner.draw_episodes import draw_episodes
-from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
+from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key, speed_facts
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.padding_check import padding_problem
@@ -241,7 +238,7 @@ def build_experiment(
     make = algorithm_maker(spec, plugins, dataset, splits, model.data.outputs if isinstance(model, TrainedOn) else None)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
-    autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
+    autotune_cache = None if cache is None else AutotuneCache(cache / "engines", speed_facts(spec, device, plugins))
     name = engine or engine_for_sizes(spec, plugin, work) or spec.engine
     choice = choose_engine(name, work, autotune_cache, on_trial)
     algorithm = make(choice.engine)
@@ -384,25 +381,6 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler, names: Sequence[str]) -
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-
-
-def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
-    """Everything that the fastest engine depends on: machine, software, network, algorithm and shapes."""
-    return {
-        "cpu": cpu_name(),
-        "device": device_name(device) or "cpu",
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "precision": spec.precision,
-        **({"deterministic": True} if spec.deterministic else {}),
-        "kernels": kernels_in_use(),
-        "code": code_hash(plugin_code(plugins)),
-        "algorithm": spec.algorithm.model_dump(mode="json"),
-        "backbone": spec.backbone.model_dump(mode="json"),
-        "dataset": spec.dataset.model_dump(mode="json"),
-        "ways": spec.protocol.ways,
-        "training": spec.training.model_dump(mode="json", include={"meta_batch_size", "ways", "shots", "queries"}),
-    }
 
 
 def data_facts(dataset: Dataset) -> DataFacts:

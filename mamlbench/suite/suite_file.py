@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -36,8 +38,26 @@ Name = Annotated[str, Field(min_length=1)]
 Natural = Annotated[int, Field(ge=0, le=MOST, strict=True)]
 Positive = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 TwoOrMore = Annotated[int, Field(ge=2, le=MOST, strict=True)]
-Size = Positive | Annotated[str, Field(pattern=r"^[0-9]+\.\.[0-9]+$")]
-"""A number, or a range such as ``"2..20"``."""
+
+
+class _OrRange:
+    """Accept a range such as ``"2..20"`` in place of a number, in files and in their JSON schema."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_range_or_number, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": _RANGE.pattern}]}
+
+
+_RANGE = re.compile(r"^[0-9]+\.\.[0-9]+$")
+
+
+def _range_or_number(value: Any, number: Callable[[Any], Any]) -> Any:
+    return value if isinstance(value, str) and _RANGE.match(value) else number(value)
+
+
+Size = Annotated[int, Field(ge=1, le=MOST, strict=True), _OrRange()]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED, strict=True)]
 
 

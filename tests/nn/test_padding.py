@@ -71,12 +71,12 @@ def test_statistics_are_those_of_the_examples_that_there_are(kind):
     model = Model(network(kind))
     parameters, alone = model.initial_parameters(), task(2, 2, 0)
     x = filled_up([alone, task(4, 3, 1)], [2, 4]).x[0]
-    with padded_tasks(), record_statistics() as found:
+    with padded_tasks(), record_statistics() as statistics:
         outputs = model(parameters, x)
     with record_statistics() as expected:
         assert torch.allclose(outputs[:4], model(parameters, alone.x[0]), rtol=1e-10, atol=1e-12)
     assert not outputs[4:].any()
-    for values, others in zip(found, expected, strict=True):
+    for values, others in zip(statistics, expected, strict=True):
         torch.testing.assert_close(values, others, rtol=1e-10, atol=1e-12)
 
 

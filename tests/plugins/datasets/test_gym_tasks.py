@@ -83,7 +83,7 @@ def test_families_that_differ_have_other_hashes():
 
 
 class Lengths(GymTasks):
-    """What tasks differ in, said in code."""
+    """Tasks differ in what code declares."""
 
     member = "CartPole-v1"
     ranges: ClassVar = {"half": (0.25, 1.0)}
