@@ -5,9 +5,9 @@ import json
 
 def test_ranges_and_imbalance_are_settings_of_a_suite(project, toy_plugin):
     (project.path / "sizes.toml").write_text(
-        f'plugins = ["{toy_plugin}"]\nalgorithm = ["protonet", "reptile"]\ndataset = "toy"\nways = "2..4"\nshots = "2..3"\n'
-        "imbalance = 0.5\nqueries = 2\niterations = 1\nmeta_batch_size = 3\ntest_episodes = 6\nvalidation_episodes = 2\n"
-        'engine = "vmap"\ndevice = "cpu"\noptions.backbone.width = 4\n'
+        f'plugins = ["{toy_plugin}"]\nalgorithm = ["protonet", "reptile"]\ndataset = "toy"\nengine = "vmap"\n'
+        'ways = "2..4"\nshots = "2..3"\nimbalance = 0.5\nqueries = 2\niterations = 1\nmeta_batch_size = 3\n'
+        'test_episodes = 6\nvalidation_episodes = 2\ndevice = "cpu"\noptions.backbone.width = 4\n'
     )
     printed = project.run("suite", "sizes.toml", "-q")
     assert "2..4-way 2..3-shot" in printed.out and "classes with 1.50 to 0.500 times the shots" in printed.out
