@@ -134,7 +134,9 @@ class Experiment:
         spec = self.spec.model_copy(update={"protocol": protocol})
         if spec.protocol != self.spec.protocol:
             _check_protocol(spec, self.sampler, SPLITS[1:])
-        return replace(self, spec=spec)
+        same = protocol.size_text == self.spec.protocol.size_text
+        problem = self.padding_problem if same else "its episodes of these sizes were not checked"
+        return replace(self, spec=spec, padding_problem=problem)
 
     def _in_precision(self, examples: Any) -> Any:
         """Cast examples, which are float32 by contract: to look at each tensor again would cost part of every batch."""

@@ -158,3 +158,11 @@ def test_what_has_no_meaning_is_refused(plugins, settings, problem):
     values = {"algorithms": ("maml",), "dataset": "toy", **settings}
     with pytest.raises(ConfigError, match=problem):
         plan(make_request(**values), plugins)
+
+
+def test_sizes_that_were_not_checked_are_computed_apart(build):
+    experiment = build("protonet", ways="2..4", shots="1..3")
+    assert not experiment.under_protocol(experiment.spec.protocol.model_copy(update={"queries": 3})).padding_problem
+    other = experiment.under_protocol(experiment.spec.protocol.model_copy(update={"least_ways": 3}))
+    groups = batches(other, "test", other.spec.protocol, range(12))
+    assert "were not checked" in other.padding_problem and max(map(len, groups)) == 1
