@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
-from mamlbench.api import ConfigError, DatasetInfo, NameFamily, Objective, Options
+from mamlbench.api import ConfigError, DataPaths, DatasetInfo, LocalCopy, NameFamily, Objective, Options
 from mamlbench.errors import MissingDependencyError, did_you_mean, one_line
 from mamlbench_plugins.datasets.environment_tasks import EnvironmentTasks
 from mamlbench_plugins.datasets.environments import Return
@@ -60,6 +60,11 @@ class GymTasks(EnvironmentTasks, NameFamily):
             hint = did_you_mean(member, gymnasium.registry.keys())
             raise ConfigError(f"Gymnasium has no environment '{one_line(member)}'.{hint if 'mean' in hint else ''}")
         return super().of(member)
+
+    @classmethod
+    def find_local_copy(cls, options: Any, paths: DataPaths) -> LocalCopy:
+        # without ranges there are no tasks yet, so that whoever only lists data sets should not compute any
+        return LocalCopy("computed", amount=cls.amount, prepared=bool(options.vary or cls.ranges))
 
     def set_task(self, environment: Any, values: Mapping[str, float]) -> None:
         """Give an environment, wrapped as Gymnasium makes it, the numbers of a task; it is reset afterwards."""

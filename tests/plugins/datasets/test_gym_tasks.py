@@ -139,3 +139,7 @@ def test_a_run_in_an_environment_is_verified(project):
     (path,) = (project.path / "results").glob("*.json")
     assert json.loads(path.read_text())["spec"]["dataset"]["options"]["vary"] == "g=5..15"
     assert "2 of 2 episodes computed again" in project.run("verify", "results").out
+
+
+def test_an_environment_without_ranges_can_be_looked_at(project):
+    assert "An environment of Gymnasium" in project.run("info", "gym:CartPole-v1").out
