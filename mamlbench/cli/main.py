@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mamlbench import __version__
+from mamlbench.cli.missing_packages import explain_missing_package
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
 from mamlbench.cli.system_errors import explain_system_error
@@ -151,6 +152,9 @@ def _code_of_exit(leave: SystemExit, session: Session) -> int:
 def _explain(error: BaseException, session: Session) -> int:
     if isinstance(error, click.ClickException):
         error.show()
+        return ExitCode.USAGE
+    if missing := explain_missing_package(error):
+        click.echo(f"Error: {missing}", err=True)
         return ExitCode.USAGE
     if isinstance(error, MamlbenchError):
         for line in str(error).splitlines():
