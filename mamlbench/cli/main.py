@@ -32,6 +32,7 @@ COMMANDS = {
     "report": "Show recorded runs: a table, a page, a figure.",
     "merge": "Unite folders of records; nothing is overwritten.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
+    "history": "Show score and time over the commits of a results folder.",
     "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones, samplers, launchers, ...",
     "info": "Show one of them with its options.",

@@ -53,7 +53,7 @@ def rerun_sides(
     shared = [(left, right) for left, right in pairs if left is not None and right is not None]
     ordered = order_turns([CellSpecs(_specs(left), _specs(right)) for left, right in shared], repeats)
     old_runs = [run for pair in shared for configuration in pair for run in configuration.row.runs]
-    rerun_records = _run_in_turns(ordered, old_runs, revision, plugins, locations, folder)
+    rerun_records = _run_in_turns(ordered, old_runs, revision, plugins, locations, folder=folder)
     replaced = set(map(id, old_runs))
     sides = []
     for old, new in zip((base, head), rerun_records, strict=True):
@@ -79,7 +79,7 @@ def run_suite_on_both(
     for cell in planned.cells:
         by_cell.setdefault(training_key(cell.spec), []).append(cell.spec)
     ordered = order_turns([CellSpecs(specs, specs) for specs in by_cell.values()], repeats)
-    return _run_in_turns(ordered, [], revision, plugins, locations, folder)
+    return _run_in_turns(ordered, [], revision, plugins, locations, folder=folder)
 
 
 def _run_in_turns(
@@ -88,6 +88,7 @@ def _run_in_turns(
     revision: str,
     plugins: Plugins,
     locations: Folders,
+    *,
     folder: Path | None,
 ) -> tuple[LoadedRecords, LoadedRecords]:
     """Run the turns of both sides, and return their records; ``old_runs`` estimate how long that takes."""

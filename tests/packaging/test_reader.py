@@ -82,6 +82,8 @@ def test_reading_commands_work_and_others_say_what_to_install(tmp_path):
         ["plugins"],
         ["merge", records, "--into", "united", "-q"],
     ]
+    if (ROOT / ".git").exists():
+        reading.append(["history", records])
     computing = [["run", "--algo", "maml"], ["info", "maml"], ["verify", records], ["env"]]
     drawing = [["report", records, "--figure", "curves", "--format", "svg"]]
     results = without_torch([*reading, *computing, *drawing], tmp_path)
