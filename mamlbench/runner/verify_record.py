@@ -129,14 +129,9 @@ class RecordVerifier:
     def _check_test(self, path: Path, record: RunRecord, checks: Sequence[RecordCheck]) -> RecordCheck:
         """Compute test episodes again, unless the checks so far show that they cannot be, or not be the same."""
         unsound = [check.name for check in checks if check.ok is False and check.name in NEEDED]
-        if unsound:
-            return RecordCheck("test", None, f"not repeated, because of: {', '.join(unsound)}")
-        if record.model is None:
-            return RecordCheck("test", None, "not repeated: the run saved no model")
-        if not (path.parent / record.model).exists():
-            return RecordCheck("test", None, "not repeated: the model is missing")
-        if torch.device(record.spec.device).type == "cuda" and not torch.cuda.is_available():
-            return RecordCheck("test", None, f"not repeated: there is no device '{record.spec.device}' here")
+        reason = f"not repeated, because of: {', '.join(unsound)}" if unsound else _why_not_repeated(path, record)
+        if reason:
+            return RecordCheck("test", None, reason)
         try:
             return self._repeat(record, load_model(path))
         except MissingDataError:
@@ -167,6 +162,15 @@ class RecordVerifier:
             raise ConfigError("the record does not name its engine")
         dataset = encoded_dataset(self._dataset(record.spec.dataset), record.spec, self.plugins, self.paths.cache)
         return build_experiment(record.spec, self.plugins, dataset, training=False, engine=engine)
+
+
+def _why_not_repeated(path: Path, record: RunRecord) -> str:
+    """Say why no test episode can be computed again here; empty if nothing is known to be in the way."""
+    if record.model is None:
+        return "not repeated: the run saved no model"
+    if torch.device(record.spec.device).type == "cuda" and not torch.cuda.is_available():
+        return f"not repeated: there is no device '{record.spec.device}' here"
+    return "" if (path.parent / record.model).exists() else "not repeated: the model is missing"
 
 
 def _check_record(path: Path, record: RunRecord) -> RecordCheck:
