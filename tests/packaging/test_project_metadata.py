@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+import mamlbench
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +40,7 @@ def test_the_addresses_agree_with_those_for_citing():
     urls = PROJECT["project"]["urls"]
     assert urls["Repository"] == citation["repository-code"] == REPOSITORY
     assert urls["Documentation"] == citation["url"]
-    assert citation["version"] == PROJECT["project"]["version"]
+    assert citation["version"] == PROJECT["project"]["version"] == mamlbench.__version__
 
 
 def test_every_python_that_is_claimed_is_tested():
