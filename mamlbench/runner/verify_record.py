@@ -153,7 +153,7 @@ class RecordVerifier:
             untrained = clone(experiment.algorithm.state())
             refuse_foreign_state(model.state, untrained, Path(record.model or ""))
             scores = repeat_episodes(experiment, test, model.state_for(spec), untrained, chosen)
-            now = run_environment(spec.device, self.plugins, spec.precision)
+            now = run_environment(spec.device, self.plugins, spec.precision, spec)
         return _check_scores(scores, f"{len(chosen)} of {total:,} episodes", now.changes_since(record.environment))
 
     def _experiment(self, record: RunRecord) -> Experiment:

@@ -90,7 +90,12 @@ def test_a_page_does_what_it_shows(project, toy_plugin, run_forked, page):
     for command in commands:
         project.run(*tiny(command, toy_plugin))
     assert all(record.status == "finished" for record in project.records())
-    assert {record.spec.algorithm.name for record in project.records()} <= {"maml", "fomaml", "nearest-mean", "proximal"}
+    assert {record.spec.algorithm.name for record in project.records()} <= {
+        "maml",
+        "fomaml",
+        "nearest-mean",
+        "proximal",
+    }
     for test in (name for name in files if name.startswith("test_")):
         done = run_forked(f"import pytest, sys; sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', {test!r}]))")
         assert done.returncode == 0, done.stdout + done.stderr
