@@ -182,13 +182,14 @@ def test_a_plugin_that_may_change_other_runs_counts(loaded, spec_of, more):
 
 
 def test_what_a_used_plugin_imports_counts(loaded, spec_of):
-    first = METHOD.replace("NAME", "mine")
-    apart = loaded(first=first, method_of_another=METHOD.replace("NAME", "other"))
+    first, another = METHOD.replace("NAME", "mine"), METHOD.replace("NAME", "other")
     importing = f"try:\n    import method_of_another\nexcept ImportError:\n    pass\n{first}"
-    together = loaded(first=importing, method_of_another=METHOD.replace("NAME", "other"))
-    alone = loaded(first=importing)
-    assert plugin_code(apart, spec_of("mine")) == plugin_code(loaded(first=first), spec_of("mine"))
-    assert plugin_code(together, spec_of("mine")) != plugin_code(alone, spec_of("mine"))
+
+    def code(**texts):
+        return plugin_code(loaded(**texts), spec_of("mine"))
+
+    assert code(first=first, method_of_another=another) == code(first=first)
+    assert code(first=importing, method_of_another=another) != code(first=importing)
 
 
 @pytest.mark.parametrize("changed", [{"init": "results/x", "init_sha256": "0"}, {"backbone": "frozen:x"}], ids=str)
