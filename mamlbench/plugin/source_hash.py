@@ -47,8 +47,9 @@ def versions_that_count(plugins: Plugins, spec: RunSpec | None = None) -> dict[s
     versions, unused = {}, _unused_packages(plugins, spec)
     for report in plugins.reports:
         module = plugins.manager.get_plugin(f"{report.origin}:{report.name}")
-        counts = module is not None and not _changes_no_number(plugins, module)
-        if report.version and counts and _package(module).__name__ not in unused:
+        if module is None or not report.version or _changes_no_number(plugins, module):
+            continue
+        if _package(module).__name__ not in unused:
             versions[report.name] = report.version
     return versions
 
