@@ -53,15 +53,15 @@ class CommittedRecords:
     def find(cls, folder: Path, revision: str = "HEAD", limit: int | None = None) -> CommittedRecords:
         """Find the commits that changed a folder, up to ``revision``; the last ``limit`` of them.
 
-        Raises ConfigError outside a git repository or for no such revision, NothingToDoError if there is no commit.
+        Raises ConfigError if it is in no git repository or there is no such revision, NothingToDoError without commits.
         """
-        top = git_output("rev-parse", "--show-toplevel")
+        absolute = folder.resolve()
+        existing = next(path for path in (absolute, *absolute.parents) if path.is_dir())  # it may be of older commits
+        top = git_output("-C", str(existing), "rev-parse", "--show-toplevel")
         if top is None:
-            raise ConfigError("The current folder is not in a git repository, and a history is one of commits.")
-        root, absolute = Path(top.decode().strip()), folder.resolve()
-        if not absolute.is_relative_to(root.resolve()):
-            raise ConfigError(f"'{folder}' is not in the repository '{root}'.")
-        relative = absolute.relative_to(root.resolve()).as_posix()
+            raise ConfigError(f"'{folder}' is not in a git repository, and a history is one of commits.")
+        root = Path(top.decode().strip()).resolve()
+        relative = absolute.relative_to(root).as_posix()
         commit = None if revision.startswith("-") else _commit(root, revision)
         if commit is None:
             raise ConfigError(f"'{revision}' is not a git revision of this repository.")

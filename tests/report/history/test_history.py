@@ -159,7 +159,7 @@ def test_the_command_shows_a_table_json_and_a_chart(repository, call):
         (["--format", "png"], ExitCode.USAGE, "is binary"),
         (["--revision", "nowhere"], ExitCode.USAGE, "not a git revision"),
         (["--revision", "--all"], ExitCode.USAGE, "not a git revision"),
-        (["/"], ExitCode.USAGE, "not in the repository"),
+        (["/"], ExitCode.USAGE, "'/' is not in a git repository"),
         (["other"], ExitCode.NOTHING, "has records in 'other'"),
         (["--cell", "nothing"], ExitCode.NOTHING, "configuration called 'nothing'"),
     ],
@@ -173,4 +173,4 @@ def test_outside_a_repository(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert main(["history"]) == ExitCode.USAGE
-    assert "not in a git repository" in capsys.readouterr().err
+    assert "'results' is not in a git repository" in capsys.readouterr().err
