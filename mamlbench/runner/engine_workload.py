@@ -140,7 +140,7 @@ def speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[s
         "precision": spec.precision,
         **({"deterministic": True} if spec.deterministic else {}),
         "kernels": kernels_in_use(),
-        "code": code_hash(plugin_code(plugins)),
+        "code": code_hash(plugin_code(plugins, spec)),
         "algorithm": spec.algorithm.model_dump(mode="json"),
         "backbone": spec.backbone.model_dump(mode="json"),
         "dataset": spec.dataset.model_dump(mode="json"),

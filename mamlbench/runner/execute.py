@@ -87,7 +87,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     check_interrupt()
-    environment = run_environment(spec.device, plugins, spec.precision)
+    environment = run_environment(spec.device, plugins, spec.precision, spec)
     store = ResultStore(job.folders.results)
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)

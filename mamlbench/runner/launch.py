@@ -220,7 +220,7 @@ def _closable(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
 
 def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseException) -> RunRecord:
     """Write the record of a run whose process returned none."""
-    environment = run_environment(spec.device, plugins, spec.precision)
+    environment = run_environment(spec.device, plugins, spec.precision, spec)
     store = ResultStore(folders.results)
     name, attempt = lost_run(store, spec, environment.fingerprint) or store.reserve(spec, environment.fingerprint)
     checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()

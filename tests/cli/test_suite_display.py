@@ -14,7 +14,7 @@ from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
 from mamlbench.runner.suites.completed_runs import RunHistory
-from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
+from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, environment_key
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def planned(tmp_path):
     plugins = load_plugins()
     specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
     cells = [SuiteCell(spec, "to do", settings={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
-    environments = {("cpu", "float32"): run_environment("cpu", plugins)}
+    environments = {environment_key(specs[0]): run_environment("cpu", plugins)}
     return SuitePlan("mine", cells, RunHistory(ResultStore(tmp_path)), environments)
 
 

@@ -140,7 +140,10 @@ def command(
     names_shown = columns or (("paper",) if format_ == "latex" else ())
     names, plugin_columns = _columns(session_of(context), names_shown, sort, loaded.records)
     if format_ == "html":
+        from mamlbench.cli.missing_packages import warn_without_figures
         from mamlbench.report.page import render_page
+
+        warn_without_figures()
 
         page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
         write_content(

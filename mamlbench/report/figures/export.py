@@ -44,8 +44,11 @@ def inline_svg(panel: Panel, view: View) -> str:
 def svg_element(title: str, height: float, draw: Callable[[Any], bool]) -> str:
     """Draw into axes, ``height`` inches high, as an ``<svg>`` element of a page; empty if ``draw`` drew nothing.
 
-    Text uses the page's font; text and axes use its colors (``currentColor`` and ``--rule``).
+    Text uses the page's font; text and axes use its colors (``currentColor`` and ``--rule``). Without matplotlib, which
+    mamlbench-reader leaves out, nothing is drawn: a page has its tables all the same.
     """
+    if not can_draw():
+        return ""
     with figure_settings(_PAGE_INK, _PAGE_RULE):
         figure = empty_figure(WIDTH, height)
         figure.patch.set_alpha(0)
@@ -79,6 +82,15 @@ def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
         if not any(drawn):
             raise ConfigError(f"None of these records has data for the figure '{name}'.")
         return figure_bytes(figure, format_)
+
+
+def can_draw() -> bool:
+    """Return whether matplotlib is installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:

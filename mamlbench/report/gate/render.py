@@ -210,7 +210,7 @@ def _line(verdict: Verdict) -> _Line:
     kind = verdict.kind + (" (gated)" if verdict.gated else "") + (SIGN if verdict.doubt else "")
     doubt = f"{SIGN} {verdict.doubt}" if verdict.doubt else ""
     reason = "; ".join(filter(None, [verdict.detail, doubt]))
-    return _Line(metric, base, head, _change(verdict), kind, verdict.test_data, reason)
+    return _Line(metric, base, head, change_text(verdict), kind, verdict.test_data, reason)
 
 
 def _value(value: float | None, verdict: Verdict) -> str:
@@ -219,7 +219,8 @@ def _value(value: float | None, verdict: Verdict) -> str:
     return f"{value * verdict.scale:.1f}" if verdict.unit == "%" else number(value * verdict.scale)
 
 
-def _change(verdict: Verdict) -> str:
+def change_text(verdict: Verdict) -> str:
+    """Return the change with its 95 % interval: ``-3.2 pp [-4.1, -2.3]``; empty if there is none."""
     if verdict.change is None:
         return ""
     scale, unit, digits = 1.0, "", 3

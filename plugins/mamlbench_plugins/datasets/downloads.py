@@ -29,7 +29,9 @@ def downloads_folder(paths: DataPaths) -> Path:
 
 def searched_folders(paths: DataPaths) -> list[tuple[str, Path]]:
     """Return the folders to search, each as (reason, folder): the user's, then earlier downloads."""
-    return [*paths.folders, ("earlier downloads", downloads_folder(paths))]
+    downloads = downloads_folder(paths)
+    named = any(folder == downloads for _, folder in paths.folders)
+    return [*paths.folders, *([] if named else [("earlier downloads", downloads)])]
 
 
 def downloaded(
