@@ -135,7 +135,8 @@ def _posteriors(axes: Any, scores: AcrossScores) -> bool:
     for lane, pair in enumerate(pairs):
         left = 0.0
         for value, (name, (color, hatch)) in zip(pair.posterior[::-1], POSTERIOR_STYLES.items(), strict=True):
-            facts = {"compared with": str(on_scale.methods[pair.second]), "verdict": name, "probability": float(value)}
+            second = str(on_scale.methods[pair.second])
+            facts: dict[str, Fact] = {"compared with": second, "verdict": name, "probability": float(value)}
             note_point(axes, pair.first, left + value / 2, lane + 0.82, facts)
             axes.barh(lane + 0.82, value, 0.3, left=left, facecolor=color, hatch=hatch, edgecolor="white", linewidth=0)
             left += value

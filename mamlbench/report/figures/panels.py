@@ -9,7 +9,7 @@ from typing import Any
 
 from mamlbench.record import Interval, RunRecord
 from mamlbench.report.figures import series
-from mamlbench.report.figures.hover_points import note_artists, note_point, noted_rows
+from mamlbench.report.figures.hover_points import Fact, note_artists, note_point, noted_rows
 from mamlbench.report.figures.style import SEGMENTS, Style
 from mamlbench.report.figures.view import View, device_seconds, elide, is_drawable, on_other_machine, score_of
 from mamlbench.report.formatting import number
@@ -67,7 +67,7 @@ def _draw_curve(axes: Any, curve: series.Curve, style: Style) -> None:
 
 def _note_curve(axes: Any, index: int, curve: series.Curve, x_name: str, y_name: str) -> None:
     for x, mean, low, high in zip(curve.x, curve.mean, curve.low, curve.high, strict=True):
-        facts: dict[str, float | str] = {x_name: x, y_name: mean}
+        facts: dict[str, Fact] = {x_name: x, y_name: mean}
         if low != high:
             facts |= {"lowest seed": low, "highest seed": high}
         note_point(axes, index, x, mean, facts)
@@ -108,7 +108,7 @@ def _pareto(axes: Any, view: View) -> bool:
         bars = {"yerr": [half], "capsize": 2.5, "elinewidth": 1}
         axes.errorbar([seconds], [view.scale * score], markersize=7, linestyle="none", **bars, **looks)
         facts = {"device seconds": seconds, **_score_facts(view, value.interval)}
-        about = {"interval over": value.over, "seeds": len(row.seed_runs)}
+        about: dict[str, Fact] = {"interval over": value.over, "seeds": len(row.seed_runs)}
         note_point(axes, index, seconds, view.scale * score, {**facts, **about})
         if not other_machine:
             comparable.append((seconds, view.scale * score))
@@ -149,7 +149,7 @@ def _note_distribution(
         note_point(axes, lane, center, lane + 0.62, facts)
 
 
-def _score_facts(view: View, interval: Interval) -> dict[str, float | str]:
+def _score_facts(view: View, interval: Interval) -> dict[str, Fact]:
     ends = {"95 % interval, low": interval.low, "95 % interval, high": interval.high}
     facts = {f"test {view.metric}": interval.mean} | {name: end for name, end in ends.items() if is_drawable(end)}
     return {name: view.scale * value for name, value in facts.items()}
@@ -193,7 +193,7 @@ def _time(axes: Any, view: View) -> bool:
             width = segments.get(name, 0.0)
             if width:
                 axes.barh(lane + 0.65, width, 0.42, left=left, facecolor=color, hatch=hatch, **_EDGE)
-                facts = {"part": name, "wall seconds": width, "of": sum(segments.values())}
+                facts: dict[str, Fact] = {"part": name, "wall seconds": width, "of": sum(segments.values())}
                 note_point(axes, lane, left + width / 2, lane + 0.65, facts)
             left += width
         if segments:

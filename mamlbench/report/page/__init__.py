@@ -20,6 +20,7 @@ from mamlbench.report.across import AcrossScores
 from mamlbench.report.formatting import printable
 from mamlbench.report.page.across_section import make_across_section
 from mamlbench.report.page.drawings import json_for_script
+from mamlbench.report.page.running_rows import RunningRow
 from mamlbench.report.page.sections import make_sections
 from mamlbench.report.render.csv_json import as_data
 from mamlbench.report.table.table import NO_PLUGINS
@@ -87,7 +88,7 @@ def render_page(
             last=started[-1],
             version=__version__,
             title=title,
-            running=running,
+            running=[RunningRow.of(run) for run in running],
             live=live,
             script=page_script(live=bool(live)),
             finished=sum(record.status == "finished" for record in records),

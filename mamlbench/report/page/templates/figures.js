@@ -9,7 +9,7 @@ function enhanceFigure(figure) {
   const own = plots.filter(({element}) => figure.contains(element));
   const tools = make("div", {class: "tools"});
   const axes = own.map(({element}) => element.dataset.axis).filter(Boolean);
-  if (axes.length > 1) addAxisChoice(figure, own, axes, tools);
+  if (axes.length > 1) addAxisChoice(own, axes, heading);
   const enlarge = button("Enlarge", `Enlarge ${title}`, () => toggleInView("large", figure.id));
   enlarge.setAttribute("aria-pressed", "false");
   const shown = () => own.find(({element}) => !element.classList.contains("off"));
@@ -18,7 +18,7 @@ function enhanceFigure(figure) {
     button("SVG", `Download ${title} as SVG`, () => download(`${figure.id}.svg`, "image/svg+xml", asFile(shown(), figure))),
     ...downloads(figure.id, title, () => rowsOf(shown().data), () => rowsOf(shown().data)),
   );
-  heading.after(tools);
+  figure.append(tools);
   onView(() => {
     const large = view.getAll("large").includes(figure.id);
     figure.classList.toggle("large", large);
@@ -27,11 +27,11 @@ function enhanceFigure(figure) {
   });
 }
 
-function addAxisChoice(figure, own, axes, tools) {
+function addAxisChoice(own, axes, heading) {
   const select = make("select", {"aria-label": "x axis of learning curves"});
   select.append(...axes.map((axis) => make("option", {value: axis}, `by ${axis}`)));
   select.addEventListener("change", () => setView("x", select.value === axes[0] ? "" : select.value));
-  tools.append(select);
+  heading.after(make("div", {class: "tools"}, select));
   onView(() => {
     const axis = axes.includes(view.get("x")) ? view.get("x") : axes[0];
     select.value = axis;
