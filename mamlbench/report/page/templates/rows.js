@@ -59,6 +59,9 @@ for (const entry of document.querySelectorAll(".legend li")) {
 }
 for (const row of document.querySelectorAll("tr[data-key]")) {
   const heading = row.querySelector("th");
-  if (drawnKeys.has(row.dataset.key)) addRowControls(row, heading, heading.firstChild);
+  if (!drawnKeys.has(row.dataset.key)) continue;
+  const line = make("span", {class: "name"}, heading.firstChild);
+  heading.prepend(line);
+  addRowControls(row, line, line.firstChild);
 }
 onView(showRows);
