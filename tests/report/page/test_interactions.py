@@ -170,7 +170,7 @@ def test_links_within_the_page_keep_the_view(open_page, page_of_rows):
     tab.get_by_role("button", name="Enlarge Training seeds").click()
     tab.locator("summary", has_text="reptile").click()
     tab.locator("details[open] a").first.click()
-    tab.wait_for_function("location.hash === '#large=table-1-seeds&at=environment-1'")
+    tab.wait_for_url("**#large=table-1-seeds&at=environment-1")
     assert tab.locator("#table-1-seeds.large").count() == 1
 
 

@@ -17,7 +17,8 @@ NASTY = "<img src=x onerror=alert(1)>\"'`&amp;{{7*7}}\u202e"
 
 ELEMENTS = (
     "meta link html head title style body header h1 h2 h3 h4 h5 p b span div ul ol li nav a section table thead tbody "
-    "tr th td small br figure figcaption details summary footer svg g path text use defs clippath rect pattern main script"
+    "tr th td small br figure figcaption details summary footer svg g path text use defs clippath rect pattern "
+    "main script"
 )
 """Every element that the page uses: no image, no form."""
 
