@@ -8,7 +8,7 @@ import pytest
 
 OTHERS = [pytest.param(width, scheme, marks=pytest.mark.slow) for width, scheme in ((390, "light"), (1280, "dark"))]
 WINDOWS = pytest.mark.parametrize(("width", "scheme"), [(390, "dark"), (1280, "light"), *OTHERS])
-WIDTHS = pytest.mark.parametrize("width", [390, 1280])
+WIDTHS = pytest.mark.parametrize("width", [390, pytest.param(1280, marks=pytest.mark.slow)])
 SCORES = "#table-1-results"
 
 
