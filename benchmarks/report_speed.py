@@ -7,7 +7,8 @@ With ``--base``, a checkout of another version, every command is timed with its 
 The bars: a table of 10,000 records in 5 s, a page of 1,000 in 10 s and 5 MB, on two cores.
 
 Records are synthetic: three algorithms by rates, widths, ways and shots, with three seeds each and curves of
-``--points`` points, written to a temporary folder. Reading is counted; making them is not. On a busy machine read the CPU time.
+``--points`` points, written to a temporary folder. Reading is counted; making them is not. On a busy machine read the
+CPU time.
 """
 
 from __future__ import annotations

@@ -158,4 +158,12 @@ def _as_page_element(svg: str, title: str) -> str:
     svg = re.sub(r'<g id="[^"<>]*"', "<g", svg)
     svg = re.sub(r'(<svg\b)[^>]*?(viewBox="[^"]*")[^>]*>', rf'\1 \2 role="img" aria-label="{title}">', svg, count=1)
     svg = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", svg)  # the page's font, in matplotlib's size
+    svg = re.sub(r"<[^>]*>", _short_tag, re.sub(r">\s+<", "><", svg))
     return svg.replace(_PAGE_INK, "currentColor").replace(_PAGE_RULE, "var(--rule)").strip()
+
+
+def _short_tag(match: re.Match[str]) -> str:
+    """Shorten a tag: coordinates in hundredths of a point, no list of fonts, no line breaks, no rotation by nothing."""
+    tag = re.sub(r"(\.[0-9]{2})[0-9]+", r"\1", match[0])
+    tag = re.sub(r"; font-family: [^;\"]*", "", tag)
+    return re.sub(r"\s+", " ", re.sub(r' transform="rotate\(-0 [^"]*"', "", tag))
