@@ -210,10 +210,10 @@ def test_the_page_has_no_serious_accessibility_fault(open_page, page_of_rows, wi
     tab.get_by_label("Show anil in figures").first.uncheck()
     tab.locator(".legend").get_by_role("button", name="maml").click()
     tab.locator("#table-1-seeds .plot").press("ArrowRight")
-    found = axe.run(tab).response["violations"]
+    faults = axe.run(tab).response["violations"]
     serious = {
         fault["id"]: [node["html"][:200] for node in fault["nodes"][:3]]
-        for fault in found
+        for fault in faults
         if fault["impact"] in ("serious", "critical")
     }
     assert serious == {}
