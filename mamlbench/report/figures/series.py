@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 200
 """Points of one curve; more are not visible at the size of a figure."""
-CURVES_IN_FULL = 8
+CURVES_IN_FULL = 6
 """Curves of one figure from which on each has fewer points."""
 MAX_DISTINCT_SCORES = 12
 """Distinct scores per episode up to which each gets its own bin."""

@@ -7,8 +7,9 @@ function enhanceEpisodes(element) {
   const present = () => Math.min(Math.max(Number(view.get(name)) || 1, 1), episodes.length);
   const turn = (by) => setView(name, String((present() - 1 + by + episodes.length) % episodes.length + 1));
   const place = make("output");
-  element.before(make("div", {class: "tools pager"},
-    button("‹ Previous", "Previous episode", () => turn(-1)), place, button("Next ›", "Next episode", () => turn(1))));
+  const previous = button("‹ Previous", "Previous episode", () => turn(-1));
+  const next = button("Next ›", "Next episode", () => turn(1));
+  element.before(make("div", {class: "tools pager"}, previous, place, next));
   element.classList.add("paged");
   onView(() => {
     const shown = present();

@@ -15,7 +15,8 @@ function enhanceFigure(figure) {
   const shown = () => own.find(({element}) => !element.classList.contains("off"));
   tools.append(
     enlarge,
-    button("SVG", `Download ${title} as SVG`, () => download(`${figure.id}.svg`, "image/svg+xml", asFile(shown(), figure))),
+    button("SVG", `Download ${title} as SVG`, () =>
+      download(`${figure.id}.svg`, "image/svg+xml", asFile(shown(), figure))),
     ...downloads(figure.id, title, () => rowsOf(shown().data), () => rowsOf(shown().data)),
   );
   figure.append(tools);
@@ -61,15 +62,15 @@ function asFile({svg, element}, figure) {
     sample.setAttribute("transform", `translate(24 ${y}) scale(0.8)`);
     sample.append(...[...entry.querySelectorAll("svg > *")].map((part) => part.cloneNode(true)));
     const text = document.createElementNS(SVG, "text");
-    for (const [name, value] of Object.entries({x: 42, y: y + 3, "font-size": 9, fill: "currentColor"})) text.setAttribute(name, value);
+    setAttributes(text, {x: 42, y: y + 3, "font-size": 9, fill: "currentColor"});
     text.textContent = entry.dataset.key;
     copy.append(sample, text);
   });
   const height = box.height + LEGEND_LINE * entries.length + 4;
-  for (const [name, value] of Object.entries({
-    viewBox: `0 0 ${box.width} ${height}`, width: `${2 * box.width}`, height: `${2 * height}`,
+  setAttributes(copy, {
+    viewBox: `0 0 ${box.width} ${height}`, width: 2 * box.width, height: 2 * height,
     style: "color: #333; background: #fff; font-family: sans-serif",
-  })) copy.setAttribute(name, value);
+  });
   return new XMLSerializer().serializeToString(copy).replaceAll("var(--rule)", "#d5d5d5");
 }
 

@@ -12,7 +12,8 @@ function visiblePoints({data}) {
 
 function shownNumber(value) {
   if (typeof value !== "number") return value;
-  return Math.abs(value) >= 1000 ? value.toLocaleString("en", {maximumFractionDigits: 0}) : String(Number(value.toPrecision(4)));
+  if (Math.abs(value) >= 1000) return value.toLocaleString("en", {maximumFractionDigits: 0});
+  return String(Number(value.toPrecision(4)));
 }
 
 function showPoint(plot, index, spoken) {
@@ -21,7 +22,7 @@ function showPoint(plot, index, spoken) {
   const {data, svg} = plot;
   const [row, x, y, ...values] = data.points[index];
   const mark = document.createElementNS(SVG, "circle");
-  for (const [name, value] of Object.entries({class: "here", cx: x, cy: y, r: 5})) mark.setAttribute(name, value);
+  setAttributes(mark, {class: "here", cx: x, cy: y, r: 5});
   svg.append(mark);
   const facts = data.columns.map((name, column) => [name, values[column]]).filter(([, value]) => value !== null);
   tip.replaceChildren(
@@ -79,7 +80,8 @@ function pointByKey(plot, key) {
   const rows = [...new Set(order.map((index) => points[index][0]))];
   const next = rows[rows.indexOf(rowAt) + (key === "ArrowDown" ? 1 : -1)];
   const far = (index) => Math.abs(points[index][1] - points[order[at]][1]);
-  return next === undefined ? order[at] : order.filter((index) => points[index][0] === next).sort((a, b) => far(a) - far(b))[0];
+  if (next === undefined) return order[at];
+  return order.filter((index) => points[index][0] === next).sort((a, b) => far(a) - far(b))[0];
 }
 
 const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
@@ -87,7 +89,7 @@ const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 for (const plot of plots.filter(({data}) => data.points.length)) {
   const {element, svg} = plot;
   const about = `${svg.getAttribute("aria-label")}. Arrow keys read its points; Enter highlights a row.`;
-  for (const [name, value] of Object.entries({tabindex: 0, role: "application", "aria-label": about})) element.setAttribute(name, value);
+  setAttributes(element, {tabindex: 0, role: "application", "aria-label": about});
   const byPointer = (event) => {
     const index = nearest(plot, event);
     if (index === undefined) hidePoint();

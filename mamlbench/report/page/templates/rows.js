@@ -3,7 +3,8 @@
 const plots = [...document.querySelectorAll(".plot")].map((element) => {
   const data = dataOf(element);
   const parts = [...element.querySelectorAll("[data-row]")];
-  return {element, data, svg: element.querySelector("svg"), parts: parts.map((part) => [part, data.keys[part.dataset.row]])};
+  const svg = element.querySelector("svg");
+  return {element, data, svg, parts: parts.map((part) => [part, data.keys[part.dataset.row]])};
 });
 const drawnKeys = new Set(plots.flatMap(({data}) => data.keys));
 let pointedAt = null; // the key of the row under the pointer
