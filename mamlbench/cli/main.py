@@ -30,6 +30,7 @@ COMMANDS = {
     "tune": "Tune the options of methods, each in the same number of trials.",
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
+    "serve": "Show the page of a results folder in a browser, updating.",
     "merge": "Unite folders of records; nothing is overwritten.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
     "history": "Show score and time over the commits of a results folder.",

@@ -255,7 +255,7 @@ def _time_left(elapsed: float, done: int, steps_left: int) -> str:
 
 
 def _title(spec: RunSpec) -> str:
-    return f"{spec.algorithm.name} on {spec.dataset.name}, seed {spec.seed}"
+    return f"{spec.algorithm.name} on {spec.dataset.title}, seed {spec.seed}"
 
 
 def _bar(out: Any) -> Progress:
