@@ -142,7 +142,7 @@ trackers = click.option(
     "trackers",
     multiple=True,
     type=Registered("tracker"),
-    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
+    help="Also send curves to tensorboard, mlflow or wandb (optional extras); repeat for several.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 min_images = click.option(

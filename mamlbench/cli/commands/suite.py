@@ -77,7 +77,7 @@ class _SuiteName(click.Path):
     "trackers",
     multiple=True,
     type=shared.Registered("tracker"),
-    help="Also send the curves of every cell to tensorboard or mlflow; repeat for several.",
+    help="Also send the curves of every cell to tensorboard, mlflow or wandb; repeat for several.",
 )
 @shared.launcher
 @shared.launcher_options
