@@ -131,6 +131,8 @@ def main(arguments: Sequence[str]) -> int:
         if session.debug:
             traceback.print_exc()
         return _explain(cause, session)
+    finally:
+        session.logs.close()
     return result if isinstance(result, int) else ExitCode.OK
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from mamlbench.cli.suite_display import duration
 from mamlbench.errors import ConfigError, NothingToDoError
 from mamlbench.plugin import Plugins
+from mamlbench.progress.display import duration
 from mamlbench.record import RunRecord
 from mamlbench.report import LoadedRecords, read_records
 from mamlbench.report.gate.configurations import Configuration, pair_configurations

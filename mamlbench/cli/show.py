@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,23 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlbench.errors import ExitCode
+from mamlbench.progress.console import console
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from mamlbench.record import Evaluation, Interval, RunRecord
-
-PIPE_WIDTH = 120
-"""Width of tables that are written to a file or a pipe, in characters."""
-
-
-def console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Make a rich console; into a pipe it writes plain text of a fixed width, and nothing at all if it is quiet."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, quiet=quiet, emoji=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def table(*columns: str) -> Table:

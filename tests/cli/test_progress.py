@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 
 from mamlbench.cli import progress
-from mamlbench.cli.progress import ProgressDisplay, counted
 from mamlbench.plugin import load_plugins
+from mamlbench.progress.display import ProgressDisplay, counted
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.plan import plan
 

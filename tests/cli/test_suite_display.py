@@ -7,8 +7,9 @@ import pytest
 from rich.console import Console
 
 from mamlbench.cli import progress
-from mamlbench.cli.suite_display import SuiteDisplay, duration, show_plan
+from mamlbench.cli.suite_display import SuiteDisplay, show_plan
 from mamlbench.plugin import load_plugins
+from mamlbench.progress.display import duration
 from mamlbench.record import ResultStore
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment

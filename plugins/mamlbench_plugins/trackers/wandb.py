@@ -1,7 +1,7 @@
 """Tracker for Weights & Biases: runs of the project 'mamlbench', written to disk.
 
-Nothing leaves this machine, unless ``WANDB_MODE=online`` is set: ``wandb sync results/wandb/wandb/offline-run-*`` uploads
-runs later.
+Nothing leaves this machine, unless ``WANDB_MODE=online`` is set; ``wandb sync results/wandb/wandb/offline-run-*``
+uploads runs later.
 """
 
 from __future__ import annotations

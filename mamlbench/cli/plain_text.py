@@ -1,0 +1,53 @@
+"""Text for consoles whose encoding lacks characters: each is replaced by a similar one that it has."""
+
+from __future__ import annotations
+
+import codecs
+import unicodedata
+
+ERRORS = "mamlbench.plain"
+"""Name of the error handler, for ``str.encode`` and ``io.TextIOWrapper``."""
+
+SIMILAR = {
+    **dict.fromkeys("─━╌╴╶╸╺–—‐‑−═", "-"),
+    **dict.fromkeys("│┃║╎", "|"),
+    **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰╇╈", "+"),
+    **dict.fromkeys("‘’", "'"),
+    **dict.fromkeys("“”„", '"'),
+    **dict.fromkeys("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏•·", "*"),
+    "±": "+-",
+    "→": "->",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "~",
+    "×": "x",
+    "…": "...",
+    "†": "+",
+    "‡": "#",
+    "✓": "ok",
+    "✗": "x",
+    "µ": "u",
+    "∞": "inf",
+}
+
+
+def plain(text: str) -> str:
+    """Return text in ASCII: similar characters, letters without their accents, and '?' for what is like nothing."""
+    return "".join(map(_plain, text))
+
+
+def _plain(character: str) -> str:
+    if character.isascii():
+        return character
+    if character in SIMILAR:
+        return SIMILAR[character]
+    return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return plain(error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(ERRORS, _replace)

@@ -1,0 +1,111 @@
+"""Bars that move, as rich draws them: on a terminal, and in a notebook without ipywidgets."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+REFRESHES_PER_SECOND = 2
+"""Redrawing takes milliseconds of the CPU that is being measured."""
+ALMOST = 0.98
+"""Largest part of a bar that an estimate fills: what is estimated may take longer."""
+NOTEBOOK_WIDTH = 110
+"""Width of bars in a notebook, in characters."""
+
+
+def make_bars(out: Console) -> Progress:
+    """Make an empty display of bars: rows are added by ``add_task(title, total, loss="", validation="")``.
+
+    A task with a field ``expected`` has a duration in seconds that is only estimated: its bar moves by the clock. One
+    without a total and without an estimate has a bar that only moves, and the time since it began.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        _Bar(bar_width=None),
+        _Count(),
+        TextColumn("{task.fields[loss]}"),
+        TextColumn("[bold]{task.fields[validation]}"),
+        _TimeLeft(),
+    )
+    if out.is_jupyter:
+        return _NotebookBars(*columns, console=Console(width=NOTEBOOK_WIDTH, force_jupyter=True), auto_refresh=False)
+    return Progress(*columns, console=out, refresh_per_second=REFRESHES_PER_SECOND)
+
+
+class _Bar(BarColumn):
+    """A bar; by the clock if only the duration is estimated."""
+
+    def render(self, task: Task) -> ProgressBar:
+        expected = task.fields.get("expected")
+        if not expected:
+            return super().render(task)
+        return ProgressBar(total=1.0, completed=min(ALMOST, (task.elapsed or 0.0) / expected), width=self.bar_width)
+
+
+class _Count(MofNCompleteColumn):
+    """How many are done, of those that can be counted."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.total is not None else Text("")
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """The time left if it can be estimated, else the time since the beginning."""
+
+    max_refresh = None
+
+    def render(self, task: Task) -> Text:
+        expected = task.fields.get("expected")
+        if expected:
+            left = max(0.0, expected - (task.elapsed or 0.0))
+            return Text(clock(left), style="progress.remaining")
+        return super().render(task) if task.total is not None else TimeElapsedColumn().render(task)
+
+
+class _NotebookBars(Progress):
+    """Bars in the output of a notebook's cell, drawn again when an event comes; rich's own need ipywidgets."""
+
+    _handle: Any = None
+    _drawn = 0.0
+
+    def start(self) -> None:
+        from IPython.display import display
+
+        self._handle = display(self.get_renderable(), display_id=True)
+
+    def stop(self) -> None:
+        self._draw()
+        self._handle = None
+
+    def update(self, task_id: TaskID, **changes: Any) -> None:  # type: ignore[override]
+        super().update(task_id, **changes)
+        if time.monotonic() - self._drawn >= 1 / REFRESHES_PER_SECOND:
+            self._draw()
+
+    def refresh(self) -> None:
+        """Draw nothing: events do."""
+
+    def _draw(self) -> None:
+        if self._handle is not None:
+            self._drawn = time.monotonic()
+            self._handle.update(self.get_renderable())
+
+
+def clock(seconds: float) -> str:
+    """Format a duration as clocks do: ``0:05``, ``12:30``, ``1:05:00``."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
