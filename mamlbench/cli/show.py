@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,9 +52,11 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         from mamlbench.report import print_table
 
         print_table(records, console(), brief=True)
+    table_was_seen = not as_json and sys.stdout.isatty()
     for record in records:
         if record.reason:
-            click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
+            if not table_was_seen:  # its notes have the reasons
+                click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
             if record.status == "interrupted" and record.checkpoint:
                 click.echo(f"To go on from its checkpoint: mamlbench resume {folder / record.name}.json", err=True)
         for notice in record.notices:

@@ -62,6 +62,7 @@ class SuiteDisplay(ProgressDisplay):
                 completed=self.done,
                 loss="cells",
                 validation=self._time_left(),
+                timeless=True,
             )
 
     def forget(self, spec: RunSpec) -> None:

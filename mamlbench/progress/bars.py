@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -19,10 +21,15 @@ from rich.progress import (
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from mamlbench.interrupts import announce_interrupts, interrupted
+
 REFRESHES_PER_SECOND = 2
 """Redrawing takes milliseconds of the CPU that is being measured."""
+ENDING = "Interrupted, ending; once more ends at once"
 ALMOST = 0.98
 """Largest part of a bar that an estimate fills: what is estimated may take longer."""
+LOCAL_MODES = 3
+"""Place of the local modes among a terminal's attributes."""
 NOTEBOOK_WIDTH = 110
 """Width of bars in a notebook, in characters."""
 
@@ -31,19 +38,20 @@ def make_bars(out: Console) -> Progress:
     """Make an empty display of bars: rows are added by ``add_task(title, total, loss="", validation="")``.
 
     A task with a field ``expected`` has a duration in seconds that is only estimated: its bar moves by the clock. One
-    without a total and without an estimate has a bar that only moves, and the time since it began.
+    without a total and without an estimate has a bar that only moves, and the time since it began. One with
+    ``timeless=True`` shows no time.
     """
     columns = (
         TextColumn("{task.description}"),
         _Bar(bar_width=None),
         _Count(),
-        TextColumn("{task.fields[loss]}"),
+        _Doing("{task.fields[loss]}"),
         TextColumn("[bold]{task.fields[validation]}"),
         _TimeLeft(),
     )
     if out.is_jupyter:
         return _NotebookBars(*columns, console=Console(width=NOTEBOOK_WIDTH, force_jupyter=True), auto_refresh=False)
-    return Progress(*columns, console=out, refresh_per_second=REFRESHES_PER_SECOND)
+    return _TerminalBars(*columns, console=out, refresh_per_second=REFRESHES_PER_SECOND)
 
 
 class _Bar(BarColumn):
@@ -63,17 +71,53 @@ class _Count(MofNCompleteColumn):
         return super().render(task) if task.total is not None else Text("")
 
 
+class _Doing(TextColumn):
+    """What a task is doing; after Ctrl-C, that it is about to end."""
+
+    def render(self, task: Task) -> Text:
+        return Text(ENDING, style="bold") if interrupted() and not task.finished else super().render(task)
+
+
 class _TimeLeft(TimeRemainingColumn):
     """The time left if it can be estimated, else the time since the beginning."""
 
     max_refresh = None
 
     def render(self, task: Task) -> Text:
+        if task.fields.get("timeless"):
+            return Text("")
         expected = task.fields.get("expected")
         if expected:
             left = max(0.0, expected - (task.elapsed or 0.0))
             return Text(clock(left), style="progress.remaining")
         return super().render(task) if task.total is not None else TimeElapsedColumn().render(task)
+
+
+class _TerminalBars(Progress):
+    """Bars on a terminal. They show an interrupt themselves: text between them would be drawn over."""
+
+    def start(self) -> None:
+        announce_interrupts(False)
+        echo_control(False)
+        super().start()
+
+    def stop(self) -> None:
+        super().stop()
+        echo_control(True)
+        announce_interrupts(True)
+
+
+def echo_control(shown: bool) -> None:
+    """Whether the terminal shows ``^C``: at the end of a bar it begins another line, and the bar is drawn twice."""
+    if sys.platform == "win32":
+        return
+    import termios
+
+    with suppress(OSError, ValueError, termios.error):  # stdin is no terminal
+        attributes = termios.tcgetattr(sys.stdin)
+        local = attributes[LOCAL_MODES]
+        attributes[LOCAL_MODES] = local | termios.ECHOCTL if shown else local & ~termios.ECHOCTL
+        termios.tcsetattr(sys.stdin, termios.TCSANOW, attributes)
 
 
 class _NotebookBars(Progress):

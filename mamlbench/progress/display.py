@@ -206,7 +206,9 @@ class ProgressDisplay:
             self.total = None
         done, text = self.time_left.done, self._all_left()
         if self.total is None:
-            self.total = self.bar.add_task("All runs", total=len(self.numbers), loss="done", validation="")
+            self.total = self.bar.add_task(
+                "All runs", total=len(self.numbers), loss="done", validation="", timeless=True
+            )
         self.bar.update(self.total, completed=done, validation=text)
 
     def _counts_runs(self) -> bool:

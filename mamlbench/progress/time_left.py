@@ -9,7 +9,7 @@ from statistics import mean
 from mamlbench.run_spec import RunSpec
 
 MIN_SHARE = 0.02
-"""Share of a run's iterations after which its duration is estimated: the first ones compile and fill caches."""
+"""Share of a run's iterations from which its duration is estimated."""
 
 
 class TimeLeft:
@@ -27,7 +27,9 @@ class TimeLeft:
         self._methods = {spec.hash: spec.algorithm.name for spec in specs}
         self._left = set(self._methods)
         self._begun: dict[str, float] = {}
-        self._shares: dict[str, float] = {}
+        self._first: dict[str, tuple[float, float]] = {}
+        """by run, when the first iterations were done, and their share: what comes before is done once"""
+        self._latest: dict[str, tuple[float, float]] = {}
         self._durations: dict[str, float] = {}
         self._parallel = 1
 
@@ -38,7 +40,9 @@ class TimeLeft:
 
     def reached(self, spec: RunSpec, step: int) -> None:
         """A run has done ``step`` meta-iterations."""
-        self._shares[spec.hash] = step / spec.training.iterations if spec.training.iterations else 0.0
+        share = step / spec.training.iterations if spec.training.iterations else 1.0
+        self._latest[spec.hash] = self._clock(), share
+        self._first.setdefault(spec.hash, self._latest[spec.hash])
 
     def ended(self, spec: RunSpec) -> None:
         """A run has ended, for any reason."""
@@ -75,7 +79,9 @@ class TimeLeft:
 
     def _projected(self, key: str) -> float | None:
         """The duration of a run in progress as its iterations so far suggest; None if it has done too few."""
-        share = self._shares.get(key, 0.0)
-        if key not in self._begun or key in self._durations or share < MIN_SHARE:
+        if key not in self._first or key in self._durations:
             return None
-        return (self._clock() - self._begun[key]) / share
+        (began, first), (now, share) = self._first[key], self._latest[key]
+        if share - first < MIN_SHARE:
+            return None
+        return began - self._begun.get(key, began) + (now - began) / (share - first)
