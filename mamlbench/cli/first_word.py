@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TextIO
 
 SECONDS = 0.6
@@ -50,7 +50,7 @@ class FirstWord:
             self._over = True
 
 
-def first_word(arguments: list[str], stream: TextIO) -> Callable[[], None]:
+def first_word(arguments: Sequence[str], stream: TextIO) -> Callable[[], None]:
     """Begin to wait, on a terminal, unless ``--quiet`` is among the arguments; return what ends it."""
     if {"-q", "--quiet"} & {*arguments} or not stream.isatty():
         return _nothing

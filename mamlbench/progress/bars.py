@@ -81,8 +81,6 @@ class _Doing(TextColumn):
 class _TimeLeft(TimeRemainingColumn):
     """The time left if it can be estimated, else the time since the beginning."""
 
-    max_refresh = None
-
     def render(self, task: Task) -> Text:
         if task.fields.get("timeless"):
             return Text("")
@@ -129,13 +127,13 @@ class _NotebookBars(Progress):
     def start(self) -> None:
         from IPython.display import display
 
-        self._handle = display(self.get_renderable(), display_id=True)
+        self._handle = display(self.get_renderable(), display_id=True)  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         self._draw()
         self._handle = None
 
-    def update(self, task_id: TaskID, **changes: Any) -> None:  # type: ignore[override]
+    def update(self, task_id: TaskID, **changes: Any) -> None:
         super().update(task_id, **changes)
         if time.monotonic() - self._drawn >= 1 / REFRESHES_PER_SECOND:
             self._draw()
