@@ -192,4 +192,5 @@ def _html_cell(tag: str, text: str, best: bool = False, *, first: bool) -> str:
 
 
 def _image(svg: bytes, title: str) -> str:
-    return f'<img style="max-width:100%" alt="{escape(title)}" src="data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"/>'
+    data = base64.b64encode(svg).decode()
+    return f'<img style="max-width:100%" alt="{escape(title)}" src="data:image/svg+xml;base64,{data}"/>'
