@@ -30,6 +30,8 @@ COMMANDS = {
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
     "merge": "Unite folders of records; nothing is overwritten.",
+    "publish": "Publish records and models on the Hugging Face Hub.",
+    "fetch": "Fetch published records and models, and check their hashes.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
     "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones, samplers, launchers, ...",

@@ -99,7 +99,7 @@ def test_what_another_process_downloads_is_left_alone(server, tmp_path, monkeypa
 def test_a_failed_download_keeps_what_has_arrived_and_the_next_goes_on(server, tmp_path):
     server.broken = resumed_download.ATTEMPTS
     server.most = BLOCK
-    with pytest.raises(OSError, match="bytes|IncompleteRead|broken"):
+    with pytest.raises(OSError, match=r"bytes|IncompleteRead|broken"):
         download_file(server.url, tmp_path / "file.zip", CHECKSUM, no_progress)
     assert [path.name for path in tmp_path.iterdir()] == [".file.zip.part"]
     download_file(server.url, tmp_path / "file.zip", CHECKSUM, no_progress)
