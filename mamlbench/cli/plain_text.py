@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 import unicodedata
 
 ERRORS = "mamlbench.plain"
 """Name of the error handler, for ``str.encode`` and ``io.TextIOWrapper``."""
 
 SIMILAR = {
-    **dict.fromkeys("─━╌╴╶╸╺–—‐‑−═", "-"),
+    **dict.fromkeys("─━╌╴╶╸╺–—‐‑═", "-"),
     **dict.fromkeys("│┃║╎", "|"),
     **dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰╇╈", "+"),
     **dict.fromkeys("‘’", "'"),
@@ -17,6 +18,13 @@ SIMILAR = {
     **dict.fromkeys("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏•·", "*"),
     "±": "+-",
     "→": "->",
+    "←": "<-",
+    "∇": "grad ",
+    "∈": "in",
+    "∑": "sum",
+    "√": "sqrt",
+    "−": "-",
+    "⋅": "*",
     "≤": "<=",
     "≥": ">=",
     "≈": "~",
@@ -31,6 +39,10 @@ SIMILAR = {
 }
 
 
+GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (\w+)")
+"""Names of letters, which formulas have."""
+
+
 def plain(text: str) -> str:
     """Return text in ASCII: similar characters, letters without their accents, and '?' for what is like nothing."""
     return "".join(map(_plain, text))
@@ -41,6 +53,9 @@ def _plain(character: str) -> str:
         return character
     if character in SIMILAR:
         return SIMILAR[character]
+    greek = GREEK.match(unicodedata.name(character, ""))
+    if greek is not None:
+        return greek[1].lower() if "SMALL" in greek[0] else greek[1].capitalize()
     return unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode() or "?"
 
 

@@ -7,6 +7,7 @@ other loss, such as a full disk, is an error, because a script would take half a
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -57,6 +58,12 @@ class GuardedStream:
                 self._stream.flush()
             except OSError as error:
                 self._fail(error)
+
+    @property
+    def encoding(self) -> str:
+        """That of the stream; for ASCII its superset Latin-1: click writes UTF-8 past one that says it is ASCII."""
+        name: str = self._stream.encoding
+        return "latin-1" if codecs.lookup(name).name == "ascii" else name
 
     @property
     def lost_output(self) -> str:

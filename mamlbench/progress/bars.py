@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from contextlib import suppress
@@ -127,7 +128,7 @@ class _NotebookBars(Progress):
     def start(self) -> None:
         from IPython.display import display
 
-        self._handle = display(self.get_renderable(), display_id=True)  # type: ignore[no-untyped-call]
+        self._handle = display(_Drawn(self), display_id=True)  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
         self._draw()
@@ -144,7 +145,23 @@ class _NotebookBars(Progress):
     def _draw(self) -> None:
         if self._handle is not None:
             self._drawn = time.monotonic()
-            self._handle.update(self.get_renderable())
+            self._handle.update(_Drawn(self))
+
+
+class _Drawn:
+    """Bars as HTML, as they are at this moment."""
+
+    def __init__(self, bars: Progress) -> None:
+        console = Console(file=io.StringIO(), record=True, width=NOTEBOOK_WIDTH, force_jupyter=False)
+        console.print(bars.get_renderable())
+        self._text = console.export_text(clear=False)
+        self._html = console.export_html(inline_styles=True, code_format='<pre style="line-height:normal">{code}</pre>')
+
+    def __repr__(self) -> str:
+        return self._text.rstrip()
+
+    def _repr_html_(self) -> str:
+        return self._html
 
 
 def clock(seconds: float) -> str:

@@ -318,6 +318,8 @@ class RunRecord(RecordPart):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name or 'without a name'}: {self.summary}>"
 
+    __str__ = __repr__
+
     def _repr_html_(self) -> str:
         """Return the table and the learning curve, for notebooks."""
         import mamlbench

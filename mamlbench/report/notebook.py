@@ -96,7 +96,9 @@ class Tables:
         from mamlbench.report.render.terminal import print_tables
 
         text = io.StringIO()
-        print_tables(self.tables, Console(file=text, width=120, color_system=None, emoji=False), brief=True)
+        print_tables(
+            self.tables, Console(file=text, width=120, color_system=None, emoji=False, force_jupyter=False), brief=True
+        )
         return text.getvalue().strip("\n")
 
     def _repr_html_(self) -> str:
@@ -124,9 +126,10 @@ class Figure:
         format_ = path.suffix.removeprefix(".").lower()
         if format_ not in ("png", "pdf", "svg"):
             raise ConfigError(f"A figure is a file of the type png, pdf or svg, not '{path.name}'.")
-        path.write_bytes(self._content(format_))
+        path.write_bytes(self.content(format_))
 
-    def _content(self, format_: str) -> bytes:
+    def content(self, format_: str) -> bytes:
+        """Return the file of a format: png, pdf or svg."""
         if format_ not in self._contents:
             from mamlbench.report.figures.export import save_figure
 
@@ -137,11 +140,8 @@ class Figure:
     def __repr__(self) -> str:
         return f"<mamlbench figure '{self.name}' of {len(self._report.records)} records; .save('FILE.png')>"
 
-    def _repr_html_(self) -> str:
-        return _image(self._content("svg"), self.name)
-
     def _repr_png_(self) -> bytes:
-        return self._content("png")
+        return self.content("png")
 
 
 def record_html(record: RunRecord) -> str:
@@ -149,7 +149,7 @@ def record_html(record: RunRecord) -> str:
     parts = [f"<p><b>{escape(printable(record.name or 'run'))}</b></p>", Report([record]).table()._repr_html_()]
     if len(record.curve) > 1:
         with suppress(ConfigError):  # it has no validation
-            parts.append(Report([record]).figure("curves")._repr_html_())
+            parts.append(_image(Report([record]).figure("curves").content("svg"), "curves"))
     return "".join(parts)
 
 

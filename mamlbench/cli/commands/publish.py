@@ -28,8 +28,8 @@ Examples:
 def command(*, records: tuple[Path, ...], place: str, private: bool, dry_run: bool) -> ExitCode:
     """Publish finished records (files or folders) with their models and scores, as one commit.
 
-    A page has the table, settings and SHA-256 of every file. Images and checkpoints are not published; a record that was
-    changed since it was written is refused. The Hub needs 'pip install mamlbench[hub]' and 'hf auth login'.
+    A page has the table, settings and SHA-256 of every file. Images and checkpoints are not published; a record that
+    was changed since it was written is refused. The Hub needs 'pip install mamlbench[hub]' and 'hf auth login'.
     """
     from mamlbench.record import ResultStore
     from mamlbench.report.hub.repository import upload

@@ -98,7 +98,7 @@ def _pareto(axes: Any, view: View) -> bool:
     front = [comparable[index] for index in series.pareto_front(comparable, higher_is_better=view.higher_is_better)]
     if len(comparable) > 1:
         axes.plot(*zip(*front, strict=True), drawstyle="steps-post", color="#888888", linewidth=1, zorder=1)
-    axes.set_xlabel("device seconds, per run")
+    axes.set_xlabel("device s, per run")
     axes.set_ylabel(f"test {view.metric}")
     axes.margins(0.12)
     axes.set_xlim(0, 1.08 * max_seconds or 1.0)
@@ -155,7 +155,7 @@ def _time(axes: Any, view: View) -> bool:
         if segments:
             axes.text(left + 0.01 * longest, lane + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
-    axes.set_xlabel("wall seconds, per run")
+    axes.set_xlabel("wall s, per run")
     _segment_legend(axes)
     return _lanes(axes, view, drawn=longest > 0)
 
@@ -193,8 +193,8 @@ _SEEDS = (
 FIGURES: dict[str, tuple[Panel, ...]] = {
     "curves": (
         Panel("Learning, by iterations", _SEEDS, partial(_learning, "iteration", "meta-iterations")),
-        Panel("Learning, by device time", _SEEDS, partial(_learning, "device_seconds", "device seconds")),
-        Panel("Learning, by wall time", _SEEDS, partial(_learning, "wall_seconds", "wall seconds")),
+        Panel("Learning, by device time", _SEEDS, partial(_learning, "device_seconds", "device s")),
+        Panel("Learning, by wall time", _SEEDS, partial(_learning, "wall_seconds", "wall s")),
     ),
     "pareto": (
         Panel(

@@ -1,4 +1,4 @@
-"""The folder that is published: sound records, their models and scores, and a page; and the check of one that is fetched.
+"""The folder that is published: sound records, their models and scores, and a page; the check of a fetched one.
 
 Published is what a record names: its model, the scores of its episodes and hashes of what it was trained on. Images and
 checkpoints stay here. What is fetched is data of others: nothing of it is run or unpickled, and only files of these
@@ -29,7 +29,7 @@ def stage(paths: Sequence[Path], folder: Path, repository: str) -> list[RunRecor
         folder: empty.
         repository: where it will be published, for the page.
 
-    Raises DataError, with every problem, if a record or a file of it was changed; NothingToDoError if none has finished.
+    Raises DataError if a record or a file of it was changed; NothingToDoError if none has finished.
     """
     records, hashes = [], {}
     for path in paths:
@@ -83,14 +83,14 @@ def accept(folder: Path, accepted: Path) -> list[RunRecord]:
             if path.is_symlink() or path.parent != folder:
                 continue
             record = read_record(path)
+            if record.name != path.stem:
+                raise DataError(f"'{path}' is the record of '{record.name}'.")
             refuse_changed(path, record)
         except DataError as error:
             problems.append(str(error))
             continue
         records.append(record)
         files = [run_folder(path, record) / name for name in published_files(record)]
-        if any(file.is_symlink() and not file.resolve().is_file() for file in files):
-            continue
         (accepted / path.stem).mkdir()
         for file in files:
             shutil.copyfile(file, accepted / path.stem / file.name)

@@ -67,7 +67,8 @@ def files(folder):
 
 
 @pytest.mark.parametrize("place", ["me/models", "./published"])
-def test_what_is_published_is_fetched_again(results, hub, tmp_path, monkeypatch, capsys, place):
+def test_what_is_published_is_fetched_again(results, hub, monkeypatch, capsys, place):
+    tmp_path = results.parent
     monkeypatch.chdir(tmp_path)
     assert main(["publish", str(results), "--to", place]) == ExitCode.OK
     assert files(hub / place if place == "me/models" else tmp_path / place) == PUBLISHED
@@ -101,7 +102,8 @@ def test_a_dry_run_names_the_files_and_publishes_nothing(results, hub, capsys):
         ("maml-0.json", None, "its SHA-256 differs"),
     ],
 )
-def test_what_was_changed_is_neither_published_nor_fetched(results, tmp_path, capsys, name, content, text):
+def test_what_was_changed_is_neither_published_nor_fetched(results, capsys, name, content, text):
+    tmp_path = results.parent
     out = tmp_path / "out"
     assert main(["publish", str(results), "--to", str(out)]) == ExitCode.OK
     for folder in (results, out):
@@ -121,6 +123,13 @@ def test_files_that_no_record_names_are_not_taken(results, hub, tmp_path, monkey
         (hub / "me/models" / name).write_bytes(b"cos\nsystem\n(S'true'\ntR.")
     assert main(["fetch", "me/models", "--into", "others"]) == ExitCode.OK
     assert files(tmp_path / "others") == PUBLISHED - {"README.md"}
+
+
+def test_a_record_under_another_name_is_refused(results, tmp_path, capsys):
+    assert main(["publish", str(results), "--to", str(tmp_path / "out")]) == ExitCode.OK
+    (tmp_path / "out" / "maml-0.json").rename(tmp_path / "out" / "other.json")
+    assert main(["fetch", str(tmp_path / "out"), "--into", str(tmp_path / "others")]) == ExitCode.USAGE
+    assert "is the record of 'maml-0'" in capsys.readouterr().err
 
 
 def test_a_record_without_a_hash_of_its_own_is_refused(results, tmp_path, capsys):
