@@ -83,6 +83,7 @@ def test_output(printed, line, tmp_path, monkeypatch, request):
         assert "�" not in out + err and "?" not in out
 
 
+@pytest.mark.slow
 def test_a_run_and_its_report(printed, toy_plugin, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = ["run", "--algo", "fomaml", "--dataset", "toy", "--plugin", str(toy_plugin), *TINY, "-o", "backbone.width=8"]
