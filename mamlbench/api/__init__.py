@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         RegisterColumn,
         RegisterOptionalPackage,
         RegisterPublished,
+        RegisterSpeedrun,
         RegisterSuite,
     )
     from mamlbench.plugin.markers import hookimpl
@@ -97,7 +98,8 @@ _HOMES = {
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
     "mamlbench.nn.seeding": "seeded",
     "mamlbench.objectives": "Classification Metric Objective Regression",
-    "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished RegisterSuite",
+    "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished"
+    " RegisterSpeedrun RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
     "mamlbench.plugin.name_family": "NameFamily",
     "mamlbench.run_spec": "Mode Preset Setting",
@@ -176,6 +178,7 @@ __all__ = [
     "RegisterColumn",
     "RegisterOptionalPackage",
     "RegisterPublished",
+    "RegisterSpeedrun",
     "RegisterSuite",
     "Regression",
     "Rotations",

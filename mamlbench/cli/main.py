@@ -39,6 +39,7 @@ COMMANDS = {
     "data": "List, prepare and verify data sets, and show where they are.",
     "published": "Show published numbers, with their sources.",
     "reproduce": "Run a published number again, with a verdict.",
+    "speedrun": "Measure how fast a target score is reached.",
     "plugins": "Show what is installed, and what failed to load.",
     "new": "Generate a plugin: a file or a package to start from.",
     "check": "Check that a plugin meets its contract, on a tiny task.",

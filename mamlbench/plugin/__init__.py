@@ -14,12 +14,14 @@ A complete first plugin::
 from mamlbench.plugin.manager import PluginReport, Plugins, load_plugins
 from mamlbench.plugin.markers import PROJECT, hookimpl, hookspec
 from mamlbench.plugin.name_family import NameFamily
-from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
+from mamlbench.plugin.registry import FILES, KINDS, SPEEDRUN, SUITE, Entry, Registry
 from mamlbench.plugin.report_columns import ReportColumn
 
 __all__ = [
+    "FILES",
     "KINDS",
     "PROJECT",
+    "SPEEDRUN",
     "SUITE",
     "Entry",
     "NameFamily",

@@ -30,6 +30,13 @@ class RegisterSuite(Protocol):
         """Register the TOML file ``target`` under ``name``."""
 
 
+class RegisterSpeedrun(Protocol):
+    """Callback of ``mamlbench_register_speedruns``; call it once per target."""
+
+    def __call__(self, name: str, target: str | Path, *, summary: str = "") -> None:
+        """Register the TOML file ``target`` of a speedrun's target and entries under ``name``."""
+
+
 class RegisterPublished(Protocol):
     """Callback of ``mamlbench_register_published``; call it once per file."""
 

@@ -16,6 +16,7 @@ from mamlbench.plugin.callbacks import (
     RegisterColumn,
     RegisterOptionalPackage,
     RegisterPublished,
+    RegisterSpeedrun,
     RegisterSuite,
 )
 from mamlbench.plugin.markers import hookspec
@@ -57,6 +58,14 @@ def mamlbench_register_samplers(register: Register) -> None:
 @hookspec
 def mamlbench_register_suites(register: RegisterSuite) -> None:
     """Register suite files by their paths, such as ``Path(__file__).with_name("suite.toml")``."""
+
+
+@hookspec
+def mamlbench_register_speedruns(register: RegisterSpeedrun) -> None:
+    """Register TOML files of speedruns, each with a target, its tracks and entries, by their paths.
+
+    The fields are those of ``mamlbench.record.speedrun_target.SpeedrunTarget`` (docs/speedrun.md).
+    """
 
 
 @hookspec

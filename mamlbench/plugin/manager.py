@@ -22,7 +22,7 @@ from mamlbench.plugin import hookspecs as hooks
 from mamlbench.plugin.failure import code_of, code_of_name, explain_failure, innermost, own_code_of
 from mamlbench.plugin.markers import PROJECT
 from mamlbench.plugin.published_numbers import PublishedFile
-from mamlbench.plugin.registry import KINDS, SUITE, Entry, Registry
+from mamlbench.plugin.registry import FILES, KINDS, Entry, Registry
 from mamlbench.plugin.report_columns import ColumnInput, ReportColumn
 from mamlbench.plugin.time_limit import PluginTimeout, watched
 from mamlbench.plugin.tracking import TrackerListener
@@ -189,7 +189,7 @@ def _check_hook_names(manager: pluggy.PluginManager, module: Any) -> None:
 def _call_registration_hooks(plugins: Plugins, module: Any, report: PluginReport) -> None:
     """Call the registration hooks of one plugin; its names enter the registry only if all hooks succeed."""
     entries: list[Entry] = []
-    for kind in (*KINDS, SUITE):
+    for kind in (*KINDS, *FILES):
         hook = getattr(module, f"{PROJECT}_register_{kind}s", None)
         if hook is None:
             continue

@@ -22,6 +22,12 @@ KINDS = ("algorithm", "dataset", "backbone", "sampler", "metric", "tracker", "la
 SUITE = "suite"
 """Kind of a suite (``mamlbench_register_suites``), which is the path of a TOML file and not a class."""
 
+SPEEDRUN = "speedrun"
+"""Kind of a speedrun's target (``mamlbench_register_speedruns``), which is the path of a TOML file."""
+
+FILES = (SUITE, SPEEDRUN)
+"""Kinds of files that plugins register by name."""
+
 _BASES = {
     kind: ("mamlbench.api", base)
     for kind, base in zip(
@@ -118,7 +124,7 @@ class Registry:
     """All registered names by kind, names of optional packages, and files of published numbers."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, SUITE)}
+        self._entries: dict[str, dict[str, Entry]] = {kind: {} for kind in (*KINDS, *FILES)}
         self._install_hints: dict[str, str] = {}
         self.published: list[PublishedFile] = []
 
@@ -130,9 +136,9 @@ class Registry:
                 raise ValueError(f"the name {entry.name!r}, registered for {entry.kind}s, is no text")
             if entry.placeholder and not _is_family(entry):
                 raise ValueError(f"the family '{entry.name}' of {entry.kind}s is not PREFIX:MEMBER, with one colon")
-            if entry.kind == SUITE:
+            if entry.kind in FILES:
                 if not Path(str(entry.target)).is_file():
-                    raise ValueError(f"target '{entry.target}' of suite '{entry.name}' is not a file")
+                    raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not a file")
             elif not isinstance(entry.target, type) and not all(str(entry.target).partition(":")):
                 raise ValueError(f"target '{entry.target}' of {entry.kind} '{entry.name}' is not 'module:Class'")
             # One metric is found by any spelling of its name, so two spellings cannot be two metrics.

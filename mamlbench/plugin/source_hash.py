@@ -20,6 +20,7 @@ CHANGES_NO_NUMBER = frozenset(
         "register_trackers",
         "register_peers",
         "register_published",
+        "register_speedruns",
         "register_suites",
         "report_columns",
         "optional_packages",

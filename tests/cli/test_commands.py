@@ -97,7 +97,7 @@ def test_the_same_test_gives_the_same_numbers(project, call):
 def test_several_algorithms_and_seeds_end_in_one_table(project, call):
     fewer = ["--test-episodes", "10", "--validation-episodes", "5"]
     code, out, err = call("run", "--algo", "maml", "--algo", "reptile", "--seeds", "2", "-q", *TINY, *fewer)
-    assert code == ExitCode.OK and "over test episodes, for these checkpoints" in out
+    assert code == ExitCode.OK and "accuracy, % (2 queries per class, 10 test episodes)" in out
     assert out.count("3-way 1-shot") == 1 and "maml" in out and "reptile" in out
     assert "4 records in results/" in err
     records = [read_record(path) for path in sorted((project / "results").glob("*.json"))]

@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from mamlbench.plugin import KINDS, PROJECT, SUITE
+from mamlbench.plugin import FILES, KINDS, PROJECT
 from mamlbench.plugin import hookspecs as hooks
 
 HOOKS = {name: hook for name, hook in vars(hooks).items() if name.startswith(f"{PROJECT}_")}
@@ -16,5 +16,5 @@ def test_every_hook_is_a_documented_specification(name):
 
 def test_there_is_a_registration_hook_for_every_kind_and_no_other():
     registration = {name for name in HOOKS if name.startswith(f"{PROJECT}_register_")}
-    one_per_kind = {f"{PROJECT}_register_{kind}s" for kind in (*KINDS, SUITE)}
+    one_per_kind = {f"{PROJECT}_register_{kind}s" for kind in (*KINDS, *FILES)}
     assert registration == one_per_kind | {f"{PROJECT}_register_published"}

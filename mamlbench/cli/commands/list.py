@@ -11,7 +11,7 @@ import click
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.main import session_of
 from mamlbench.errors import ConfigError, did_you_mean, one_line
-from mamlbench.plugin import KINDS, SUITE, Entry, Plugins
+from mamlbench.plugin import FILES, KINDS, Entry, Plugins
 from mamlbench.plugin.reproductions import Reproducible, read_reproductions
 
 SYSTEM = "system"
@@ -26,7 +26,7 @@ Examples:
 @click.argument(
     "kind",
     required=False,
-    metavar="[algorithms|datasets|backbones|samplers|metrics|trackers|launchers|peers|suites|systems]",
+    metavar="[algorithms|datasets|backbones|samplers|metrics|trackers|launchers|peers|suites|speedruns|systems]",
 )
 @shared.plugin_files
 @shared.as_json
@@ -37,7 +37,7 @@ def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
 
     A system is the code of a paper or a project, whose settings 'mamlbench reproduce' runs.
     """
-    kinds = (*KINDS, SUITE, SYSTEM)
+    kinds = (*KINDS, *FILES, SYSTEM)
     if kind is not None and kind.removesuffix("s") not in kinds:
         raise ConfigError(f"There is no kind '{kind}'.{did_you_mean(kind, [f'{name}s' for name in kinds])}")
     plugins = session_of(context).plugins_with_errors()
