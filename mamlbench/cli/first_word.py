@@ -1,4 +1,4 @@
-"""Says on a terminal that a command is at work, if it has said nothing yet: importing torch takes seconds."""
+"""Shows on a terminal that a command is at work, if it has written nothing yet: importing torch takes seconds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TextIO
 
 SECONDS = 0.6
-"""Time after which something is said."""
+"""Time after which something is shown."""
 ERASE = "\r\x1b[K"
 """Goes to the beginning of a terminal's line and clears it."""
 

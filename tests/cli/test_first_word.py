@@ -1,4 +1,4 @@
-"""What a terminal shows before a command has said anything."""
+"""What a terminal shows before a command has written anything."""
 
 import io
 
@@ -25,7 +25,7 @@ def wait():
     return Wait()
 
 
-def test_something_is_said_within_a_second_and_removed_by_the_first_text(wait):
+def test_something_is_shown_within_a_second_and_removed_by_the_first_text(wait):
     terminal = Terminal()
     word = FirstWord(terminal, wait)
     wait.over()
@@ -36,7 +36,7 @@ def test_something_is_said_within_a_second_and_removed_by_the_first_text(wait):
     assert terminal.getvalue().count(ERASE) == 1
 
 
-def test_a_command_that_has_said_something_is_left_alone(wait):
+def test_a_command_that_has_written_something_is_left_alone(wait):
     terminal = Terminal()
     word = FirstWord(terminal, wait)
     GuardedStream(terminal, word.end).write("table\n")
@@ -54,7 +54,7 @@ def test_bytes_that_are_written_past_the_guard_remove_it_too(wait):
 
 
 @pytest.mark.parametrize(("stream", "arguments"), [(io.StringIO(), []), (Terminal(), ["run", "--quiet"])])
-def test_nothing_is_said_to_a_file_or_if_it_is_to_be_quiet(stream, arguments):
+def test_nothing_is_shown_in_a_file_or_if_it_is_to_be_quiet(stream, arguments):
     first_word(arguments, stream)()
     assert stream.getvalue() == ""
 

@@ -82,7 +82,7 @@ class _Downloader:
         headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
         with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
             if response.status_code == requests.codes.requested_range_not_satisfiable:
-                return  # all of it has arrived; the checksum tells
+                return  # all of it has arrived; the checksum decides
             response.raise_for_status()
             if not _continues(response, done):
                 done = 0
