@@ -82,6 +82,8 @@ class _Doing(TextColumn):
 class _TimeLeft(TimeRemainingColumn):
     """The time left if it can be estimated, else the time since the beginning."""
 
+    max_refresh = 0.0  # rich would show the time before an estimate for half a second longer
+
     def render(self, task: Task) -> Text:
         if task.fields.get("timeless"):
             return Text("")
