@@ -32,6 +32,8 @@ COMMANDS = {
     "report": "Show recorded runs: a table, a page, a figure.",
     "serve": "Show the page of a results folder in a browser, updating.",
     "merge": "Unite folders of records; nothing is overwritten.",
+    "publish": "Publish records and models on the Hugging Face Hub.",
+    "fetch": "Fetch published records and models, and check their hashes.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
     "history": "Show score and time over the commits of a results folder.",
     "bench": "Time the engines, and other libraries, on this machine.",
@@ -135,6 +137,8 @@ def main(arguments: Sequence[str]) -> int:
         if session.debug:
             traceback.print_exc()
         return _explain(cause, session)
+    finally:
+        session.logs.close()
     return result if isinstance(result, int) else ExitCode.OK
 
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli.suite_display import duration
 from mamlbench.errors import ConfigError, NothingToDoError
 from mamlbench.plugin import Plugins
+from mamlbench.progress.display import duration
 from mamlbench.record import RunRecord
 from mamlbench.report import LoadedRecords, read_records
 from mamlbench.report.gate.configurations import Configuration, pair_configurations

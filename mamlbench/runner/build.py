@@ -34,7 +34,7 @@ from mamlbench.api import (
     noise_key_scope,
     seeded,
 )
-from mamlbench.engine import AutotuneCache, Choice, choose_engine
+from mamlbench.engine import AutotuneCache, Choice, OnTrial, choose_engine, no_trial
 from mamlbench.errors import ConfigError
 from mamlbench.nn.precision import in_precision, parameter_dtype
 from mamlbench.plugin import Plugins
@@ -206,7 +206,7 @@ def build_experiment(
     cache: Path | None = None,
     *,
     training: bool = True,
-    on_trial: Callable[[str], object] = str,
+    on_trial: OnTrial = no_trial,
     engine: str | None = None,
     model: TrainedOn | str | None = None,
 ) -> Experiment:
@@ -221,7 +221,7 @@ def build_experiment(
         dataset: its data set, loaded.
         cache: folder of cached choices of engines; None: no cache.
         training: whether the run trains, so that the engine is chosen for training.
-        on_trial: called with the name of each engine before it is tried.
+        on_trial: called with the name of each engine before it is tried, and the estimated seconds of all trials.
         engine: name of the engine; None: as the spec says.
         model: what a model was trained on that is to be tested, or why that is unknown; None: the training split.
     """
@@ -243,6 +243,7 @@ def build_experiment(
     autotune_cache = None if cache is None else AutotuneCache(cache / "engines", speed_facts(spec, device, plugins))
     name = engine or engine_for_sizes(spec, plugin, work) or spec.engine
     choice = choose_engine(name, work, autotune_cache, on_trial)
+    logging.getLogger(__name__).info("Engine %s: %s.", choice.engine.name, choice.reason)
     algorithm = make(choice.engine)
     start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)

@@ -146,7 +146,7 @@ def command(
         before, after, thresholds, "new classes" if population == "new-classes" else "these classes"
     )
     if format_ == "table" and output is None:
-        from mamlbench.cli.show import console
+        from mamlbench.progress.console import console
 
         console().print(to_terminal(result))
         return result.exit_code

@@ -101,7 +101,7 @@ def command(
 def _show(histories: list[CellHistory], output: Path | None) -> None:
     from rich.console import Console
 
-    from mamlbench.cli.show import PIPE_WIDTH, console
+    from mamlbench.progress.console import PIPE_WIDTH, console
     from mamlbench.report.history.render_history import to_terminal
 
     if output is None:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mamlbench.record import RunRecord
     from mamlbench.report import Table
 
-FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
+TRACKER_FORMATS = ("benchmark-json", "benchmark-json-bigger", "bencher-json")
+FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf", *TRACKER_FORMATS)
 FIGURES = ("curves", "pareto", "steps", "distribution", "seeds", "time")
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
@@ -42,12 +43,21 @@ Examples:
   mamlbench report --tuned                           default and tuned options beside each other
   mamlbench report --across                          methods compared across data sets and protocols
   mamlbench report --across --figure profiles --format svg --output profiles.svg
-  mamlbench report --across --format html --output page.html"""
+  mamlbench report --across --format html --output page.html
+  mamlbench report --format bencher-json             for a benchmark tracker, by identifiers that stay the same"""
 
 
 @click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Output; the last three are for "
+    "benchmark trackers: github-action-benchmark (accuracies as errors, or scores only) and Bencher.",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option(
     "--figure",
@@ -114,6 +124,8 @@ def command(
     sample episodes and the settings of every run. --across compares methods across all tables.
     """
     _check(format_, figure, output, {"--private": private, "--title": title})
+    if format_ in TRACKER_FORMATS and (columns or sort or metric or published or across):
+        raise ConfigError(f"The format '{format_}' has every metric: leave out options of tables and --across.")
     _check_tuned(format_, (figure, columns, sort, across, published), tuned=tuned)
     if published and (figure is not None or across or format_ == "html"):
         raise ConfigError("--published adds tables to tables: leave out --figure, --across and --format html.")
@@ -136,6 +148,11 @@ def command(
     if scores is not None and format_ != "html":
         content = across_report.across_content(scores, figure, format_)
         write_content(content, output) if isinstance(content, bytes) else show_tables(content, format_, output)
+        return ExitCode.OK
+    if format_ in TRACKER_FORMATS:
+        from mamlbench.report.gate import benchmark_json
+
+        write_content(benchmark_json.TRACKER_FORMATS[format_](loaded.records), output)
         return ExitCode.OK
     if figure is not None:
         write_content(_figure(figure, loaded.records, format_, metric), output)
@@ -197,7 +214,7 @@ def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None
         raise ConfigError(
             "--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published."
         )
-    if tuned and format_ in ("html", "png", "pdf"):
+    if tuned and format_ in ("html", "png", "pdf", *TRACKER_FORMATS):
         raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 
 

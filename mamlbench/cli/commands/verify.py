@@ -65,8 +65,8 @@ def command(
     plugins = session.plugins
     seed = secrets.randbelow(1_000_000) if seed is None else seed
 
-    from mamlbench.cli.progress import counted
     from mamlbench.interrupts import check_interrupt
+    from mamlbench.progress.preparation import counted
     from mamlbench.runner.verify_record import RecordVerifier
     from mamlbench.user_config import folders
 

@@ -52,7 +52,7 @@ def page_figure(title: str, height: float, draw: Callable[[Any], bool]) -> PageF
     mamlbench-reader leaves out, nothing is drawn: a page has its tables all the same.
     """
     if not can_draw():
-        return ""
+        return None
     with figure_settings(_PAGE_INK, _PAGE_RULE):
         figure = empty_figure(WIDTH, height)
         figure.patch.set_alpha(0)

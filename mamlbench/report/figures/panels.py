@@ -115,7 +115,7 @@ def _pareto(axes: Any, view: View) -> bool:
     front = [comparable[index] for index in series.pareto_front(comparable, higher_is_better=view.higher_is_better)]
     if len(comparable) > 1:
         axes.plot(*zip(*front, strict=True), drawstyle="steps-post", color="#888888", linewidth=1, zorder=1)
-    axes.set_xlabel("device seconds, per run")
+    axes.set_xlabel("device s, per run")
     axes.set_ylabel(f"test {view.metric}")
     axes.margins(0.12)
     axes.set_xlim(0, 1.08 * max_seconds or 1.0)
@@ -199,7 +199,7 @@ def _time(axes: Any, view: View) -> bool:
         if segments:
             axes.text(left + 0.01 * longest, lane + 0.65, f"{number(left)} s", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.18 * longest or 1.0)
-    axes.set_xlabel("wall seconds, per run")
+    axes.set_xlabel("wall s, per run")
     _segment_legend(axes)
     return _lanes(axes, view, drawn=longest > 0)
 
@@ -246,10 +246,10 @@ FIGURES: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Learning, by device time",
             _SEEDS,
-            partial(_learning, "device_seconds", "device seconds"),
+            partial(_learning, "device_seconds", "device s"),
             x_axis="device time",
         ),
-        _learning_panel("wall time", "wall_seconds", "wall seconds"),
+        _learning_panel("wall time", "wall_seconds", "wall s"),
     ),
     "pareto": (
         Panel(
