@@ -10,7 +10,7 @@ from mamlbench.errors import one_line
 
 READER = "mamlbench-reader"
 """The distribution of mamlbench for reading and comparing: without torch, figures and pandas."""
-_RUNNING = ("torch", "torchvision", "safetensors")
+_RUNNING = ("torch", "torchvision", "safetensors", "pooch")
 _FIGURES = ("matplotlib", "PIL")
 
 

@@ -15,7 +15,7 @@ from mamlbench.cli.missing_packages import explain_missing_package
 ROOT = Path(__file__).parents[2]
 READER = ROOT / "plugins" / "mamlbench-reader"
 RECORDS = ROOT / "results" / "reference"
-LEFT_OUT = ("torch", "torchvision", "safetensors", "matplotlib", "pandas", "pillow")
+LEFT_OUT = ("torch", "torchvision", "safetensors", "matplotlib", "pandas", "pillow", "pooch")
 
 # Several commands in one process, in which the packages cannot be imported: as where they are not installed.
 PROGRAM = f"""

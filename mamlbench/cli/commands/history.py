@@ -74,7 +74,7 @@ def command(
     if format_ in ("png", "pdf") and output is None:
         raise ConfigError(f"The format '{format_}' is binary. Name a file with --output.")
 
-    from mamlbench.cli.progress import counted
+    from mamlbench.progress.preparation import counted
     from mamlbench.report.history.cell_history import cell_histories
     from mamlbench.report.history.committed_records import CommittedRecords
     from mamlbench.report.history.render_history import to_json

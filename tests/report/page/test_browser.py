@@ -99,6 +99,7 @@ def test_the_page_is_drawn_and_fits_without_console_messages(look_at, make_run, 
         assert min(drawn["tables"]) > 100 and min(drawn["tiles"]) > 30
 
 
+@pytest.mark.slow
 def test_a_comparison_across_data_sets_is_drawn_and_fits(look_at, make_run, monkeypatch):
     for name in ("RESAMPLES", "CELL_RESAMPLES", "CURVE_RESAMPLES"):
         monkeypatch.setattr(aggregates, name, 100)

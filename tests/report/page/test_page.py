@@ -231,6 +231,7 @@ def test_only_the_pixels_of_a_sheet_reach_the_page(make_run, artifact, tmp_path)
     assert "data:image/png" in page and "PHNjcmlwd" not in page
 
 
+@pytest.mark.slow
 def test_a_thousand_records_are_a_small_page(make_run):
     """benchmarks/report_speed.py measures how long it takes."""
     runs = [

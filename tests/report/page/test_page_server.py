@@ -127,6 +127,7 @@ def test_a_port_that_is_taken_is_one_sentence():
             PageServer(LivePage([], render), port)
 
 
+@pytest.mark.slow
 def test_the_page_in_a_browser_updates_and_keeps_the_view(serve, open_page, tmp_path, make_record):
     store = ResultStore(tmp_path / "results")
     store.folder.mkdir()
