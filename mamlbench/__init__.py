@@ -18,10 +18,24 @@ if TYPE_CHECKING:
     from mamlbench.report.dataframe import load_records
     from mamlbench.report.notebook import report
     from mamlbench.runner.execute import perform
+    from mamlbench.runner.packed_run import perform_packed
+    from mamlbench.runner.packing import pack_job, unpack_result
     from mamlbench.runner.python_api import adapt, evaluate, run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "report", "run"]
+__all__ = [
+    "__version__",
+    "adapt",
+    "evaluate",
+    "hookimpl",
+    "load_records",
+    "pack_job",
+    "perform",
+    "perform_packed",
+    "report",
+    "run",
+    "unpack_result",
+]
 
 # Imported when first used: most import torch, which takes seconds; and the program handles signals first of all.
 _LAZY = {
@@ -30,6 +44,9 @@ _LAZY = {
     "evaluate": "mamlbench.runner.python_api",
     "adapt": "mamlbench.runner.python_api",
     "perform": "mamlbench.runner.execute",
+    "perform_packed": "mamlbench.runner.packed_run",
+    "pack_job": "mamlbench.runner.packing",
+    "unpack_result": "mamlbench.runner.packing",
     "load_records": "mamlbench.report",
     "record_html": "mamlbench.report.notebook",
 }

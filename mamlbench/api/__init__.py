@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from mamlbench.nn.pytree import copy_into, prefixed, tree_map, unprefixed
     from mamlbench.nn.seeding import seeded
     from mamlbench.objectives import Classification, Metric, Objective, Regression
+    from mamlbench.packed_job import PackedJob, PackedResult, WorkerLink
     from mamlbench.plugin.callbacks import (
         Register,
         RegisterColumn,
@@ -98,6 +99,7 @@ _HOMES = {
     "mamlbench.nn.pytree": "copy_into prefixed tree_map unprefixed",
     "mamlbench.nn.seeding": "seeded",
     "mamlbench.objectives": "Classification Metric Objective Regression",
+    "mamlbench.packed_job": "PackedJob PackedResult WorkerLink",
     "mamlbench.plugin.callbacks": "Register RegisterColumn RegisterOptionalPackage RegisterPublished"
     " RegisterSpeedrun RegisterSuite",
     "mamlbench.plugin.markers": "hookimpl",
@@ -168,6 +170,8 @@ __all__ = [
     "OuterOptimizer",
     "OuterOptions",
     "OuterUpdate",
+    "PackedJob",
+    "PackedResult",
     "Parameters",
     "Peer",
     "PeerTraining",
@@ -191,6 +195,7 @@ __all__ = [
     "TaskSplit",
     "Tracker",
     "Uniform",
+    "WorkerLink",
     "bernoulli_mask",
     "cached_images",
     "copy_into",

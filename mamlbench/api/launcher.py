@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from mamlbench.errors import ConfigError
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.run_spec.options import Options
 
@@ -45,6 +46,9 @@ class Launcher(ABC):
     """
 
     Options: ClassVar[type[Options]] = Options
+    elsewhere: ClassVar[bool] = False
+    """Whether runs happen on other machines: then a cell is complete if the same code finished it on any machine, as
+    with ``--join``, and not only in an environment like that of the launching process."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
@@ -66,3 +70,13 @@ class Launcher(ABC):
             jobs: the jobs, all different.
             emit: call it, in the thread that iterates, with the events that ``mamlbench.perform`` emits.
         """
+
+    def attach(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, RunRecord | BaseException]]:
+        """As ``launch``, for those of the jobs that an earlier launcher started and that still run; start none.
+
+        Raises ConfigError, as this one does, if runs of this launcher end with it.
+        """
+        raise ConfigError(
+            "Runs of this launcher end with the command that started them, so there is nothing to attach to: "
+            "leave out --attach, and unfinished cells go on from their checkpoints."
+        )

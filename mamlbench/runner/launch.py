@@ -91,29 +91,33 @@ def launch_each(
     folders: Folders,
     launcher: Launcher | None = None,
     resume: str | None = None,
+    *,
+    attach: bool = False,
 ) -> Generator[tuple[int, RunEnd], None, None]:
     """Run every spec by a launcher; yield its index in ``specs`` and how it ended, in the order in which runs end.
 
     If the launcher is interrupted and yields no more, that is how the runs ended that had begun, or the next one if
     none had. A run that the launcher never yields otherwise is recorded as lost. ``resume`` is that of ``launch``.
+    With ``attach`` only those runs are followed that an earlier launcher started and that still run.
     """
     if not specs:
         return
     launcher = launcher or make_launcher(DEFAULT, {}, plugins)
     events = _Events(plugins, folders)
     with handled(), deferred():
-        yield from _launched(specs, launcher, events, resume)
+        yield from _launched(specs, launcher, events, resume, attach=attach)
 
 
 def _launched(
-    specs: Sequence[RunSpec], launcher: Launcher, events: _Events, resume: str | None
+    specs: Sequence[RunSpec], launcher: Launcher, events: _Events, resume: str | None, *, attach: bool
 ) -> Iterator[tuple[int, RunEnd]]:
     absolute = _absolute(events.folders)
     jobs = [Job(spec=spec, folders=absolute, plugins=events.plugins.files, resume=resume) for spec in specs]
     waiting = {job.spec.hash: index for index, job in enumerate(jobs)}
     ended_by_interrupt = False
     try:
-        with closing(_closable(launcher.launch(jobs, events))) as outcomes:
+        ends = launcher.attach(jobs, events) if attach else launcher.launch(jobs, events)
+        with closing(_closable(ends)) as outcomes:
             for job, outcome in _promptly(outcomes):
                 end = events.finish(job.spec, outcome)
                 ended_by_interrupt |= was_interrupted(end)
@@ -126,7 +130,7 @@ def _launched(
     if interrupted():  # when the last work of a run was done already: that one has finished, no other was started
         yield from _left_by_interrupt(waiting, events, KeyboardInterrupt())
         return
-    for index in waiting.values():
+    for index in () if attach else waiting.values():
         yield index, events.finish(specs[index], RunFailedError("the launcher returned no result of this run"))
 
 

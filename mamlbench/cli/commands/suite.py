@@ -29,6 +29,7 @@ Examples:
   mamlbench suite study.toml --dry-run               show what would run, and how long it takes
   mamlbench suite study.toml                         run what is missing
   mamlbench suite study.toml --join                  the same, shared with others that are started so
+  mamlbench suite study.toml --launcher ray          on a Ray cluster; dask and slurm likewise
   mamlbench suite study.toml --set iterations=10 --set seeds=1 --results-dir /tmp/try
 
 \b
@@ -65,6 +66,11 @@ class _SuiteName(click.Path):
     help="Share the work with all processes that are started so on the same results folder, on any machines.",
 )
 @click.option(
+    "--attach",
+    is_flag=True,
+    help="Follow the cells that run on the launcher's cluster although the command that started them is gone.",
+)
+@click.option(
     "--set",
     "changes",
     multiple=True,
@@ -97,6 +103,7 @@ def command(
     retry_failed: bool,
     fresh: bool,
     join: bool,
+    attach: bool,
     changes: tuple[str, ...],
     trackers: tuple[str, ...],
     launcher: str | None,
@@ -116,6 +123,8 @@ def command(
     """
     if join and fresh:
         raise click.UsageError("--join runs each cell once, --fresh runs finished ones again: leave out one of them.")
+    if attach and (join or fresh):
+        raise click.UsageError("--attach starts no cell: leave out --join and --fresh.")
     session = session_of(context)
     settings = shared.parse_options(changes, "--set", "iterations=10")
     launcher_options = shared.options_of_launcher_alone(options, _OTHER_OPTIONS)
@@ -130,7 +139,15 @@ def command(
     selected = shared.selected_launcher(launcher, launcher_options, plugins)
     locations = folders(session.config, data_dir=data_dir, results_dir=results_dir)
     file_changes = read_changes(settings)
-    planned = plan_suite(suite_file, plugins, locations, changes=file_changes, retry_failed=retry_failed, fresh=fresh)
+    planned = plan_suite(
+        suite_file,
+        plugins,
+        locations,
+        changes=file_changes,
+        retry_failed=retry_failed,
+        fresh=fresh,
+        elsewhere=selected is not None and selected.elsewhere,
+    )
     for problem in planned.history.problems:
         click.echo(f"Skipped: {problem}", err=True)
     if not quiet:
@@ -140,7 +157,7 @@ def command(
             click.echo(plan_as_json(planned, locations.results))
         return ExitCode.OK
     plugins.track((*session.config.trackers, *trackers), locations.results)
-    run = partial(join_suite, retry_failed=retry_failed) if join else run_suite
+    run = partial(join_suite, retry_failed=retry_failed) if join else partial(run_suite, attach=attach)
     interrupted = _run(planned, run(planned, plugins, locations, selected), plugins, quiet)
     return _finish(planned, locations.results, as_json, interrupted)
 

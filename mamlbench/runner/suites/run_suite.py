@@ -76,6 +76,7 @@ def plan_suite(
     changes: SuiteSettings | None = None,
     retry_failed: bool = False,
     fresh: bool = False,
+    elsewhere: bool = False,
 ) -> SuitePlan:
     """Decide which cells of a suite are to be run.
 
@@ -86,6 +87,7 @@ def plan_suite(
         changes: settings that replace those of every cell.
         retry_failed: whether to run failed cells again.
         fresh: whether to run finished cells again too.
+        elsewhere: whether records of other machines count if they are of the same code (``Launcher.elsewhere``).
 
     Raises ConfigError with every mistake in the file, each with its line.
     """
@@ -99,7 +101,7 @@ def plan_suite(
         cell = SuiteCell(spec, "to do", "requested" if fresh else "")
         if not fresh:
             records = history.records_of(spec)
-            same = [record for record in records if record.fingerprint == environment.fingerprint]
+            same = [record for record in records if _counts(record, environment, elsewhere=elsewhere)]
             cell = cell_state(spec, same, environment, retry_failed=retry_failed, others=records)
         if cell.state == "to do":
             cell = replace(cell, seconds=history.estimate(spec, environment))
@@ -107,8 +109,20 @@ def plan_suite(
     return SuitePlan(suite.name, cells, history, environments, None if fresh else LATEST)
 
 
+def _counts(record: RunRecord, environment: Environment, *, elsewhere: bool) -> bool:
+    """Whether a cell with this record has been run."""
+    if elsewhere:
+        return record.environment.software == environment.software
+    return record.fingerprint == environment.fingerprint
+
+
 def run_suite(
-    planned: SuitePlan, plugins: Plugins, folders: Folders, launcher: Launcher | None = None
+    planned: SuitePlan,
+    plugins: Plugins,
+    folders: Folders,
+    launcher: Launcher | None = None,
+    *,
+    attach: bool = False,
 ) -> Iterator[SuiteCell]:
     """Run the waiting cells and yield each one when it has ended; an interrupt ends the suite.
 
@@ -119,10 +133,11 @@ def run_suite(
         plugins: the loaded plugins.
         folders: folders of results and of data.
         launcher: runs the cells; None: one after the other, each in its own process.
+        attach: whether to follow the cells that an earlier launcher started, and start none.
     """
     waiting = planned.waiting
     specs = [cell.spec for cell in waiting]
-    with closing(launch_each(specs, plugins, folders, launcher, planned.resume)) as outcomes:
+    with closing(launch_each(specs, plugins, folders, launcher, planned.resume, attach=attach)) as outcomes:
         for number, outcome in outcomes:
             ended = ended_cell(waiting[number], outcome)
             if ended.record is not None:
