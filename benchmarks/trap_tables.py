@@ -17,6 +17,7 @@ from pathlib import Path
 from statistics import mean
 
 import numpy as np
+from rich.progress import track
 
 import mamlbench
 from mamlbench.record import RunRecord
@@ -56,17 +57,23 @@ def test_again(records: Iterable[RunRecord], folder: Path, data_dir: Path | None
     """Test every model with other queries in all modes, but what ``again.json`` has."""
     path = folder / "again.json"
     scores: Scores = json.loads(path.read_text()) if path.exists() else {}
-    for record in records:
-        for queries in QUERIES:
-            key = f"{record.name} queries={queries}"
-            if key not in scores and (folder / record.name).exists():
-                model = folder / f"{record.name}.json"
-                test = mamlbench.evaluate(
-                    model, data_dir=data_dir, plugins=[PLUGIN], queries=queries, modes=list(MODES)
-                )
-                scores[key] = {name: mode.score.mean for name, mode in test.modes.items()}
-                path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
+    missing = [
+        (record.name, queries)
+        for record in records
+        for queries in QUERIES
+        if key_of(record.name, queries) not in scores and (folder / record.name).exists()
+    ]
+    for name, queries in track(missing, "testing"):
+        model = folder / f"{name}.json"
+        test = mamlbench.evaluate(model, data_dir=data_dir, plugins=[PLUGIN], queries=queries, modes=list(MODES))
+        scores[key_of(name, queries)] = {mode: result.score.mean for mode, result in test.modes.items()}
+        path.write_text(json.dumps(scores, indent=1, sort_keys=True) + "\n")
     return scores
+
+
+def key_of(name: str, queries: int) -> str:
+    """Name of a test in ``again.json``."""
+    return f"{name} queries={queries}"
 
 
 def print_changes(records: Sequence[RunRecord]) -> None:
@@ -104,7 +111,7 @@ def print_queries(records: Sequence[RunRecord], again: Scores) -> None:
         names = [r.name for r in records if r.spec.dataset.name == dataset]
         print(f"\n| {dataset}, queries per class | {' | '.join(MODES)} |\n|---|{'---:|' * len(MODES)}")
         for queries in QUERIES:
-            tests = [again[key] for name in names if (key := f"{name} queries={queries}") in again]
+            tests = [again[key] for name in names if (key := key_of(name, queries)) in again]
             cells = [f"{100 * mean(test[mode] for test in tests):.1f}" if tests else "" for mode in MODES]
             print(f"| {queries} | {' | '.join(cells)} |")
 
