@@ -51,6 +51,7 @@ from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
+from mamlbench.runner.ranks.rank_group import ALONE, Ranks
 from mamlbench.runner.seen_by_network import seen_by_network
 from mamlbench.runner.sized_tasks import joined, of_meta_batch, sized
 from mamlbench.runner.tuning.sealed_split import SealedSplit
@@ -79,6 +80,8 @@ class Experiment:
     """hashes of the training split; None if it does not consist of images"""
     seen: SeenTestData | None
     """whether the network was trained on test classes or images; None in regression"""
+    ranks: Ranks = ALONE
+    """the processes that compute the run together"""
 
     def training_batch(self, iteration: int) -> Any:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 from typing import Any
 
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
+from mamlbench.errors import ConfigError, MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
 from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
@@ -19,6 +19,7 @@ from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.component_options import read_options
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import perform
+from mamlbench.runner.ranks.rank_place import rank_place
 from mamlbench.runner.resuming import lost_run
 
 DEFAULT = "processes"
@@ -62,6 +63,8 @@ def launch(
     if resume is None:  # before a run imports what takes seconds, and once for all of them
         for spec in {_data_key(spec): spec for spec in specs}.values():
             refuse_shared_classes(spec, plugins, folders)
+    if rank_place().count > 1:
+        return [_run_with_other_ranks(specs, plugins, folders, launcher, resume, own_process=own_process)]
     if launcher is None and len(specs) == 1 and not (own_process and plugins.trackers):
         return [_run_here(specs[0], plugins, folders, resume, own_process=own_process)]
     records: dict[int, RunRecord] = {}
@@ -188,6 +191,27 @@ def _run_here(spec: RunSpec, plugins: Plugins, folders: Folders, resume: str | N
         record = events.finish(spec, outcome)
     assert isinstance(record, RunRecord)
     return record
+
+
+def _run_with_other_ranks(
+    specs: Sequence[RunSpec],
+    plugins: Plugins,
+    folders: Folders,
+    launcher: Launcher | None,
+    resume: str | None,
+    *,
+    own_process: bool,
+) -> RunRecord:
+    """Compute a run in this process together with others that torchrun has started. Raises ConfigError for several."""
+    if len(specs) > 1 or launcher is not None:
+        raise ConfigError(
+            "torchrun starts the processes of one run: name one --algo and no --seeds, launcher or --workers. Without "
+            "torchrun, --workers N computes each of several runs in N processes."
+        )
+    (spec,) = specs
+    if rank_place().rank == 0:
+        return _run_here(spec, plugins, folders, resume, own_process=own_process and not plugins.trackers)
+    return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
 
 
 def _absolute(folders: Folders) -> Folders:

@@ -17,6 +17,7 @@ from mamlbench.runner.checkpoints import State
 from mamlbench.runner.divergence import check_scores, diverged_episode, diverged_tasks, one_task
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.ranks.shares import map_over_ranks
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
 from mamlbench.runner.sized_tasks import by_size
@@ -101,7 +102,8 @@ def score_episodes(
     statistics = running_statistics(experiment, protocol)
     scorer = _Scorer(experiment, algorithm, split, meter, statistics, every_step, may_diverge)
     done = batches(experiment, split, protocol, episodes)
-    scores = _joined([scorer.score(numbers, shape) for numbers, shape in done])
+    # a batch is never divided, so that the scores of a network do not depend on the number of ranks
+    scores = _joined(map_over_ranks(experiment.ranks, lambda together: scorer.score(*together), done))
     if not protocol.sizes_vary:
         return scores
     return in_order(scores, [number for numbers, _ in done for number in numbers], done)
