@@ -100,7 +100,13 @@ class DivergedError(RunFailedError):
 
 
 class RankLostError(RunFailedError):
-    """Another of the processes that compute a run together has ended before its time."""
+    """Another of the processes that compute a run together has ended before its time.
+
+    Attributes:
+        run: name of the run, once it has begun.
+    """
+
+    run: str = ""
 
 
 class UnwrittenResultError(MamlbenchError):

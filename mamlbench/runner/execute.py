@@ -93,9 +93,7 @@ def _no_events(hook: str, **arguments: Any) -> None:
     """Emit nothing."""
 
 
-def _run(
-    job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: bool, runs_at_once: int
-) -> RunRecord:
+def _run(job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: bool, runs_at_once: int) -> RunRecord:
     spec, started = job.spec, utc_now()
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
@@ -117,9 +115,11 @@ def _run(
         if run is None:
             run = begin_run(store, spec, environment)
             claims.enter_context(run.claim)
-        ranks.from_leader(experiment.choice.engine.name)
+        ranks.from_leader((run.name, experiment.choice.engine.name))
         claims.enter_context(cleaned_up(run.claim.release))
         about = run.about or _about(experiment, environment, started)
+        if (begun := about.get("ranks", 1)) != ranks.count:
+            run.notices.append(f"begun by {begun} processes and continued by {ranks.count}: equal up to rounding.")
         checkpointer = Checkpointer(
             store.artifacts(run.name),
             meter,
@@ -180,6 +180,7 @@ def _about(experiment: Experiment, environment: Environment, started: str) -> di
         "environment": environment.model_dump(mode="json"),
         "started": started,
         "engine": _engine_facts(experiment),
+        **({} if experiment.ranks.alone else {"ranks": experiment.ranks.count}),
         **({} if inputs is None else {"inputs": inputs.model_dump(mode="json")}),
     }
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import ConfigError, MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
-from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt
+from mamlbench.errors import (
+    ConfigError,
+    MamlbenchError,
+    RankLostError,
+    RunFailedError,
+    UnwrittenResultError,
+    describe_error,
+)
+from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt, shielded
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.record.file_hashes import hashes_of_files, sealed
@@ -24,6 +32,9 @@ from mamlbench.runner.resuming import lost_run
 
 DEFAULT = "processes"
 """Name of the default launcher."""
+
+DEATH_SECONDS = 3.0
+"""Time until the system knows that a process has died."""
 
 RunEnd = RunRecord | MamlbenchError | KeyboardInterrupt
 """How a run ended: its record; why it could not be started; or that it was interrupted before there was a record."""
@@ -211,7 +222,26 @@ def _run_with_other_ranks(
     (spec,) = specs
     if rank_place().rank == 0:
         return _run_here(spec, plugins, folders, resume, own_process=own_process and not plugins.trackers)
-    return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
+    try:
+        return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
+    except RankLostError as error:
+        if error.run and rank_place().rank == 1:
+            _record_for_first_rank(error.run, spec, plugins, folders)
+        raise
+
+
+def _record_for_first_rank(name: str, spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
+    """Write the record of a run whose first process was killed; if that lives, it writes the record itself."""
+    fingerprint = run_environment(spec.device, plugins, spec.precision).fingerprint
+    store = ResultStore(folders.results)
+    end = time.monotonic() + DEATH_SECONDS
+    with handled(), deferred(), shielded():  # torchrun ends all processes if one has died
+        while time.monotonic() < end:
+            lost = lost_run(store, spec, fingerprint)
+            if lost is not None and lost[0] == name:
+                _record_lost(spec, plugins, folders, RunFailedError("the first process of the run was killed"))
+                return
+            time.sleep(0.05)
 
 
 def _absolute(folders: Folders) -> Folders:

@@ -53,15 +53,24 @@ def follow(job: Job, plugins: Plugins, ranks: Ranks) -> RunRecord:
 
     Raises RankLostError if that rank writes none, or one of a run that did not finish.
     """
-    spec = job.spec
-    meter = Meter(torch.device(spec.device))
     answer = ranks.from_leader(None)
     if isinstance(answer, RunRecord):
         return answer
+    name, engine = answer
+    try:
+        return _follow(job, plugins, ranks, engine)
+    except RankLostError as error:
+        error.run = name
+        raise
+
+
+def _follow(job: Job, plugins: Plugins, ranks: Ranks, engine: str) -> RunRecord:
+    spec = job.spec
+    meter = Meter(torch.device(spec.device))
     with meter.segment("data"):
         dataset = load_dataset(spec, plugins, job.folders, training=True)
     with meter.segment("train"):
-        experiment = build_experiment(spec, plugins, dataset, job.folders.cache, engine=answer)
+        experiment = build_experiment(spec, plugins, dataset, job.folders.cache, engine=engine)
     experiment.ranks = ranks
     seed_generators(spec)
     loop = FollowingLoop(experiment, meter, _emit_nothing, Checkpointer(job.folders.results, meter))

@@ -42,7 +42,9 @@ def rank_place(environment: Mapping[str, str] = os.environ) -> RankPlace:
         for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
     )
     if not 0 <= rank < count:
-        raise ConfigError(f"RANK is {rank} and WORLD_SIZE {count}: start the ranks of a run with torchrun or --workers.")
+        raise ConfigError(
+            f"RANK is {rank} and WORLD_SIZE {count}: start the ranks of a run with torchrun or --workers."
+        )
     return RankPlace(rank, count, local_rank, local_count, f"file://{file}" if file else "env://")
 
 
