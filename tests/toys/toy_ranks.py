@@ -45,12 +45,12 @@ def _updates(job, iterations):
             refuse_unshardable(experiment)
         except MamlbenchError as error:
             return str(error)
-        found = []
+        reduced = []
         for iteration in iterations:
             batch, examples = training_share(experiment, iteration)
             update = whole_update(experiment, iteration, batch)
-            found.append((dict(update.sums), update.loss, update.count, examples))
-        return found
+            reduced.append((dict(update.sums), update.loss, update.count, examples))
+        return reduced
 
 
 def runs(jobs):

@@ -88,7 +88,7 @@ class RankGroup(Ranks):
         return [_load(part) for part in parts]
 
     def from_leader(self, value: Any) -> Any:
-        parts = [_dump(value) if self.leads else None]
+        parts = [_dump(value) if self.leads else b""]
         with _losses_named():
             dist.broadcast_object_list(parts, src=0, device=torch.device("cpu"))
         return _load(parts[0])
@@ -101,7 +101,7 @@ class RankGroup(Ranks):
             flat = torch.cat([parts[place].detach().reshape(-1) for place in places])
             with _losses_named():
                 dist.all_reduce(flat)
-            for place, piece in zip(places, flat.split([parts[place].numel() for place in places]), strict=True):
+            for place, piece in zip(places, torch.split(flat, [parts[place].numel() for place in places]), strict=True):
                 sums[place] = piece.view(parts[place].shape)
         return sums
 
@@ -123,14 +123,14 @@ def joined_ranks(place: RankPlace, device: torch.device) -> Iterator[Ranks]:
     try:
         yield RankGroup(place.rank, place.count)
     finally:
-        dist.destroy_process_group()  # also tells the others, who wait for this one, that it has left
+        dist.destroy_process_group()  # the others, who wait for this one, notice it
 
 
 def _backend(place: RankPlace, device: torch.device) -> str:
     """Choose how tensors are sent, and take this rank's GPU."""
     if device.type != "cuda":
         return "gloo"
-    if device.index is not None:
+    if str(device) != device.type:  # cuda:N
         raise ConfigError(f"Each rank takes a GPU of its own: use --device cuda, not {device}.")
     gpus = torch.cuda.device_count()
     torch.cuda.set_device(place.local_rank % gpus)

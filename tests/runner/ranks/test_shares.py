@@ -27,7 +27,7 @@ NOT_ADDITIVE = [
 
 
 class Played(Ranks):
-    """One of several ranks whose answers are at hand."""
+    """One of several ranks whose answers are known."""
 
     def __init__(self, rank, count, answers):
         super().__init__(rank, count)
