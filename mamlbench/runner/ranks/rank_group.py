@@ -117,9 +117,11 @@ def joined_ranks(place: RankPlace, device: torch.device) -> Iterator[Ranks]:
         return
     backend = _backend(place, device)
     with _losses_named():
-        dist.init_process_group(
-            backend, init_method=place.rendezvous, rank=place.rank, world_size=place.count, timeout=TIMEOUT
-        )
+        meet = dist.rendezvous  # type: ignore[attr-defined]
+        store, *_ = next(iter(meet(place.rendezvous, place.rank, place.count, timeout=TIMEOUT)))
+        # torchrun keeps its store when it starts all ranks again: addresses of dead ones must not be found there
+        store = dist.PrefixStore(f"attempt {place.attempt}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(backend, store=store, rank=place.rank, world_size=place.count, timeout=TIMEOUT)
     try:
         yield RankGroup(place.rank, place.count)
     finally:

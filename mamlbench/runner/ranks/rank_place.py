@@ -25,7 +25,9 @@ class RankPlace:
     local_count: int = 1
     """number of ranks on its machine"""
     rendezvous: str = "env://"
-    """where the ranks find each other, as ``torch.distributed.init_process_group`` takes it"""
+    """where the ranks find each other, as ``torch.distributed.rendezvous`` takes it"""
+    attempt: int = 0
+    """how often torchrun has started the ranks again"""
 
 
 def rank_place(environment: Mapping[str, str] = os.environ) -> RankPlace:
@@ -41,11 +43,12 @@ def rank_place(environment: Mapping[str, str] = os.environ) -> RankPlace:
         _number(environment, name, default)
         for name, default in (("RANK", 0), ("WORLD_SIZE", 1), ("LOCAL_RANK", 0), ("LOCAL_WORLD_SIZE", 1))
     )
+    attempt = _number(environment, "TORCHELASTIC_RESTART_COUNT", 0)
     if not 0 <= rank < count:
         raise ConfigError(
             f"RANK is {rank} and WORLD_SIZE {count}: start the ranks of a run with torchrun or --workers."
         )
-    return RankPlace(rank, count, local_rank, local_count, f"file://{file}" if file else "env://")
+    return RankPlace(rank, count, local_rank, local_count, f"file://{file}" if file else "env://", attempt)
 
 
 def _number(environment: Mapping[str, str], name: str, default: int) -> int:

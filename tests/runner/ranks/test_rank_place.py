@@ -10,6 +10,7 @@ TORCHRUN = {"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE
 
 def test_a_process_of_torchrun():
     assert rank_place(TORCHRUN) == RankPlace(3, 4, 1, 2)
+    assert rank_place({**TORCHRUN, "TORCHELASTIC_RESTART_COUNT": "2"}).attempt == 2
 
 
 def test_a_process_of_the_launcher():
