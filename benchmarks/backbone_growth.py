@@ -19,9 +19,10 @@ from growth.measurement import NETWORKS, GrowthBench, GrowthResult
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from mamlbench.cli.show import console, table
+from mamlbench.cli.show import table
 from mamlbench.engine import make_engine
 from mamlbench.errors import ConfigError
+from mamlbench.progress.console import console
 from mamlbench.record import Environment, current_environment
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import scipy.stats
 
-from mamlbench.cli.progress import ProgressDisplay
 from mamlbench.engine import keep_memory
 from mamlbench.plugin import load_plugins
+from mamlbench.progress.display import ProgressDisplay
 from mamlbench.run_spec import Folders, RunRequest
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.checkpointer import Checkpointer

@@ -1,13 +1,14 @@
 """Time of ``mamlbench report`` and ``mamlbench compare`` on many records, each in a process of its own.
 
-    python benchmarks/report_speed.py [--records 10000] [--page-records 1000] [--episodes 100] [--rounds 1]
-                                      [--base FOLDER]
+    python benchmarks/report_speed.py [--records 10000] [--page-records 1000] [--episodes 100] [--points 8]
+                                      [--rounds 1] [--base FOLDER]
 
 With ``--base``, a checkout of another version, every command is timed with its code too, in turns with this one's.
 The bars: a table of 10,000 records in 5 s, a page of 1,000 in 10 s and 5 MB, on two cores.
 
-Records are synthetic: three algorithms by rates, widths, ways and shots, with three seeds each and curves of eight
-points, written to a temporary folder. Reading is counted; making them is not. On a busy machine read the CPU time.
+Records are synthetic: three algorithms by rates, widths, ways and shots, with three seeds each and curves of
+``--points`` points, written to a temporary folder. Reading is counted; making them is not. On a busy machine read the
+CPU time.
 """
 
 from __future__ import annotations
@@ -73,13 +74,12 @@ def specs(episodes: int) -> Iterator[RunSpec]:
             )
 
 
-def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
-    """A finished run of ``spec``."""
+def record(spec: RunSpec, generator: np.random.Generator, points: int) -> RunRecord:
+    """A finished run of ``spec`` with so many points on its curve."""
     scores = (generator.binomial(5, 0.8, spec.protocol.test_episodes) / 5).tolist()
-    interval = Interval(mean=float(np.mean(scores)), low=0.7, high=0.9)
-    result = ModeResult(
-        score=interval, untrained=interval, gain=interval, episode_scores=scores, untrained_episode_scores=scores
-    )
+    mean = float(np.mean(scores))
+    score, gain = Interval(mean=mean, low=mean - 0.1, high=mean + 0.1), Interval(mean=0.0, low=-0.1, high=0.1)
+    result = ModeResult(score=score, untrained=score, gain=gain, episode_scores=scores, untrained_episode_scores=scores)
     accuracy = MetricResult(
         unit="%",
         higher_is_better=True,
@@ -104,9 +104,13 @@ def record(spec: RunSpec, generator: np.random.Generator) -> RunRecord:
         iterations_per_second=4.0,
         examples_seen=80_000,
     )
-    validation = {"accuracy": 0.8}
+    iterations = np.linspace(0, 500, points, dtype=int).tolist()
+    rises = 0.8 - 0.6 * np.exp(-np.array(iterations) / 100) + generator.normal(0, 0.02, points)
     curve = [
-        CurvePoint(iteration=i, wall_seconds=i, device_seconds=i, loss=0.5, validation=validation) for i in range(8)
+        CurvePoint(
+            iteration=i, wall_seconds=i / 5.1, device_seconds=i / 2.7, loss=0.5, validation={"accuracy": float(y)}
+        )
+        for i, y in zip(iterations, rises, strict=True)
     ]
     return make_record(
         spec,
@@ -126,14 +130,15 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=10_000)
     parser.add_argument("--page-records", type=int, default=1000)
     parser.add_argument("--episodes", type=int, default=100)
+    parser.add_argument("--points", type=int, default=8, help="validations of each run")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--base", type=Path, help="a checkout to compare with")
     arguments = parser.parse_args()
     trees = {"here": ROOT, **({"base": arguments.base.resolve()} if arguments.base else {})}
     with tempfile.TemporaryDirectory() as folder:
         many, few, page = Path(folder, "many"), Path(folder, "few"), Path(folder, "page.html")
-        write(many, arguments.records, arguments.episodes)
-        write(few, arguments.page_records, arguments.episodes)
+        write(many, arguments.records, arguments.episodes, arguments.points)
+        write(few, arguments.page_records, arguments.episodes, arguments.points)
         commands = {
             "report --format csv": ("report", str(many), "--format", "csv"),
             "report": ("report", str(many)),
@@ -147,12 +152,12 @@ def main() -> None:
                 print(f"{name:20} {side:4} {timing}{about(page)}", flush=True)
 
 
-def write(folder: Path, records: int, episodes: int) -> None:
+def write(folder: Path, records: int, episodes: int, points: int) -> None:
     """Write so many records and print their size."""
     folder.mkdir()
     generator, size = np.random.default_rng(0), 0
     for number, spec in zip(range(records), specs(episodes), strict=False):
-        size += Path(folder, f"{number:06}.json").write_text(record(spec, generator).model_dump_json())
+        size += Path(folder, f"{number:06}.json").write_text(record(spec, generator, points).model_dump_json())
     print(f"{records:,} records of {episodes} episodes, {size / 1e6:.0f} MB")
 
 
@@ -163,6 +168,8 @@ def timed(tree: Path, arguments: tuple[str, ...], folder: str) -> tuple[float, f
     command = [sys.executable, "-P", "-m", "mamlbench.cli", *arguments]
     done = subprocess.run(command, capture_output=True, check=False, env=environment, cwd=folder)
     after, wall = os.times(), time.perf_counter() - start
+    if done.returncode:  # a command that refuses its records is quick
+        raise SystemExit(f"{' '.join(arguments)} failed ({done.returncode}): {done.stderr.decode()[-1000:]}")
     return (
         wall,
         after.children_user - before.children_user,

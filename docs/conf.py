@@ -12,7 +12,15 @@ author = "The mamlbench maintainers"
 copyright = "the mamlbench maintainers"
 version = release = __version__
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",  # links to the source
+    "sphinx_copybutton",
+]
+copybutton_prompt_text = r"\$ |>>> "
+copybutton_prompt_is_regexp = True
 myst_heading_anchors = 3  # links such as explanation.md#modes-of-evaluation
 smartquotes_action = "D"  # dashes only: much of what is quoted is code
 suppress_warnings = ["myst.header"]  # the changelog that is shown begins at its second level

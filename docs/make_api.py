@@ -106,6 +106,8 @@ def _module(module: str, names: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             continue
         if inspect.isclass(value) and not name.startswith("Keys") and value.__module__.startswith("mamlbench"):
             yield from _class(path, value)
+        elif inspect.ismodule(value):  # a package that can be called
+            yield path, _signature(type(value).__call__).replace("(self, ", "(")
         elif inspect.isroutine(value) and getattr(value, "__module__", "").startswith("mamlbench"):
             yield path, _signature(value)
         else:

@@ -3,6 +3,7 @@
 >>> import mamlbench
 >>> record = mamlbench.run("maml", "omniglot")          # doctest: +SKIP
 >>> mamlbench.load_records("results")                   # doctest: +SKIP
+>>> mamlbench.report("results").figure("curves")        # doctest: +SKIP
 
 Methods, data sets, networks, samplers, launchers and trackers are plugins; ``mamlbench_plugins`` has those that ship.
 Here is what runs and compares them: ``api`` (contracts), ``nn``, ``data`` and ``engine`` (what methods compute with),
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mamlbench.plugin.markers import hookimpl
-    from mamlbench.report import load_records
+    from mamlbench.report.dataframe import load_records
+    from mamlbench.report.notebook import report
     from mamlbench.runner.execute import perform
     from mamlbench.runner.python_api import adapt, evaluate, run
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "run"]
+__all__ = ["__version__", "adapt", "evaluate", "hookimpl", "load_records", "perform", "report", "run"]
 
 # Imported when first used: most import torch, which takes seconds; and the program handles signals first of all.
 _LAZY = {
@@ -29,13 +31,16 @@ _LAZY = {
     "adapt": "mamlbench.runner.python_api",
     "perform": "mamlbench.runner.execute",
     "load_records": "mamlbench.report",
+    "record_html": "mamlbench.report.notebook",
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        import importlib
+    import importlib
 
+    if name == "report":  # the package, which can be called
+        return importlib.import_module("mamlbench.report")
+    if name in _LAZY:
         return getattr(importlib.import_module(_LAZY[name]), name)
     raise AttributeError(f"module 'mamlbench' has no attribute '{name}'")
 

@@ -1,4 +1,4 @@
-"""``python -m mamlbench``: the program ``mamlbench``, by a name that torchrun can start."""
+"""``python -m mamlbench``: the same as the program ``mamlbench``."""
 
 from mamlbench.cli.__main__ import entry
 

@@ -75,6 +75,14 @@ def take_over(*, announce: bool = False) -> None:
     _install()
 
 
+def announce_interrupts(announce: bool) -> None:
+    """Whether an interrupt is confirmed on stderr from now on, if this process has taken signals over.
+
+    A display of bars does it in its own way.
+    """
+    _state.announces = announce and _state.ends_process
+
+
 @contextmanager
 def handled() -> Iterator[None]:
     """Handle signals inside, and leave the handlers as they were; nothing if they are handled already."""

@@ -12,6 +12,10 @@ Statistics 29, 2011), with every class that an episode contains as a cluster; bu
 class is biased towards 0 if few pairs share none, as with 20 classes (the deviations of all pairs add up to 0), and the
 slope is not. The degrees of freedom are Satterthwaite's (Biometrics Bulletin 2, 1946).
 
+If episodes have several numbers of classes, a class counts in each of them by the inverse of that number, as in a mean
+over the episode's classes. Scores also differ because of the numbers themselves, which adds to the noise alone: the
+expected overlap of two episodes does not depend on them.
+
 Few classes show little of how much classes differ, and where the estimate happens to be near 0 an interval misses
 far more often than it gains where the estimate is too large. So a part of its standard error is added to it.
 """
@@ -61,9 +65,11 @@ class SharedClasses:
     """Which episodes share which classes; made by ``shared_classes``."""
 
     classes: NDArray[np.int64]
-    """Classes of each episode ``[E, ways]``, numbered from 0 without gaps."""
+    """Classes of each episode ``[E, ways]``, numbered from 0 without gaps; -1 where an episode has fewer."""
     episodes: NDArray[np.int64]
-    """Episodes class after class ``[E * ways]``."""
+    """Episodes class after class ``[E * ways]``, without those that an episode does not have."""
+    weights: NDArray[np.float64]
+    """How much a class counts in each episode ``[E]``: 1 if all have equally many."""
     starts: NDArray[np.int64]
     """Where each class begins in ``episodes``, ``[classes]``."""
     self_overlap: NDArray[np.float64]
@@ -78,13 +84,19 @@ class SharedClasses:
         """Number of classes in any episode."""
         return len(self.starts)
 
+    @property
+    def self_weight(self) -> float:
+        """Factor of the variance between classes in that of an episode: the ways, if all are equal."""
+        present = (self.classes >= 0).sum(1)
+        return float((present * self.weights**2).mean())
+
     def variance_of_mean(self, values: Array) -> MeanVariance:
         """Estimate the variance of the means of ``[..., E]``, with that between classes."""
-        count, ways = self.classes.shape
+        count = len(self.classes)
         variance = standard_deviation(values) ** 2
         over_episodes = variance / count
         slope = np.where(variance > 0, self._class_variance(values - values.mean(-1, keepdims=True)), 0.0)
-        noise = np.maximum(variance - ways * slope, 0.0)
+        noise = np.maximum(variance - self.self_weight * slope, 0.0)
         pairs = count * (count - 1)
         # variance of a class's mean if classes had no effect, from the variance of the slope under noise alone
         of_class_mean = noise * np.sqrt((self.class_count - 1) / (pairs * self.overlap_variance))
@@ -102,7 +114,8 @@ class SharedClasses:
         """Return the slope of the products of two episodes' deviations ``[..., E]`` on the classes that they share."""
         count = len(self.classes)
         squares = (deviations**2).sum(-1)
-        of_class = np.add.reduceat(deviations[..., self.episodes], self.starts, axis=-1)  # [..., classes]
+        weighted = (self.weights * deviations)[..., self.episodes]
+        of_class = np.add.reduceat(weighted, self.starts, axis=-1)  # [..., classes]
         pairs = count * (count - 1)
         mean_product = (deviations.sum(-1) ** 2 - squares) / pairs
         mean_weighted = ((of_class**2).sum(-1) - (self.self_overlap * deviations**2).sum(-1)) / pairs
@@ -111,25 +124,30 @@ class SharedClasses:
 
 
 def shared_classes(classes: NDArray[np.int64]) -> SharedClasses | None:
-    """Prepare the classes of episodes ``[E, ways]``; None if all pairs of episodes share equally many.
+    """Prepare the classes of episodes ``[E, ways]``, -1 where one has fewer; None if all pairs share equally many.
 
     Then, as with 20 ways of 20 classes, nothing can be learned about other classes.
     """
     count, ways = classes.shape
-    _, flat = np.unique(classes, return_inverse=True)
-    dense = flat.reshape(count, ways).astype(np.int64)
-    order = np.argsort(dense, axis=None, kind="stable")
-    sizes = np.bincount(dense.ravel())
+    present = classes >= 0
+    dense = np.full(classes.shape, -1, np.int64)
+    dense[present] = np.unique(classes[present], return_inverse=True)[1].reshape(-1)
+    weights = present.sum(1).mean() / present.sum(1)
+    order = np.argsort(dense, axis=None, kind="stable")[(~present).sum() :]  # what is not there comes first
+    sizes = np.bincount(dense[present])
     pairs = count * (count - 1)
     if pairs == 0:
         return None
-    self_overlap = (dense[:, :, None] == dense[:, None, :]).sum((1, 2)).astype(float)
-    mean = float((sizes.astype(float) ** 2).sum() - self_overlap.sum()) / pairs
-    square = (_sum_of_squared_overlaps(dense, len(sizes)) - float((self_overlap**2).sum())) / pairs
+    same = (dense[:, :, None] == dense[:, None, :]) & present[:, :, None]
+    self_overlap = same.sum((1, 2)) * weights**2
+    starts = np.cumsum(sizes) - sizes
+    of_class = np.add.reduceat(weights[order // ways], starts)
+    mean = float((of_class**2).sum() - self_overlap.sum()) / pairs
+    square = (_sum_of_squared_overlaps(dense, weights, len(sizes)) - float((self_overlap**2).sum())) / pairs
     variance = square - mean**2
     if variance <= 1e-9:
         return None
-    return SharedClasses(dense, order // ways, np.cumsum(sizes) - sizes, self_overlap, mean, variance)
+    return SharedClasses(dense, order // ways, weights, starts, self_overlap, mean, variance)
 
 
 def interval_for_new_classes(mean: float, values: Array, shared: SharedClasses) -> Interval:
@@ -150,9 +168,12 @@ def _total(over_episodes: Array, between_classes: Array, error: Array) -> Array:
     return total
 
 
-def _sum_of_squared_overlaps(classes: NDArray[np.int64], class_count: int) -> float:
+def _sum_of_squared_overlaps(classes: NDArray[np.int64], weights: NDArray[np.float64], class_count: int) -> float:
     """Sum the squared overlaps over all pairs of episodes, each with itself too: as many as pairs of classes meet."""
     together = np.zeros(class_count**2)
+    meet = np.repeat(weights**2, classes.shape[1])
     for column in classes.T:
-        together += np.bincount((column[:, None] * class_count + classes).ravel(), minlength=class_count**2)
+        pairs = column[:, None] * class_count + classes
+        there = ((column >= 0)[:, None] & (classes >= 0)).ravel()
+        together += np.bincount(pairs.ravel()[there], weights=meet[there], minlength=class_count**2)
     return float((together**2).sum())

@@ -1,19 +1,23 @@
-"""A worker process ends when its parent asks for it, or is gone: also if the parent was killed."""
+"""A worker process ends when its parent asks for it, or is gone, also if the parent was killed; its logs go there."""
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from mamlbench.interrupts import SIGNALS, end_at_once, request_interrupt, take_over
 
+PACKAGE = "mamlbench"
+"""Name of the logger of everything here."""
 POLL_SECONDS = 0.5
 """Time between two looks at the parent's number."""
 GRACE_SECONDS = 30.0
@@ -55,6 +59,51 @@ def work_for_parent(orders: Connection | None = None) -> None:
         threading.Thread(target=_watch, args=(parent, orders), name="mamlbench-parent", daemon=True).start()
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
+LOGGED = "logged"
+"""Name of the event that passes on what a worker logs: no hook, but handled by whoever launched the run."""
+
+
+@contextmanager
+def logs_forwarded(emit: Callable[..., object], spec: object) -> Iterator[None]:
+    """Send what mamlbench logs in this process to the one that launched the run: as events, through ``emit``.
+
+    Args:
+        emit: a launcher's ``Emit``.
+        spec: the run.
+    """
+    logger, handler = logging.getLogger(PACKAGE), _Forwarder(emit, spec)
+    before = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # it is shown by the other process
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def log_again(record: Mapping[str, Any]) -> None:
+    """Log here what a worker has sent."""
+    logger = logging.getLogger(record["name"])
+    if logger.isEnabledFor(record["levelno"]):
+        logger.handle(logging.makeLogRecord(dict(record)))
+
+
+class _Forwarder(logging.Handler):
+    """Sends records as plain data."""
+
+    def __init__(self, emit: Callable[..., object], spec: object) -> None:
+        super().__init__()
+        self._emit, self._spec = emit, spec
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields = ("name", "levelno", "levelname", "created", "msecs", "process")
+        plain = {name: getattr(record, name) for name in fields} | {"msg": record.getMessage()}
+        self._emit(LOGGED, spec=self._spec, record=plain)
 
 
 def _watch(parent: BaseProcess, orders: Connection | None) -> None:

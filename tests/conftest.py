@@ -50,7 +50,7 @@ def latex():
         skip_or_fail("no LaTeX: pdflatex is not installed")
 
 
-@pytest.fixture(params=["tensorboard", "mlflow"])
+@pytest.fixture(params=["tensorboard", "mlflow", "wandb"])
 def tracker(request):
     """Name of a tracker whose extra is installed."""
     if find_spec(request.param) is None:

@@ -132,3 +132,39 @@ def test_one_interval_is_that_of_its_variance():
     low, high = stats.t.interval(0.95, df, scores[0].mean(), error)
     assert (interval.low, interval.high) == pytest.approx((low, high))
     assert 10 < df < 25  # about the number of classes
+
+
+@pytest.mark.parametrize("class_spread", [0.0, 0.2])
+def test_intervals_of_episodes_of_several_sizes_cover_new_classes(class_spread):
+    generator, covers = np.random.default_rng(4), []
+    for _ in range(150):
+        effects, ways = generator.normal(0, class_spread, 60), generator.integers(2, 11, 200)
+        classes = draw_classes(generator, 60, 200, 10)
+        classes[np.arange(10) >= ways[:, None]] = -1
+        present = classes >= 0
+        scores = np.where(present, effects[classes], 0).sum(1) / ways + 0.1 * (5 / ways - (5 / np.arange(2, 11)).mean())
+        scores += generator.normal(0, 0.1, 200)
+        interval = interval_for_new_classes(scores.mean(), scores, shared_classes(classes))
+        covers.append(interval.low <= 0 <= interval.high)
+    assert np.mean(covers) >= 0.89  # 95 % of 150 trials: P < 0.001 below 0.89
+
+
+@given(st.integers(0, 10**6), st.integers(3, 9), st.integers(4, 30))
+def test_the_slope_of_episodes_of_several_sizes_is_that_over_all_pairs(seed, classes, episodes):
+    generator = np.random.default_rng(seed)
+    in_episodes, ways = draw_classes(generator, classes, episodes, 3), generator.integers(1, 4, episodes)
+    in_episodes[np.arange(3) >= ways[:, None]] = -1
+    members = np.zeros((episodes, classes))
+    for row, chosen in zip(members, in_episodes, strict=True):
+        row[chosen[chosen >= 0]] = ways.mean() / (chosen >= 0).sum()
+    first, second = np.triu_indices(episodes, 1)
+    overlaps, scores = (members @ members.T)[first, second], generator.random(episodes)
+    deviations = scores - scores.mean()
+    shared = shared_classes(in_episodes)
+    if overlaps.var() < 1e-9:
+        assert shared is None
+        return
+    slope = np.polyfit(overlaps, deviations[first] * deviations[second], 1)[0]
+    assert (shared.mean_overlap, shared.overlap_variance) == pytest.approx((overlaps.mean(), overlaps.var()))
+    between = float(shared.variance_of_mean(scores).between_classes)
+    assert between == pytest.approx(overlaps.mean() * slope, abs=1e-12)

@@ -64,5 +64,5 @@ def test_the_page_names_every_option_of_the_command():
     from mamlbench.cli.commands.suite import command
 
     own = [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
-    shared = {"--data-dir", "--plugin", "--json", "--quiet", "--debug"}
+    shared = {"--data-dir", "--plugin", "--json", "--quiet", "--debug", "--verbose", "--log-file"}
     assert all(option in PAGE for option in own if option not in shared)

@@ -15,7 +15,7 @@ def entry() -> None:
         from mamlbench.cli.main import main
         from mamlbench.cli.standard_streams import exit_code, guard_streams
 
-        stdout = guard_streams()
+        stdout = guard_streams(sys.argv[1:])
         code = exit_code(main(sys.argv[1:]), stdout)
     except KeyboardInterrupt:  # while importing, or after the last line of main
         print("Interrupted.", file=sys.stderr)

@@ -19,7 +19,7 @@ SECTIONS = {
     "Scores": "modes metrics keep_predictions across rope population",
     "What is done again": "resume checkpoint_every checkpoint_seconds dry_run retry_failed fresh join changes require",
     "Device and speed": "device engine precision deterministic launcher",
-    "Tables and figures": "format_ output figure columns metric sort notes tuned published private",
+    "Tables and figures": "format_ output figure columns metric sort notes tuned published title private",
 }
 """Section to the names of its options; those of no section come last."""
 

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from mamlbench import __version__
+from mamlbench.cli.missing_packages import explain_missing_package
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
 from mamlbench.cli.system_errors import explain_system_error
@@ -29,8 +30,12 @@ COMMANDS = {
     "tune": "Tune the options of methods, each in the same number of trials.",
     "adapt": "Fine-tune a trained model on your own images.",
     "report": "Show recorded runs: a table, a page, a figure.",
+    "serve": "Show the page of a results folder in a browser, updating.",
     "merge": "Unite folders of records; nothing is overwritten.",
+    "publish": "Publish records and models on the Hugging Face Hub.",
+    "fetch": "Fetch published records and models, and check their hashes.",
     "compare": "Compare records with earlier ones: the gate of a CI job.",
+    "history": "Show score and time over the commits of a results folder.",
     "bench": "Time the engines, and other libraries, on this machine.",
     "list": "List algorithms, data sets, backbones, samplers, launchers, ...",
     "info": "Show one of them with its options.",
@@ -142,6 +147,8 @@ def main(arguments: Sequence[str]) -> int:
         if session.debug:
             traceback.print_exc()
         return _explain(cause, session)
+    finally:
+        session.logs.close()
     return result if isinstance(result, int) else ExitCode.OK
 
 
@@ -162,6 +169,9 @@ def _code_of_exit(leave: SystemExit, session: Session) -> int:
 def _explain(error: BaseException, session: Session) -> int:
     if isinstance(error, click.ClickException):
         error.show()
+        return ExitCode.USAGE
+    if missing := explain_missing_package(error):
+        click.echo(f"Error: {missing}", err=True)
         return ExitCode.USAGE
     if isinstance(error, MamlbenchError):
         for line in str(error).splitlines():

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli.show import console, table
+from mamlbench.cli.show import table
 from mamlbench.plugin.reproductions import Reproducible
+from mamlbench.progress.console import console
 from mamlbench.record.reproduction import SEPARATOR
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def _remarks(entry: PlannedReproduction) -> list[str]:
 
 
 def _cost_lines(entry: PlannedReproduction, cost: ReproductionCost) -> list[str]:
-    from mamlbench.cli.suite_display import duration
+    from mamlbench.progress.display import duration
 
     training = entry.specs[0].training
     amount = (

@@ -6,19 +6,24 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench.cli.suite_display import duration
 from mamlbench.errors import ConfigError, NothingToDoError
 from mamlbench.plugin import Plugins
+from mamlbench.progress.display import duration
 from mamlbench.record import RunRecord
 from mamlbench.report import LoadedRecords, read_records
 from mamlbench.report.gate.configurations import Configuration, pair_configurations
+from mamlbench.report.table.groups import training_key
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.reruns.git_revision import checked_out
 from mamlbench.runner.reruns.rerun import SIDES, CellSpecs, Turn, order_turns, rerun
 from mamlbench.runner.suites.completed_runs import START_SECONDS
+
+if TYPE_CHECKING:
+    from mamlbench.cli.session import Session
 
 
 def rerun_sides(
@@ -47,22 +52,57 @@ def rerun_sides(
     pairs = [(pair.base, pair.head) for pair in pair_configurations(base.records or head.records, head.records)]
     shared = [(left, right) for left, right in pairs if left is not None and right is not None]
     ordered = order_turns([CellSpecs(_specs(left), _specs(right)) for left, right in shared], repeats)
+    old_runs = [run for pair in shared for configuration in pair for run in configuration.row.runs]
+    rerun_records = _run_in_turns(ordered, old_runs, revision, plugins, locations, folder=folder)
+    replaced = set(map(id, old_runs))
+    sides = []
+    for old, new in zip((base, head), rerun_records, strict=True):
+        records = [run for run in old.records if id(run) not in replaced] + new.records
+        sides.append(LoadedRecords(records, [*old.problems, *new.problems], []))
+    return sides[0], sides[1]
+
+
+def run_suite_on_both(
+    suite: Path, revision: str, session: Session, locations: Folders, *, repeats: int, folder: Path | None
+) -> tuple[LoadedRecords, LoadedRecords]:
+    """Run every cell of a suite file with both codes in alternation, and return the records of both sides.
+
+    The arguments are as in ``rerun_sides``; the session loads the plugins, those of the suite too.
+    """
+    from mamlbench.runner.suites.run_suite import plan_suite
+    from mamlbench.suite import read_suite
+
+    suite_file = read_suite(suite)
+    plugins = session.plugins_with(tuple(path.resolve() for path in suite_file.plugins))
+    planned = plan_suite(suite_file, plugins, locations, fresh=True)
+    by_cell: dict[str, list[RunSpec]] = {}
+    for cell in planned.cells:
+        by_cell.setdefault(training_key(cell.spec), []).append(cell.spec)
+    ordered = order_turns([CellSpecs(specs, specs) for specs in by_cell.values()], repeats)
+    return _run_in_turns(ordered, [], revision, plugins, locations, folder=folder)
+
+
+def _run_in_turns(
+    ordered: Sequence[Turn],
+    old_runs: Sequence[RunRecord],
+    revision: str,
+    plugins: Plugins,
+    locations: Folders,
+    *,
+    folder: Path | None,
+) -> tuple[LoadedRecords, LoadedRecords]:
+    """Run the turns of both sides, and return their records; ``old_runs`` estimate how long that takes."""
     if not ordered:
         raise NothingToDoError("BASE and HEAD have no configuration in common, so there is nothing to run again.")
-    old_runs = [run for pair in shared for configuration in pair for run in configuration.row.runs]
     _announce(ordered, old_runs, revision)
     with checked_out(revision, plugins) as codes, _results_folder(folder) as results:
         folders = {side: locations.model_copy(update={"results": results / side.lower()}) for side in SIDES}
         problems = list(rerun(ordered, dict(zip(SIDES, codes, strict=True)), folders, _progress(len(ordered))))
-        new_records = [_read_if_any(folders[side].results) for side in SIDES]
-    _warn_if_same_code(*new_records)
-    replaced = set(map(id, old_runs))
-    sides = []
-    for side, old, new in zip(SIDES, (base, head), new_records, strict=True):
-        records = [run for run in old.records if id(run) not in replaced] + new.records
-        failed = [problem for problem in problems if problem.startswith(side)]
-        sides.append(LoadedRecords(records, [*old.problems, *new.problems, *failed], []))
-    return sides[0], sides[1]
+        base, head = (_read_if_any(folders[side].results) for side in SIDES)
+    _warn_if_same_code(base, head)
+    for side, loaded in zip(SIDES, (base, head), strict=True):
+        loaded.problems.extend(problem for problem in problems if problem.startswith(side))
+    return base, head
 
 
 def revision_of(records: Sequence[RunRecord]) -> str:

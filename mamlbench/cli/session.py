@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from mamlbench.cli.logs import LogOutput
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.user_config import UserConfig, find_user_config, plugin_files
 
@@ -18,6 +19,7 @@ class Session:
     """One call of the command line; configuration and plugins are loaded on first use."""
 
     debug: bool = False
+    logs: LogOutput = field(default_factory=LogOutput)
     plugin_files: tuple[Path, ...] = ()
     runs_plugin_command: bool = False
     """whether the command is one that a plugin added"""

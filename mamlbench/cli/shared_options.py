@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from mamlbench.plugin import Plugins
 
 LAUNCHER = "launcher."
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class Registered(click.ParamType[str]):
@@ -57,17 +59,51 @@ def _set_debug(context: click.Context, param: click.Parameter, value: bool) -> N
     session_of(context).debug |= value
 
 
+def _set_verbose(context: click.Context, param: click.Parameter, value: bool) -> None:
+    if value:
+        session_of(context).logs.show()
+
+
+def _set_log_file(context: click.Context, param: click.Parameter, value: Path | None) -> None:
+    if value is not None and not context.resilient_parsing:
+        session_of(context).logs.write_to(value)
+
+
 def _set_plugins(context: click.Context, param: click.Parameter, value: tuple[Path, ...]) -> None:
     session_of(context).plugin_files += value
 
 
-debug = click.option(
+def debug(command: Command) -> Command:
+    """Add the options that show what a command does: ``--debug``, ``-v`` and ``--log-file``."""
+    for option in (_log_file, _verbose, _debug):
+        command = option(command)
+    return command
+
+
+_debug = click.option(
     "--debug",
     is_flag=True,
     expose_value=False,
     is_eager=True,
     callback=_set_debug,
     help="Show the traceback of an error.",
+)
+_verbose = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_set_verbose,
+    help="Print stages, choices of engines, uses of caches and checkpoints.",
+)
+_log_file = click.option(
+    "--log-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    expose_value=False,
+    is_eager=True,
+    callback=_set_log_file,
+    help="Append them to this file, with times.",
 )
 plugin_files = click.option(
     "--plugin",
@@ -150,7 +186,7 @@ trackers = click.option(
     "trackers",
     multiple=True,
     type=Registered("tracker"),
-    help="Also send curves to tensorboard or mlflow (optional extras); repeat for several.",
+    help="Also send curves to tensorboard, mlflow or wandb (optional extras); repeat for several.",
 )
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 min_images = click.option(

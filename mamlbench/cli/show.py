@@ -12,23 +12,12 @@ from typing import TYPE_CHECKING
 import click
 
 from mamlbench.errors import ExitCode
+from mamlbench.progress.console import console
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from mamlbench.record import Evaluation, Interval, RunRecord
-
-PIPE_WIDTH = 120
-"""Width of tables that are written to a file or a pipe, in characters."""
-
-
-def console(*, stderr: bool = False, quiet: bool = False) -> Console:
-    """Make a rich console; into a pipe it writes plain text of a fixed width, and nothing at all if it is quiet."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, quiet=quiet, emoji=False, width=None if stream.isatty() else PIPE_WIDTH)
 
 
 def table(*columns: str) -> Table:
@@ -63,9 +52,11 @@ def show_records(records: Sequence[RunRecord], folder: Path, *, as_json: bool, m
         from mamlbench.report import print_table
 
         print_table(records, console(), brief=True)
+    table_was_seen = not as_json and sys.stdout.isatty()
     for record in records:
         if record.reason:
-            click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
+            if not table_was_seen:  # its notes have the reasons
+                click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
             if record.status == "interrupted" and record.checkpoint:
                 click.echo(f"To go on from its checkpoint: mamlbench resume {folder / record.name}.json", err=True)
         for notice in record.notices:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mamlbench.cli.show import console, table
+from mamlbench.cli.show import table
+from mamlbench.progress.console import console
 
 if TYPE_CHECKING:
     from mamlbench.bench.speedrun import SpeedrunVerdict

@@ -7,13 +7,17 @@ other loss, such as a full disk, is an error, because a script would take half a
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from mamlbench.cli import plain_text
+from mamlbench.cli.first_word import first_word
 from mamlbench.errors import ExitCode
 
 READER_LEFT = (errno.EPIPE, errno.EINVAL)  # Windows reports a closed pipe as an invalid argument
@@ -24,14 +28,17 @@ class GuardedStream:
 
     Args:
         stream: the stream; everything else is passed on to it.
+        before: called before anything is written.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, before: Callable[[], object] = bool) -> None:
         self._stream = stream
+        self._before = before
         self.error: OSError | None = None
 
     def write(self, text: str) -> int:
         """Write the text, or drop it after an error; return its length."""
+        self._before()
         if self.error is None:
             try:
                 self._stream.write(text)
@@ -53,6 +60,12 @@ class GuardedStream:
                 self._fail(error)
 
     @property
+    def encoding(self) -> str:
+        """That of the stream; for ASCII its superset Latin-1: click writes UTF-8 past one that says it is ASCII."""
+        name: str = self._stream.encoding
+        return "latin-1" if codecs.lookup(name).name == "ascii" else name
+
+    @property
     def lost_output(self) -> str:
         """Why text was lost, if it is missed; empty if nothing was lost, or if the reader had left."""
         if self.error is None or self.error.errno in READER_LEFT:
@@ -67,22 +80,26 @@ class GuardedStream:
         os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
+        if name == "buffer":  # bytes are written past this object
+            self._before()
         return getattr(self._stream, name)
 
 
-def guard_streams() -> GuardedStream:
+def guard_streams(arguments: Sequence[str] = ()) -> GuardedStream:
     """Guard stdout and stderr of this process, and open those that are closed; return stdout.
 
-    Characters that the encoding of a stream lacks are written as '?'.
+    Characters that the encoding of a stream lacks are written as similar ones that it has (``plain_text``). If nothing
+    is written for a moment, the terminal shows that the command with these ``arguments`` is at work.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the next file that is opened would become the standard stream
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
-            stream.reconfigure(errors="replace")  # a console of cp1252 has no '≤', and a run must not end at one
-    guarded = GuardedStream(sys.stdout)
-    sys.stdout, sys.stderr = guarded, GuardedStream(sys.stderr)
+            stream.reconfigure(errors=plain_text.ERRORS)  # a console of cp1252 has no '≤': a run must not end at one
+    before = first_word(arguments, sys.stderr)
+    guarded = GuardedStream(sys.stdout, before)
+    sys.stdout, sys.stderr = guarded, GuardedStream(sys.stderr, before)
     return guarded
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mamlbench import hookimpl
-from mamlbench.cli.progress import ProgressDisplay
-from mamlbench.cli.show import console, table
+from mamlbench.cli.show import table
+from mamlbench.progress.console import console
+from mamlbench.progress.display import ProgressDisplay, duration
 from mamlbench.report.table.row_names import row_names
 from mamlbench.run_spec import RunSpec
 from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, seconds_left
@@ -45,6 +46,9 @@ class SuiteDisplay(ProgressDisplay):
         """Return the title of a run, with its number in the suite."""
         return f"{self.numbers[spec.hash]}/{len(self.numbers)} {self.titles[spec.hash]}"
 
+    def _counts_runs(self) -> bool:
+        return False  # the row of the suite counts
+
     @hookimpl
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Add the bar of the run, and move that of the suite below it."""
@@ -58,6 +62,7 @@ class SuiteDisplay(ProgressDisplay):
                 completed=self.done,
                 loss="cells",
                 validation=self._time_left(),
+                timeless=True,
             )
 
     def forget(self, spec: RunSpec) -> None:
@@ -122,14 +127,6 @@ def plan_as_json(planned: SuitePlan, folder: Path) -> str:
         for cell in planned.cells
     ]
     return json.dumps({"suite": planned.name, "results": str(folder), "cells": cells}, indent=1)
-
-
-def duration(seconds: float) -> str:
-    """Format a duration: ``45 s``, ``12 min``, ``3 h 05 min``."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _summary(planned: SuitePlan, folder: Path) -> str:

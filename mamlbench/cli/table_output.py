@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def show_tables(tables: Sequence[Table], format_: str, output: Path | None, *, brief: bool = False) -> None:
     """Print tables, brief ones perhaps, or write them in a format."""
     if format_ == "table" and output is None:
-        from mamlbench.cli.show import console
+        from mamlbench.progress.console import console
         from mamlbench.report.render.terminal import print_tables
 
         print_tables(tables, console(), brief=brief)

@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from mamlbench.cli.progress import ProgressDisplay
-from mamlbench.cli.show import console
-from mamlbench.cli.suite_display import duration
+from mamlbench.progress.console import console
+from mamlbench.progress.display import ProgressDisplay, duration
 from mamlbench.report.formatting import percent_or_number
 from mamlbench.run_spec import RunSpec
 

@@ -72,6 +72,43 @@ def with_imbalance(batch: EpisodeBatch, ways: int, shots: int, imbalance: float)
     return batch._replace(support=support, images=None)
 
 
+GROUP_EXAMPLES = 32
+"""What it costs to begin another batch, in examples: the work that no size of it changes."""
+
+
+def group_sizes(
+    support: NDArray[np.int64], query: NDArray[np.int64], most_tasks: int, most_examples: int
+) -> list[NDArray[np.int64]]:
+    """Divide tasks among batches in which all are filled up to the largest, so that the total cost is least.
+
+    A batch costs ``GROUP_EXAMPLES`` and its examples, padding included. Of all divisions of the tasks in the order of
+    their examples the best is found by dynamic programming; the same sizes always give the same division.
+
+    Args:
+        support: support examples of each task, ``[T]``.
+        query: query examples of each task, ``[T]``.
+        most_tasks: tasks of a batch, at most.
+        most_examples: examples of a batch with padding, at most, unless it has one task.
+
+    Returns the tasks of each batch, as positions.
+    """
+    order = np.lexsort((query, support, support + query))
+    best, begins = np.zeros(len(order) + 1), np.zeros(len(order) + 1, np.int64)
+    for end in range(1, len(order) + 1):
+        tasks = order[max(0, end - most_tasks) : end][::-1]  # of batches that end here, of 1, 2, ... tasks
+        of_task = np.maximum.accumulate(support[tasks]) + np.maximum.accumulate(query[tasks])
+        counts = np.arange(1, len(tasks) + 1)
+        cost = best[end - counts] + GROUP_EXAMPLES + counts * of_task
+        cost[1:][(counts * of_task)[1:] > most_examples] = np.inf
+        chosen = int(np.argmin(cost))
+        best[end], begins[end] = cost[chosen], end - counts[chosen]
+    groups, end = [], len(order)
+    while end:
+        groups.append(np.sort(order[begins[end] : end]))
+        end = int(begins[end])
+    return groups[::-1]
+
+
 def _taken(x: Tensor, rows: Tensor) -> Tensor:
     """The examples ``[T, n, ...]`` of ``[T, m, ...]`` at ``rows`` ``[T, n]``."""
     tasks = torch.arange(len(rows), device=rows.device)[:, None]

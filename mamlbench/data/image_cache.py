@@ -25,6 +25,8 @@ from torch import Tensor
 from mamlbench.atomic_write import remove_abandoned, replaced_when_complete
 from mamlbench.errors import CacheError
 
+LOG = logging.getLogger(__name__)
+
 HASH_BYTES = 16
 """Length of an image's hash, BLAKE2b over its pixels."""
 
@@ -156,13 +158,15 @@ def cached_images(path: Path, build: Callable[[], CachedImages | ImageStream]) -
     """
     cached = load_cached_images(path)
     if cached is not None:
+        LOG.info("Prepared images from the cache: %s.", path)
         return cached
+    LOG.info("No prepared images in the cache: making %s.", path)
     built = build()
     stream = built if isinstance(built, ImageStream) else _as_stream(built)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for abandoned in remove_abandoned(path.parent, path.name):
-            logging.getLogger("mamlbench").info("Removed '%s', left by an interrupted preparation.", abandoned)
+            LOG.info("Removed '%s', left by an interrupted preparation.", abandoned)
         _refuse_full_disk(path.parent, len(stream.class_names), int(stream.offsets[-1]) * stream.image_bytes)
         with replaced_when_complete(path) as temporary, temporary.open("wb+") as file:
             _write(file, stream)
@@ -191,9 +195,7 @@ def load_cached_images(path: Path, *, check: bool = True) -> CachedImages | None
         return None
     except (SafetensorError, struct.error, OSError, ValueError, TypeError) as error:
         if check:
-            logging.getLogger("mamlbench").warning(
-                "The prepared data '%s' are damaged (%s): making them again.", path, error
-            )
+            LOG.warning("The prepared data '%s' are damaged (%s): making them again.", path, error)
         return None
 
 

@@ -4,7 +4,7 @@
 ``autotune.py`` chooses one for a run.
 """
 
-from mamlbench.engine.autotune import MAX_EXAMPLE_BYTES, Choice, Workload, choose_engine
+from mamlbench.engine.autotune import MAX_EXAMPLE_BYTES, Choice, OnTrial, Workload, choose_engine, no_trial
 from mamlbench.engine.autotune_cache import AutotuneCache
 from mamlbench.engine.compiled import CompiledEngine
 from mamlbench.engine.loop import LoopEngine
@@ -20,9 +20,11 @@ __all__ = [
     "Choice",
     "CompiledEngine",
     "LoopEngine",
+    "OnTrial",
     "VmapEngine",
     "Workload",
     "choose_engine",
     "keep_memory",
     "make_engine",
+    "no_trial",
 ]

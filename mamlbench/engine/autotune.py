@@ -38,6 +38,13 @@ TOO_SLOW = 1.5
 """Ratio to the fastest candidate's time above which a candidate is timed only once."""
 
 
+OnTrial = Callable[[str, float | None], object]
+
+
+def no_trial(name: str, seconds: float | None) -> None:
+    """Do nothing before a trial."""
+
+
 class Workload(Protocol):
     """What an engine is chosen for: one algorithm, network and batch of tasks.
 
@@ -102,7 +109,7 @@ def choose_engine(
     name: str,
     workload: Workload,
     cache: AutotuneCache | None = None,
-    on_trial: Callable[[str], object] = str,
+    on_trial: OnTrial = no_trial,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Choice:
     """Choose an engine.
@@ -115,7 +122,8 @@ def choose_engine(
         name: 'auto', or an engine's name, which is chosen without a check.
         workload: the work that the engine is for.
         cache: the stored choice for this workload on this machine.
-        on_trial: called with the name of each candidate before it is tried.
+        on_trial: called before each candidate is tried with its name, and the seconds that the trials are estimated to
+            take from then on; None if that is not known yet.
         clock: seconds since any fixed moment; candidates are timed with it.
 
     Raises:
@@ -127,12 +135,14 @@ def choose_engine(
 
 
 class _Chooser:
-    def __init__(self, workload: Workload, on_trial: Callable[[str], object], clock: Callable[[], float]) -> None:
+    def __init__(self, workload: Workload, on_trial: OnTrial, clock: Callable[[], float]) -> None:
         self.workload = workload
         self.on_trial = on_trial
         self.clock = clock
         self.reference = Reference(workload.outcome, workload.precision)
         self._trials: dict[str, Trial] = {}
+        self._until: float | None = None
+        """When the trials are estimated to end."""
 
     def choose(self, cache: AutotuneCache | None) -> Choice:
         if not self.workload.vectorizes:
@@ -173,8 +183,9 @@ class _Chooser:
     def _try_all(self, first: str, budget: float, *, compiled: bool) -> None:
         """Time every candidate that passes once, then the fast ones in whole rounds, until the budget is spent."""
         if compiled:  # compiling has its own budget
+            self._until = self.clock() + COMPILING_SECONDS + budget
             self._first_time(["vmap+compiled"])
-        end = self.clock() + budget
+        self._until = end = self.clock() + budget
         self._first_time(self._candidates(), end)
         best = min(trial.median for trial in self._trials.values())
         contenders = [t for t in self._trials.values() if t.median <= TOO_SLOW * best or t.name == first]
@@ -204,7 +215,7 @@ class _Chooser:
         if name in self._trials:
             return not self._trials[name].dropped
         trial = self._trials[name] = Trial(name)
-        self.on_trial(name)
+        self.on_trial(name, None if self._until is None else max(0.0, self._until - self.clock()))
         try:
             trial.dropped = self._too_large(name) or self.reference.mismatch(make_engine(name))
         except MamlbenchError:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mamlbench.nn.padding import existing_examples, masked_statistics
+
 BatchStats = list[tuple[Tensor, Tensor]]
 """Mean and biased variance ``[features]`` of every batch-norm layer, in the order in which the layers run."""
 
@@ -59,6 +61,12 @@ def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     """Normalize ``[n, C]`` or ``[n, C, H, W]`` with torch's own functions, then apply weight and bias, each ``[C]``."""
     x = widen_bfloat16(x)
     statistics = next_replayed()
+    existing = existing_examples()
+    if statistics is None and existing is not None:
+        mean, variance = masked_statistics(x, existing.mask)
+        record(mean, variance)
+        channels = (-1, *(1 for _ in range(x.ndim - 2)))
+        return scale_and_shift((x - mean.view(channels)) * (variance + eps).rsqrt().view(channels), weight, bias)
     if statistics is None:
         if _recording.get() is not None:
             variance, mean = torch.var_mean(x, [0, *range(2, x.ndim)], correction=0)

@@ -28,7 +28,13 @@ from mamlbench.nn.vmap_internals import outside_vmap, unwrap_batch, unwrap_batch
 
 
 def conv_block(
-    x: Tensor, w: Tensor, affine: tuple[Tensor | None, Tensor], geometry: Geometry, eps: float
+    x: Tensor,
+    w: Tensor,
+    affine: tuple[Tensor | None, Tensor],
+    geometry: Geometry,
+    eps: float,
+    *,
+    rows: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Compute the block of each task, inside one ``torch.func.vmap``.
 
@@ -38,6 +44,7 @@ def conv_block(
         affine: weight of batch norm (None: 1) and its bias, each ``[O]``.
         geometry: strides and padding of the convolution, without dilation and groups.
         eps: added to the variance.
+        rows: int64 ``[T]`` of all tasks, how many of its n examples each has, the first ones; None: all.
 
     Returns:
         y ``[n, O, h, w]``; mean and 1 / std of the convolution, each ``[O]``, without a derivative.
@@ -46,7 +53,7 @@ def conv_block(
     # [T, ...] if each task has its own
     filters, weight, bias = (None if tensor is None else unwrap_batch(tensor) for tensor in (w, *affine))
     with outside_vmap():
-        y, _, mean, inverse_std = _Block.apply(maps, filters, weight, bias, geometry, eps)
+        y, _, mean, inverse_std = _Block.apply(maps, filters, weight, bias, geometry, eps, rows)
     return wrap_batch(y, dim=1), wrap_batch(mean), wrap_batch(inverse_std)
 
 
@@ -59,15 +66,15 @@ class _Block(torch.autograd.Function):
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor, ...]:
-        x, w, a, b, geometry, eps = inputs
-        c = kernels.convolve(x, w, geometry)
+        x, w, a, b, geometry, eps, rows = inputs
+        c = kernels.convolve(x, w, geometry, rows=rows)
         tasks = c.shape[1]
-        y, mean, scale = kernels.batch_norm_relu(c, _per_task(a, tasks), b.expand(tasks, -1), eps)
+        y, mean, scale = kernels.batch_norm_relu(c, _per_task(a, tasks), b.expand(tasks, -1), eps, rows)
         return y, c, mean, scale
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        x, w, a, b, ctx.geometry, _ = inputs
+        x, w, a, b, ctx.geometry, _, ctx.rows = inputs
         y, *statistics = output
         ctx.bias_shared = b.ndim == 1
         ctx.mark_non_differentiable(*statistics)
@@ -77,12 +84,12 @@ class _Block(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, g: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if g is None:
-            return (None,) * 6
+            return (None,) * 7
         needs_x, *_ = ctx.needs_input_grad
         grad_x, grad_w, grad_a, grad_b, *_ = _BlockBackward.apply(
-            g, *ctx.saved_tensors, ctx.geometry, ctx.bias_shared, needs_x
+            g, *ctx.saved_tensors, ctx.geometry, ctx.rows, ctx.bias_shared, needs_x
         )
-        return grad_x, grad_w, grad_a, grad_b, None, None
+        return grad_x, grad_w, grad_a, grad_b, None, None, None
 
 
 class _BlockBackward(torch.autograd.Function):
@@ -90,16 +97,16 @@ class _BlockBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor | None, ...]:
-        g, x, w, a, y, c, mean, scale, geometry, bias_shared, needs_x = inputs
-        d, gz, g_sum = kernels.batch_norm_relu_backward(g, c, y, _per_task(a, c.shape[1]), (mean, scale))
-        grad_x = kernels.input_grad(d, w, geometry) if needs_x else None
-        grad_w = kernels.weight_grad(d, x, geometry, shared=w.ndim == 4)
+        g, x, w, a, y, c, mean, scale, geometry, rows, bias_shared, needs_x = inputs
+        d, gz, g_sum = kernels.batch_norm_relu_backward(g, c, y, _per_task(a, c.shape[1]), (mean, scale), rows=rows)
+        grad_x = kernels.input_grad(d, w, geometry, rows=rows) if needs_x else None
+        grad_w = kernels.weight_grad(d, x, geometry, shared=w.ndim == 4, rows=rows)
         grad_a = None if a is None else gz.sum(0) if a.ndim == 1 else gz.clone()
         return grad_x, grad_w, grad_a, g_sum.sum(0) if bias_shared else g_sum.clone(), d, gz, g_sum
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-        *tensors, ctx.geometry, _, _ = inputs
+        *tensors, ctx.geometry, ctx.rows, _, _ = inputs
         ctx.mark_non_differentiable(*output[4:])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*tensors, *output[4:])
@@ -108,12 +115,12 @@ class _BlockBackward(torch.autograd.Function):
     def backward(ctx: Any, *cotangents: Any) -> tuple[Tensor | None, ...]:
         p, q, t, r, *_ = cotangents
         if p is None and q is None and t is None and r is None:
-            return (None,) * 11
+            return (None,) * 12
         needs_x = ctx.needs_input_grad[1]
         grad_g, grad_x, grad_w, grad_a = _BlockDoubleBackward.apply(
-            p, q, t, r, *ctx.saved_tensors, ctx.geometry, needs_x
+            p, q, t, r, *ctx.saved_tensors, ctx.geometry, ctx.rows, needs_x
         )
-        return grad_g, grad_x, grad_w, grad_a, *(None for _ in range(7))
+        return grad_g, grad_x, grad_w, grad_a, *(None for _ in range(8))
 
 
 class _BlockDoubleBackward(torch.autograd.Function):
@@ -121,19 +128,20 @@ class _BlockDoubleBackward(torch.autograd.Function):
 
     @staticmethod
     def forward(*inputs: Any) -> tuple[Tensor | None, ...]:
-        p, q, t, r, g, x, w, a, y, c, mean, scale, d, gz, g_sum, geometry, needs_x = inputs
-        v = None if p is None else kernels.convolve(p, w, geometry)
-        v = v if q is None else kernels.convolve(x, q, geometry, into=v)
+        p, q, t, r, g, x, w, a, y, c, mean, scale, d, gz, g_sum, geometry, rows, needs_x = inputs
+        shared = w.ndim == 4
+        v = None if p is None else kernels.convolve(p, w, geometry, rows=rows)
+        v = v if q is None else kernels.convolve(x, q, geometry, into=v, rows=rows)
         v = torch.zeros_like(c) if v is None else v
         t, r = (torch.zeros_like(mean) if sums is None else sums.expand_as(mean) for sums in (t, r))
-        weight = _per_task(a, c.shape[1])
-        grad_g, s, grad_a = kernels.batch_norm_relu_double_backward(v, t, r, g, c, y, weight, mean, scale, gz, g_sum)
-        grad_x = kernels.input_grad(s, w, geometry) if needs_x else None
+        backward = (g, c, y, _per_task(a, c.shape[1]), mean, scale, gz, g_sum)
+        grad_g, s, grad_a = kernels.batch_norm_relu_double_backward(v, t, r, *backward, rows=rows)
+        grad_x = kernels.input_grad(s, w, geometry, rows=rows) if needs_x else None
         if needs_x and q is not None:
-            kernels.input_grad(d, q, geometry, into=grad_x)
-        grad_w = kernels.weight_grad(s, x, geometry, shared=w.ndim == 4)
+            kernels.input_grad(d, q, geometry, into=grad_x, rows=rows)
+        grad_w = kernels.weight_grad(s, x, geometry, shared=shared, rows=rows)
         if p is not None:
-            kernels.weight_grad(d, p, geometry, shared=w.ndim == 4, into=grad_w)
+            kernels.weight_grad(d, p, geometry, shared=shared, into=grad_w, rows=rows)
         return grad_g, grad_x, grad_w, grad_a.sum(0) if grad_a is not None and a.ndim == 1 else grad_a
 
     @staticmethod

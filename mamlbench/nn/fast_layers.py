@@ -25,6 +25,7 @@ from mamlbench.nn.batch_norm_max_pool import WINDOW, pooled_normalize
 from mamlbench.nn.conv2d import convolve
 from mamlbench.nn.conv_block import conv_block
 from mamlbench.nn.kernels import Geometry
+from mamlbench.nn.padding import existing_examples
 from mamlbench.nn.precision import bf16_is_on
 from mamlbench.nn.vmap_internals import vmap_size
 
@@ -60,7 +61,7 @@ def conv2d(
 def batch_norm(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float, *, second_order: bool) -> Tensor:
     """``BatchNorm`` of ``[n, C]`` or ``[n, C, H, W]``; large maps with hand-written derivatives."""
     x = widen_bfloat16(x)
-    if replaying() or not _large(x, second_order):
+    if replaying() or existing_examples() is not None or not _large(x, second_order):
         return plain_batch_norm(x, weight, bias, eps)
     normalized, mean, scale = normalize(x, eps)
     record(mean, scale.pow(-2) - eps)
@@ -76,7 +77,7 @@ def batch_norm_max_pool(x: Tensor, bias: Tensor | None, eps: float, *, second_or
     x, statistics = widen_bfloat16(x), next_replayed()
     if statistics is not None:
         return scale_and_shift(normalize_with(F.max_pool2d(x, WINDOW), *statistics, eps), None, bias)
-    if _large(x, second_order):
+    if existing_examples() is None and _large(x, second_order):
         maxima, mean, scale = pooled_normalize(x, eps)
         record(mean, scale.pow(-2) - eps)
         return scale_and_shift(maxima, None, bias)
@@ -96,14 +97,18 @@ def conv_norm_relu(
     second_order: bool,
 ) -> Tensor:
     """Convolution, ``BatchNorm`` and ReLU of ``[n, C, H, W]``; one compiled function for many tasks on a CPU."""
-    if replaying() or not _kernels_apply(x, weight):
+    existing = existing_examples()
+    scattered = existing is not None and existing.rows is None  # padding that is not at the end
+    if replaying() or scattered or not _kernels_apply(x, weight):
         settings = {"stride": stride, "padding": padding, "dilation": (1, 1), "groups": 1}
         y = conv2d(x, weight, bias, **settings, second_order=second_order)  # type: ignore[arg-type]
         return F.relu(batch_norm(y, norm_weight, norm_bias, eps, second_order=second_order))
     geometry = Geometry(tuple(x.shape[-2:]), tuple(weight.shape[-2:]), stride, padding)
     if norm_bias is None:
         norm_bias = weight.new_zeros(weight.shape[0])
-    y, mean, scale = conv_block(x, weight, (norm_weight, norm_bias), geometry, eps)
+    y, mean, scale = conv_block(
+        x, weight, (norm_weight, norm_bias), geometry, eps, rows=None if existing is None else existing.rows
+    )
     # batch norm subtracts the convolution's bias with the mean: it changes the statistics and not the output
     record(mean if bias is None else mean + bias, scale.pow(-2) - eps)
     return y

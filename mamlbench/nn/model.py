@@ -21,6 +21,7 @@ from mamlbench.nn.batch_norm_modes import forward_in_mode
 from mamlbench.nn.dropout import StochasticLayer
 from mamlbench.nn.fusion import fuse, unfused
 from mamlbench.nn.network import Network, remove_side_effects
+from mamlbench.nn.padding import without_padding
 from mamlbench.nn.parameters import Parameters
 from mamlbench.nn.precision import bf16_autocast
 from mamlbench.run_spec import Mode
@@ -81,11 +82,11 @@ class Model:
 
     def __call__(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to ``[n, outputs]``; batch-norm layers normalize by this batch."""
-        return self._run(self._version, dict(parameters), x)
+        return without_padding(lambda x: self._run(self._version, dict(parameters), x), x)
 
     def features(self, parameters: Mapping[str, Tensor], x: Tensor) -> Tensor:
         """``[n, *input_shape]`` to the features ``[n, d]``."""
-        return self._part("features", parameters, x)
+        return without_padding(lambda x: self._part("features", parameters, x), x)
 
     def head(self, parameters: Mapping[str, Tensor], features: Tensor) -> Tensor:
         """Features ``[n, d]`` to ``[n, outputs]``."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+IGNORED = -100
+"""Label that torch's cross-entropy ignores."""
 
 
 class Objective(ABC):
@@ -46,6 +50,23 @@ class ClassificationOfFirst(Classification):
 
     def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
         return super().losses(outputs[..., : self.outputs], y)
+
+
+class ClassificationOfPadded(ClassificationOfFirst):
+    """Cross-entropy of a task that is filled up with examples whose label is negative: minus its number of classes.
+
+    These examples have no loss, and the outputs for other classes than the task's have the probability 0. There is at
+    least one such example in every task.
+    """
+
+    def losses(self, outputs: Tensor, y: Tensor) -> Tensor:
+        outputs = outputs[..., : self.outputs]
+        absent = torch.arange(self.outputs, device=y.device) >= -y.amin()
+        logits = outputs.masked_fill(absent, torch.finfo(outputs.dtype).min)
+        return F.cross_entropy(logits, y.where(y >= 0, IGNORED), reduction="none", ignore_index=IGNORED)
+
+    def loss(self, outputs: Tensor, y: Tensor) -> Tensor:
+        return self.losses(outputs, y).sum() / (y >= 0).sum()
 
 
 class Regression(Objective):

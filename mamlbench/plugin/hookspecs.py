@@ -129,10 +129,11 @@ def mamlbench_preparing(spec: RunSpec, title: str, done: int, total: int) -> Non
 
 
 @hookspec
-def mamlbench_trying_engine(spec: RunSpec, engine: str) -> None:
+def mamlbench_trying_engine(spec: RunSpec, engine: str, seconds: float | None) -> None:
     """Called before the training of ``spec``, when ``--engine auto`` is about to check an engine.
 
-    It may time it too. ``engine`` is its name; a compiled one takes a minute or two without output.
+    It may time it too. ``engine`` is its name; ``seconds`` is the estimated time until all engines are tried, None if
+    it is not known yet. A compiled engine takes a minute or two of it without output.
     """
 
 

@@ -1,17 +1,24 @@
-"""Hash of the source code of plugins, so that an edited method is not mistaken for the one that was measured."""
+"""Hash of the source code of plugins, so that an edited method is not mistaken for the one that was measured.
+
+Only the plugins that a run uses count: another method that is loaded too does not make it a run of other code.
+"""
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mamlbench.plugin.manager import Plugins
 from mamlbench.plugin.markers import PROJECT
+
+if TYPE_CHECKING:
+    from mamlbench.run_spec import RunSpec
 
 CHANGES_NO_NUMBER = frozenset(
     f"{PROJECT}_{name}"
@@ -29,29 +36,41 @@ CHANGES_NO_NUMBER = frozenset(
 )
 """Hooks of plugins that start runs, follow them or show them. A suite's settings are part of each run's spec."""
 
+COMPONENTS = ("algorithm", "backbone", "dataset", "sampler")
+"""Kinds of names that a run's spec has one of; a plugin that only registers others of them is not used by the run."""
+REGISTERS_COMPONENTS = frozenset(f"{PROJECT}_register_{kind}s" for kind in COMPONENTS)
+
 _IMPORT = re.compile(r"^[ \t]*(?:from|import)\b[^(\n]*(?:\([^)]*\))?", re.MULTILINE)
 
 
-def versions_that_count(plugins: Plugins) -> dict[str, str]:
-    """Return the version of each installed plugin that can change a number, by name."""
-    versions = {}
+def versions_that_count(plugins: Plugins, spec: RunSpec | None = None) -> dict[str, str]:
+    """Return the version of each installed plugin that can change a number (of a run, if one is named), by name."""
+    versions, unused = {}, _unused_packages(plugins, spec)
     for report in plugins.reports:
         module = plugins.manager.get_plugin(f"{report.origin}:{report.name}")
-        if report.version and module is not None and not _changes_no_number(plugins, module):
+        if module is None or not report.version or _changes_no_number(plugins, module):
+            continue
+        if _package(module).__name__ not in unused:
             versions[report.name] = report.version
     return versions
 
 
-def plugin_code(plugins: Plugins) -> str:
+def plugin_code(plugins: Plugins, spec: RunSpec | None = None) -> str:
     """Hash the source of every loaded plugin that can change a number: 16 hexadecimal digits.
 
     That is its file or its whole package, without the modules of that package that only start runs, follow them or show
     them. Listeners that a program registers, such as a progress display, do not count.
+
+    Args:
+        plugins: the loaded plugins.
+        spec: leaves out plugins that this run does not use.
     """
     modules = [plugin for plugin in plugins.manager.get_plugins() if isinstance(plugin, ModuleType)]
     changing = [module for module in modules if not _changes_no_number(plugins, module)]
     harmless = {module.__name__ for module in modules} - {module.__name__ for module in changing}
     packages = {package.__name__: package for package in map(_package, changing)}  # one for many modules
+    for name in _unused_packages(plugins, spec):
+        packages.pop(name, None)
     files = {file for package in packages.values() for file in _files(package, harmless)}
     digest = hashlib.sha256()
     for name, text_hash in sorted((name, _hash(path)) for name, path in files):
@@ -63,6 +82,70 @@ def _changes_no_number(plugins: Plugins, module: Any) -> bool:
     """Return whether all hooks of a plugin are of that kind. One without any hook acts by being imported."""
     hooks = {caller.name for caller in plugins.manager.get_hookcallers(module) or ()}
     return bool(hooks) and hooks <= CHANGES_NO_NUMBER
+
+
+def _unused_packages(plugins: Plugins, spec: RunSpec | None) -> set[str]:
+    """Return the packages and files, by module name, of which a run uses nothing.
+
+    Each of their plugins only registers components, none of them the run's, and does nothing else when it is imported;
+    and no package that counts imports them. In doubt a package counts: all do if the run uses a family of names or
+    begins with another run's model, which may need any component.
+    """
+    if spec is None or spec.init or spec.init_sha256:
+        return set()
+    names = {kind: getattr(spec, kind).name for kind in COMPONENTS}
+    if any(":" in name for name in names.values()):
+        return set()
+    used = {f"{kind} {name}" for kind, name in names.items()}
+    provided = {f"{report.origin}:{report.name}": set(report.provides) for report in plugins.reports}
+    needed: dict[str, ModuleType] = {}
+    unused: dict[str, ModuleType] = {}
+    for name, module in plugins.manager.list_name_plugin():
+        if isinstance(module, ModuleType) and not _changes_no_number(plugins, module):
+            package = _package(module)
+            idle = name in provided and not provided[name] & used and _only_registers(plugins, module)
+            (unused if idle else needed)[package.__name__] = package
+    unused = {name: package for name, package in unused.items() if name not in needed}
+    return set(unused) - _imported(unused, needed) if unused else set()
+
+
+def _only_registers(plugins: Plugins, module: ModuleType) -> bool:
+    """Return whether a plugin registers components, and importing it defines names and does nothing else."""
+    hooks = {caller.name for caller in plugins.manager.get_hookcallers(module) or ()}
+    if not hooks <= CHANGES_NO_NUMBER | REGISTERS_COMPONENTS or module.__file__ is None:
+        return False
+    return all(map(_defines, ast.parse(Path(module.__file__).read_bytes()).body))
+
+
+def _defines(statement: ast.stmt) -> bool:
+    """Return whether a statement imports or defines something, or is a docstring; a changed attribute is neither."""
+    if isinstance(statement, ast.Assign):
+        return all(isinstance(target, ast.Name) for target in statement.targets)
+    if isinstance(statement, ast.AnnAssign):
+        return isinstance(statement.target, ast.Name)
+    if isinstance(statement, ast.Expr):
+        return isinstance(statement.value, ast.Constant)
+    defining = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return isinstance(statement, defining)
+
+
+def _imported(unused: dict[str, ModuleType], needed: dict[str, ModuleType]) -> set[str]:
+    """Return the unused packages that those in need import, directly or through one another."""
+    imported: set[str] = set()
+    reading = list(needed.values())
+    while reading:
+        files = [path for package in reading for _, path in _files(package, set())]
+        imports = "\n".join(line for path in files for line in _IMPORT.findall(path.read_text("utf-8", "replace")))
+        names = {name: _import_name(package) for name, package in unused.items() if name not in imported}
+        new = {name for name, text in names.items() if re.search(rf"\b{re.escape(text)}\b", imports)}
+        imported |= new
+        reading = [unused[name] for name in new]
+    return imported
+
+
+def _import_name(package: ModuleType) -> str:
+    """The name by which other code imports a package, or a file beside it."""
+    return package.__name__ if hasattr(package, "__path__") else Path(package.__file__ or package.__name__).stem
 
 
 def _package(module: ModuleType) -> ModuleType:

@@ -155,7 +155,7 @@ class ResultStore:
         for folder, below, files in os.walk(self.folder):  # Path.rglob would stat each of ten thousand files
             if not os.path.isfile(f"{folder}.json"):  # noqa: PTH113 (Path.is_file raises an error if that is too long)
                 names = (name for name in (*files, *below) if name.startswith(prefix))
-                paths += [Path(folder, name) for name in names if _looks_like_record(name)]
+                paths += [Path(folder, name) for name in names if looks_like_record(name)]
         return sorted(paths, key=lambda path: path.parts)  # comparing the paths themselves splits them each time
 
     def prefix(self, spec: RunSpec) -> str:
@@ -240,7 +240,8 @@ def _stem(spec: RunSpec, fingerprint: str, attempt: int | str) -> str:
     return f"{_readable_name(spec)}-{spec.hash[:8]}-{fingerprint[:6]}-{attempt}"
 
 
-def _looks_like_record(name: str) -> bool:
+def looks_like_record(name: str) -> bool:
+    """Return whether a file of this name may be a record."""
     # Artifacts are JSON too, in a folder named after a record that may not have been written yet.
     is_artifact = name in ARTIFACTS or EVALUATION.fullmatch(name) is not None
     return name.endswith(".json") and not name.startswith(".") and not is_artifact

@@ -318,6 +318,32 @@ class RunRecord(RecordPart):
         """Whether the run's process ended without a word, killed perhaps: it measured nothing."""
         return self.status == "failed" and self.measurement is None
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name or 'without a name'}: {self.summary}>"
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        """Return the table and the learning curve, for notebooks."""
+        import mamlbench
+
+        # of the report, which is built upon records
+        html: str = getattr(mamlbench, "record_html")(self)  # noqa: B009
+        return html
+
+    @property
+    def summary(self) -> str:
+        """The run in one line: method, data set, status, first score."""
+        spec, protocol = self.spec, self.spec.protocol
+        parts = [f"{spec.algorithm.name} on {spec.dataset.name} {protocol.size_text}, seed {spec.seed}, {self.status}"]
+        if self.test is not None and self.test.modes:
+            mode, result = next(iter(self.test.modes.items()))
+            half = (result.score.high - result.score.low) / 2
+            scale, digits, unit = (100, 1, " %") if self.test.unit == "%" else (1, 3, f" {self.test.unit}".rstrip())
+            mean = f"{scale * result.score.mean:.{digits}f} ± {scale * half:.{digits}f}{unit}"
+            parts.append(f"{self.test.metric} {mean} ({mode})")
+        return ", ".join(parts)
+
     @model_validator(mode="after")
     def _numbers_fit(self) -> Self:
         # JSON's integers are unlimited, and one of 400 digits overflows a float: readers of records need not handle it

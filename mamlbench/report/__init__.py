@@ -6,7 +6,10 @@ LaTeX among them. ``figures`` and ``page``: images and HTML. ``gate``: the verdi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from mamlbench.record import RunRecord
@@ -15,7 +18,10 @@ from mamlbench.report.loading import LoadedRecords, read_records
 from mamlbench.report.table.table import Table, build_tables
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console
+
+    from mamlbench.report.notebook import Report
 
 __all__ = ["LoadedRecords", "Table", "build_tables", "load_records", "print_table", "read_records"]
 
@@ -25,3 +31,17 @@ def print_table(records: Iterable[RunRecord], console: Console, *, brief: bool =
     from mamlbench.report.render.terminal import print_tables
 
     print_tables(build_tables(records), console, brief=brief)
+
+
+class _CallableModule(ModuleType):
+    """This package: it can be called, as ``mamlbench.report("results")``."""
+
+    def __call__(
+        self, source: str | Path | RunRecord | Sequence[str | Path | RunRecord] | pd.DataFrame = "results"
+    ) -> Report:
+        from mamlbench.report.notebook import report
+
+        return report(source)
+
+
+sys.modules[__name__].__class__ = _CallableModule

@@ -13,6 +13,9 @@ from mamlbench.report.table.seen_test_data import seen_in
 if TYPE_CHECKING:
     import pandas as pd
 
+FILES = "mamlbench_files"
+"""Key of ``DataFrame.attrs``: name and file of each record that was read."""
+
 
 def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
     """Load records as a tidy table: one row per record, metric and mode; one with mode None if nothing was tested.
@@ -45,14 +48,18 @@ def load_records(*sources: str | Path | RunRecord) -> pd.DataFrame:
 
     import pandas as pd
 
+    files: list[list[str]] = []
     records = [source for source in sources if isinstance(source, RunRecord)]
     paths = [source for source in sources if not isinstance(source, RunRecord)]
     if paths or not sources:
         loaded = read_records(paths or ("results",))
         records += loaded.records
+        files += [[record.name, str(path)] for record, path in zip(loaded.records, loaded.files, strict=True)]
         for problem in loaded.problems:
             warnings.warn(problem, stacklevel=2)
-    return pd.DataFrame([row for record in records for row in _rows(record)])
+    frame = pd.DataFrame([row for record in records for row in _rows(record)])
+    frame.attrs[FILES] = files
+    return frame
 
 
 def _rows(record: RunRecord) -> Iterator[dict[str, Any]]:

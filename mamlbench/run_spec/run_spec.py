@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +29,9 @@ ADDED_LATER = {
 they are no part of the hash of a spec, so that a run keeps the hash that it had."""
 
 
+_ARCHIVE = re.compile(r"\.(zip|tar|tgz|tar\.(gz|bz2|xz))$", re.IGNORECASE)
+
+
 class Component(BaseModel):
     """A registered plugin by name, with its options (validated by the plugin's own schema)."""
 
@@ -36,6 +41,13 @@ class Component(BaseModel):
     """registered name"""
     options: dict[str, Any] = Field(default_factory=dict)
     """every option with its value"""
+
+    @property
+    def title(self) -> str:
+        """What it is called in titles: of a user's own data, read from a path, the name of the folder or archive."""
+        path = self.options.get("path")
+        own_name = PurePath(path.rstrip("/\\")).name if isinstance(path, str) else ""
+        return _ARCHIVE.sub("", own_name) or self.name
 
 
 class Training(BaseModel):

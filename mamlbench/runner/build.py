@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -32,28 +34,35 @@ from mamlbench.api import (
     noise_key_scope,
     seeded,
 )
-from mamlbench.engine import AutotuneCache, Choice, choose_engine
+from mamlbench.engine import AutotuneCache, Choice, OnTrial, choose_engine, no_trial
 from mamlbench.errors import ConfigError
-from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import in_precision, parameter_dtype
-from mamlbench.objectives.objective import ClassificationOfFirst
 from mamlbench.plugin import Plugins
-from mamlbench.plugin.source_hash import plugin_code
-from mamlbench.record import DataFacts, SeenTestData, code_hash, cpu_name
+from mamlbench.record import DataFacts, SeenTestData
 from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
 from mamlbench.runner.datasets.open_dataset import data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
-from mamlbench.runner.device import device_name
 from mamlbench.runner.draw_episodes import draw_episodes
-from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key
+from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key, speed_facts
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
+from mamlbench.runner.padding_check import padding_problem
 from mamlbench.runner.ranks.rank_group import ALONE, Ranks
 from mamlbench.runner.seen_by_network import seen_by_network
-from mamlbench.runner.sized_tasks import joined, of_meta_batch, sized
+from mamlbench.runner.sized_tasks import (
+    EpisodeGroup,
+    SizedBatch,
+    SizedPart,
+    by_size,
+    filled_batch,
+    joined,
+    of_meta_batch,
+    padded_groups,
+    sized,
+)
 from mamlbench.runner.tuning.sealed_split import SealedSplit
 
 TOO_LARGE = ("can't allocate memory", "Storage size calculation overflowed", "out of memory", "exceeds the limit")
@@ -80,6 +89,8 @@ class Experiment:
     """hashes of the training split; None if it does not consist of images"""
     seen: SeenTestData | None
     """whether the network was trained on test classes or images; None in regression"""
+    padding_problem: str = ""
+    """why tasks of several sizes are not filled up but computed by size; empty if they are, or have one size"""
     ranks: Ranks = ALONE
     """the processes that compute the run together"""
 
@@ -88,8 +99,25 @@ class Experiment:
         training = self.spec.training
         if self.algorithm.trains_on == "examples":
             return self._in_precision(self.sampler.labeled_examples("train", iteration, training.meta_batch_size))
-        shape = of_meta_batch(self.spec, iteration)
-        return self.episodes("train", iteration * training.meta_batch_size, training.meta_batch_size, shape)
+        first = iteration * training.meta_batch_size
+        if self.mixes_sizes:
+            return self.sized_batch(range(first, first + training.meta_batch_size), training)
+        return self.episodes("train", first, training.meta_batch_size, of_meta_batch(self.spec, iteration))
+
+    @property
+    def mixes_sizes(self) -> bool:
+        """Whether the episodes of a meta-batch have several sizes."""
+        return self.spec.training.sizes_vary and self.algorithm.additive and self.algorithm.trains_on == "episodes"
+
+    def sized_batch(self, numbers: Sequence[int], shape: Training) -> SizedBatch:
+        """Draw training episodes, each of its own size."""
+        by_sizes = by_size(self.sampler, "train", shape, numbers)
+        groups: Sequence[EpisodeGroup] = [[SizedPart(part, one)] for one, part in by_sizes]
+        if not self.padding_problem:
+            groups = padded_groups(by_sizes, len(numbers), sys.maxsize)
+        batches = [[self.episodes_of("train", *part) for part in group] for group in groups]
+        filled = [(group, filled_batch(group, parts)) for group, parts in zip(groups, batches, strict=True)]
+        return SizedBatch(filled, sum(batch.examples for parts in batches for batch in parts))
 
     def episodes(self, split: str, first: int, count: int, shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes ``first`` to ``first + count - 1`` with the ways, shots and queries of ``shape``."""
@@ -109,7 +137,9 @@ class Experiment:
         spec = self.spec.model_copy(update={"protocol": protocol})
         if spec.protocol != self.spec.protocol:
             _check_protocol(spec, self.sampler, SPLITS[1:])
-        return replace(self, spec=spec)
+        same = protocol.size_text == self.spec.protocol.size_text
+        problem = self.padding_problem if same else "its episodes of these sizes were not checked"
+        return replace(self, spec=spec, padding_problem=problem)
 
     def _in_precision(self, examples: Any) -> Any:
         """Cast examples, which are float32 by contract: to look at each tensor again would cost part of every batch."""
@@ -117,23 +147,30 @@ class Experiment:
 
     def compute_update(self, iteration: int, batch: Any) -> OuterUpdate:
         """Compute the update of a meta-iteration from its batch, with the dropout masks of that iteration."""
-        with (
-            noise_key_scope(iteration_noise_key(self.spec, iteration)),
-            self.sized(of_meta_batch(self.spec, iteration)),
-        ):
-            return self.algorithm.compute_update(batch)
+        with noise_key_scope(iteration_noise_key(self.spec, iteration)):
+            if isinstance(batch, SizedBatch):
+                return self._sum_of_updates(batch)
+            with self.sized([of_meta_batch(self.spec, iteration)]):
+                return self.algorithm.compute_update(batch)
 
-    def episodes_of(self, split: str, numbers: Sequence[int], shape: Protocol) -> EpisodeBatch:
+    def _sum_of_updates(self, batch: SizedBatch) -> OuterUpdate:
+        updates = []
+        for group, episodes in batch.groups:
+            with self.sized([part.shape for part in group]):
+                updates.append(self.algorithm.compute_update(episodes))
+        return reduce(operator.add, updates)
+
+    def episodes_of(self, split: str, numbers: Sequence[int], shape: Training | Protocol) -> EpisodeBatch:
         """Draw the episodes of these numbers, of one size."""
         if isinstance(numbers, range):
             return self.episodes(split, numbers.start, len(numbers), shape)
         return joined([self.episodes(split, number, 1, shape) for number in numbers])
 
-    def sized(self, shape: Training | Protocol) -> AbstractContextManager[None]:
-        """Let the method see tasks of the size of ``shape``, if the run has several."""
+    def sized(self, shapes: Sequence[Training | Protocol]) -> AbstractContextManager[None]:
+        """Let the method see tasks of these sizes, if the run has several."""
         if not (self.spec.protocol.sizes_vary or self.spec.training.sizes_vary):
             return nullcontext()
-        return sized(self.algorithm, ClassificationOfFirst(shape.ways), shape.shots)
+        return sized(self.algorithm, shapes)
 
 
 def load_dataset(
@@ -172,7 +209,7 @@ def build_experiment(
     cache: Path | None = None,
     *,
     training: bool = True,
-    on_trial: Callable[[str], object] = str,
+    on_trial: OnTrial = no_trial,
     engine: str | None = None,
     model: TrainedOn | str | None = None,
 ) -> Experiment:
@@ -187,7 +224,7 @@ def build_experiment(
         dataset: its data set, loaded.
         cache: folder of cached choices of engines; None: no cache.
         training: whether the run trains, so that the engine is chosen for training.
-        on_trial: called with the name of each engine before it is tried.
+        on_trial: called with the name of each engine before it is tried, and the estimated seconds of all trials.
         engine: name of the engine; None: as the spec says.
         model: what a model was trained on that is to be tested, or why that is unknown; None: the training split.
     """
@@ -206,9 +243,10 @@ def build_experiment(
     make = algorithm_maker(spec, plugins, dataset, splits, model.data.outputs if isinstance(model, TrainedOn) else None)
     plugin: type[Algorithm] = plugins.registry.load("algorithm", spec.algorithm.name)
     work = TrainingWork(spec, plugin, make, sampler, training=training)
-    autotune_cache = None if cache is None else AutotuneCache(cache / "engines", _speed_facts(spec, device, plugins))
+    autotune_cache = None if cache is None else AutotuneCache(cache / "engines", speed_facts(spec, device, plugins))
     name = engine or engine_for_sizes(spec, plugin, work) or spec.engine
     choice = choose_engine(name, work, autotune_cache, on_trial)
+    logging.getLogger(__name__).info("Engine %s: %s.", choice.engine.name, choice.reason)
     algorithm = make(choice.engine)
     start_from_initial_model(algorithm, spec)
     _check_own_models(spec, algorithm)
@@ -218,7 +256,10 @@ def build_experiment(
     if dataset.kind not in ("regression", "reinforcement") and not isinstance(dataset.splits["test"], SealedSplit):
         trained = model or own or "the training data are no images"
         seen = seen_by_network(spec, plugins, dataset.splits["test"], spec.dataset.name, trained)
-    return Experiment(spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen)
+    padding = padding_problem(spec, make, choice.engine, sampler, training=training)
+    return Experiment(
+        spec, dataset, sampler, algorithm, choice, objective, metrics, facts, device, leaks, own, seen, padding
+    )
 
 
 def algorithm_maker(
@@ -346,25 +387,6 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler, names: Sequence[str]) -
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-
-
-def _speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
-    """Everything that the fastest engine depends on: machine, software, network, algorithm and shapes."""
-    return {
-        "cpu": cpu_name(),
-        "device": device_name(device) or "cpu",
-        "threads": torch.get_num_threads(),
-        "torch": str(torch.__version__),
-        "precision": spec.precision,
-        **({"deterministic": True} if spec.deterministic else {}),
-        "kernels": kernels_in_use(),
-        "code": code_hash(plugin_code(plugins)),
-        "algorithm": spec.algorithm.model_dump(mode="json"),
-        "backbone": spec.backbone.model_dump(mode="json"),
-        "dataset": spec.dataset.model_dump(mode="json"),
-        "ways": spec.protocol.ways,
-        "training": spec.training.model_dump(mode="json", include={"meta_batch_size", "ways", "shots", "queries"}),
-    }
 
 
 def data_facts(dataset: Dataset) -> DataFacts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import random
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,8 @@ from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.datasets.seen_test_data import TrainedOn
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
+
+LOG = logging.getLogger(__name__)
 
 SECONDS = 60.0
 """Most seconds between two checkpoints, unless they take more than ``LARGEST_SHARE`` of the time."""
@@ -88,7 +91,9 @@ class Checkpointer:
         try:
             clocks = self._meter.clocks(own_process=self._own_process, runs_at_once=self._runs_at_once)
             content = {"about": self.about, "progress": progress, "clocks": clocks.model_dump(mode="json")}
-            return self.files.write(content, {**tree, "random": random_states()})
+            path = self.files.write(content, {**tree, "random": random_states()})
+            LOG.info("Checkpoint %s written in %.2f s.", path, self._clock() - started)
+            return path
         finally:
             self._due = self._next(self._clock() - started)
 

@@ -19,6 +19,7 @@ from mamlbench.errors import DivergedError, RunFailedError
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State, clone
 from mamlbench.runner.ranks.shares import training_share, whole_update
+from mamlbench.runner.sized_tasks import SizedBatch
 
 GROWN = 1e3
 """Parameters that are so many times as large as at the start point to the outer rate, smaller ones to the inner one."""
@@ -140,6 +141,8 @@ class DivergenceGuard:
 
     def _locate(self, iteration: int, batch: Any) -> tuple[str, str]:
         """The tasks whose loss is not finite, and what is wrong with their inputs, if that is the cause."""
+        if isinstance(batch, SizedBatch):
+            return f" (of {batch.tasks} tasks)", ""
         if not isinstance(batch, EpisodeBatch):
             return "", _bad_inputs(self.experiment, [batch.x, batch.y])
         tasks = [task for task in range(batch.tasks) if not self._loss_is_finite(iteration, one_task(batch, task))]

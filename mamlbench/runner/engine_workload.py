@@ -23,8 +23,13 @@ from mamlbench.api import (
     seed_key,
 )
 from mamlbench.engine import MAX_EXAMPLE_BYTES
+from mamlbench.nn.kernels import kernels_in_use
 from mamlbench.nn.precision import ROUNDING, in_precision, parameter_dtype
+from mamlbench.plugin import Plugins
+from mamlbench.plugin.source_hash import plugin_code
+from mamlbench.record import code_hash, cpu_name
 from mamlbench.run_spec import Precision, Protocol, RunSpec, Training
+from mamlbench.runner.device import device_name
 
 FEW_TASKS, FEW_QUERIES, FEW_STEPS = 2, 2, 2
 """Size of the check: large enough for every kind of work, small enough to take no time."""
@@ -123,6 +128,25 @@ def engine_for_sizes(spec: RunSpec, plugin: type[Algorithm], work: TrainingWork)
     if spec.engine != "auto" or not spec.training.sizes_vary or not work.trains:
         return ""
     return f"vmap[{max(1, MAX_EXAMPLE_BYTES // max(1, work.task_bytes))}]" if plugin.vectorized else "loop"
+
+
+def speed_facts(spec: RunSpec, device: torch.device, plugins: Plugins) -> dict[str, Any]:
+    """Everything that the fastest engine depends on: machine, software, network, algorithm and shapes."""
+    return {
+        "cpu": cpu_name(),
+        "device": device_name(device) or "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": str(torch.__version__),
+        "precision": spec.precision,
+        **({"deterministic": True} if spec.deterministic else {}),
+        "kernels": kernels_in_use(),
+        "code": code_hash(plugin_code(plugins, spec)),
+        "algorithm": spec.algorithm.model_dump(mode="json"),
+        "backbone": spec.backbone.model_dump(mode="json"),
+        "dataset": spec.dataset.model_dump(mode="json"),
+        "ways": spec.protocol.ways,
+        "training": spec.training.model_dump(mode="json", include={"meta_batch_size", "ways", "shots", "queries"}),
+    }
 
 
 def iteration_noise_key(spec: RunSpec, iteration: int) -> np.uint64:

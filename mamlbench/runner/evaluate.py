@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import ValidationError
@@ -45,8 +46,8 @@ def make_evaluation(
     untrained = None if diverged else untrained
     classes = _independent_classes(experiment.dataset.splits[split], trained.details.get("classes"))
     sizes = {} if not protocol.sizes_vary else trained.details
-    if sizes:  # intervals for new classes need episodes of equally many
-        classes = None
+    if classes is not None and sizes:  # what an episode with fewer classes has in their place is none
+        classes[np.arange(classes.shape[1]) >= sizes["ways"].numpy()[:, None]] = -1
     shared = None if classes is None else shared_classes(classes)
     return Evaluation(
         split=split,
@@ -55,7 +56,7 @@ def make_evaluation(
         metrics={metric.name: _metric_result(metric, trained, untrained, shared) for metric in experiment.metrics},
         steps_reported=trained.steps,
         precision=experiment.spec.precision,
-        classes=None if classes is None else pack_classes(classes),
+        classes=None if classes is None or sizes else pack_classes(classes),
         image_use=None if trained.images is None else _image_use(trained.images),
         episode_ways=sizes["ways"].tolist() if sizes else [],
         episode_shots=sizes["shots"].tolist() if sizes else [],
@@ -76,7 +77,8 @@ def _independent_classes(split: TaskSplit, classes: torch.Tensor | None) -> NDAr
     """Return the classes ``[E, ways]`` with a number in common for all rotations of a class: they are not new."""
     if classes is None:
         return None
-    return classes.numpy() % len(split.class_names) if isinstance(split, ImageSplit) else classes.numpy()
+    numbers: NDArray[Any] = classes.numpy()
+    return numbers % len(split.class_names) if isinstance(split, ImageSplit) else numbers.copy()
 
 
 def _metric_result(

@@ -21,6 +21,7 @@ from mamlbench.interrupts import (
     is_interrupt,
     shielded,
 )
+from mamlbench.nn.kernels import kernels_to_compile
 from mamlbench.nn.torch_grad import torch_grad_route
 from mamlbench.plugin import Plugins, load_plugins
 from mamlbench.record import (
@@ -47,7 +48,11 @@ from mamlbench.runner.ranks.rank_group import Ranks, joined_ranks
 from mamlbench.runner.ranks.rank_place import rank_place
 from mamlbench.runner.ranks.shares import refuse_unshardable
 from mamlbench.runner.resuming import HeldRun, RunFinder, begin_run
+from mamlbench.runner.stage_logs import LOG, logged
 from mamlbench.runner.train import TrainingLoop
+
+COMPILING_KERNELS = "compiling the kernels for this machine, once; that takes some seconds"
+"""Notice of the first run on a machine."""
 
 
 def perform(
@@ -85,7 +90,7 @@ def perform(
         with failures_named(plugins):
             if not ranks.leads:
                 return follow(job, plugins, ranks)
-            emit = emit or _no_events
+            emit = logged(emit or _no_events)
             return _run(job, plugins, emit, ranks, own_process=own_process, runs_at_once=runs_at_once)
 
 
@@ -98,7 +103,9 @@ def _run(job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: b
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
     check_interrupt()
-    environment = run_environment(spec.device, plugins, spec.precision)
+    if spec.precision != "bf16" and kernels_to_compile():
+        _emit_notice(emit, spec, COMPILING_KERNELS)
+    environment = run_environment(spec.device, plugins, spec.precision, spec)
     store = ResultStore(job.folders.results)
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)
@@ -142,7 +149,8 @@ def _run(job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: b
             files = hashes_of_files(store.artifacts(run.name))
             record = sealed(make_record(spec, environment, status, **numbers, **results, files=files))
             run.claim.check()
-            store.write(run.name, record)
+            path = store.write(run.name, record)
+            LOG.info("The run has ended: %s. Its record is %s.", status, path)
             if status == "finished":
                 checkpointer.clear()
                 ranks.from_leader(record)
@@ -194,9 +202,9 @@ def _emit_preparation(emit: Emit, spec: RunSpec, title: str, done: int, total: i
     emit("mamlbench_preparing", spec=spec, title=title, done=done, total=total)
 
 
-def _emit_trial(emit: Emit, spec: RunSpec, engine: str) -> None:
+def _emit_trial(emit: Emit, spec: RunSpec, engine: str, seconds: float | None) -> None:
     check_interrupt()
-    emit("mamlbench_trying_engine", spec=spec, engine=engine)
+    emit("mamlbench_trying_engine", spec=spec, engine=engine, seconds=seconds)
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import perform
 from mamlbench.runner.ranks.rank_place import rank_place
 from mamlbench.runner.resuming import lost_run
+from mamlbench.worker_process import LOGGED, log_again
 
 DEFAULT = "processes"
 """Name of the default launcher."""
@@ -166,7 +167,10 @@ class _Events:
         """by hash of the spec; every run that has begun has an entry"""
 
     def __call__(self, hook: str, *, spec: RunSpec, **arguments: Any) -> None:
-        """Emit an event."""
+        """Emit an event; what a worker logs is logged here."""
+        if hook == LOGGED:
+            log_again(arguments["record"])
+            return
         self.errors[spec.hash].extend(self.plugins.notify(hook, spec=spec, **arguments))
 
     def finish(self, spec: RunSpec, outcome: RunRecord | BaseException) -> RunEnd:
@@ -274,7 +278,7 @@ def _closable(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
 
 def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseException) -> RunRecord:
     """Write the record of a run whose process returned none."""
-    environment = run_environment(spec.device, plugins, spec.precision)
+    environment = run_environment(spec.device, plugins, spec.precision, spec)
     store = ResultStore(folders.results)
     name, attempt = lost_run(store, spec, environment.fingerprint) or store.reserve(spec, environment.fingerprint)
     checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from mamlbench.plugin import Plugins, load_plugins
+from mamlbench.progress.display import ProgressDisplay
+from mamlbench.progress.display import progress as show_progress
 from mamlbench.record import Adaptation, Evaluation, RunRecord
 from mamlbench.run_spec import Folders, Mode, Precision
 from mamlbench.runner.adapt.adapt_model import adapt_model
@@ -28,6 +31,7 @@ def run(
     plugins: Sequence[str | Path] = (),
     trackers: Sequence[str] = (),
     resume: bool = False,
+    progress: bool = True,
     workers: int = 1,
     **settings: Any,
 ) -> RunRecord:
@@ -42,6 +46,7 @@ def run(
         plugins: single-file plugins to load; as ``--plugin``.
         trackers: where the curves are sent; as ``--track``.
         resume: whether to go on with the latest unfinished run of the same settings; one that finished is returned.
+        progress: whether progress is shown: bars on a terminal and in a notebook, else lines on stderr.
         workers: processes that compute the run together; as ``--workers``.
         **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, precision, ...
 
@@ -52,7 +57,8 @@ def run(
     request = make_request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
     specs, latest = plan(request, loaded), LATEST if resume else None
     launcher = make_launcher(DEFAULT, {"ranks": workers}, loaded) if workers != 1 else None
-    (record,) = launch(specs, loaded, locations, own_process=False, launcher=launcher, resume=latest)
+    with show_progress(loaded, ProgressDisplay(specs)) if progress else nullcontext():
+        (record,) = launch(specs, loaded, locations, own_process=False, launcher=launcher, resume=latest)
     return record
 
 

@@ -11,7 +11,8 @@ from mamlbench.record import Evaluation, ModeResult
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
 from mamlbench.runner.evaluate import rounded
-from mamlbench.runner.scoring import Together, batches, batches_of_test, final_scores, running_statistics
+from mamlbench.runner.scoring import batches, batches_of_test, final_scores, running_statistics
+from mamlbench.runner.sized_tasks import EpisodeGroup, numbers_of
 
 
 @dataclass(frozen=True)
@@ -101,13 +102,13 @@ class _Repeater:
         whole = [
             batch
             for batch in batches_of_test(self.experiment, self.protocol, self.total, trained=self.is_trained)
-            if different & {*batch[0]}
+            if different & {*numbers_of(batch)}
         ]
         again = list(self._until_one_differs(whole, different))
         done = {score.episode for score in again}
         return [score for score in scores if score.episode not in done] + again
 
-    def _until_one_differs(self, whole: Sequence[Together], different: set[int]) -> Iterator[RepeatedScore]:
+    def _until_one_differs(self, whole: Sequence[EpisodeGroup], different: set[int]) -> Iterator[RepeatedScore]:
         """Compute whole batches again; one that differs still is enough to know."""
         for batch in whole:
             scores = self._compute([batch], different)
@@ -115,20 +116,17 @@ class _Repeater:
             if any(score.difference for score in scores):
                 return
 
-    def _compute(self, groups: Sequence[Together], shown: Sequence[int] | set[int]) -> list[RepeatedScore]:
+    def _compute(self, groups: Sequence[EpisodeGroup], shown: Sequence[int] | set[int]) -> list[RepeatedScore]:
         scores = []
-        for numbers, shape in groups:
+        for group in groups:
             check_interrupt()
-            batch = self.experiment.episodes_of("test", numbers, shape)
-            with self.experiment.sized(shape):
-                final = final_scores(
-                    self.experiment, batch, self.protocol.modes, self.statistics, every_step=self.is_trained
-                )
-            for (metric, mode), recorded in self.recorded.items():
-                computed = rounded(final[metric][mode])  # type: ignore[index]
-                scores += [
-                    RepeatedScore(episode, f"{self.network}, {metric}, {mode}", recorded[episode], value)
-                    for episode, value in zip(numbers, computed, strict=True)
-                    if episode in shown
-                ]
+            finals = final_scores(self.experiment, group, self.statistics, every_step=self.is_trained)
+            for part, final in zip(group, finals, strict=True):
+                for (metric, mode), recorded in self.recorded.items():
+                    computed = rounded(final[metric][mode])  # type: ignore[index]
+                    scores += [
+                        RepeatedScore(episode, f"{self.network}, {metric}, {mode}", recorded[episode], value)
+                        for episode, value in zip(part.numbers, computed, strict=True)
+                        if episode in shown
+                    ]
         return scores

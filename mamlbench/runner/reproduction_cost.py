@@ -36,7 +36,7 @@ def reproduction_cost(planned: PlannedReproduction, plugins: Plugins, folders: F
     """Estimate the cost from the records of similar runs on this machine."""
     history = RunHistory(ResultStore(folders.results))
     first = planned.specs[0]
-    environment = run_environment(first.device, plugins, first.precision)
+    environment = run_environment(first.device, plugins, first.precision, first)
     finished = [
         spec
         for spec in planned.specs

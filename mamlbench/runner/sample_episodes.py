@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -14,9 +15,11 @@ from torch import Tensor
 from mamlbench.api import Algorithm, Classification, EpisodeBatch
 from mamlbench.atomic_write import write_atomically
 from mamlbench.record.sample_sheet import SAMPLES, TEXT_KEY, SampleEpisode, Samples
+from mamlbench.run_spec import Protocol
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
-from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
+from mamlbench.runner.shuffled_episodes import ShuffledTasks, adaptation_to_shuffled
+from mamlbench.runner.sized_tasks import by_size
 
 EPISODES = 2
 """The first ones of the test split, the same for every algorithm and training seed."""
@@ -29,12 +32,11 @@ CLASSES = 20
 def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> Path | None:
     """Write the image sheet of sample episodes into ``folder``.
 
-    Returns None if examples are not images with classes, or sizes vary.
+    Returns None if examples are not images with classes.
     """
     protocol = experiment.spec.protocol
-    if protocol.sizes_vary:
-        return None
-    batch = experiment.episodes("test", 0, EPISODES, protocol)
+    numbers, protocol = _numbers(experiment, protocol)
+    batch = experiment.episodes_of("test", numbers, protocol)
     if (
         not isinstance(experiment.objective, Classification)
         or batch.query.x.ndim != 5
@@ -42,16 +44,17 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
     ):
         return None
     mode = protocol.modes[0]
-    with in_test_mode(mode, measure_running_statistics(experiment) if mode == "running" else None):
+    statistics = measure_running_statistics(experiment) if mode == "running" else None
+    with in_test_mode(mode, statistics), experiment.sized([protocol]):
         before, after = _predictions(algorithm, batch, mode)
     # in the order of the classes: labels may be wrong on purpose
-    clean = experiment.episodes("test", 0, EPISODES, protocol.model_copy(update={"label_noise": 0.0}))
+    clean = experiment.episodes_of("test", numbers, protocol.model_copy(update={"label_noise": 0.0}))
     episodes, lines = [], []
     for task in range(batch.tasks):
         support, query = _first_of_each_class(clean.support.y[task]), _first_of_each_class(batch.query.y[task])
         episodes.append(
             SampleEpisode(
-                number=task,
+                number=numbers[task],
                 support=batch.support.y[task, support].tolist(),
                 query=batch.query.y[task, query].tolist(),
                 before=None if before is None else before[task, query].tolist(),
@@ -65,18 +68,33 @@ def save_samples(experiment: Experiment, algorithm: Algorithm, folder: Path) -> 
     return path
 
 
+def _numbers(experiment: Experiment, protocol: Protocol) -> tuple[Sequence[int], Protocol]:
+    """Numbers of the shown episodes, and their size; if sizes vary, those that have the size of the first episode."""
+    if not protocol.sizes_vary:
+        return range(EPISODES), protocol
+    by_sizes = by_size(experiment.sampler, "test", protocol, range(protocol.test_episodes))
+    shape, numbers = next((shape, numbers) for shape, numbers in by_sizes if 0 in numbers)
+    return numbers[:EPISODES], shape
+
+
 def _predictions(algorithm: Algorithm, batch: EpisodeBatch, mode: str) -> tuple[Tensor | None, Tensor]:
     """Labels ``[T, n]`` predicted before the first step (None for a method without steps) and after the last one."""
     first = last = None
-    for adapted in adaptation_to_shuffled(algorithm, batch):
+    for adapted in adaptation_to_shuffled(algorithm, [batch]):
         if first is None:
-            first = adapted.predict(mode).argmax(-1)
+            first = _classes(algorithm, adapted, mode)
         else:
             last = adapted
     assert first is not None  # adaptation yields at least the tasks before the first step
     if last is None:
         return None, first
-    return first, last.predict(mode).argmax(-1)
+    return first, _classes(algorithm, last, mode)
+
+
+def _classes(algorithm: Algorithm, adapted: ShuffledTasks, mode: str) -> Tensor:
+    """Predicted labels ``[T, n]``, of the classes of the episodes: a network may have more outputs."""
+    (outputs,) = adapted.predict(mode)
+    return outputs[..., : algorithm.objective.outputs].argmax(-1)
 
 
 def _first_of_each_class(labels: Tensor) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor
 from mamlbench.api import Algorithm, BatchStats, EpisodeBatch, Metric
 from mamlbench.engine import MAX_EXAMPLE_BYTES
 from mamlbench.interrupts import check_interrupt
+from mamlbench.objectives.objective import ClassificationOfPadded
 from mamlbench.run_spec import Protocol, TestMode
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State
@@ -19,8 +20,8 @@ from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.ranks.shares import map_over_ranks
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
-from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled
-from mamlbench.runner.sized_tasks import by_size
+from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled, ways_of
+from mamlbench.runner.sized_tasks import EpisodeGroup, SizedPart, by_size, padded_groups
 from mamlbench.student_t import PILOT_EPISODES, episodes_needed
 
 EPISODES_AT_ONCE = 100
@@ -101,17 +102,15 @@ def score_episodes(
         episodes = range(protocol.test_episodes if split == "test" else protocol.validation_episodes)
     statistics = running_statistics(experiment, protocol)
     scorer = _Scorer(experiment, algorithm, split, meter, statistics, every_step, may_diverge)
-    done = batches(experiment, split, protocol, episodes)
+    groups = batches(experiment, split, protocol, episodes)
     # a batch is never divided, so that the scores of a network do not depend on the number of ranks
-    scores = _joined(map_over_ranks(experiment.ranks, lambda together: scorer.score(*together), done))
-    if not protocol.sizes_vary:
-        return scores
-    return in_order(scores, [number for numbers, _ in done for number in numbers], done)
+    scores = _joined([part for parts in map_over_ranks(experiment.ranks, scorer.score, groups) for part in parts])
+    return in_order(scores, [part for group in groups for part in group]) if protocol.sizes_vary else scores
 
 
 @dataclass(frozen=True)
 class _Scorer:
-    """Scores episodes of one size that are computed together."""
+    """Scores groups of episodes that are computed together."""
 
     experiment: Experiment
     algorithm: Algorithm
@@ -121,15 +120,28 @@ class _Scorer:
     every_step: bool
     may_diverge: bool
 
-    def score(self, numbers: Sequence[int], protocol: Protocol) -> Scores:
+    def score(self, group: EpisodeGroup) -> list[Scores]:
+        """Score a group: its parts, each of one size."""
         check_interrupt()
-        experiment, split = self.experiment, self.split
         with self.meter.segment("data"):
-            batch = experiment.episodes_of(split, numbers, protocol)
-        with experiment.sized(protocol):
-            outputs, steps = _predictions(
-                self.algorithm, batch, protocol.modes, self.statistics, every_step=self.every_step
-            )
+            batches = [self.experiment.episodes_of(self.split, *part) for part in group]
+        predictions = predict_group(
+            self.experiment, self.algorithm, group, batches, self.statistics, every_step=self.every_step
+        )
+        return [
+            self._score_part(*part, batch, outputs, steps)
+            for part, batch, (outputs, steps) in zip(group, batches, predictions, strict=True)
+        ]
+
+    def _score_part(
+        self,
+        numbers: Sequence[int],
+        protocol: Protocol,
+        batch: EpisodeBatch,
+        outputs: dict[TestMode, Tensor],
+        steps: dict[int, Tensor],
+    ) -> Scores:
+        experiment, split = self.experiment, self.split
         diverged = diverged_tasks([*outputs.values(), *steps.values()])
         if diverged and not self.may_diverge:
             raise diverged_episode(experiment, split, numbers[diverged[0]], one_task(batch, diverged[0]))
@@ -150,45 +162,43 @@ def running_statistics(experiment: Experiment, protocol: Protocol) -> BatchStats
     return measure_running_statistics(experiment) if "running" in protocol.modes else None
 
 
-Together = tuple[Sequence[int], Protocol]
-"""Numbers of episodes of one size that are computed together, and the protocol of that size."""
-
-
-def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[Together]:
-    """Split the numbers of episodes into those that are computed together, by size if it varies."""
+def batches(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[EpisodeGroup]:
+    """Split the numbers of episodes into those that are computed together."""
     if not protocol.sizes_vary:
         return _of_one_size(experiment, split, protocol, episodes)
-    groups = by_size(experiment.sampler, split, protocol, episodes)
-    return [part for shape, numbers in groups for part in _of_one_size(experiment, split, shape, numbers)]
+    by_sizes = by_size(experiment.sampler, split, protocol, episodes)
+    if experiment.padding_problem:
+        return [group for shape, numbers in by_sizes for group in _of_one_size(experiment, split, shape, numbers)]
+    bytes_of_one = task_bytes(experiment.spec, experiment.dataset.splits[split], 1)
+    return padded_groups(by_sizes, EPISODES_AT_ONCE, MAX_EXAMPLE_BYTES // max(1, bytes_of_one))
 
 
-def _of_one_size(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[Together]:
+def _of_one_size(experiment: Experiment, split: str, protocol: Protocol, episodes: Sequence[int]) -> list[EpisodeGroup]:
     size = _batch_size(experiment, split, protocol)
-    return [(episodes[first : first + size], protocol) for first in range(0, len(episodes), size)]
+    return [[SizedPart(episodes[first : first + size], protocol)] for first in range(0, len(episodes), size)]
 
 
-def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[Together]:
+def batches_of_test(experiment: Experiment, protocol: Protocol, total: int, *, trained: bool) -> list[EpisodeGroup]:
     """The numbers of the ``total`` test episodes as ``score_test`` computes them together, of one of its networks."""
     pilot = total if protocol.test_until is None or not trained else min(PILOT_EPISODES, total)
     parts = [range(pilot), *([range(pilot, total)] if total > pilot else [])]
-    return [together for part in parts for together in batches(experiment, "test", protocol, part)]
+    return [group for part in parts for group in batches(experiment, "test", protocol, part)]
 
 
 def final_scores(
-    experiment: Experiment,
-    batch: EpisodeBatch,
-    modes: Sequence[TestMode],
-    statistics: BatchStats | None,
-    *,
-    every_step: bool,
-) -> dict[str, dict[TestMode, Tensor]]:
-    """Score T episodes after the last step: by metric and mode, each ``[T]``; the bits are those of ``score_episodes``.
+    experiment: Experiment, group: EpisodeGroup, statistics: BatchStats | None, *, every_step: bool
+) -> list[dict[str, dict[TestMode, Tensor]]]:
+    """Score the test episodes of a group after the last step: of each part by metric and mode, each ``[T]``.
 
-    ``every_step`` is as there: whether predictions are made after earlier steps too. ``statistics`` are those of
-    ``running_statistics``.
+    The bits are those of ``score_episodes``. ``every_step`` is as there: whether predictions are made after earlier
+    steps too. ``statistics`` are those of ``running_statistics``.
     """
-    outputs, steps = _predictions(experiment.algorithm, batch, modes, statistics, every_step=every_step)
-    return _scores(experiment.metrics, outputs, steps, batch).final
+    batches = [experiment.episodes_of("test", *part) for part in group]
+    predictions = predict_group(experiment, experiment.algorithm, group, batches, statistics, every_step=every_step)
+    return [
+        _scores(experiment.metrics, outputs, steps, batch).final
+        for batch, (outputs, steps) in zip(batches, predictions, strict=True)
+    ]
 
 
 def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
@@ -197,28 +207,58 @@ def _batch_size(experiment: Experiment, split: str, protocol: Protocol) -> int:
     return min(EPISODES_AT_ONCE, max(1, MAX_EXAMPLE_BYTES // max(1, size)))
 
 
-def _predictions(
+Predictions = tuple[dict[TestMode, Tensor], dict[int, Tensor]]
+"""Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
+
+
+def predict_group(
+    experiment: Experiment,
     algorithm: Algorithm,
-    batch: EpisodeBatch,
+    group: EpisodeGroup,
+    batches: Sequence[EpisodeBatch],
+    statistics: BatchStats | None,
+    *,
+    every_step: bool,
+) -> list[Predictions]:
+    """Adapt to the episodes of a group together, and predict for those of each part."""
+    with experiment.sized([part.shape for part in group]):
+        return predict_parts(algorithm, batches, group[0].shape.modes, statistics, every_step=every_step)
+
+
+def predict_parts(
+    algorithm: Algorithm,
+    batches: Sequence[EpisodeBatch],
     modes: Sequence[TestMode],
     statistics: BatchStats | None,
     *,
     every_step: bool,
-) -> tuple[dict[TestMode, Tensor], dict[int, Tensor]]:
-    """Outputs ``[T, n, outputs]`` in each mode after the last step, and in the first mode by number of the step."""
-    ways = algorithm.objective.outputs  # a network that was built for more classes has more outputs
-    outputs: dict[TestMode, Tensor] = {}
-    by_step: dict[int, Tensor] = {}
+) -> list[Predictions]:
+    """Adapt to episodes together, each part of one size, and predict for those of each part."""
+    outputs: dict[TestMode, list[Tensor]] = {}
+    by_step: dict[int, list[Tensor]] = {}
     for together in _by_adaptation(modes):
         with in_test_mode(together[0], statistics):
-            for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batch)):
+            for step, adapted in enumerate(adaptation_to_shuffled(algorithm, batches)):
                 if every_step and modes[0] in together and _is_scored(step, by_step):
-                    by_step[step] = adapted.predict(modes[0])[..., :ways]
+                    by_step[step] = adapted.predict(modes[0])
             if modes[0] in together and step not in by_step:
-                by_step[step] = adapted.predict(modes[0])[..., :ways]
+                by_step[step] = adapted.predict(modes[0])
             for mode in together:
-                outputs[mode] = by_step[step] if mode == modes[0] else adapted.predict(mode)[..., :ways]
-    return {mode: outputs[mode] for mode in modes}, by_step
+                outputs[mode] = by_step[step] if mode == modes[0] else adapted.predict(mode)
+    return [
+        (
+            {mode: _of_classes(algorithm, outputs[mode][part], batch) for mode in modes},
+            {step: _of_classes(algorithm, values[part], batch) for step, values in by_step.items()},
+        )
+        for part, batch in enumerate(batches)
+    ]
+
+
+def _of_classes(algorithm: Algorithm, outputs: Tensor, batch: EpisodeBatch) -> Tensor:
+    """The outputs for the classes of the episodes: a network that was built for more classes has more."""
+    if isinstance(algorithm.objective, ClassificationOfPadded):
+        return outputs[..., : ways_of(batch)]
+    return outputs[..., : algorithm.objective.outputs]
 
 
 def _by_adaptation(modes: Sequence[TestMode]) -> list[list[TestMode]]:
@@ -297,11 +337,11 @@ def _stacked(parts: Sequence[Tensor], filler: int) -> Tensor:
     return whole
 
 
-def in_order(scores: Scores, numbers: Sequence[int], done: Sequence[Together]) -> Scores:
+def in_order(scores: Scores, parts: Sequence[SizedPart]) -> Scores:
     """The scores in the order of the episodes' numbers, with the size of each; no class stands for a filler."""
-    order = torch.tensor(numbers).argsort()
+    order = torch.tensor([number for part in parts for number in part.numbers]).argsort()
     ways, shots = (
-        torch.tensor([getattr(shape, name) for part, shape in done for _ in part]) for name in ("ways", "shots")
+        torch.tensor([getattr(part.shape, name) for part in parts for _ in part.numbers]) for name in ("ways", "shots")
     )
     scores.final = {
         metric: {mode: values[order] for mode, values in modes.items()} for metric, modes in scores.final.items()

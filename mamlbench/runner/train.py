@@ -146,6 +146,8 @@ class TrainingLoop:
             self._send_start()
         self._count_warmup()
         if earlier is None:
+            if problem := self.experiment.padding_problem:
+                self.notice(f"Tasks of each size are computed apart, since {problem}.")
             self._checkpoint()
 
     def _restore(self, earlier: Checkpoint) -> None:

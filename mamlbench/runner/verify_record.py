@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,13 @@ class RecordCheck:
         name: what was checked.
         ok: whether it passed; None if it could not be checked here.
         result: what was found, or why it could not be checked, in words.
+        repeated: whether test episodes were computed again for it.
     """
 
     name: str
     ok: bool | None
     result: str
+    repeated: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,8 +99,7 @@ class RecordVerifier:
         checks = [_check_record(path, record), *_check_files(path, record)]
         checks += [*_check_checkpoint(path, record), *self._check_data(record)]
         if record.test is not None:
-            unsound = [check.name for check in checks if check.ok is False and check.name in NEEDED]
-            checks.append(self._check_test(path, record, unsound))
+            checks.append(self._check_test(path, record, checks))
         return RecordVerification(path, tuple(checks))
 
     def _check_data(self, record: RunRecord) -> Iterator[RecordCheck]:
@@ -110,7 +111,11 @@ class RecordVerifier:
         except BaseException as error:  # a plugin may raise anything
             if is_interrupt(error):
                 raise
-            damaged = isinstance(error, DataError) and not isinstance(error, MissingDataError)
+            if isinstance(error, MissingDataError):  # its own message proposes what a run could do
+                where = "".join(f" in '{folder}'" for _, folder in self.paths.folders[:-1])
+                yield RecordCheck("data", None, f"{name} was not found{where}: name its folder with --data-dir")
+                return
+            damaged = isinstance(error, DataError)
             yield RecordCheck("data", False if damaged else None, f"{name} cannot be opened here: {_sentence(error)}")
             return
         yield _check_hashes(name, record.data, here)
@@ -121,16 +126,16 @@ class RecordVerifier:
             self._opened = component, plugin(stored_options("dataset", plugin, component), self.paths)
         return self._opened[1]
 
-    def _check_test(self, path: Path, record: RunRecord, unsound: list[str]) -> RecordCheck:
-        """Compute test episodes again, unless they cannot be the same."""
-        if unsound:
-            return RecordCheck("test", None, f"not repeated, because of: {', '.join(unsound)}")
-        if record.model is None:
-            return RecordCheck("test", None, "not repeated: the run saved no model")
-        if torch.device(record.spec.device).type == "cuda" and not torch.cuda.is_available():
-            return RecordCheck("test", None, f"not repeated: there is no device '{record.spec.device}' here")
+    def _check_test(self, path: Path, record: RunRecord, checks: Sequence[RecordCheck]) -> RecordCheck:
+        """Compute test episodes again, unless the checks so far show that they cannot be, or not be the same."""
+        unsound = [check.name for check in checks if check.ok is False and check.name in NEEDED]
+        reason = f"not repeated, because of: {', '.join(unsound)}" if unsound else _why_not_repeated(path, record)
+        if reason:
+            return RecordCheck("test", None, reason)
         try:
             return self._repeat(record, load_model(path))
+        except MissingDataError:
+            return RecordCheck("test", None, "not repeated: the data were not found")
         except BaseException as error:  # a plugin may raise anything
             if is_interrupt(error):
                 raise
@@ -148,7 +153,7 @@ class RecordVerifier:
             untrained = clone(experiment.algorithm.state())
             refuse_foreign_state(model.state, untrained, Path(record.model or ""))
             scores = repeat_episodes(experiment, test, model.state_for(spec), untrained, chosen)
-            now = run_environment(spec.device, self.plugins, spec.precision)
+            now = run_environment(spec.device, self.plugins, spec.precision, spec)
         return _check_scores(scores, f"{len(chosen)} of {total:,} episodes", now.changes_since(record.environment))
 
     def _experiment(self, record: RunRecord) -> Experiment:
@@ -157,6 +162,15 @@ class RecordVerifier:
             raise ConfigError("the record does not name its engine")
         dataset = encoded_dataset(self._dataset(record.spec.dataset), record.spec, self.plugins, self.paths.cache)
         return build_experiment(record.spec, self.plugins, dataset, training=False, engine=engine)
+
+
+def _why_not_repeated(path: Path, record: RunRecord) -> str:
+    """Say why no test episode can be computed again here; empty if nothing is known to be in the way."""
+    if record.model is None:
+        return "not repeated: the run saved no model"
+    if torch.device(record.spec.device).type == "cuda" and not torch.cuda.is_available():
+        return f"not repeated: there is no device '{record.spec.device}' here"
+    return "" if (path.parent / record.model).exists() else "not repeated: the model is missing"
 
 
 def _check_record(path: Path, record: RunRecord) -> RecordCheck:
@@ -259,7 +273,7 @@ def _check_scores(scores: list[RepeatedScore], episodes: str, changes: list[str]
     different = [score for score in scores if score.difference]
     since = f"; since the run: {', '.join(changes)}" if changes else ""
     if not different:
-        return RecordCheck("test", True, f"{episodes} computed again: {len(scores):,} scores, all equal{since}")
+        return RecordCheck("test", True, f"{episodes} computed again: {len(scores):,} scores, all equal{since}", True)
     worst = max(different, key=lambda score: score.difference)
     count = len({score.episode for score in different})
     text = (
@@ -267,8 +281,8 @@ def _check_scores(scores: list[RepeatedScore], episodes: str, changes: list[str]
         f"episode {worst.episode}: {worst.where}: {worst.recorded} recorded, {worst.computed} now)"
     )
     if changes:
-        return RecordCheck("test", None, f"{text}; that may come from what has changed: {', '.join(changes)}")
-    return RecordCheck("test", False, f"{text}; software and machine are those of the run")
+        return RecordCheck("test", None, f"{text}; that may come from what has changed: {', '.join(changes)}", True)
+    return RecordCheck("test", False, f"{text}; software and machine are those of the run", True)
 
 
 def _sentence(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -36,6 +38,26 @@ Name = Annotated[str, Field(min_length=1)]
 Natural = Annotated[int, Field(ge=0, le=MOST, strict=True)]
 Positive = Annotated[int, Field(ge=1, le=MOST, strict=True)]
 TwoOrMore = Annotated[int, Field(ge=2, le=MOST, strict=True)]
+
+
+class _OrRange:
+    """Accept a range such as ``"2..20"`` in place of a number, in files and in their JSON schema."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(_range_or_number, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": _RANGE.pattern}]}
+
+
+_RANGE = re.compile(r"^[0-9]+\.\.[0-9]+$")
+
+
+def _range_or_number(value: Any, number: Callable[[Any], Any]) -> Any:
+    return value if isinstance(value, str) and _RANGE.match(value) else number(value)
+
+
+Size = Annotated[int, Field(ge=1, le=MOST, strict=True), _OrRange()]
 Seed = Annotated[int, Field(ge=0, le=MOST_SEED, strict=True)]
 
 
@@ -46,8 +68,8 @@ class CellConditions(BaseModel):
 
     # The order of fields is the order in which cells run: cells that are compared run one after the other.
     dataset: Axis[Name] | None = Field(None, description="data set")
-    ways: Axis[Positive] | None = Field(None, description="classes per episode")
-    shots: Axis[Positive] | None = Field(None, description="support examples per class")
+    ways: Axis[Size] | None = Field(None, description="classes per episode: a number, or a range such as '2..20'")
+    shots: Axis[Size] | None = Field(None, description="support examples per class: a number, or a range")
     queries: Axis[Positive] | None = Field(None, description="query examples per class at test")
     test_episodes: Axis[TwoOrMore] | None = Field(None, description="test episodes")
     validation_episodes: Axis[TwoOrMore] | None = Field(None, description="episodes at each validation")
@@ -57,6 +79,9 @@ class CellConditions(BaseModel):
     corrupt: Axis[CorruptionText] | None = Field(
         None, description="what is done to the images of test episodes: noise:0.3, blur:1.5, contrast:0.5 or none"
     )
+    imbalance: Axis[Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]] | None = Field(
+        None, description="classes of a test episode have (1 + imbalance) to (1 - imbalance) times its shots"
+    )
     episode_seed: Axis[Seed] | None = Field(None, description="seed of validation and test episodes")
     backbone: Axis[Name] | None = Field(None, description="network; by default, the data set's")
     algorithm: Axis[Name] | None = Field(None, description="algorithm")
@@ -65,10 +90,10 @@ class CellConditions(BaseModel):
     init: Axis[Name] | None = Field(None, description="record or folder of a trained model to start from")
     iterations: Axis[Natural] | None = Field(None, description="meta-iterations; by default, the preset's")
     meta_batch_size: Axis[Positive] | None = Field(None, description="tasks per iteration; by default, the preset's")
-    train_ways: Axis[Positive] | None = Field(
+    train_ways: Axis[Size] | None = Field(
         None, description="classes per training episode; by default, the preset's, or the ways"
     )
-    train_shots: Axis[Positive] | None = Field(None, description="support examples per class in training")
+    train_shots: Axis[Size] | None = Field(None, description="support examples per class in training")
     train_queries: Axis[Natural] | None = Field(None, description="query examples per class in training")
     options: dict[str, Any] = Field(
         default_factory=dict,

@@ -218,6 +218,7 @@ def test_the_call_that_is_timed_of_a_peer_is_described(plugins):
     assert describe_peers(["by-hand"], plugins) == {"by-hand": "by-hand: torch.autograd.grad"}
 
 
+@pytest.mark.slow
 def test_memory_is_measured_in_a_process_of_its_own():
     peak = peak_above_idle(TINY, "maml", "loop", ())
     assert peak is None or 0 < peak < 2**31

@@ -41,6 +41,7 @@ def test_every_network_can_be_built_and_they_grow():
     assert sizes["conv4-16"] < sizes["conv4-64"] < sizes["resnet12"] and sizes["vgg16"] > 10_000_000
 
 
+@pytest.mark.slow
 def test_each_network_is_measured_and_one_that_does_not_fit_is_named(monkeypatch, tmp_path, capsys):
     cases = (tiny("small", hidden=(16,)), tiny("huge", hidden=(2**34,)))  # its first layer alone has 4 TiB
     monkeypatch.setattr(backbone_growth, "NETWORKS", {case.name: case for case in cases})

@@ -208,7 +208,7 @@ def test_results_that_cannot_be_written(project, call):
 
 def test_missing_data_names_the_folders_that_were_searched(project, call, monkeypatch):
     monkeypatch.setattr(
-        "mamlbench_plugins.datasets.omniglot.download", lambda folder: (_ for _ in ()).throw(OSError("no network"))
+        "mamlbench_plugins.datasets.omniglot.download", lambda *_: (_ for _ in ()).throw(OSError("no network"))
     )
     monkeypatch.setenv("MAMLBENCH_DATA", "/elsewhere")
     (project / "empty").mkdir()

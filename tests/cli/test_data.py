@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from mamlbench.cli.main import main
-from mamlbench.cli.progress import Preparation
-from mamlbench.cli.show import console
 from mamlbench.errors import ExitCode
+from mamlbench.progress.console import console
+from mamlbench.progress.preparation import Preparation
 from mamlbench_plugins.datasets.miniimagenet_split import CLASSES
 
 EACH = 3

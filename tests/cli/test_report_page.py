@@ -26,6 +26,9 @@ def test_a_run_becomes_a_page_and_figures(recorded, capsys):
     assert main(["report", "--format", "html", "--output", "page.html", "--columns", "all"]) == ExitCode.OK
     page = (recorded / "page.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>") and "toy, 3-way 1-shot" in page and page.count("<svg") == 8 + 1
+    assert "<h1>Few-shot meta-learning, compared</h1>" in page
+    assert main(["report", "--format", "html", "--output", "page.html", "--title", "A & B"]) == ExitCode.OK
+    assert "<h1>A &amp; B</h1>" in (recorded / "page.html").read_text(encoding="utf-8")
     assert "Test episode 1" in page and "data:image/png;base64," in page and "examples seen" in page
     for format_, magic in (("png", b"\x89PNG"), ("pdf", b"%PDF"), ("svg", b"<?xml")):
         output = f"figure.{format_}"
@@ -40,7 +43,8 @@ def test_a_run_becomes_a_page_and_figures(recorded, capsys):
         (["--figure", "time"], "--figure writes png, pdf, svg, not 'table'"),
         (["--format", "png"], "Add --figure with one of curves, pareto"),
         (["--format", "pdf", "--figure", "time"], "Name a file with --output"),
-        (["--private"], "requires --format html"),
+        (["--private"], "--private is for a page, and requires --format html"),
+        (["--title", "Mine", "--format", "md"], "--title is for a page, and requires --format html"),
         (["--format", "png", "--figure", "nothing"], "'nothing' is not one of"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

@@ -107,6 +107,21 @@ def test_the_base_runs_with_its_own_code(repository, call):
 
 
 @pytest.mark.slow
+def test_a_suite_file_is_run_by_both_codes_without_runs_before(repository, call):
+    (repository / "mine.toml").write_text(
+        'plugins = ["toy.py", "mine.py"]\nalgorithm = "mine"\ndataset = "toy"\nways = 3\nqueries = 2\nseeds = 2\n'
+        'test_episodes = 10\nvalidation_episodes = 10\nmeta_batch_size = 2\niterations = 4\nengine = "loop"\n'
+        "options.backbone.width = 4\noptions.train_steps = 1\noptions.test_steps = 1\n"
+    )
+    arguments = ["trunk", "mine.toml", "--rerun-base", "--repeats", "1", "--rerun-dir", "both"]
+    code, out, err = call("compare", *arguments, "--fail", "accuracy:-50pp")
+    assert code == ExitCode.OK and "equal in every episode" in " ".join(out.split()), out + err
+    assert "4 runs in alternation, BASE with the code of trunk." in err
+    assert sorted((repository / "ran").read_text().split()) == 8 * ["changed"] + 8 * ["committed"]
+    assert not (repository / "results").exists()
+
+
+@pytest.mark.slow
 def test_the_gate_fails_if_the_base_cannot_run_an_algorithm(repository, call):
     (repository / "mine.py").write_text(f"CODE = 'newer'\n{METHOD}".replace('"mine"', '"newer"'))
     assert call(*(word.replace("mine", "newer") for word in RUN))[0] == ExitCode.OK

@@ -158,6 +158,7 @@ def test_a_second_signal_ends_everything_at_once(command, project, event, seeds)
     assert not project.records() or seeds == "2", "a worker may have finished"
 
 
+@pytest.mark.slow
 def test_a_suite_is_interrupted_and_goes_on_afterwards(command, project):
     lines = ['algorithm = "fomaml"', 'dataset = "toy"', "seeds = 3", "ways = 3", "queries = 2", "test_episodes = 10"]
     lines += ["validation_episodes = 10", "meta_batch_size = 2", "iterations = 4", "options.backbone.width = 4"]

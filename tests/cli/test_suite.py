@@ -71,6 +71,7 @@ def test_a_suite_is_planned_run_interrupted_and_resumed(project, call):
     )
 
 
+@pytest.mark.slow
 def test_every_cell_is_sent_to_a_tracker(project, call):
     (project / "brings.py").write_text(
         "import mamlbench\nfrom mamlbench.api import Tracker\nclass Lines(Tracker):\n"

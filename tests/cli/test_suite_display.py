@@ -6,15 +6,16 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from mamlbench.cli import progress
-from mamlbench.cli.suite_display import SuiteDisplay, duration, show_plan
+from mamlbench.cli.suite_display import SuiteDisplay, show_plan
 from mamlbench.plugin import load_plugins
+from mamlbench.progress import display as progress
+from mamlbench.progress.display import duration
 from mamlbench.record import ResultStore
 from mamlbench.run_spec import RunRequest
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.plan import plan
 from mamlbench.runner.suites.completed_runs import RunHistory
-from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan
+from mamlbench.runner.suites.run_suite import SuiteCell, SuitePlan, environment_key
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def planned(tmp_path):
     plugins = load_plugins()
     specs = plan(RunRequest(algorithms=("maml",), seeds=45, iterations=10, device="cpu"), plugins)
     cells = [SuiteCell(spec, "to do", settings={"algorithm": "maml", "seed": spec.seed}) for spec in specs]
-    environments = {("cpu", "float32"): run_environment("cpu", plugins)}
+    environments = {environment_key(specs[0]): run_environment("cpu", plugins)}
     return SuitePlan("mine", cells, RunHistory(ResultStore(tmp_path)), environments)
 
 
@@ -46,15 +47,15 @@ def test_the_engines_that_are_tried_are_named(planned, monkeypatch, capsys):
     monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=True, width=120))
     display, spec = SuiteDisplay(planned), planned.cells[0].spec
     display.mamlbench_run_started(spec=spec)
-    display.mamlbench_trying_engine(spec=spec, engine="vmap[8]")
+    display.mamlbench_trying_engine(spec=spec, engine="vmap[8]", seconds=None)
     display.bar.refresh()
-    assert "trying vmap[8]" in out.getvalue()
+    assert "Trying engines" in out.getvalue() and "vmap[8]" in out.getvalue()
     monkeypatch.setattr(progress, "console", lambda stderr: Console(file=out, force_terminal=False))
     lines = SuiteDisplay(planned)
-    for engine in ("vmap", "vmap+compiled"):
-        lines.mamlbench_trying_engine(spec=spec, engine=engine)
+    for engine, seconds in (("vmap", None), ("vmap[8]", 3.0), ("vmap+compiled", 240.0)):
+        lines.mamlbench_trying_engine(spec=spec, engine=engine, seconds=seconds)
     (line,) = capsys.readouterr().err.splitlines()
-    assert "maml on glyphs, seed 0: trying engine vmap+compiled" in line
+    assert "maml on glyphs, seed 0: trying engine vmap+compiled, about 240 s" in line
 
 
 def test_parallel_runs_have_one_bar_each(planned, monkeypatch):

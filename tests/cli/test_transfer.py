@@ -170,6 +170,7 @@ def test_an_interrupted_matrix_goes_on(models, monkeypatch):
     assert "2 of 4 cells computed, 2 read from earlier tests" in transfer(models).err
 
 
+@pytest.mark.slow
 def test_a_data_set_that_cannot_be_fed_says_why_and_the_others_go_on(models):
     names = ["sinusoid", "omniglot", "broken", "toy"]
     options = [part for name in names for part in ("--dataset", name)]

@@ -54,6 +54,7 @@ def test_methods_are_tuned_run_with_what_was_found_and_shown_beside_the_default(
     assert {row["algorithm"] for row in table["rows"]} == {"fomaml", "protonet"}
 
 
+@pytest.mark.slow
 def test_an_option_of_the_user_is_no_longer_tuned(project, call):
     call(*TUNE, "-q", "--output", "found.toml")
     code, out, _ = call(*RUN, "--algo", "fomaml", "--preset", "found.toml", "-o", "inner_lr=0.2")
@@ -62,6 +63,7 @@ def test_an_option_of_the_user_is_no_longer_tuned(project, call):
     assert json.loads(out)[0]["spec"]["tuning_trials"] == 21, "the method's own options are as they were tuned"
 
 
+@pytest.mark.slow
 def test_trials_of_a_preset_that_was_tuned_before_are_added_up(project, call):
     call(*TUNE, "-q", "--output", "found.toml")
     code, _, _ = call(*TUNE, "-q", "--preset", "found.toml", "--output", "further.toml")
@@ -124,6 +126,7 @@ def test_info_shows_what_tuning_tries(call):
     assert options["test_steps"]["tuning"] == "1 to 10" and "tuning" not in options["train_steps"]
 
 
+@pytest.mark.slow
 def test_records_of_tuned_runs_are_read_back(project, call):
     call(*TUNE, "-q")
     call(*RUN, "--algo", "fomaml", "--preset", "results/tuning/toy-3w1s-2.toml")

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mamlbench.api import EpisodeBatch, Examples, hash64
-from mamlbench.data.episode_sizes import draw_sizes, imbalanced_shots, most_shots, with_imbalance
+from mamlbench.data.episode_sizes import (
+    GROUP_EXAMPLES,
+    draw_sizes,
+    group_sizes,
+    imbalanced_shots,
+    most_shots,
+    with_imbalance,
+)
 
 SHARE = st.floats(0, 0.999)
 
@@ -72,3 +79,26 @@ def test_which_class_has_many_depends_on_the_episode():
     first = (part.support.y == 0).sum(1)
     assert set(first.tolist()) == set(imbalanced_shots(4, 4, 0.5).tolist())
     assert first.double().mean() == pytest.approx(4, abs=0.4)
+
+
+def cost(groups, support, query):
+    of_groups = [(support[group].max() + query[group].max()) * len(group) for group in groups]
+    return sum(GROUP_EXAMPLES + examples for examples in of_groups)
+
+
+@given(sizes=st.lists(st.tuples(st.integers(1, 200), st.integers(1, 100)), min_size=1, max_size=40))
+def test_groups_cost_no_more_than_one_batch_or_one_for_each_task(sizes):
+    support, query = np.array(sizes).T
+    groups = group_sizes(support, query, 16, 2000)
+    assert sorted(index for group in groups for index in group) == list(range(len(sizes)))
+    assert all(len(group) <= 16 for group in groups)
+    for group in groups:
+        assert len(group) == 1 or (support[group].max() + query[group].max()) * len(group) <= 2000
+    singles = [np.array([index]) for index in range(len(sizes))]
+    assert cost(groups, support, query) <= cost(singles, support, query)
+    if len(sizes) <= 6:
+        assert cost(groups, support, query) <= cost([np.arange(len(sizes))], support, query)
+
+
+def test_tasks_of_one_size_are_one_group():
+    assert [len(group) for group in group_sizes(np.full(30, 20), np.full(30, 10), 100, 10**6)] == [30]

@@ -31,7 +31,7 @@ def test_the_example_is_what_is_read():
 
 
 def test_every_option_of_its_own_is_shown():
-    shared = {"--data-dir", "--plugin", "--json", "--quiet", "--debug", "--option"}
+    shared = {"--data-dir", "--plugin", "--json", "--quiet", "--debug", "--verbose", "--log-file", "--option"}
     own = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
     assert not [option for option in sorted(own - shared) if option not in PAGE]
 

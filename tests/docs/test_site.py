@@ -49,7 +49,7 @@ def test_every_page_is_there(site):
 
 
 def test_every_public_class_and_function_is_in_the_python_reference(site):
-    page = (site / "python.html").read_text(encoding="utf-8")
+    page = "".join(file.read_text(encoding="utf-8") for file in sorted((site / "api").glob("*.html")))
     named = {f"mamlbench.{name}" for name in ("run", "evaluate", "adapt", "load_records")} | {
         f"mamlbench.api.{name}"
         for name in mamlbench.api.__all__
@@ -58,6 +58,7 @@ def test_every_public_class_and_function_is_in_the_python_reference(site):
     }
     assert len(named) > 50
     assert not [name for name in sorted(named) if f'id="{name}"' not in page]
+    assert page.count('class="viewcode-link"') > len(named)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mamlbench.engine import MAX_EXAMPLE_BYTES, AutotuneCache, choose_engine
+from mamlbench.engine import MAX_EXAMPLE_BYTES, AutotuneCache, choose_engine, no_trial
+from mamlbench.engine.autotune import COMPILING_SECONDS
 from mamlbench.errors import ConfigError
 
 
@@ -57,7 +58,7 @@ class Work:
         return self.now
 
 
-def choose(work, cache=None, *, name="auto", on_trial=str):
+def choose(work, cache=None, *, name="auto", on_trial=no_trial):
     return choose_engine(name, work, cache, on_trial, work.clock)
 
 
@@ -161,8 +162,19 @@ def test_compiled_candidates_are_tried_if_the_training_is_long():
 
 def test_every_candidate_is_announced_before_it_is_tried():
     announced = []
-    choice = choose(Work(wrong={"vmap[2]": 1.0}), on_trial=announced.append)
+    choice = choose(Work(wrong={"vmap[2]": 1.0}), on_trial=lambda name, seconds: announced.append(name))
     assert announced == [trial.name for trial in choice.trials] and "vmap[2]" in announced
+
+
+def test_the_time_of_trials_is_estimated_when_the_first_engine_is_timed():
+    announced = []
+    choose(
+        Work(iterations=200_000, slow={"vmap+compiled": 0.001}),
+        on_trial=lambda name, seconds: announced.append((name, seconds)),
+    )
+    assert announced[0] == ("vmap", None)
+    left = dict(announced)
+    assert left["vmap+compiled"] >= COMPILING_SECONDS > left["loop"] >= 0
 
 
 def test_a_short_training_skips_the_trials():

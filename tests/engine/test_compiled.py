@@ -8,6 +8,7 @@ import torch
 from mamlbench.engine import VmapEngine, make_engine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["maml", "fomaml", "anil", "meta-sgd"])
 def test_the_gradient_is_traced_as_one_graph_and_is_that_of_vmap(make_algorithm, make_batch, name, monkeypatch):
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="eager"))

@@ -296,7 +296,7 @@ def test_with_head_shares_the_features():
 def test_blocks_reach_the_kernels_under_one_vmap_alone(monkeypatch):
     """Not outside of vmap, for one task, under a second vmap or another transform, or with autocast."""
     calls, block = [], fast_layers.conv_block
-    monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: calls.append(1) or block(*arguments))
+    monkeypatch.setattr(fast_layers, "conv_block", lambda *inputs, **rows: calls.append(1) or block(*inputs, **rows))
     model = Model(network(flat(strided(2, 8), nn.BatchNorm2d(8), nn.ReLU()), 288))
     weights, x = model.initial_parameters(), torch.rand(3, 4, *SHAPE)
 

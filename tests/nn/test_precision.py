@@ -107,7 +107,7 @@ def test_the_compiled_kernels_leave_bfloat16_to_torch(monkeypatch, bf16):
     assert "convolution + batch norm + ReLU" in model.fusion.replaced
     monkeypatch.setattr(kernels, "available", lambda device, dtype: True)
     zeros = (torch.zeros(N, 8, 4, 4), torch.zeros(8), torch.ones(8))
-    monkeypatch.setattr(fast_layers, "conv_block", lambda *arguments: calls.append(1) or zeros)
+    monkeypatch.setattr(fast_layers, "conv_block", lambda *inputs, **rows: calls.append(1) or zeros)
     with torch.no_grad():
         vmap(lambda x: model(model.initial_parameters(), x))(x)
     assert bool(calls) is not bf16

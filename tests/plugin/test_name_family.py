@@ -140,6 +140,7 @@ def test_a_prefix_is_a_word_without_a_colon(prefix, word):
         registry_with(family(prefix=prefix, word=word))
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_describes_and_runs_a_member(project):
     file = str(project.write(wide=PLUGIN))
     (listed,) = [

@@ -6,6 +6,7 @@ import pytest
 
 from mamlbench.plugin import load_plugins, source_hash
 from mamlbench.plugin.source_hash import plugin_code, versions_that_count
+from mamlbench.run_spec import Component, Protocol, RunSpec, Training
 
 
 @pytest.fixture
@@ -111,3 +112,87 @@ def test_versions_count_if_code_does():
     names = set(versions_that_count(plugins))
     assert "builtin-algorithms" in names and not {"builtin-trackers", "builtin-launchers", "builtin-published"} & names
     assert names <= {report.name for report in plugins.reports}
+
+
+METHOD = """
+import mamlbench
+from mamlbench_plugins.algorithms.reptile import Reptile
+
+RATE = 0.1
+
+class Mine(Reptile):
+    RATE = RATE
+
+@mamlbench.hookimpl
+def mamlbench_register_algorithms(register):
+    register("NAME", Mine)
+"""
+
+
+@pytest.fixture
+def spec_of():
+    """``spec_of("maml", backbone="mlp")``: a run of it on glyphs."""
+
+    def spec_of(algorithm, backbone="conv4-strided", **changed):
+        names = {"algorithm": algorithm, "dataset": "glyphs", "backbone": backbone, "sampler": "fresh"}
+        training = Training(iterations=1, meta_batch_size=1, ways=5, shots=1, queries=1, validate_every=1)
+        components = {kind: Component(name=name) for kind, name in names.items()}
+        return RunSpec(**components, preset="quick", protocol=Protocol(), training=training, **changed)
+
+    return spec_of
+
+
+@pytest.fixture
+def loaded(tmp_path):
+    """Load files by name and text."""
+
+    def loaded(**texts):
+        for name, text in texts.items():
+            (tmp_path / f"{name}.py").write_text(text)
+        return load_plugins([tmp_path / f"{name}.py" for name in texts])
+
+    return loaded
+
+
+def test_a_method_that_a_run_does_not_use_does_not_count(loaded, spec_of):
+    maml, mine = spec_of("maml"), spec_of("mine")
+    alone = plugin_code(load_plugins(), maml)
+    with_mine = loaded(first=METHOD.replace("NAME", "mine"))
+    assert plugin_code(with_mine, maml) == alone != plugin_code(with_mine, mine)
+    both = loaded(first=METHOD.replace("NAME", "mine"), second=METHOD.replace("NAME", "other"))
+    assert plugin_code(both, mine) == plugin_code(with_mine, mine) != plugin_code(both), (
+        "without a run everything counts"
+    )
+    assert versions_that_count(both, maml).keys() <= versions_that_count(both).keys()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "Reptile.compute_update = Mine.compute_update",
+        "print()",
+        "@mamlbench.hookimpl\ndef mamlbench_run_started(spec): ...",
+        "@mamlbench.hookimpl\ndef mamlbench_register_metrics(register): ...",
+    ],
+    ids=["changes a class", "calls something", "listens", "registers a metric"],
+)
+def test_a_plugin_that_may_change_other_runs_counts(loaded, spec_of, more):
+    plugins = loaded(first=f"{METHOD}\n{more}\n")
+    assert plugin_code(plugins, spec_of("maml")) != plugin_code(load_plugins(), spec_of("maml"))
+
+
+def test_what_a_used_plugin_imports_counts(loaded, spec_of):
+    first, another = METHOD.replace("NAME", "mine"), METHOD.replace("NAME", "other")
+    importing = f"try:\n    import method_of_another\nexcept ImportError:\n    pass\n{first}"
+
+    def code(**texts):
+        return plugin_code(loaded(**texts), spec_of("mine"))
+
+    assert code(first=first, method_of_another=another) == code(first=first)
+    assert code(first=importing, method_of_another=another) != code(first=importing)
+
+
+@pytest.mark.parametrize("changed", [{"init": "results/x", "init_sha256": "0"}, {"backbone": "frozen:x"}], ids=str)
+def test_in_doubt_everything_counts(loaded, spec_of, changed):
+    plugins = loaded(first=METHOD.replace("NAME", "mine"))
+    assert plugin_code(plugins, spec_of("maml", **changed)) == plugin_code(plugins)

@@ -11,7 +11,8 @@ from mamlbench.api import ConfigError
 from mamlbench.engine import AutotuneCache
 from mamlbench.plugin import load_plugins
 from mamlbench.run_spec import PRECISIONS, Folders, RunRequest
-from mamlbench.runner.build import _speed_facts, build_experiment, load_dataset, model_builder
+from mamlbench.runner.build import build_experiment, load_dataset, model_builder
+from mamlbench.runner.engine_workload import speed_facts
 from mamlbench.runner.plan import plan
 from mamlbench_plugins.algorithms.baseline_plus_plus import BaselinePlusPlus, with_cosines
 from mamlbench_plugins.backbones.conv4 import StridedConv4
@@ -123,7 +124,7 @@ def test_the_reason_names_the_precisions_of_the_check(build):
 
 def test_the_precision_is_part_of_what_a_choice_of_engine_is_kept_for(build, tmp_path):
     facts = [
-        _speed_facts(build(precision=precision, engine="loop").spec, CPU, load_plugins()) for precision in PRECISIONS
+        speed_facts(build(precision=precision, engine="loop").spec, CPU, load_plugins()) for precision in PRECISIONS
     ]
     assert len({AutotuneCache(tmp_path, work).path for work in facts}) == len(PRECISIONS)
 

@@ -166,6 +166,7 @@ def unusual():
     torch.set_num_threads(before[0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unusual")
 def test_the_callers_settings_change_nothing_and_are_put_back(expected, tmp_path, toy_plugin):
     before = global_state()

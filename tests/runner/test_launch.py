@@ -40,7 +40,7 @@ def recorded(plugins, folders):
     """Write the record of a job as if it had been run."""
 
     def recorded(job, status="finished"):
-        environment = run_environment("cpu", plugins)
+        environment = run_environment("cpu", plugins, job.spec.precision, job.spec)
         stem, attempt = ResultStore(folders.results).reserve(job.spec, environment.fingerprint)
         record = make_record(job.spec, environment, status, name=stem, attempt=attempt)
         ResultStore(folders.results).write(stem, record)

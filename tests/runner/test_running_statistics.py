@@ -47,8 +47,8 @@ def test_support_and_queries_are_normalized_as_torch_does_in_evaluation(experime
     statistics = measure_running_statistics(experiment)
     batch = experiment.episodes("test", 0, 2, experiment.spec.protocol)
     with in_test_mode("running", statistics):
-        (adapted,) = adaptation_to_shuffled(experiment.algorithm, batch)
-        outputs = adapted.predict("running")
+        (adapted,) = adaptation_to_shuffled(experiment.algorithm, [batch])
+        outputs = adapted.predict("running")[0]
     network = torch_network(experiment, statistics)
     with torch.no_grad():
         support, query = (network(part.x.flatten(0, 1)).mean((2, 3)) for part in batch[:2])
@@ -95,8 +95,8 @@ def test_a_prediction_depends_on_that_query_alone(experiment_of, name):
 
 
 def last(experiment, batch: EpisodeBatch):
-    *_, adapted = adaptation_to_shuffled(experiment.algorithm, batch)
-    return adapted.predict("running")
+    *_, adapted = adaptation_to_shuffled(experiment.algorithm, [batch])
+    return adapted.predict("running")[0]
 
 
 def test_adaptation_of_its_own_leaves_the_other_modes_as_they_are(experiment_of):

@@ -54,17 +54,17 @@ def episodes(tasks=40, support=6, query=10):
 
 def test_outputs_come_back_in_the_order_of_the_episode():
     batch, seen = episodes(), Seen()
-    (tasks,) = adaptation_to_shuffled(seen, batch)
-    assert torch.equal(tasks.predict("transductive"), batch.query.x)
+    (tasks,) = adaptation_to_shuffled(seen, [batch])
+    assert torch.equal(tasks.predict("transductive")[0], batch.query.x)
     assert torch.equal(seen.x.sort(1).values, batch.query.x)
     assert torch.equal(seen.support.x[..., 0].long() % 6, seen.support.y)  # images keep their labels
 
 
 def test_every_episode_has_an_order_of_its_own_that_its_key_alone_decides():
     batch, seen, again = episodes(), Seen(), Seen()
-    (tasks,) = adaptation_to_shuffled(seen, batch)
+    (tasks,) = adaptation_to_shuffled(seen, [batch])
     last = EpisodeBatch(*(part and type(part)(part.x[-1:], part.y[-1:]) for part in batch[:2]), batch.keys[-1:])
-    (alone,) = adaptation_to_shuffled(again, last)
+    (alone,) = adaptation_to_shuffled(again, [last])
     assert torch.equal(alone.x, tasks.x[-1:])
     assert torch.equal(again.support.x, seen.support.x[-1:])
     orders = (tasks.x[..., 0] - tasks.x[..., 0].min(1, keepdim=True).values).long()

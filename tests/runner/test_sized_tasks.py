@@ -8,14 +8,20 @@ from mamlbench.nn.seeding import seeded
 from mamlbench.plugin import load_plugins
 from mamlbench.runner.build import build_experiment, load_dataset
 from mamlbench.runner.plan import make_request, plan
-from mamlbench.runner.scoring import _predictions
-from mamlbench.runner.sized_tasks import by_size, of_meta_batch, sizes_of
+from mamlbench.runner.scoring import batches, predict_group, predict_parts
+from mamlbench.runner.sized_tasks import by_size, sizes_of
 
 METHODS = [
     entry.name
     for entry in load_plugins().registry.entries("algorithm")
     if entry.origin.startswith("mamlbench") and "classification" in entry.load().kinds
 ]
+BY_SIZE = {"linear-probe", "logistic", "matching-networks", "metaoptnet", "r2d2", "reptile", "unicorn-maml"}
+"""Methods that compute tasks of each size apart, with those of learn2learn; the others fill them up."""
+QUICK = {"maml", "fomaml", "anil", "protonet", "reptile"}
+"""Methods of the default tests; the others are slow."""
+EVERY = [method if method in QUICK else pytest.param(method, marks=pytest.mark.slow) for method in METHODS]
+
 MODES = ("transductive", "inductive")
 
 
@@ -51,7 +57,7 @@ def same_values(large, small):
     small.algorithm.load_state(cut)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", EVERY)
 def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
     large = build(method, ways="2..4", shots="1..3")
     shape, numbers = by_size(large.sampler, "test", large.spec.protocol, range(12))[0]
@@ -60,9 +66,9 @@ def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
     same_values(large, small)
     batch = large.episodes_of("test", numbers, shape)
     assert torch.equal(batch.support.x, small.episodes_of("test", numbers, small.spec.protocol).support.x)
-    with large.sized(shape):
-        outputs, steps = _predictions(large.algorithm, batch, MODES, None, every_step=True)
-    expected, expected_steps = _predictions(small.algorithm, batch, MODES, None, every_step=True)
+    with large.sized([shape]):
+        ((outputs, steps),) = predict_parts(large.algorithm, [batch], MODES, None, every_step=True)
+    ((expected, expected_steps),) = predict_parts(small.algorithm, [batch], MODES, None, every_step=True)
     for mode in MODES:
         assert outputs[mode].shape[-1] == shape.ways
         torch.testing.assert_close(outputs[mode], expected[mode], rtol=1e-10, atol=1e-10)
@@ -70,26 +76,58 @@ def test_an_episode_is_computed_as_in_a_run_of_its_size(build, method):
         torch.testing.assert_close(steps[step], values, rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_a_meta_batch_is_learned_from_as_in_a_run_of_its_size(build, method):
+@pytest.mark.parametrize("method", EVERY)
+def test_a_meta_batch_is_learned_from_as_in_runs_of_its_sizes(build, method):
     if load_plugins().registry.load("algorithm", method).trains_on == "examples":
         pytest.skip("trains on labeled examples")
     large = build(method, ways="2..4", shots="1..3")
-    iteration = next(number for number in range(20) if of_meta_batch(large.spec, number).ways < 4)
-    shape = of_meta_batch(large.spec, iteration)
-    small = build(method, ways=shape.ways, train_shots=shape.shots)
-    same_values(large, small)
-    batch = large.training_batch(iteration)
-    assert batch.support.y.shape == (3, shape.ways * shape.shots) and int(batch.support.y.max()) == shape.ways - 1
+    assert large.mixes_sizes
+    numbers, training = range(3), large.spec.training
+    by_sizes = by_size(large.sampler, "train", training, numbers)
+    assert len(by_sizes) > 1
+    update = updated(large, large.training_batch(0))
+    assert update.count == 3
+    for name, value in update.sums.items():
+        whole = torch.zeros_like(value)
+        for shape, chosen in by_sizes:
+            small = build(method, ways=shape.ways, train_shots=shape.shots)
+            same_values(large, small)
+            part = updated(small, small.episodes_of("train", chosen, small.spec.training)).sums[name]
+            whole[tuple(map(slice, part.shape))] += part
+        torch.testing.assert_close(value, whole, rtol=1e-8, atol=1e-9)
+
+
+def updated(experiment, batch):
     with seeded("update", 0):
-        update = large.compute_update(iteration, batch)
-    with seeded("update", 0):
-        expected = small.compute_update(iteration, batch)
-    torch.testing.assert_close(update.loss, expected.loss, rtol=1e-9, atol=1e-10)
-    for name, value in expected.sums.items():
-        whole = update.sums[name]
-        part = whole[tuple(map(slice, value.shape))]
-        torch.testing.assert_close(part, value, rtol=1e-8, atol=1e-9)
+        return experiment.compute_update(0, batch)
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_filled_up_episodes_give_the_numbers_of_episodes_alone(build, method):
+    padded = build(method, ways="2..4", shots="1..3")
+    fills_up = method not in BY_SIZE and not method.startswith("l2l-")
+    assert (not padded.padding_problem) == fills_up
+    groups = batches(padded, "test", padded.spec.protocol, range(12))
+    assert (max(map(len, groups)) > 1) == fills_up
+    for group in groups:
+        episodes = [padded.episodes_of("test", *part) for part in group]
+        together = predict_group(padded, padded.algorithm, group, episodes, None, every_step=True)
+        for part, batch, both in zip(group, episodes, together, strict=True):
+            (alone,) = predict_group(padded, padded.algorithm, [part], [batch], None, every_step=True)
+            for values, expected in zip(both, alone, strict=True):
+                for name, value in expected.items():
+                    torch.testing.assert_close(values[name], value, rtol=1e-10, atol=1e-10)
+
+
+def test_wrong_labels_and_unequal_classes_are_filled_up_as_well(build):
+    experiment = build("maml", ways="2..4", shots="2..3", label_noise=0.6, imbalance=0.5)
+    (group, *_) = batches(experiment, "test", experiment.spec.protocol, range(12))
+    episodes = [experiment.episodes_of("test", *part) for part in group]
+    together = predict_group(experiment, experiment.algorithm, group, episodes, None, every_step=False)
+    assert len(group) > 1
+    for part, batch, (outputs, _) in zip(group, episodes, together, strict=True):
+        ((alone, _),) = predict_group(experiment, experiment.algorithm, [part], [batch], None, every_step=False)
+        torch.testing.assert_close(outputs["transductive"], alone["transductive"], rtol=1e-10, atol=1e-10)
 
 
 def test_sizes_depend_on_seed_and_number_alone(build):
@@ -120,3 +158,11 @@ def test_what_has_no_meaning_is_refused(plugins, settings, problem):
     values = {"algorithms": ("maml",), "dataset": "toy", **settings}
     with pytest.raises(ConfigError, match=problem):
         plan(make_request(**values), plugins)
+
+
+def test_sizes_that_were_not_checked_are_computed_apart(build):
+    experiment = build("protonet", ways="2..4", shots="1..3")
+    assert not experiment.under_protocol(experiment.spec.protocol.model_copy(update={"queries": 3})).padding_problem
+    other = experiment.under_protocol(experiment.spec.protocol.model_copy(update={"least_ways": 3}))
+    groups = batches(other, "test", other.spec.protocol, range(12))
+    assert "were not checked" in other.padding_problem and max(map(len, groups)) == 1

@@ -102,6 +102,7 @@ def test_it_passes_the_type_checker(project):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["algorithm", "sampler"])
 def test_a_package_is_found_and_its_own_tests_pass(project, run_forked, kind):
     project.run("new", kind, "mine", "--package")

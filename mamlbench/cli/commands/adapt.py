@@ -180,7 +180,8 @@ def _write(adaptation: Adaptation, folder: Path) -> tuple[Path, Path]:
 def _show(adaptation: Adaptation) -> None:
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
     from mamlbench.report.adaptation.predictions import summary_lines
 
     rows = table("image", "label", "probability")

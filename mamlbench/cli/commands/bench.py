@@ -111,7 +111,7 @@ def command(
 @contextmanager
 def _progress() -> Iterator[Callable[[str, int, int], None]]:
     """Yield a progress callback: a bar on a terminal, one line per setting elsewhere."""
-    from mamlbench.cli.show import console
+    from mamlbench.progress.console import console
 
     out = console(stderr=True)
     if not out.is_terminal:
@@ -126,7 +126,8 @@ def _progress() -> Iterator[Callable[[str, int, int], None]]:
 
 def _show(results: list[BenchResult], machine: str) -> None:
     from mamlbench.bench import SETTINGS
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     out = console()
     columns = ("algorithm", "engine or peer", "ms", "speedup", "MiB", "x fomaml", "% of peak", "difference")

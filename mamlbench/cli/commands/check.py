@@ -137,7 +137,8 @@ def _plain(report: CheckReport) -> dict[str, Any]:
 def _show(report: CheckReport) -> None:
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     rows = table("check", "result", "requirement, or why it failed or was skipped")
     shown: set[str] = set()

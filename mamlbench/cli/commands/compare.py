@@ -21,6 +21,7 @@ Examples:
   mamlbench compare main results --fail "macro F1:-1pp" --fail "negative log-likelihood:+0.05"
   mamlbench compare main results --format md --output summary.md
   mamlbench compare main results --rerun-base --fail device_seconds:+10%
+  mamlbench compare main suite.toml --rerun-base --rerun-dir both --fail accuracy:-1pp
 
 \b
 Metrics: any that the records report, in every mode: accuracy, "macro F1", ...; score is the first of them,
@@ -111,33 +112,41 @@ def command(
     The verdict on each configuration (algorithm, data set, protocol, preset) and metric is better, worse, same,
     inconclusive, not comparable or missing. A metric is worse if the change exceeds the threshold and is significant.
 
-    With --rerun-base, BASE may be a revision without records: HEAD's specs are then run with its code.
+    With --rerun-base, BASE may be a revision without records: HEAD's specs are then run with its code. And HEAD may be
+    a suite file: its cells are run with both codes, and nothing needs to have been run before.
     """
     from mamlbench.report.gate import compare_records, parse_thresholds
     from mamlbench.report.gate.render import RENDERERS, summary, to_terminal, to_text
     from mamlbench.report.gate.sides import read_side
+    from mamlbench.user_config import folders
 
     session = session_of(context)
     config = session.config
     thresholds = parse_thresholds(fail or config.compare.fail)
     results = config.results_dir or Path("results")
-    before, after = read_side(base, results, allow_missing=rerun_base), read_side(head, results)
-    if rerun_base:
-        from mamlbench.cli.rerun_display import rerun_sides, revision_of
-        from mamlbench.user_config import folders
+    locations = folders(config, data_dir=data_dir, results_dir=results)
+    if rerun_base and head.endswith(".toml"):
+        from mamlbench.cli.rerun_display import run_suite_on_both
 
-        revision = base_revision or (revision_of(before.records) if Path(base).exists() else base)
-        locations = folders(config, data_dir=data_dir, results_dir=results)
-        before, after = rerun_sides(
-            before, after, revision, session.plugins, locations, repeats=repeats, folder=rerun_dir
+        before, after = run_suite_on_both(
+            Path(head), base_revision or base, session, locations, repeats=repeats, folder=rerun_dir
         )
+    else:
+        before, after = read_side(base, results, allow_missing=rerun_base), read_side(head, results)
+        if rerun_base:
+            from mamlbench.cli.rerun_display import rerun_sides, revision_of
+
+            revision = base_revision or (revision_of(before.records) if Path(base).exists() else base)
+            before, after = rerun_sides(
+                before, after, revision, session.plugins, locations, repeats=repeats, folder=rerun_dir
+            )
     for problem in (*before.problems, *after.problems):
         click.echo(f"Skipped: {problem}", err=True)
     result = compare_records(
         before, after, thresholds, "new classes" if population == "new-classes" else "these classes"
     )
     if format_ == "table" and output is None:
-        from mamlbench.cli.show import console
+        from mamlbench.progress.console import console
 
         console().print(to_terminal(result))
         return result.exit_code

@@ -85,7 +85,7 @@ def prepare(
     plugins, folders = _plugins_and_folders(context, data_dir)
     dataset_options = shared.parse_options(options)
 
-    from mamlbench.cli.progress import preparation
+    from mamlbench.progress.preparation import preparation
     from mamlbench.runner.datasets.dataset_status import prepare_dataset
 
     start = time.monotonic()
@@ -111,7 +111,7 @@ def verify(
     plugins, folders = _plugins_and_folders(context, data_dir)
     dataset_options = shared.parse_options(options)
 
-    from mamlbench.cli.progress import preparation
+    from mamlbench.progress.preparation import preparation
     from mamlbench.runner.datasets.verify import verify_dataset
 
     with preparation() as progress:
@@ -169,7 +169,8 @@ def _cached_files(cache: Path) -> list[tuple[Path, int]]:
 def _show_rows(columns: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     shown = table(*columns)
     for row in rows:

@@ -41,7 +41,8 @@ def command(context: click.Context, *, as_json: bool) -> None:
 
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     rows = table("property", "value")
     for name, value in properties.items():

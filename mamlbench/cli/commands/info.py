@@ -153,7 +153,8 @@ def _type(field: dict[str, Any]) -> str:
 def _show(description: dict[str, Any], *, all_classes: bool) -> None:
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     out = console()
     name, origin, summary = (escape(one_line(description[key])) for key in ("name", "origin", "summary"))
@@ -217,7 +218,7 @@ def _show_dataset_status(out: Console, status: dict[str, Any], *, all_classes: b
 
 
 def _show_numbers(numbers: list[PublishedNumber]) -> None:
-    from mamlbench.cli.show import console
+    from mamlbench.progress.console import console
 
     if numbers:
         out = console()

@@ -54,7 +54,8 @@ def command(context: click.Context, *, kind: str | None, as_json: bool) -> None:
 
     from rich.markup import escape
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     rows = table("kind", "name", "summary", "from")
     for kind_name in dict.fromkeys(entry.kind for entry in entries):

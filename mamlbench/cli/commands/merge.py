@@ -44,8 +44,8 @@ def command(*, folders: tuple[Path, ...], into: Path | None, dry_run: bool, as_j
     if len(folders) < 2 and into is None:
         raise click.UsageError("Name two folders or more, or one and --into.")
 
-    from mamlbench.cli.progress import counted
     from mamlbench.interrupts import deferred
+    from mamlbench.progress.preparation import counted
     from mamlbench.record.merge_folders import FolderMerge
 
     merge = FolderMerge(folders, into or folders[0], dry_run=dry_run)

@@ -24,7 +24,8 @@ def command(context: click.Context, *, as_json: bool) -> None:
         click.echo(json.dumps([asdict(report) for report in reports], indent=1))
         return
 
-    from mamlbench.cli.show import console, table
+    from mamlbench.cli.show import table
+    from mamlbench.progress.console import console
 
     rows = table("plugin", "from", "version", "provides")
     for report in reports:

@@ -69,7 +69,7 @@ def command(
         click.echo(json.dumps([number.model_dump(mode="json") for number in matching], indent=1))
         return
 
-    from mamlbench.cli.show import console
+    from mamlbench.progress.console import console
 
     out = console()
     out.print(numbers_table(matching))

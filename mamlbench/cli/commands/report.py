@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,16 +14,17 @@ from mamlbench.cli import across_report
 from mamlbench.cli import shared_options as shared
 from mamlbench.cli.help_sections import SectionedCommand
 from mamlbench.cli.main import session_of
+from mamlbench.cli.shown_columns import shown_columns
 from mamlbench.cli.table_output import show_tables, write_content
 from mamlbench.errors import ConfigError, ExitCode, NothingToDoError
 
 if TYPE_CHECKING:
     from mamlbench.cli.session import Session
-    from mamlbench.plugin import ReportColumn
     from mamlbench.record import RunRecord
     from mamlbench.report import Table
 
-FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf")
+TRACKER_FORMATS = ("benchmark-json", "benchmark-json-bigger", "bencher-json")
+FORMATS = ("table", "md", "latex", "csv", "json", "svg", "html", "png", "pdf", *TRACKER_FORMATS)
 FIGURES = ("curves", "pareto", "steps", "distribution", "seeds", "time")
 FIGURE_FORMATS = ("png", "pdf", "svg")
 
@@ -37,22 +38,33 @@ Examples:
   mamlbench report --plugin mine.py --columns score,cost --sort cost
   mamlbench report --format latex --output table.tex
   mamlbench report --format html --output page.html  tables, figures, sample episodes, settings
+  mamlbench report --format html --title "Omniglot, spring" --output page.html
   mamlbench report --figure pareto --format pdf --output pareto.pdf
   mamlbench report --tuned                           default and tuned options beside each other
   mamlbench report --across                          methods compared across data sets and protocols
   mamlbench report --across --figure profiles --format svg --output profiles.svg
-  mamlbench report --across --format html --output page.html"""
+  mamlbench report --across --format html --output page.html
+  mamlbench report --format bencher-json             for a benchmark tracker, by identifiers that stay the same"""
 
 
 @click.command(cls=SectionedCommand, epilog=EPILOG)
 @click.argument("paths", nargs=-1, type=shared.RecordPath())
-@click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="Output.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(FORMATS),
+    default="table",
+    show_default=True,
+    help="Output; the last three are for "
+    "benchmark trackers: github-action-benchmark (accuracies as errors, or scores only) and Bencher.",
+)
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="Write to this file.")
 @click.option(
     "--figure",
     type=click.Choice((*FIGURES, *across_report.FIGURES)),
     help="Draw one figure (png, pdf or svg) instead of tables.",
 )
+@click.option("--title", default="", help="Title of the page.")
 @click.option("--private", is_flag=True, help="Show images on the page even if their license forbids publishing.")
 @click.option(
     "--columns",
@@ -93,6 +105,7 @@ def command(
     format_: str,
     output: Path | None,
     figure: str | None,
+    title: str,
     private: bool,
     columns: tuple[str, ...],
     metric: str | None,
@@ -110,7 +123,9 @@ def command(
     records are reported and skipped. The format html makes a self-contained page with tables, figures,
     sample episodes and the settings of every run. --across compares methods across all tables.
     """
-    _check(format_, figure, output, private=private)
+    _check(format_, figure, output, {"--private": private, "--title": title})
+    if format_ in TRACKER_FORMATS and (columns or sort or metric or published or across):
+        raise ConfigError(f"The format '{format_}' has every metric: leave out options of tables and --across.")
     _check_tuned(format_, (figure, columns, sort, across, published), tuned=tuned)
     if published and (figure is not None or across or format_ == "html"):
         raise ConfigError("--published adds tables to tables: leave out --figure, --across and --format html.")
@@ -134,17 +149,26 @@ def command(
         content = across_report.across_content(scores, figure, format_)
         write_content(content, output) if isinstance(content, bytes) else show_tables(content, format_, output)
         return ExitCode.OK
+    if format_ in TRACKER_FORMATS:
+        from mamlbench.report.gate import benchmark_json
+
+        write_content(benchmark_json.TRACKER_FORMATS[format_](loaded.records), output)
+        return ExitCode.OK
     if figure is not None:
         write_content(_figure(figure, loaded.records, format_, metric), output)
         return ExitCode.OK
     names_shown = columns or (("paper",) if format_ == "latex" else ())
-    names, plugin_columns = _columns(session_of(context), names_shown, sort, loaded.records)
+    names, plugin_columns = shown_columns(session_of(context), names_shown, sort, loaded.records)
     if format_ == "html":
+        from mamlbench.cli.missing_packages import warn_without_figures
         from mamlbench.report.page import render_page
+
+        warn_without_figures()
 
         page = partial(render_page, loaded.records, loaded.files, problems=loaded.problems, private=private)
         write_content(
-            page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores), output
+            page(columns=names, sort=sort, plugin_columns=plugin_columns, metric=metric, across=scores, title=title),
+            output,
         )
         return ExitCode.OK
     tables = build_tables(loaded.records, names, sort, plugin_columns, metric)
@@ -167,33 +191,7 @@ def _with_published(
     return with_published_tables(tables, group_records(records, metric), numbers)
 
 
-def _columns(
-    session: Session, texts: Sequence[str], sort: str | None, records: Sequence[RunRecord]
-) -> tuple[list[str], dict[str, ReportColumn]]:
-    """Return the names of the columns to show, and the plugins' columns.
-
-    Plugins are loaded only if needed: some import torch, which tables do not need. The columns of a file named with
-    ``--plugin`` are shown by default.
-    """
-    from mamlbench.report.table.choose_columns import built_in_names, metric_columns
-
-    names = [name.strip() for text in texts for name in text.split(",") if name.strip()]
-    metrics = {metric for record in records if record.test is not None for metric in record.test.metrics}
-    built_in = built_in_names() | metric_columns(metrics) | metrics
-    requested = {*names, *([sort] if sort else [])}
-    if not session.plugin_files and "all" not in requested and requested <= built_in:
-        return names, {}
-    plugins = session.plugins if session.plugin_files else session.plugins_with_errors()
-    for name in plugins.report_columns.keys() & built_in:
-        origin = plugins.report_columns[name].origin
-        click.echo(f"Column '{name}' of {origin} is not shown: a built-in column has the same name.", err=True)
-    plugin_columns = {name: column for name, column in plugins.report_columns.items() if name not in built_in}
-    files = {str(path.resolve()) for path in session.plugin_files}
-    by_default = [name for name, column in plugin_columns.items() if column.origin in files]
-    return names or (["default", *by_default] if by_default else []), plugin_columns
-
-
-def _check(format_: str, figure: str | None, output: Path | None, *, private: bool) -> None:
+def _check(format_: str, figure: str | None, output: Path | None, of_page: Mapping[str, object]) -> None:
     """Raise ConfigError for options that cannot be combined."""
     if figure is not None and format_ not in FIGURE_FORMATS:
         raise ConfigError(
@@ -205,8 +203,9 @@ def _check(format_: str, figure: str | None, output: Path | None, *, private: bo
         )
     if format_ in ("png", "pdf") and output is None:
         raise ConfigError(f"The format '{format_}' is binary. Name a file with --output.")
-    if private and format_ != "html":
-        raise ConfigError("--private is for the images of a page, and requires --format html.")
+    for option, value in of_page.items():
+        if value and format_ != "html":
+            raise ConfigError(f"{option} is for a page, and requires --format html.")
 
 
 def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None:
@@ -215,7 +214,7 @@ def _check_tuned(format_: str, others: Sequence[object], *, tuned: bool) -> None
         raise ConfigError(
             "--tuned is a table of its own: leave out --figure, --columns, --sort, --across and --published."
         )
-    if tuned and format_ in ("html", "png", "pdf"):
+    if tuned and format_ in ("html", "png", "pdf", *TRACKER_FORMATS):
         raise ConfigError(f"--tuned writes tables, not '{format_}'. Choose table, md, latex, csv, json or svg.")
 
 

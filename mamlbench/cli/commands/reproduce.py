@@ -196,7 +196,7 @@ def _launch(
     quiet: bool,
 ) -> list[RunRecord]:
     """Run what has not finished; return the records of all readings and seeds."""
-    from mamlbench.cli.progress import progress
+    from mamlbench.progress.display import progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.resuming import LATEST
 

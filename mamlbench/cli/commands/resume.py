@@ -44,8 +44,8 @@ def command(
     session = session_of(context)
     plugins = session.plugins
 
-    from mamlbench.cli.progress import progress
     from mamlbench.cli.show import exit_code, show_records
+    from mamlbench.progress.display import progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.resuming import read_spec
     from mamlbench.user_config import folders

@@ -172,7 +172,7 @@ def command(
     for kind, name in (*(("algorithm", name) for name in settings["algorithms"]), ("dataset", settings["dataset"])):
         plugins.registry.entry(kind, name)  # report a typo before importing torch, which takes seconds
 
-    from mamlbench.cli.progress import ProgressDisplay, progress
+    from mamlbench.progress.display import ProgressDisplay, progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import make_request, plan
     from mamlbench.runner.ranks.rank_place import rank_place

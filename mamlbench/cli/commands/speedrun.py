@@ -127,7 +127,7 @@ def command(
 
 def _run(session: Session, plan: SpeedrunPlan, locations: Folders, *, quiet: bool) -> list[SpeedrunResult]:
     from mamlbench.bench.speedrun import run_speedrun
-    from mamlbench.cli.progress import progress
+    from mamlbench.progress.display import progress
     from mamlbench.record.speedrun_target import SpeedrunTrial
 
     with progress(session.plugins) if not quiet else nullcontext():

@@ -77,7 +77,7 @@ class _SuiteName(click.Path):
     "trackers",
     multiple=True,
     type=shared.Registered("tracker"),
-    help="Also send the curves of every cell to tensorboard or mlflow; repeat for several.",
+    help="Also send the curves of every cell to tensorboard, mlflow or wandb; repeat for several.",
 )
 @shared.launcher
 @shared.launcher_options
@@ -162,8 +162,8 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
 
 def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, quiet: bool) -> bool:
     """Run the waiting cells, and return whether they were interrupted."""
-    from mamlbench.cli.progress import progress
     from mamlbench.cli.suite_display import SuiteDisplay
+    from mamlbench.progress.display import progress
 
     if quiet:
         return "interrupted" in {cell.state for cell in ends}

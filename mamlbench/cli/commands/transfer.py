@@ -142,7 +142,7 @@ def _record_of(path: Path) -> Path:
 
 def _compute(matrix: TransferMatrix, *, quiet: bool) -> list[TransferCell]:
     """Compute or read all cells, with a bar on a terminal."""
-    from mamlbench.cli.progress import counted
+    from mamlbench.progress.preparation import counted
 
     cells: list[TransferCell] = []
     with counted("Transfer", matrix.size, quiet=quiet) as (advance, preparation):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EPILOG = """\b
 Examples:
-  mamlbench verify results/NAME.json
+  mamlbench verify results/NAME.json                     its data set needs no download, such as glyphs
   mamlbench verify results --data-dir ~/data              every record in a folder
   mamlbench verify results/NAME.json --episodes 600       every test episode of the quick preset
 
@@ -65,8 +65,8 @@ def command(
     plugins = session.plugins
     seed = secrets.randbelow(1_000_000) if seed is None else seed
 
-    from mamlbench.cli.progress import counted
     from mamlbench.interrupts import check_interrupt
+    from mamlbench.progress.preparation import counted
     from mamlbench.runner.verify_record import RecordVerifier
     from mamlbench.user_config import folders
 
@@ -124,4 +124,6 @@ def _show(done: list[RecordVerification], total: int, seed: int, *, as_json: boo
     counts = {mark: sum(one.ok is ok for one in done) for ok, mark in MARKS.items()}
     summary = ", ".join(f"{count} {mark}" for mark, count in counts.items() if count)
     rest = f"; {total - len(done)} not looked at" if len(done) < total else ""
-    click.echo(f"{len(done)} record{'s' * (len(done) != 1)}: {summary or 'none'}{rest} (--seed {seed})")
+    click.echo(f"{len(done)} record{'s' * (len(done) != 1)}: {summary or 'none'}{rest}")
+    if any(check.name == "test" and check.repeated for one in done for check in one.checks):
+        click.echo(f"The test episodes were drawn at random; --seed {seed} draws the same ones again.")

@@ -1,6 +1,6 @@
 """Functions in C, compiled on the machine they run on; each has an equal in torch, used if they cannot be compiled."""
 
-from mamlbench.nn.kernels.compiler import available, kernels_in_use
+from mamlbench.nn.kernels.compiler import available, kernels_in_use, kernels_to_compile
 from mamlbench.nn.kernels.convolution import Geometry, convolve, input_grad, weight_grad
 from mamlbench.nn.kernels.norm import batch_norm_relu, batch_norm_relu_backward, batch_norm_relu_double_backward
 
@@ -13,5 +13,6 @@ __all__ = [
     "convolve",
     "input_grad",
     "kernels_in_use",
+    "kernels_to_compile",
     "weight_grad",
 ]

@@ -22,6 +22,8 @@ from mamlbench.atomic_write import remove_abandoned, temporary_path
 from mamlbench.nn.kernels.stored_libraries import store_library, stored_library, who_else_could_change
 from mamlbench.user_config import KERNELS_VARIABLE, kernels_folder
 
+LOG = logging.getLogger(__name__)
+
 _FLAGS = ("-O3", "-march=native", "-fno-trapping-math", "-std=c11", "-fPIC", "-shared")
 _SECONDS = 120  # limit of a compilation, which takes one or two
 _REALS = {torch.float32: "float", torch.float64: "double"}
@@ -59,15 +61,33 @@ def library(source: str, dtype: torch.dtype) -> ctypes.CDLL:
     folder = kernels_folder()
     if folder is None:
         raise NoKernelsError(f"{KERNELS_VARIABLE}=0")
+    name, command = _build(source, dtype)
+    try:
+        return _load(folder, name, command)
+    except OSError as error:
+        raise NoKernelsError(f"{Path(source).stem} cannot be used: {error}") from error
+
+
+def kernels_to_compile() -> bool:
+    """Whether the next use of kernels compiles them first, which takes some seconds: on the first run on a machine."""
+    folder = kernels_folder()
+    if folder is None:
+        return False
+    try:
+        names = [_build(source, torch.float32)[0] for source in _SOURCES]
+    except NoKernelsError:
+        return False
+    return not all(any(folder.glob(f"{name}-*.so")) for name in names)
+
+
+def _build(source: str, dtype: torch.dtype) -> tuple[str, list[str]]:
+    """Name of the library of a C file for one dtype, and the command that compiles it, without its output."""
     compiler, version = _compiler()
     path = Path(__file__).with_name(source)
     flags = [*_FLAGS, f"-DREAL={_REALS[dtype]}"]
     facts = (path.read_text(encoding="utf-8"), *flags, *compiler, version, _processor())
     digest = hashlib.sha256("\n".join(facts).encode()).hexdigest()[:32]
-    try:
-        return _load(folder, f"{path.stem}-{digest}", [*compiler, *flags, str(path)])
-    except OSError as error:
-        raise NoKernelsError(f"{path.stem} cannot be used: {error}") from error
+    return f"{path.stem}-{digest}", [*compiler, *flags, str(path)]
 
 
 def _load(folder: Path, name: str, command: list[str]) -> ctypes.CDLL:
@@ -82,13 +102,16 @@ def _load(folder: Path, name: str, command: list[str]) -> ctypes.CDLL:
             if who := who_else_could_change(Path(private)):
                 raise NoKernelsError(f"no folder of this user's own: {who}")
             return ctypes.CDLL(str(_compile(Path(private), name, command)))
-    return ctypes.CDLL(str(stored_library(folder, name) or _compile(folder, name, command)))
+    stored = stored_library(folder, name)
+    if stored is not None:
+        LOG.info("Kernels from the cache: %s.", stored)
+    return ctypes.CDLL(str(stored or _compile(folder, name, command)))
 
 
 @lru_cache
 def _warn_of_doubt(folder: Path, who: str) -> None:
     """Warn once in a process: to compile takes a second or two."""
-    logging.getLogger("mamlbench").warning(
+    LOG.warning(
         "The kernels in '%s' are not used but compiled again, because %s: 'chmod go-w' it, or name a folder of your "
         "own with %s.",
         folder,
@@ -107,6 +130,7 @@ def _compile(folder: Path, name: str, command: list[str]) -> Path:
 
     Raises OSError if the folder cannot be written, NoKernelsError if the compiler fails.
     """
+    LOG.info("Compiling the kernels %s for this machine.", name)
     remove_abandoned(folder)
     temporary = temporary_path(folder / name)
     try:

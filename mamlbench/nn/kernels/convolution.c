@@ -47,6 +47,7 @@ typedef struct {
     int64_t repeated; /* whether all tasks read one copy of the filters */
     int64_t add;      /* whether to add to the values of the result */
     int64_t threads;
+    const int64_t *rows; /* images of each task, which come first; the others are neither read nor written. NULL: n */
 } Geometry;
 
 /* Feature maps with a margin of zeros: [n][channels][plane], each plane in rows of `width`. */
@@ -153,6 +154,15 @@ static Part part(const Geometry *s, int64_t number, int64_t size) {
     return (Part){whole + (number - whole) / s->threads, first, next - first};
 }
 
+static int64_t images_of(const Geometry *s, int64_t task) { return s->rows ? s->rows[task] : s->n; }
+
+/* The part of a task's images that is computed, of which there may be none. */
+static Part image_part(const Geometry *s, int64_t number) {
+    Part mine = part(s, number, s->n);
+    mine.count = least(mine.count, images_of(s, mine.task) - mine.first);
+    return mine;
+}
+
 void convolve(const real *x, const real *w, real *y, const Geometry *s) {
     int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width;
     int64_t taps = s->tap_height * s->tap_width, terms = s->channels * taps, panels = ceiling(s->outputs, WIDE);
@@ -169,7 +179,7 @@ void convolve(const real *x, const real *w, real *y, const Geometry *s) {
         memset(b, 0, sizeof(real) * panels * WIDE * terms);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
-            Part mine = part(s, number, s->n);
+            Part mine = image_part(s, number);
             const real *filters = w + (s->repeated ? 0 : mine.task) * s->outputs * terms;
             for (int64_t m = 0; m < s->outputs; m += WIDE)
                 for (int64_t k = 0; k < terms; k++)
@@ -211,7 +221,7 @@ void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
         memset(b, 0, sizeof(real) * panels * WIDE * s->outputs * taps);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
-            Part mine = part(s, number, s->n);
+            Part mine = image_part(s, number);
             const real *filters = w + (s->repeated ? 0 : mine.task) * s->outputs * s->channels * taps;
             real *panel = b; /* of all classes, one after the other */
             for (int64_t class = 0; class < classes; class++) {
@@ -251,25 +261,26 @@ void input_grad(const real *g, const real *w, real *x, const Geometry *s) {
 }
 
 void weight_grad(const real *g, const real *x, real *w, const Geometry *s) {
-    int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width, terms = s->n * out;
+    int64_t in = s->in_height * s->in_width, out = s->out_height * s->out_width, most = s->n * out;
     int64_t taps = s->tap_height * s->tap_width, panels = ceiling(s->outputs, WIDE);
     Margins around = margins(s->pad_height, s->pad_width, s->in_height + 2 * s->pad_height, s->in_width + 2 * s->pad_width);
 #pragma omp parallel num_threads(s->threads)
     {
-        real *a = BUFFER(real, s->n * s->channels * around.plane), *b = BUFFER(real, panels * WIDE * terms);
+        real *a = BUFFER(real, s->n * s->channels * around.plane), *b = BUFFER(real, panels * WIDE * most);
         real *sums = BUFFER(real, panels * BLOCK * WIDE);
-        int64_t *row = BUFFER(int64_t, s->channels * taps), *to = BUFFER(int64_t, s->channels * taps), *at = BUFFER(int64_t, terms);
+        int64_t *row = BUFFER(int64_t, s->channels * taps), *to = BUFFER(int64_t, s->channels * taps), *at = BUFFER(int64_t, most);
         grid(row, s->channels, around.plane, s->tap_height, around.width, s->tap_width, 1);
         grid(to, 1, 0, s->channels, taps, taps, 1);
-        memset(b, 0, sizeof(real) * panels * WIDE * terms);
+        memset(b, 0, sizeof(real) * panels * WIDE * most);
 #pragma omp for schedule(dynamic)
         for (int64_t number = 0; number < parts(s); number++) {
             Part mine = part(s, number, s->channels);
-            grid(at, s->n, mine.count * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
-            pad(x + (mine.task * s->channels + mine.first) * in, s->tasks * s->channels * in, s->n, mine.count, s->in_height,
+            int64_t n = images_of(s, mine.task), terms = n * out;
+            grid(at, n, mine.count * around.plane, s->out_height, s->stride_height * around.width, s->out_width, s->stride_width);
+            pad(x + (mine.task * s->channels + mine.first) * in, s->tasks * s->channels * in, n, mine.count, s->in_height,
                 s->in_width, around, a);
             for (int64_t m = 0; m < s->outputs; m += WIDE)
-                for (int64_t i = 0; i < s->n; i++) {
+                for (int64_t i = 0; i < n; i++) {
                     const real *maps = g + ((i * s->tasks + mine.task) * s->outputs + m) * out;
                     for (int64_t j = 0; j < least(WIDE, s->outputs - m); j++)
                         for (int64_t p = 0; p < out; p++)

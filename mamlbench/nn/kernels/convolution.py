@@ -4,12 +4,14 @@ If each task has its own filters, torch computes one task after another, with ke
 those of tasks are many and small.
 
 Maps are ``[n, T, C, H, W]``. Filters are ``[O, C, kh, kw]`` if all tasks share them, ``[T, O, C, kh, kw]`` if each has
-its own. float32 or float64.
+its own. float32 or float64. ``rows`` int64 ``[T]`` says how many of its n images each task has, the first ones; for the
+others nothing is computed, and their results are zero. None: all n.
 """
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,52 +48,96 @@ class Geometry:
 class _CGeometry(ctypes.Structure):
     """``Geometry`` of the C file."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_int64)
-        for name in (
-            "n",
-            "tasks",
-            "channels",
-            "outputs",
-            "in_height",
-            "in_width",
-            "out_height",
-            "out_width",
-            "tap_height",
-            "tap_width",
-            "stride_height",
-            "stride_width",
-            "pad_height",
-            "pad_width",
-            "repeated",
-            "add",
-            "threads",
-        )
+    _fields_ = (
+        *(
+            (name, ctypes.c_int64)
+            for name in (
+                "n",
+                "tasks",
+                "channels",
+                "outputs",
+                "in_height",
+                "in_width",
+                "out_height",
+                "out_width",
+                "tap_height",
+                "tap_width",
+                "stride_height",
+                "stride_width",
+                "pad_height",
+                "pad_width",
+                "repeated",
+                "add",
+                "threads",
+            )
+        ),
+        ("rows", ctypes.c_void_p),
     )
 
 
-def convolve(x: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None) -> Tensor:
+def convolve(
+    x: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None, *, rows: Tensor | None = None
+) -> Tensor:
     """Convolve maps x with filters w to ``[n, T, O, h, w]``; add the result to ``into`` if it is not None."""
-    y = x.new_empty((*x.shape[:2], w.shape[-4], *geometry.result())) if into is None else into
-    return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, into))
+    if rows is not None and w.ndim == 4:
+        return _of_existing(convolve, x, w, geometry, into=into, rows=rows)
+    y = _maps(x, w.shape[-4], geometry.result(), rows) if into is None else into
+    return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, add=into is not None, rows=rows))
 
 
-def input_grad(g: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None) -> Tensor:
+def input_grad(
+    g: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None, *, rows: Tensor | None = None
+) -> Tensor:
     """Pull a cotangent g ``[n, T, O, h, w]`` back to the input; add the result to ``into`` if it is not None."""
-    x = g.new_empty((*g.shape[:2], w.shape[-3], *geometry.size)) if into is None else into
-    return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, into))
+    if rows is not None and w.ndim == 4:
+        return _of_existing(input_grad, g, w, geometry, into=into, rows=rows)
+    x = _maps(g, w.shape[-3], geometry.size, rows) if into is None else into
+    return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, add=into is not None, rows=rows))
 
 
-def weight_grad(g: Tensor, x: Tensor, geometry: Geometry, *, shared: bool, into: Tensor | None = None) -> Tensor:
+def weight_grad(
+    g: Tensor,
+    x: Tensor,
+    geometry: Geometry,
+    *,
+    shared: bool,
+    into: Tensor | None = None,
+    rows: Tensor | None = None,
+) -> Tensor:
     """Pull a cotangent g ``[n, T, O, h, w]`` back to the filters; add the result to ``into`` if it is not None."""
     if shared:  # one large convolution of all tasks' examples: torch's kernel is faster
         w = g.new_empty((g.shape[2], x.shape[2], *geometry.kernel))
-        g, x = g.flatten(0, 1), x.flatten(0, 1)
+        g, x = (maps.flatten(0, 1) if rows is None else maps[_existing(maps, rows)] for maps in (g, x))
         options = (None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, [False, True, False])
         w = torch.ops.aten.convolution_backward(g, x, w, *options)[1]
         return w if into is None else into.add_(w)
     w = g.new_empty((g.shape[1], g.shape[2], x.shape[2], *geometry.kernel)) if into is None else into
-    return _call("weight_grad", (g, x), w, _c_geometry(x, g, w, geometry, into))
+    return _call("weight_grad", (g, x), w, _c_geometry(x, g, w, geometry, add=into is not None, rows=rows))
+
+
+def _maps(like: Tensor, channels: int, size: Sequence[int], rows: Tensor | None) -> Tensor:
+    """Memory for maps ``[n, T, channels, *size]``, with zeros for the images that no task has."""
+    make = like.new_empty if rows is None else like.new_zeros
+    return make((*like.shape[:2], channels, *size))
+
+
+def _existing(maps: Tensor, rows: Tensor) -> Tensor:
+    """Which of the images ``[n, T]`` a task has."""
+    return torch.arange(len(maps))[:, None] < rows
+
+
+def _of_existing(
+    function: Callable[..., Tensor], maps: Tensor, w: Tensor, geometry: Geometry, *, into: Tensor | None, rows: Tensor
+) -> Tensor:
+    """Apply ``function`` with filters of all tasks to the images that there are, as those of one task."""
+    existing = _existing(maps, rows)
+    result = function(maps[existing][:, None], w, geometry)[:, 0]  # [sum of rows, ...]
+    if into is not None:
+        into[existing] += result
+        return into
+    whole = result.new_zeros(*maps.shape[:2], *result.shape[1:])
+    whole[existing] = result
+    return whole
 
 
 def _single_copy(w: Tensor) -> Tensor:
@@ -103,11 +149,12 @@ def _repeated(w: Tensor) -> bool:
     return w.ndim == 5 and w.stride(0) == 0
 
 
-def _c_geometry(x: Tensor, y: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None) -> _CGeometry:
+def _c_geometry(x: Tensor, y: Tensor, w: Tensor, geometry: Geometry, *, add: bool, rows: Tensor | None) -> _CGeometry:
     n, tasks = (x.shape[0] * x.shape[1], 1) if w.ndim == 4 else x.shape[:2]  # with shared filters, tasks are examples
     channels, outputs = x.shape[2], y.shape[2]
     sizes = (*geometry.size, *y.shape[3:], *geometry.kernel, *geometry.stride, *geometry.padding)
-    return _CGeometry(n, tasks, channels, outputs, *sizes, _repeated(w), into is not None, torch.get_num_threads())
+    flags = (_repeated(w), add, torch.get_num_threads(), None if rows is None else address(rows))
+    return _CGeometry(n, tasks, channels, outputs, *sizes, *flags)
 
 
 def _call(name: str, inputs: tuple[Tensor, Tensor], result: Tensor, geometry: _CGeometry) -> Tensor:

@@ -20,23 +20,31 @@ typedef REAL real;
 typedef struct {
     int64_t n, channels, pixels, threads;
     double eps;
+    const int64_t *rows; /* examples of each task, which come first; the others are neither read nor written. NULL: n */
+    int64_t per_task;    /* channels of a task */
 } Shape;
 
 #define CACHE (1 << 18) /* bytes of maps that stay in the second-level cache */
 #define MAPS 5          /* maps that a function reads and writes, at most */
 #define FACTORS 8       /* rows of a thread's buffer, each with a value for every pixel of a group */
 
-/* Channels in a group: as many as stay in the cache from the first pass over them to the last. */
+/* Channels in a group: as many as stay in the cache from the first pass over them to the last. If tasks have numbers of
+ * examples of their own, a group has channels of one task alone. */
 static int64_t group_size(const Shape *s) {
     int64_t fit = CACHE / (int64_t)sizeof(real) / MAPS / (s->n * s->pixels), most = (1024 + s->pixels - 1) / s->pixels;
-    return fit < 1 ? 1 : fit < most ? fit : most;
+    int64_t size = fit < 1 ? 1 : fit < most ? fit : most;
+    if (!s->rows) return size;
+    if (size > s->per_task) size = s->per_task;
+    while (s->per_task % size) size--;
+    return size;
 }
 
 /* The loops of the three functions are macros because their bodies differ, use the loops' variables by name, and must be
  * inlined for the compiler to vectorize them. Threads divide the groups of channels, so that no two add to one sum.
  *
  *     EACH_GROUP      channels [first, first + group), one thread each
- *     GROUP           sizes of a group: `count` channels; in each example `places` adjacent values, from `start` on
+ *     GROUP           sizes of a group: `count` channels; in each example `places` adjacent values, from `start` on; its
+ *                     `examples`, and the `total` of a channel's values
  *     EACH_EXAMPLE    examples; `at` is the offset of one's values
  *     EACH_PLACE      values of an example: `at + p` in maps, `p` in the buffer
  *     EACH_CHANNEL    channels of a group: `first + c` in statistics
@@ -45,8 +53,9 @@ static int64_t group_size(const Shape *s) {
     _Pragma("omp for schedule(static)") for (int64_t first = 0; first < s->channels; first += group)
 #define GROUP                                                                                                  \
     int64_t count = s->channels - first < group ? s->channels - first : group, places = count * s->pixels;     \
-    int64_t start = first * s->pixels
-#define EACH_EXAMPLE for (int64_t i = 0, at = start; i < s->n; i++, at += s->channels * s->pixels)
+    int64_t start = first * s->pixels, examples = s->rows ? s->rows[first / s->per_task] : s->n;               \
+    double total = (double)(examples * s->pixels)
+#define EACH_EXAMPLE for (int64_t i = 0, at = start; i < examples; i++, at += s->channels * s->pixels)
 #define EACH_PLACE _Pragma("omp simd") for (int64_t p = 0; p < places; p++)
 #define EACH_CHANNEL for (int64_t c = 0; c < count; c++)
 
@@ -64,7 +73,6 @@ static void fill(real *values, int64_t channel, int64_t pixels, real value) {
 void batch_norm_relu(
     const real *x, const real *weight, const real *bias, real *y, real *mean, real *scale, const Shape *s) {
     int64_t group = group_size(s);
-    double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
         real *restrict sums = malloc(sizeof(real) * FACTORS * group * s->pixels);
@@ -100,7 +108,6 @@ void batch_norm_relu_backward(
     const real *cotangent, const real *x, const real *weight, const real *y, const real *mean, const real *scale,
     real *grad_x, real *gz, real *g_sum, const Shape *s) {
     int64_t group = group_size(s), row = group * s->pixels;
-    double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
         real *restrict g_sums = malloc(sizeof(real) * FACTORS * row), *restrict gx_sums = g_sums + row;
@@ -141,7 +148,6 @@ void batch_norm_relu_double_backward(
     const real *mean, const real *scale, const real *gz, const real *g_sum, real *grad_g, real *grad_x,
     real *grad_weight, const Shape *s) {
     int64_t group = group_size(s), row = group * s->pixels;
-    double total = (double)(s->n * s->pixels);
 #pragma omp parallel num_threads(s->threads)
     {
         real *restrict v_sums = malloc(sizeof(real) * FACTORS * row), *restrict vx_sums = v_sums + row;

@@ -13,6 +13,7 @@ from mamlbench.report.across.bayesian_table import no_posterior, posteriors, rop
 from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.rank_diagram import critical_difference_diagram, diagram_lanes
 from mamlbench.report.across.table_parts import named_metric, unit_of
+from mamlbench.report.figures.hover_points import Fact, note_point, noted_rows
 from mamlbench.report.figures.style import STYLES, Style
 from mamlbench.report.figures.view import elide
 from mamlbench.report.formatting import printable
@@ -50,7 +51,8 @@ def labels_and_styles(scores: AcrossScores) -> list[tuple[str, Style]]:
 def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
     on_scale = scores.on_one_scale
     scale = _scale(on_scale)
-    for lane, result in enumerate(aggregates.aggregates(on_scale)):
+    for lane, result in noted_rows(axes, aggregates.aggregates(on_scale)):
+        note_point(axes, lane, scale * result.interquartile_mean, lane + 0.82, _mean_facts(result, scale))
         style = STYLES[lane % len(STYLES)]
         looks = {"color": style.color, "marker": "|", "markeredgewidth": 2.5, "solid_capstyle": "butt"}
         if result.new_cells is not None:
@@ -64,12 +66,25 @@ def _interquartile_means(axes: Any, scores: AcrossScores) -> bool:
     return True
 
 
+def _mean_facts(result: aggregates.Aggregate, scale: float) -> dict[str, Fact]:
+    facts: dict[str, Fact] = {"interquartile mean": scale * result.interquartile_mean}
+    for name, interval in (("95 % interval", result.interval), ("for new cells", result.new_cells)):
+        if interval is not None:
+            facts |= {
+                f"{name}, {end}": float(scale * value) for end, value in zip(("low", "high"), interval, strict=True)
+            }
+    return facts
+
+
 def _profiles(axes: Any, scores: AcrossScores) -> bool:
     on_scale = scores.on_one_scale
     scale = _scale(on_scale)
     thresholds, higher = _thresholds(on_scale), on_scale.cells[0].higher_is_better
     step = "post" if higher else "pre"  # a score is neither above nor below itself
-    for profile, style in zip(aggregates.profiles(on_scale, thresholds), STYLES, strict=False):
+    profiles = zip(aggregates.profiles(on_scale, thresholds), STYLES, strict=False)
+    for index, (profile, style) in noted_rows(axes, profiles):
+        for x, y in zip(scale * thresholds, 100 * profile.shares, strict=True):
+            note_point(axes, index, x, y, {"threshold": float(x), "runs beyond it, %": float(y)})
         looks = {"color": style.color, "linestyle": style.line, "drawstyle": f"steps-{step}"}
         axes.plot(scale * thresholds, 100 * profile.shares, **looks)
         if profile.band is not None:
@@ -96,6 +111,10 @@ def _improvements(axes: Any, scores: AcrossScores) -> bool:
     results = aggregates.improvements(scores)
     axes.axvline(0.5, color="#888888", linewidth=1)
     for lane, result in enumerate(results):
+        facts: dict[str, Fact] = {"over": str(scores.methods[result.second]), "probability": result.probability}
+        if result.interval is not None:
+            facts |= {"95 % interval, low": float(result.interval[0]), "95 % interval, high": float(result.interval[1])}
+        note_point(axes, result.first, result.probability, lane + 0.82, facts)
         if result.interval is not None:
             axes.plot(result.interval, [lane + 0.82] * 2, color=STYLES[0].color, linewidth=3)
         axes.plot(
@@ -115,7 +134,10 @@ def _posteriors(axes: Any, scores: AcrossScores) -> bool:
     pairs = posteriors(on_scale, rope)
     for lane, pair in enumerate(pairs):
         left = 0.0
-        for value, (color, hatch) in zip(pair.posterior[::-1], POSTERIOR_STYLES.values(), strict=True):
+        for value, (name, (color, hatch)) in zip(pair.posterior[::-1], POSTERIOR_STYLES.items(), strict=True):
+            second = str(on_scale.methods[pair.second])
+            facts: dict[str, Fact] = {"compared with": second, "verdict": name, "probability": float(value)}
+            note_point(axes, pair.first, left + value / 2, lane + 0.82, facts)
             axes.barh(lane + 0.82, value, 0.3, left=left, facecolor=color, hatch=hatch, edgecolor="white", linewidth=0)
             left += value
     axes.set_xlim(0, 1)

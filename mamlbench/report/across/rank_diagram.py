@@ -8,6 +8,7 @@ from typing import Any
 
 from mamlbench.report.across.complete_scores import AcrossScores
 from mamlbench.report.across.rank_comparison import RankTests, rank_tests, too_few_cells
+from mamlbench.report.figures.hover_points import note_point, noted_rows
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.figures.view import elide
 from mamlbench.report.formatting import printable
@@ -49,11 +50,12 @@ def critical_difference_diagram(axes: Any, scores: AcrossScores) -> bool:
             axes.plot(of_group, [y] * len(group), "o", color=ink, markersize=4)
     half = ceil(count / 2)
     first_label = _BAR * (len(levels) + 1)
-    for method, rank in enumerate(ranks):
+    for method, rank in noted_rows(axes, ranks):
         on_left = method < half
         place = method if on_left else count - 1 - method  # the outermost on top, so that lines do not cross
         y = first_label + _LABEL * (place + 0.75)
         _draw_method(axes, scores, method, rank, end=(left if on_left else right, y))
+        note_point(axes, method, rank, 0, {"mean rank": rank})
     return True
 
 

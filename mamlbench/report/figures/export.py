@@ -8,9 +8,10 @@ import textwrap
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from mamlbench.errors import ConfigError
+from mamlbench.report.figures.hover_points import ROW_ID, FigureData, figure_data, name_artists
 from mamlbench.report.figures.panels import FIGURES, Panel
 from mamlbench.report.figures.style import INK, RULE, settings
 from mamlbench.report.figures.view import View, elide, view_of
@@ -36,22 +37,32 @@ DOTS_PER_INCH = 200
 _PAGE_INK, _PAGE_RULE = "#010203", "#010204"
 
 
-def inline_svg(panel: Panel, view: View) -> str:
-    """Draw one panel as an ``<svg>`` element; empty if there is nothing to draw."""
-    return svg_element(panel.title, panel.height(view), lambda axes: panel.draw(axes, view))
+class PageFigure(NamedTuple):
+    """A figure as an element of a page."""
+
+    svg: str
+    """An ``<svg>`` element; what belongs to a row has the attribute ``data-row`` with the row's number."""
+    data: FigureData
 
 
-def svg_element(title: str, height: float, draw: Callable[[Any], bool]) -> str:
-    """Draw into axes, ``height`` inches high, as an ``<svg>`` element of a page; empty if ``draw`` drew nothing.
+def page_figure(title: str, height: float, draw: Callable[[Any], bool]) -> PageFigure | None:
+    """Draw into axes, ``height`` inches high, as an ``<svg>`` element of a page; None if ``draw`` drew nothing.
 
-    Text uses the page's font; text and axes use its colors (``currentColor`` and ``--rule``).
+    Text uses the page's font; text and axes use its colors (``currentColor`` and ``--rule``). Without matplotlib, which
+    mamlbench-reader leaves out, nothing is drawn: a page has its tables all the same.
     """
+    if not can_draw():
+        return None
     with figure_settings(_PAGE_INK, _PAGE_RULE):
         figure = empty_figure(WIDTH, height)
         figure.patch.set_alpha(0)
         axes = figure.subplots()
         axes.patch.set_alpha(0)
-        return _as_page_element(figure_bytes(figure, "svg").decode(), title) if draw(axes) else ""
+        if not draw(axes):
+            return None
+        name_artists(axes)
+        svg = _as_page_element(figure_bytes(figure, "svg").decode(), title)
+        return PageFigure(svg, figure_data(axes))
 
 
 def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
@@ -79,6 +90,15 @@ def save_figure(name: str, groups: Sequence[Group], format_: str) -> bytes:
         if not any(drawn):
             raise ConfigError(f"None of these records has data for the figure '{name}'.")
         return figure_bytes(figure, format_)
+
+
+def can_draw() -> bool:
+    """Return whether matplotlib is installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    return True
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
@@ -146,7 +166,16 @@ def _as_page_element(svg: str, title: str) -> str:
     """Turn an SVG document into an element of a page: no prolog, no global styles, no ids that could clash."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<style\b.*?</style>", "", svg, count=1, flags=re.DOTALL)
+    svg = re.sub(rf'<g id="{ROW_ID}([0-9]+)"', r'<g data-row="\1"', svg)
     svg = re.sub(r'<g id="[^"<>]*"', "<g", svg)
     svg = re.sub(r'(<svg\b)[^>]*?(viewBox="[^"]*")[^>]*>', rf'\1 \2 role="img" aria-label="{title}">', svg, count=1)
     svg = re.sub(r"font: ([0-9.]+)px [^;\"]*", r"font-size: \1px", svg)  # the page's font, in matplotlib's size
+    svg = re.sub(r"<[^>]*>", _short_tag, re.sub(r">\s+<", "><", svg))
     return svg.replace(_PAGE_INK, "currentColor").replace(_PAGE_RULE, "var(--rule)").strip()
+
+
+def _short_tag(match: re.Match[str]) -> str:
+    """Shorten a tag: coordinates in hundredths of a point, no list of fonts, no line breaks, no rotation by nothing."""
+    tag = re.sub(r"(\.[0-9]{2})[0-9]+", r"\1", match[0])
+    tag = re.sub(r"; font-family: [^;\"]*", "", tag)
+    return re.sub(r"\s+", " ", re.sub(r' transform="rotate\(-0 [^"]*"', "", tag))

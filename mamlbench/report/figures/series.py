@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MAX_POINTS = 200
 """Points of one curve; more are not visible at the size of a figure."""
+CURVES_IN_FULL = 6
+"""Curves of one figure from which on each has fewer points."""
 MAX_DISTINCT_SCORES = 12
 """Distinct scores per episode up to which each gets its own bin."""
 BINS = 20
@@ -39,7 +41,12 @@ class Curve:
     """Whether its runs finished."""
 
 
-def learning_curve(row: RowRuns, metric: str, clock: str, scale: float) -> Curve:
+def points_per_curve(rows: Sequence[RowRuns]) -> int:
+    """Return how many points each curve of a figure may have: fewer if there are many, which would hide each other."""
+    return MAX_POINTS * CURVES_IN_FULL // max(len(rows), CURVES_IN_FULL)
+
+
+def learning_curve(row: RowRuns, metric: str, clock: str, scale: float, max_points: int = MAX_POINTS) -> Curve:
     """Compute the validation score against ``clock``: 'iteration', 'device_seconds' or 'wall_seconds'.
 
     The score is in ``metric``; empty, as for rows of which nothing was tested, it is that of the first metric.
@@ -49,7 +56,8 @@ def learning_curve(row: RowRuns, metric: str, clock: str, scale: float) -> Curve
     for run in row.seed_runs or row.unfinished:
         for iteration, (x, y) in _validations(run, metric, clock).items():
             by_iteration[iteration].append((x, scale * y))
-    return _curve([by_iteration[iteration] for iteration in sorted(by_iteration)], complete=bool(row.seed_runs))
+    points = [by_iteration[iteration] for iteration in sorted(by_iteration)]
+    return _curve(points, complete=bool(row.seed_runs), max_points=max_points)
 
 
 def _validations(run: RunRecord, metric: str, clock: str) -> dict[int, tuple[float, float]]:
@@ -72,10 +80,12 @@ def step_curve(row: RowRuns, metric: str, scale: float) -> Curve:
     return _curve([by_step[step] for step in sorted(by_step)])
 
 
-def _curve(points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = True) -> Curve:
+def _curve(
+    points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = True, max_points: int = MAX_POINTS
+) -> Curve:
     """Average over seeds. Only points with most seeds are used: otherwise the mean would jump where a seed ends."""
     seeds = max((len(point) for point in points), default=0)
-    complete_points = _thin([point for point in points if len(point) == seeds])
+    complete_points = _thin([point for point in points if len(point) == seeds], max_points)
     ys = [[y for _, y in point] for point in complete_points]
     return Curve(
         [fmean(x for x, _ in point) for point in complete_points],
@@ -86,9 +96,9 @@ def _curve(points: Sequence[Sequence[tuple[float, float]]], *, complete: bool = 
     )
 
 
-def _thin(points: Sequence[_Point]) -> list[_Point]:
+def _thin(points: Sequence[_Point], max_points: int) -> list[_Point]:
     """Take every n-th point, always including the last."""
-    stride = -(-len(points) // MAX_POINTS) or 1
+    stride = -(-len(points) // max_points) or 1
     return list(points[::-1][::stride][::-1])
 
 

@@ -44,10 +44,11 @@ def judge(
         }
         if family:
             adjusted |= dict(zip(family, map(float, holm(list(family.values()))), strict=True))
-    return [_decide(entry, adjusted.get(index, 1.0)) for index, entry in enumerate(pending)]
+    return [decide(entry, adjusted.get(index, 1.0)) for index, entry in enumerate(pending)]
 
 
-def _decide(pending: PendingVerdict, p_value: float) -> Verdict:
+def decide(pending: PendingVerdict, p_value: float) -> Verdict:
+    """Turn a comparison into a verdict, given its p-value after the correction for all comparisons."""
     verdict, comparison = pending.verdict, pending.comparison
     if comparison is None:
         return verdict

@@ -37,7 +37,7 @@ def _machine_verdict(
     reason = missing_reason(pair)
     if reason or pair.base is None or pair.head is None:
         return PendingVerdict(replace(missing, detail=reason, passes=pair.base is None))  # new in HEAD: nothing to fail
-    base, head = _values(pair.base, metric), _values(pair.head, metric)
+    base, head = machine_values(pair.base, metric), machine_values(pair.head, metric)
     if not base.size or not head.size:
         return PendingVerdict(replace(missing, detail=f"not measured in {'BASE' if not base.size else 'HEAD'}"))
     verdict = replace(missing, base=float(base.mean()), head=float(head.mean()))
@@ -79,6 +79,7 @@ def _margin(metric: MachineMetric, threshold: Threshold | None, verdict: Verdict
     return threshold.amount / verdict.base if verdict.base else 0.0
 
 
-def _values(configuration: Configuration, metric: MachineMetric) -> Array:
+def machine_values(configuration: Configuration, metric: MachineMetric) -> Array:
+    """Return a time or memory of each run that measured it."""
     values = [metric.value(measurement) for measurement in configuration.row.measurements]
     return np.asarray([value for value in values if value is not None], float)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from mamlbench.errors import ExitCode
 from mamlbench.report.formatting import number, printable
+from mamlbench.report.gate.benchmark_json import benchmark_entries
 from mamlbench.report.gate.metrics import MACHINE_METRICS
 from mamlbench.report.gate.result import GateResult
 from mamlbench.report.gate.verdict import Verdict, VerdictKind
@@ -100,12 +101,12 @@ def to_json(result: GateResult) -> str:
 
 def to_benchmark(result: GateResult) -> str:
     """Write HEAD's values for github-action-benchmark's ``customSmallerIsBetter``, with accuracies as errors."""
-    return _benchmark_entries(result, bigger_is_better=False)
+    return benchmark_entries(result.verdicts, _extra, bigger_is_better=False)
 
 
 def to_benchmark_bigger(result: GateResult) -> str:
     """Write HEAD's scores and rates for github-action-benchmark's ``customBiggerIsBetter``."""
-    return _benchmark_entries(result, bigger_is_better=True)
+    return benchmark_entries(result.verdicts, _extra, bigger_is_better=True)
 
 
 RENDERERS: dict[str, Callable[[GateResult], str]] = {
@@ -175,24 +176,6 @@ def legend(result: GateResult) -> Iterator[str]:
         yield "Time and memory: ratio of the runs' geometric means (Student's t-test). Repeats are best interleaved."
 
 
-def _benchmark_entries(result: GateResult, *, bigger_is_better: bool) -> str:
-    entries = []
-    for verdict in result.verdicts:
-        if verdict.head is None or not math.isfinite(verdict.head * verdict.scale):
-            continue
-        value, name = verdict.head * verdict.scale, f"{verdict.series}: {verdict.label}"
-        if verdict.lower_is_better is bigger_is_better:  # a file has one direction: accuracies are turned into errors
-            if bigger_is_better or verdict.unit != "%":
-                continue
-            value, name = 100 - value, f"{name}, error"
-        unit = verdict.unit or "score"
-        entry = {"name": printable(name), "unit": unit, "value": value, "extra": _extra(verdict)}
-        if verdict.head_half_width is not None and math.isfinite(verdict.head_half_width):
-            entry["range"] = f"± {number(verdict.head_half_width * verdict.scale)}"
-        entries.append(entry)
-    return json.dumps(entries, indent=1, allow_nan=False) + "\n"
-
-
 def _extra(verdict: Verdict) -> str:
     line = _line(verdict)
     test_data = f"; test data {verdict.test_data}" if verdict.test_data else ""
@@ -210,7 +193,7 @@ def _line(verdict: Verdict) -> _Line:
     kind = verdict.kind + (" (gated)" if verdict.gated else "") + (SIGN if verdict.doubt else "")
     doubt = f"{SIGN} {verdict.doubt}" if verdict.doubt else ""
     reason = "; ".join(filter(None, [verdict.detail, doubt]))
-    return _Line(metric, base, head, _change(verdict), kind, verdict.test_data, reason)
+    return _Line(metric, base, head, change_text(verdict), kind, verdict.test_data, reason)
 
 
 def _value(value: float | None, verdict: Verdict) -> str:
@@ -219,7 +202,8 @@ def _value(value: float | None, verdict: Verdict) -> str:
     return f"{value * verdict.scale:.1f}" if verdict.unit == "%" else number(value * verdict.scale)
 
 
-def _change(verdict: Verdict) -> str:
+def change_text(verdict: Verdict) -> str:
+    """Return the change with its 95 % interval: ``-3.2 pp [-4.1, -2.3]``; empty if there is none."""
     if verdict.change is None:
         return ""
     scale, unit, digits = 1.0, "", 3

@@ -27,8 +27,8 @@ def read_side(name: str, results: Path = Path("results"), *, allow_missing: bool
     """
     if Path(name).exists():
         return read_records([name])
-    top = _git("rev-parse", "--show-toplevel")
-    commit = None if name.startswith("-") else _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    top = git_output("rev-parse", "--show-toplevel")
+    commit = None if name.startswith("-") else git_output("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if top is None or commit is None:
         where = "of this repository" if top else "(the current folder is not in a git repository)"
         raise ConfigError(f"'{name}' is neither a file, nor a folder, nor a git revision {where}.")
@@ -42,7 +42,7 @@ def read_side(name: str, results: Path = Path("results"), *, allow_missing: bool
             f"The results folder '{folder}' is not in the repository '{root}'. Name record files or folders instead."
         )
     relative = folder.relative_to(root).as_posix()
-    archive = _git("-C", str(root), "archive", "--format=tar", commit.decode().strip(), "--", relative)
+    archive = git_output("-C", str(root), "archive", "--format=tar", commit.decode().strip(), "--", relative)
     if archive is None:
         if allow_missing:
             return no_records
@@ -50,10 +50,10 @@ def read_side(name: str, results: Path = Path("results"), *, allow_missing: bool
     return _read_archive(archive, name)
 
 
-def _git(*arguments: str) -> bytes | None:
+def git_output(*arguments: str, stdin: bytes = b"") -> bytes | None:
     """Return the output of git; None if it fails or is not installed."""
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False, timeout=120)
+        done = subprocess.run(["git", *arguments], input=stdin, capture_output=True, check=False, timeout=120)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

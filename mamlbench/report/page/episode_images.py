@@ -132,11 +132,14 @@ def _gallery(first: _Sheet, sheets: list[tuple[str, _Sheet]]) -> Gallery:
 
 
 def _read(path: Path) -> _Sheet | None:
-    """Read and re-encode a sheet; None if it is damaged or does not describe its images.
+    """Read and re-encode a sheet; None if it is damaged or does not describe its images, or without Pillow.
 
     The file may be untrusted: only its pixels and its validated text reach the page.
     """
-    from PIL import Image
+    try:
+        from PIL import Image
+    except ModuleNotFoundError:  # mamlbench-reader leaves it out, and 'report' says so
+        return None
 
     # Pillow raises any of these for damaged files; pydantic's error is a ValueError.
     damage = (OSError, ValueError, KeyError, SyntaxError, Warning)

@@ -3,36 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mamlbench.plugin import ReportColumn
 from mamlbench.record import Environment, RunRecord
-from mamlbench.report.figures.panels import FIGURES
 from mamlbench.report.figures.style import Style
 from mamlbench.report.figures.view import MAX_ROWS, View, labels_of, view_of
+from mamlbench.report.formatting import with_half_width
+from mamlbench.report.page.drawings import Drawing, drawings_of
 from mamlbench.report.page.episode_images import Gallery, gallery
+from mamlbench.report.page.summary import summary
 from mamlbench.report.render.cell_grid import notes as all_notes
 from mamlbench.report.table import notes, row_settings
 from mamlbench.report.table.groups import Group, RowRuns, group_records
-from mamlbench.report.table.table import NO_PLUGINS, Table, build_tables
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
+from mamlbench.report.table.table import NO_PLUGINS, Table, tables_of_groups
 
 MAX_TABLES_WITH_FIGURES = 4
 """Tables that get figures; a page with hundreds of figures would be too large."""
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """One figure of the page."""
-
-    title: str
-    about: str
-    svg: Markup
-    lanes: bool
 
 
 @dataclass(frozen=True)
@@ -45,6 +34,8 @@ class RowDetails:
     environment: int
     """Number of the environment on the page."""
     runs: list[RunRecord]
+    scores: list[str]
+    """Of each run; empty if it was not tested."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +43,9 @@ class Section:
     """One table with its notes, figures, sample episodes and settings."""
 
     table: Table
+    summary: str
+    keys: list[str]
+    """What each row is called in all parts of the page, in the order of the table."""
     notes: list[str]
     badges: list[str]
     unfinished: list[RunRecord]
@@ -91,7 +85,7 @@ def make_sections(
     """Make one section per group of comparable records, and list the environments that they refer to by number."""
     file_of = {id(record): file for record, file in zip(records, files, strict=False)}
     groups = group_records(records, metric)
-    tables = build_tables(records, columns, sort, plugin_columns, metric)
+    tables = tables_of_groups(groups, columns, sort, plugin_columns)
     by_size = sorted(range(len(groups)), key=lambda index: -len(groups[index].records))
     with_figures = set(by_size[:MAX_TABLES_WITH_FIGURES])
     environments = _Environments()
@@ -112,6 +106,10 @@ def _section(
     private: bool,
 ) -> Section:
     failures = set(notes.failures(group))  # the page lists them separately
+    rows = [row.runs for row in table.rows if row.runs is not None]
+    keys = labels_of(rows)
+    key_of = {id(row): key for row, key in zip(rows, keys, strict=True)}
+    view = None if view is None else replace(view, labels=[key_of[id(row)] for row in view.rows])
     remarks = _figure_remarks(group, view)
     sample_gallery = None
     if view is not None:
@@ -119,14 +117,16 @@ def _section(
         remarks += [remark] if remark else []
     return Section(
         table=table,
+        summary=summary(group, rows, keys),
+        keys=keys,
         notes=[note for note in all_notes(table, "Bold") if note not in failures],
         badges=_badges(group),
         unfinished=[run for row in group.rows for run in row.unfinished],
         legend=list(zip(view.labels, view.styles, strict=True)) if view is not None else [],
-        drawings=_drawings(view) if view is not None else [],
+        drawings=drawings_of(view) if view is not None else [],
         remarks=remarks,
         gallery=sample_gallery,
-        rows=[_details(row, label, environments) for row, label in zip(group.rows, labels_of(group.rows), strict=True)],
+        rows=[_details(row, key, group, environments) for row, key in zip(rows, keys, strict=True)],
     )
 
 
@@ -148,20 +148,7 @@ def _badges(group: Group) -> list[str]:
     return badges + ([f"{unfinished} not finished"] if unfinished else [])
 
 
-def _drawings(view: View) -> list[Drawing]:
-    from markupsafe import Markup
-
-    from mamlbench.report.figures.export import inline_svg
-
-    drawings = [
-        Drawing(panel.title, panel.about, Markup(inline_svg(panel, view)), panel.lanes)
-        for panels in FIGURES.values()
-        for panel in panels
-    ]
-    return [drawing for drawing in drawings if drawing.svg]
-
-
-def _details(row: RowRuns, label: str, environments: _Environments) -> RowDetails:
+def _details(row: RowRuns, label: str, group: Group, environments: _Environments) -> RowDetails:
     spec, run = row.runs[0].spec, row_settings.representative_run(row)
     settings: dict[str, Any] = {"preset": spec.preset}
     for kind in ("algorithm", "dataset", "backbone", "sampler"):
@@ -172,7 +159,17 @@ def _details(row: RowRuns, label: str, environments: _Environments) -> RowDetail
     settings |= {f"protocol.{name}": value for name, value in spec.protocol.model_dump(mode="json").items()}
     settings |= {"device": spec.device, "engine": _engine(run), "precision": spec.precision}
     settings |= {"parameters": run.parameters, "order of the meta-gradient": run.gradient_order}
-    return RowDetails(label, settings, _data(run), environments.number(run.environment), row.runs)
+    scores = [_score(run, group) for run in row.runs]
+    return RowDetails(label, settings, _data(run), environments.number(run.environment), row.runs, scores)
+
+
+def _score(run: RunRecord, group: Group) -> str:
+    """Return a run's score in the shown metric and the first mode, with its interval over episodes."""
+    metric = run.test.metrics.get(group.metric) if run.test is not None else None
+    result = metric.modes.get(group.modes[0]) if metric is not None and group.modes else None
+    if metric is None or result is None:
+        return ""
+    return with_half_width(result.score.mean, (result.score.high - result.score.low) / 2, metric.unit == "%")
 
 
 def _engine(run: RunRecord) -> str:

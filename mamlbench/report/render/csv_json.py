@@ -30,17 +30,18 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 def to_json(tables: Sequence[Table]) -> str:
     """Write a list of tables with title, conditions, unit, notes and rows. NaN and infinities become null."""
-    content = [
-        {
-            "title": table.title,
-            "conditions": table.conditions._asdict(),
-            "unit": table.unit,
-            "notes": notes(table, "*_best"),
-            "rows": [_finite(_row(table, row)) for row in table.rows],
-        }
-        for table in tables
-    ]
-    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+    return json.dumps([as_data(table) for table in tables], indent=1, allow_nan=False) + "\n"
+
+
+def as_data(table: Table) -> dict[str, Any]:
+    """Return title, conditions, unit, notes and rows, for JSON. NaN and infinities become None."""
+    return {
+        "title": table.title,
+        "conditions": table.conditions._asdict(),
+        "unit": table.unit,
+        "notes": notes(table, "*_best"),
+        "rows": [_finite(_row(table, row)) for row in table.rows],
+    }
 
 
 def _rows(table: Table) -> Iterator[dict[str, Any]]:

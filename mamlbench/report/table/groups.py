@@ -143,6 +143,11 @@ class Group:
         return dict(sorted(results.items(), key=lambda item: item[0] != self.metric))
 
     @property
+    def dataset(self) -> str:
+        """What the data set is called: a user's own by its folder."""
+        return self.rows[0].runs[0].spec.dataset.title
+
+    @property
     def reference(self) -> MetricResult | None:
         """A result with the unit and direction of the shown metric."""
         return self.metrics.get(self.metric)

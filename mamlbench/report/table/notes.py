@@ -37,7 +37,7 @@ def title(group: Group) -> str:
     unit = f", {group.reference.unit}" if group.reference is not None and group.reference.unit else ""
     selection = f", selected by {conditions.metric}" if conditions.metric != group.metric else ""
     return (
-        f"{conditions.dataset}, {ways}{shots}-shot: {metric}{unit}{selection} "
+        f"{group.dataset}, {ways}{shots}-shot: {metric}{unit}{selection} "
         f"({conditions.queries} {queries} per class, {_episodes(group)})"
     )
 

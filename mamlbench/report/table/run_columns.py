@@ -43,12 +43,12 @@ def machine_columns(rows: Iterable[RowRuns]) -> list[Column]:
     """Return the columns of time and memory."""
     rows = list(rows)
     clocks = {row_settings.clock(run) for row in rows for run in row.runs}
-    device_title = f"{clocks.pop()} s" if len(clocks) == 1 else "device s"
+    counted = f"{clocks.pop()} seconds" if len(clocks) == 1 else "CPU seconds of the process, or GPU seconds"
     per_iteration = "milliseconds per meta-iteration, without warm-up"
     per_second = "meta-iterations per second, without warm-up"
     memory, to_target = _measured("peak_memory_bytes"), _measured("seconds_to_target")
     return [
-        _machine_column("device_seconds", device_title, "CPU seconds of the process, or GPU seconds"),
+        _machine_column("device_seconds", "device s", f"device time: {counted}"),
         *([_machine_column(FEATURES, "features s", FEATURES_ABOUT, _feature_seconds)] if _have_features(rows) else []),
         _machine_column("wall_seconds", "wall s", "seconds from start to end"),
         _machine_column("milliseconds", "ms/it", per_iteration, _milliseconds),

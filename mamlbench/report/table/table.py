@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from mamlbench.plugin import ReportColumn
@@ -32,6 +32,8 @@ class TableRow:
     failed: bool = False
     name: str = ""
     """What it is called, short; empty: the algorithm and the settings."""
+    runs: RowRuns | None = field(default=None, compare=False, repr=False)
+    """The runs behind it; None in tables of statistics across groups."""
 
 
 class TableConditions(Protocol):
@@ -77,7 +79,16 @@ def build_tables(
 
     Raises ConfigError for an unknown column, and if no record reports the metric.
     """
-    groups = group_records(records, metric)
+    return tables_of_groups(group_records(records, metric), columns, sort, plugin_columns)
+
+
+def tables_of_groups(
+    groups: Sequence[Group],
+    columns: Sequence[str] = (),
+    sort: str | None = None,
+    plugin_columns: Mapping[str, ReportColumn] = NO_PLUGINS,
+) -> list[Table]:
+    """Build the table of each group; arguments and errors are those of ``build_tables``."""
     names = tuple(columns) or DEFAULT
     return [
         _build(groups, index, names, sort, PluginColumns(plugin_columns, group)) for index, group in enumerate(groups)
@@ -140,7 +151,7 @@ def _table_row(
             replace(cell, mark=cell.mark + OTHER_MACHINE) if column.measures_machine and cell.text else cell
             for cell, column in zip(cells, columns, strict=True)
         ]
-    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs, name=row.name)
+    return TableRow(row.algorithm, row.label_text, cells, failed=not row.seed_runs, name=row.name, runs=row)
 
 
 def _sort_key(column: Column) -> Callable[[RowRuns], tuple[Any, ...]]:

@@ -165,10 +165,16 @@ def _notes(cells: Sequence[TransferCell], tests: Sequence[Evaluation]) -> list[s
         for cell in cells
         if cell.evaluation is not None and cell.evaluation.resized_from
     }
+    empty = len({(cell.record.name, cell.dataset, cell.shots) for cell in cells}) < (
+        len({cell.record.name for cell in cells}) * len({(cell.dataset, cell.shots) for cell in cells})
+    )
     notes = [
         f"Each cell: score ± 95 % confidence interval over {episodes}{queries}, of these test classes; gain over the "
         "untrained network with the same adaptation on the same episodes; test data.",
         f"Test data: {ABOUT}.",
+        "An empty cell was not tested: without --shots, each model is tested with its own number of shots."
+        if empty
+        else "",
         f"Images resized and recolored to what the network takes: {', '.join(resized)}." if resized else "",
     ]
     return [*filter(None, notes), *_doubt_notes(cells)]

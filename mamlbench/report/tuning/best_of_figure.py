@@ -7,6 +7,7 @@ from typing import Any
 
 from mamlbench.errors import ConfigError
 from mamlbench.report.figures.export import LEGEND_LINE, WIDTH, empty_figure, figure_bytes, figure_settings
+from mamlbench.report.figures.hover_points import note_point, noted_rows
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.formatting import printable
 from mamlbench.report.tuning.study_result import StudyResult, ranked
@@ -18,13 +19,15 @@ def draw_best_of(axes: Any, results: Sequence[StudyResult]) -> bool:
     from matplotlib.ticker import MaxNLocator
 
     scale = 100.0 if results[0].default.unit == "%" else 1.0
-    for index, result in enumerate(ranked(results)):
+    for index, result in noted_rows(axes, ranked(results)):
         if result.curve is None:
             continue
         style = STYLES[index % len(STYLES)]
         n = range(1, len(result.curve.mean) + 1)
         looks = {"color": style.color, "linestyle": style.line, "marker": style.marker, "markevery": (index % 4, 4)}
         axes.plot(n, scale * result.curve.mean, label=printable(result.name), **looks)
+        for trials, score in zip(n, scale * result.curve.mean, strict=True):
+            note_point(axes, index, trials, score, {"trials": trials, "expected best": float(score)})
     metric, unit = results[0].default.metric, results[0].default.unit
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("trials n (1: the default options)")

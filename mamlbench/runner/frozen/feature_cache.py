@@ -7,6 +7,7 @@ file. A process that is killed leaves nothing that counts.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,7 @@ def cached_features(
     """
     stored = load_features(path)
     if stored is not None:
+        logging.getLogger(__name__).info("Features from the cache: %s.", path)
         return stored
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from mamlbench.errors import ConfigError, MamlbenchError
 from mamlbench.nn.batch_norm import BatchNorm
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.ranks.rank_group import Ranks
-from mamlbench.runner.sized_tasks import of_meta_batch
+from mamlbench.runner.sized_tasks import by_size, of_meta_batch
 
 if TYPE_CHECKING:
     from mamlbench.runner.build import Experiment
@@ -63,8 +63,12 @@ def training_share(experiment: Experiment, iteration: int) -> tuple[Any, int]:
         return Examples(*(value[part.start : part.stop] for value in whole)), _examples(whole)
     total = training.meta_batch_size
     part = experiment.ranks.part_of(total) or range(1)
-    shape = of_meta_batch(experiment.spec, iteration)
-    batch = experiment.episodes("train", iteration * total + part.start, len(part), shape)
+    first = iteration * total
+    if experiment.mixes_sizes:
+        sizes = by_size(experiment.sampler, "train", training, range(first, first + total))
+        examples = sum(len(numbers) * shape.ways * (shape.shots + shape.queries) for shape, numbers in sizes)
+        return experiment.sized_batch(range(first + part.start, first + part.stop), training), examples
+    batch = experiment.episodes("train", first + part.start, len(part), of_meta_batch(experiment.spec, iteration))
     return batch, _examples(batch) // len(part) * total
 
 

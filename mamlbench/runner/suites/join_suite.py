@@ -103,7 +103,7 @@ class _SharedWork:
         return replace(state, settings=cell.settings, reason=reason)
 
     def _environment(self, cell: SuiteCell) -> Environment:
-        return self.planned.environments[cell.spec.device, cell.spec.precision]
+        return self.planned.environment_of(cell.spec)
 
     def records_of(self, cell: SuiteCell) -> list[RunRecord]:
         """The records of a cell by the same code, on any machine, the latest last; read now."""

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from mamlbench.api import Launcher
 from mamlbench.errors import ConfigError, MamlbenchError, UnwrittenResultError
 from mamlbench.plugin import Plugins
+from mamlbench.plugin.source_hash import COMPONENTS
 from mamlbench.record import Environment, ResultStore, RunRecord
-from mamlbench.run_spec import Folders, Precision, RunSpec
+from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.launch import RunEnd, launch_each
 from mamlbench.runner.plan import make_request, plan
@@ -20,6 +21,8 @@ from mamlbench.runner.suites.completed_runs import RunHistory
 from mamlbench.suite import GridCell, Suite, SuiteSettings, expand
 from mamlbench.suite.grid import OPTION
 
+EnvironmentKey = tuple[str, ...]
+"""Device and precision, and what decides which plugins a run uses: its components, and a model that it begins with."""
 CellState = Literal["to do", "finished", "failed", "interrupted", "not started"]
 
 
@@ -44,15 +47,25 @@ class SuitePlan:
     name: str
     cells: list[SuiteCell]
     history: RunHistory
-    environments: dict[tuple[str, Precision], Environment] = field(default_factory=dict)
-    """of every device and precision among the cells"""
+    environments: dict[EnvironmentKey, Environment] = field(default_factory=dict)
+    """by what they depend on, for all cells"""
     resume: str | None = LATEST
     """as of ``launch``: whether cells go on from their last checkpoints"""
+
+    def environment_of(self, spec: RunSpec) -> Environment:
+        """The environment of a cell."""
+        return self.environments[environment_key(spec)]
 
     @property
     def waiting(self) -> list[SuiteCell]:
         """The cells that are still to be run."""
         return [cell for cell in self.cells if cell.state == "to do"]
+
+
+def environment_key(spec: RunSpec) -> EnvironmentKey:
+    """Return what the environment of a run depends on."""
+    components = (getattr(spec, kind).name for kind in COMPONENTS)
+    return spec.device, spec.precision, *components, "init" * bool(spec.init or spec.init_sha256)
 
 
 def plan_suite(
@@ -78,11 +91,11 @@ def plan_suite(
     """
     planned = _plan_cells(suite, plugins, changes)
     history = RunHistory(ResultStore(folders.results))
-    kinds = {(spec.device, spec.precision) for spec, _ in planned}
-    environments = {(device, precision): run_environment(device, plugins, precision) for device, precision in kinds}
+    by_key = {environment_key(spec): spec for spec, _ in planned}
+    environments = {key: run_environment(spec.device, plugins, spec.precision, spec) for key, spec in by_key.items()}
     cells = []
     for spec, grid_cell in planned:
-        environment = environments[spec.device, spec.precision]
+        environment = environments[environment_key(spec)]
         cell = SuiteCell(spec, "to do", "requested" if fresh else "")
         if not fresh:
             records = history.records_of(spec)
@@ -122,7 +135,7 @@ def seconds_left(planned: SuitePlan, cells: Sequence[SuiteCell]) -> float | None
     """Estimate the wall seconds of these cells from all records so far; None if one cannot be estimated."""
     total = 0.0
     for cell in cells:
-        environment = planned.environments[cell.spec.device, cell.spec.precision]
+        environment = planned.environment_of(cell.spec)
         seconds = planned.history.estimate(cell.spec, environment)
         if seconds is None:
             return None

@@ -174,7 +174,7 @@ def _attempt(study: Study, budget: int, watcher: ClaimWatcher, work: _Work) -> T
 
 def _run(study: Study, number: int, work: _Work) -> TuningTrial:
     header, options = study.header, study.options(number)
-    environment = run_environment(header.spec.device, work.plugins, header.spec.precision)
+    environment = run_environment(header.spec.device, work.plugins, header.spec.precision, header.spec)
     engine = study.trials[0].engine if study.trials else None
     folder = study.path.with_name(f"{study.path.stem}-trial{number}")
     try:

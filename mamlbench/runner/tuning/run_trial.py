@@ -126,6 +126,6 @@ def _earlier(folder: Path, about: dict[str, Any]) -> Checkpoint | None:
     return checkpoint if checkpoint and about.items() <= checkpoint.about.items() else None
 
 
-def check_interrupt_at(engine: str) -> None:
+def check_interrupt_at(engine: str, seconds: float | None) -> None:
     """Raise KeyboardInterrupt between the engines that are tried, if one was asked for."""
     check_interrupt()

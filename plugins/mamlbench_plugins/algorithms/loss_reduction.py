@@ -48,5 +48,6 @@ def query_loss(method: GradientBased[Any, Any], outputs: Tensor, y: Tensor) -> T
 
 
 def _reduced(method: GradientBased[Any, Any], outputs: Tensor, y: Tensor, *, shots: float) -> Tensor:
-    losses = method.objective.losses(outputs, y)  # [n]
-    return losses.mean() if method.options.loss_reduction == "mean" else losses.sum() / shots
+    if method.options.loss_reduction == "mean":
+        return method.objective.loss(outputs, y)
+    return method.objective.losses(outputs, y).sum() / shots

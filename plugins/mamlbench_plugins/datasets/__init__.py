@@ -31,4 +31,10 @@ def mamlbench_register_datasets(register: Register) -> None:
     )
     register("sinusoid", f"{here}.sinusoid:Sinusoid", summary="regression on sine waves of random amplitude and phase")
     register("navigation", f"{here}.environment_tasks:NavigationTasks", summary="reinforcement: a point seeks a goal")
+    register(
+        "gym",
+        f"{here}.gym_tasks:GymTasks",
+        member="NAME",
+        summary="reinforcement: a Gymnasium environment with varied attributes, such as gym:Pendulum-v1 (extra gym)",
+    )
     register("bandits", f"{here}.environment_tasks:BanditTasks", summary="reinforcement: arms with unknown chances")

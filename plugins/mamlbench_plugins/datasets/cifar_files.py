@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import io
 import logging
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mamlbench.api import DataError, DataPaths, ImageStream, ProgressCallback, with_progress
+from mamlbench.api import DataError, DataPaths, ImageStream, ProgressCallback, no_progress, with_progress
 from mamlbench_plugins.datasets.archives import ARCHIVES, ArchiveStore, FolderStore, Store
-from mamlbench_plugins.datasets.downloads import searched_folders, socket_timeout
+from mamlbench_plugins.datasets.downloads import searched_folders
+from mamlbench_plugins.datasets.resumed_download import download_file
 from mamlbench_plugins.datasets.safe_unpickle import load_plain_pickle
 
 NAME = "cifar-100-python"
@@ -118,17 +116,12 @@ def _checked(content: dict[str, Any], classes: int, file: str) -> CIFARFile:
     return CIFARFile(pixels.reshape(-1, 3, SIDE, SIDE), np.array(labels, np.int64))
 
 
-def download(folder: Path) -> None:
-    """Download the archive (169 MB) into ``folder`` and check it; nothing is left there unless it is complete.
+def download(folder: Path, progress: ProgressCallback = no_progress) -> None:
+    """Download the archive (169 MB) into ``folder``, or what is still missing of it.
 
     Raises one of ``downloads.FAILURES``.
     """
-    from torchvision.datasets import CIFAR100  # takes seconds to import
-    from torchvision.datasets.utils import download_url
+    from torchvision.datasets import CIFAR100  # knows the address and checksum; takes seconds to import
 
-    folder.mkdir(parents=True, exist_ok=True)
-    logging.getLogger("mamlbench").info("Downloading CIFAR-100 (169 MB) from www.cs.toronto.edu/~kriz, once.")
-    with tempfile.TemporaryDirectory(prefix=".cifar-", dir=folder) as temporary:
-        with socket_timeout(), redirect_stdout(sys.stderr):
-            download_url(CIFAR100.url, temporary, CIFAR100.filename, CIFAR100.tgz_md5)
-        (Path(temporary) / CIFAR100.filename).replace(folder / CIFAR100.filename)
+    logging.getLogger("mamlbench.datasets").info("Downloading CIFAR-100 (169 MB) from %s.", CIFAR100.url)
+    download_file(CIFAR100.url, folder / CIFAR100.filename, f"md5:{CIFAR100.tgz_md5}", progress)

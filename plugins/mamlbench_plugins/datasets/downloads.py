@@ -1,4 +1,4 @@
-"""Downloads through torchvision: folders, time-out and error messages."""
+"""Downloads of data sets: folders, time-out and error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 from zipfile import BadZipFile
 
-from mamlbench.api import DataPaths
+from mamlbench.api import DataPaths, ProgressCallback
 from mamlbench.errors import MissingDataError
 
 Files = TypeVar("Files")
@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 """Seconds without an answer after which a download fails."""
 
 FAILURES = (OSError, RuntimeError, HTTPException, BadZipFile)
-"""Exceptions raised by torchvision: no network, no answer, a wrong checksum, a full disk."""
+"""Exceptions raised by a download: no network, no answer, a wrong checksum, a full disk."""
 
 
 def downloads_folder(paths: DataPaths) -> Path:
@@ -29,12 +29,14 @@ def downloads_folder(paths: DataPaths) -> Path:
 
 def searched_folders(paths: DataPaths) -> list[tuple[str, Path]]:
     """Return the folders to search, each as (reason, folder): the user's, then earlier downloads."""
-    return [*paths.folders, ("earlier downloads", downloads_folder(paths))]
+    downloads = downloads_folder(paths)
+    named = any(folder == downloads for _, folder in paths.folders)
+    return [*paths.folders, *([] if named else [("earlier downloads", downloads)])]
 
 
 def downloaded(
     paths: DataPaths,
-    download: Callable[[Path], None],
+    download: Callable[[Path, ProgressCallback], None],
     find: Callable[[DataPaths], Files | None],
     missing: Callable[[DataPaths, str], MissingDataError],
 ) -> Files:
@@ -42,14 +44,14 @@ def downloaded(
 
     Args:
         paths: where to search and to download to.
-        download: downloads into a folder.
+        download: downloads into a folder, and reports the bytes that have arrived.
         find: finds the files.
         missing: makes the exception that is raised if downloading is not allowed or fails.
     """
     if not paths.allow_download:
         raise missing(paths, "downloading is not allowed")
     try:
-        download(downloads_folder(paths))
+        download(downloads_folder(paths), paths.progress)
     except FAILURES as error:
         raise missing(paths, f"downloading it failed ({error})") from error
     files = find(paths)

@@ -66,6 +66,15 @@ class EnvironmentFamily(ABC):
         """The next state ``[n, o]``, the reward ``[n]`` and 1 where the trajectory goes on, else 0, ``[n]``."""
 
     @property
+    def facts(self) -> tuple[object, ...]:
+        """What distinguishes the family from others, for the hash of its data."""
+        return type(self).__name__, self.task_size, self.horizon
+
+    def start(self, task: Tensor, noise: Tensor) -> Tensor:
+        """The first state ``[n, o]`` of tasks ``[n, task_size]`` with the noise ``[n, H, noise_size]`` of all steps."""
+        return task.new_zeros(len(task), self.observation_size)
+
+    @property
     def example_size(self) -> int:
         """Numbers of an example."""
         return self.task_size + self.horizon * self.noise_size
@@ -83,7 +92,7 @@ class EnvironmentFamily(ABC):
     def run(self, policy: Policy, spread: Tensor, x: Tensor) -> Trajectories:
         """Run the policy in ONE task: examples ``[n, example_size]``."""
         task, noise = self.parts(x)
-        state, running = x.new_zeros(len(x), self.observation_size), x.new_ones(len(x))
+        state, running = self.start(task, noise), x.new_ones(len(x))
         steps: list[Trajectories] = []
         for number in range(self.horizon):
             of_step = noise[:, number]
@@ -107,7 +116,30 @@ class Return(Objective):
         raise ConfigError("Tasks of reinforcement have no targets: use a method such as maml-rl.")
 
 
-class Navigation(EnvironmentFamily):
+class GaussianActions(EnvironmentFamily):
+    """Actions are normal around the network's outputs, with learned deviations; for ``spreads`` numbers of noise."""
+
+    def act(self, outputs: Tensor, spread: Tensor, noise: Tensor) -> Tensor:
+        normal = math.sqrt(2) * torch.erfinv((2 * noise - 1).clamp(-0.999999, 0.999999))
+        return outputs + spread.exp() * normal
+
+    def log_probability(self, outputs: Tensor, spread: Tensor, actions: Tensor) -> Tensor:
+        z = (actions - outputs) * (-spread).exp()
+        return -(z.square() / 2 + spread + math.log(2 * math.pi) / 2).sum(-1)
+
+
+class SoftmaxActions(EnvironmentFamily):
+    """An action is the number of one of ``outputs``, drawn by their softmax; the first number of noise decides."""
+
+    def act(self, outputs: Tensor, spread: Tensor, noise: Tensor) -> Tensor:
+        below = outputs.softmax(-1).cumsum(-1) < noise[:, :1]
+        return below.sum(-1, keepdim=True).clamp(max=self.outputs - 1).to(outputs)
+
+    def log_probability(self, outputs: Tensor, spread: Tensor, actions: Tensor) -> Tensor:
+        return log_softmax(outputs, -1).gather(-1, actions.long()).squeeze(-1)
+
+
+class Navigation(GaussianActions):
     """A point in the plane goes to a goal that it does not see (Finn et al. 2017, section 5.3).
 
     It starts at the origin; the goal is uniform in the square from -0.5 to 0.5. An observation is the position, an
@@ -124,21 +156,13 @@ class Navigation(EnvironmentFamily):
     def draw_task(self, chance: Tensor) -> Tensor:
         return self.side * (2 * chance - 1)
 
-    def act(self, outputs: Tensor, spread: Tensor, noise: Tensor) -> Tensor:
-        normal = math.sqrt(2) * torch.erfinv((2 * noise - 1).clamp(-0.999999, 0.999999))
-        return outputs + spread.exp() * normal
-
-    def log_probability(self, outputs: Tensor, spread: Tensor, actions: Tensor) -> Tensor:
-        z = (actions - outputs) * (-spread).exp()
-        return -(z.square() / 2 + spread + math.log(2 * math.pi) / 2).sum(-1)
-
     def step(self, task: Tensor, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         position = state + action.clamp(-self.fastest, self.fastest)
         squared = (position - task).square().sum(-1)
         return position, -squared, (squared > self.near**2).to(state)
 
 
-class Bandits(EnvironmentFamily):
+class Bandits(SoftmaxActions):
     """Arms that bring 1 with a probability of their own, uniform in [0, 1], else 0: Duan et al. 2016, arXiv 1611.02779.
 
     A trajectory is a number of pulls; the policy sees nothing, and is a probability of each arm.
@@ -152,13 +176,6 @@ class Bandits(EnvironmentFamily):
 
     def draw_task(self, chance: Tensor) -> Tensor:
         return chance
-
-    def act(self, outputs: Tensor, spread: Tensor, noise: Tensor) -> Tensor:
-        below = outputs.softmax(-1).cumsum(-1) < noise[:, :1]
-        return below.sum(-1, keepdim=True).clamp(max=self.outputs - 1).to(outputs)
-
-    def log_probability(self, outputs: Tensor, spread: Tensor, actions: Tensor) -> Tensor:
-        return log_softmax(outputs, -1).gather(-1, actions.long()).squeeze(-1)
 
     def step(self, task: Tensor, state: Tensor, action: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         probability = (task * one_hot(action.long().squeeze(-1), self.outputs)).sum(-1)

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mamlbench.api import (
-    SPLITS,
-    ConfigError,
-    DataPaths,
-    Dataset,
-    DatasetInfo,
-    EpisodeBatch,
-    Examples,
-    Keys,
-    LocalCopy,
-    Objective,
-    Regression,
-    TaskSplit,
-    hash64,
-    uniform,
-)
+from mamlbench.api import DatasetInfo, Examples, Keys, Objective, Regression, TaskSplit, hash64, uniform
+from mamlbench_plugins.datasets.computed_tasks import ComputedTasks, FamilySplit
 
 Floats = NDArray[np.float64]
 
@@ -50,39 +34,24 @@ def _between(ends: tuple[float, float], chance: Floats) -> Floats:
     return ends[0] + (ends[1] - ends[0]) * chance
 
 
-class SineSplit(TaskSplit):
-    """One split: all waves of a family; splits draw different waves because their episodes have different keys."""
+class SineSplit(FamilySplit[SineFamily]):
+    """All waves of a family: x and y of an example are float32 ``[1]``."""
 
-    def __init__(self, waves: SineFamily, split: str, device: torch.device | None = None) -> None:
-        self.waves = waves
-        self.split = split
-        self.device = device or torch.device("cpu")
-        self.hash = hashlib.sha256(repr(("sinusoid", astuple(waves), split)).encode()).hexdigest()
-        self.size = 1  # one family of tasks; there are no classes
+    noun = "regression task"
 
-    def episodes(self, keys: Keys, ways: int, shots: int, queries: int) -> EpisodeBatch:
-        """Draw one wave per key: x and y are float32 ``[T, shots, 1]`` (support) and ``[T, queries, 1]`` (query).
+    @property
+    def facts(self) -> tuple[object, ...]:
+        return "sinusoid", astuple(self.family)
 
-        Raises ConfigError if ``ways`` is not 1, because a wave has no classes.
-        """
-        if ways != 1:
-            raise ConfigError(f"{ways} ways were requested, and a regression task has no classes: use 1.")
-        x = _between(self.waves.x, uniform(hash64(keys, 1)[:, None], np.arange(shots + queries)))  # [T, K + Q]
-        examples = self._examples(x, self.waves.y(x, hash64(keys, 0)[:, None]))
-        return EpisodeBatch(
-            support=Examples(examples.x[:, :shots], examples.y[:, :shots]),
-            query=Examples(examples.x[:, shots:], examples.y[:, shots:]),
-            keys=torch.from_numpy(hash64(keys, 3).view(np.int64)),
-        )
+    def draw(self, keys: Keys, count: int) -> Examples:
+        x = _between(self.family.x, uniform(hash64(keys, 1)[:, None], np.arange(count)))  # [T, count]
+        return self._examples(x, self.family.y(x, hash64(keys, 0)[:, None]))
 
     def labeled_examples(self, key: np.uint64, count: int) -> Examples:
         """Draw one point of each of ``count`` waves: x and y are float32 ``[count, 1]``."""
         draws = hash64(key, np.arange(count))  # [count]
-        x = _between(self.waves.x, uniform(hash64(draws, 1), 0))
-        return self._examples(x, self.waves.y(x, hash64(draws, 0)))
-
-    def to(self, device: torch.device) -> SineSplit:
-        return SineSplit(self.waves, self.split, device)
+        x = _between(self.family.x, uniform(hash64(draws, 1), 0))
+        return self._examples(x, self.family.y(x, hash64(draws, 0)))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -101,7 +70,7 @@ class SineSplit(TaskSplit):
         )
 
 
-class Sinusoid(Dataset):
+class Sinusoid(ComputedTasks):
     """Sine waves of random amplitude and phase; needs no files."""
 
     info = DatasetInfo(
@@ -110,16 +79,11 @@ class Sinusoid(Dataset):
         citation="Finn, Abbeel and Levine, Model-Agnostic Meta-Learning, ICML 2017, section 5.1",
         homepage="https://arxiv.org/abs/1703.03400",
     )
-    default_backbone: ClassVar[str] = "mlp"
+    amount = "any number of waves"
     kind: ClassVar[Literal["classification", "regression"]] = "regression"
 
-    @classmethod
-    def find_local_copy(cls, options: Any, paths: DataPaths) -> LocalCopy:
-        return LocalCopy("computed", amount="any number of waves", prepared=True)
-
-    def load(self) -> Mapping[str, TaskSplit]:
-        self.origin = "computed"
-        return {name: SineSplit(SineFamily(), name) for name in SPLITS}
+    def make_split(self, name: str) -> TaskSplit:
+        return SineSplit(SineFamily(), name)
 
     def objective(self, ways: int) -> Objective:
         """Mean squared error of one value; ``ways`` is ignored."""

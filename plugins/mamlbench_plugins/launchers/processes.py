@@ -19,7 +19,7 @@ from mamlbench import perform
 from mamlbench.api import Emit, Job, Launcher, MamlbenchError, Options, RunFailedError
 from mamlbench.errors import describe_error
 from mamlbench.interrupts import check_interrupt, deferred, prompt, request_interrupt, work_is_done
-from mamlbench.worker_process import signals_wait, work_for_parent
+from mamlbench.worker_process import logs_forwarded, signals_wait, work_for_parent
 from mamlbench_plugins.launchers.other_ranks import OtherRanks, take_place
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def _work(job: Job, max_parallel: int, connection: Connection, orders: Connectio
     try:
         work_for_parent(orders)
         take_place(place)
-        result = ("record", perform(job, emit, own_process=True, runs_at_once=max_parallel))
+        with logs_forwarded(emit, job.spec):
+            result = ("record", perform(job, emit, own_process=True, runs_at_once=max_parallel))
     except (MamlbenchError, KeyboardInterrupt) as error:
         result = ("error", error)
     except BaseException as error:

@@ -6,8 +6,8 @@ import torch
 from mamlbench.api import EpisodeBatch
 from mamlbench.engine import LoopEngine, VmapEngine
 from mamlbench.errors import ConfigError, ExitCode
-from mamlbench_plugins.algorithms.maml_rl import SPREAD
 from mamlbench_plugins.algorithms.policy_advantages import advantages_of
+from mamlbench_plugins.algorithms.stochastic_policy import SPREAD
 from mamlbench_plugins.backbones.mlp import MLP
 from mamlbench_plugins.datasets.environment_tasks import EnvironmentSplit
 from mamlbench_plugins.datasets.environments import Navigation, Return

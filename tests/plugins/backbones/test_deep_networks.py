@@ -39,6 +39,7 @@ def convolutions(network):
     return [m.weight.shape for m in network.modules() if isinstance(m, nn.Conv2d)]
 
 
+@pytest.mark.slow
 def test_widths_and_depth_are_torchvisions():
     built = convolutions(backbone("resnet18").build((3, 32, 32), 5))
     reference = convolutions(models.resnet18())
@@ -53,6 +54,7 @@ def test_resnet12_has_twelve_layers_in_four_blocks():
     assert sorted({shape[0] for shape in shapes}) == [64, 160, 320, 640]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_inductive_predictions_do_not_depend_on_other_queries(name):
     """A query example is normalized by the support set."""
@@ -67,6 +69,7 @@ def test_inductive_predictions_do_not_depend_on_other_queries(name):
         torch.testing.assert_close(own, model(parameters, query), rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_engines_agree_on_the_meta_gradient(make_algorithm, make_batch, name):
     size = 16 if name == "resnet12" else 8

@@ -135,6 +135,7 @@ def test_the_check_of_the_engine_runs_with_noise(make_experiment, monkeypatch):
     assert set(dtypes) == {torch.float32, torch.float64}
 
 
+@pytest.mark.slow
 def test_the_command_line_trains_with_it(call, larger_toy, tmp_path):
     settings = [
         "--plugin",

@@ -77,6 +77,7 @@ def test_what_cannot_be_built_is_explained(monkeypatch):
         plugin("resnet18")
 
 
+@pytest.mark.slow
 def test_a_run_through_the_command_line(project, toy_plugin):
     arguments = ("run", "--plugin", str(toy_plugin), "--dataset", "toy", "--iterations", "1", "--ways", "2", "-q")
     counts = ("--meta-batch-size", "1", "--validation-episodes", "2", "--test-episodes", "2", "--device", "cpu")

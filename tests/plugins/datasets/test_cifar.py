@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mamlbench.api import SPLITS, DataPaths, ImageSplit
+from mamlbench.api import SPLITS, DataPaths, ImageSplit, ProgressCallback
 from mamlbench.errors import DataError, MissingDataError
 from mamlbench_plugins.datasets import cifar, cifar_split
 from mamlbench_plugins.datasets.cifar import CIFARFS, FC100
@@ -151,7 +151,7 @@ def test_missing_data_names_the_folders_and_why_it_was_not_downloaded(
     with pytest.raises(MissingDataError, match=r"'.*data' \(--data-dir\).*downloading is not allowed"):
         load(CIFARFS, tmp_path / "data")
 
-    def fail(folder: Path) -> None:
+    def fail(folder: Path, progress: ProgressCallback) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(cifar, "download", fail)
@@ -160,6 +160,6 @@ def test_missing_data_names_the_folders_and_why_it_was_not_downloaded(
 
 
 def test_a_downloaded_archive_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cifar, "download", write_tar)
+    monkeypatch.setattr(cifar, "download", lambda folder, progress: write_tar(folder))
     dataset = CIFARFS(CIFARFS.Options(), DataPaths((), tmp_path / "cache"))
     assert dataset.origin == "CIFAR-100 in an archive" and image_split(dataset, "val").size == 16

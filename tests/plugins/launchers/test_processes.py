@@ -114,6 +114,7 @@ def test_an_interrupt_ends_all_that_runs_and_starts_nothing_more(jobs):
     assert all(isinstance(record, RunRecord) and record.status == "interrupted" for _, record in ended)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("spawned_workers")
 def test_workers_that_inherit_an_ignored_sigint_are_interrupted_too(jobs):
     """As under nohup, or in the background of a shell script."""

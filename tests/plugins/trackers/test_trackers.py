@@ -1,5 +1,7 @@
 """Trackers get what the record has, and a tracker that fails does not affect the run."""
 
+import json
+import struct
 from types import SimpleNamespace
 
 import pytest
@@ -78,6 +80,41 @@ def read_mlflow(folder):
         yield curves, settings, run.data.tags["status"]
 
 
+def read_wandb(folder):
+    for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"), key=lambda path: path.stat().st_mtime_ns):
+        curves, settings, status = {}, "", None
+        for record in wandb_records(path):
+            for update in record.run.config.update:
+                settings += f"{update.key} = {json.loads(update.value_json)}\n"
+            row = {(*item.nested_key, item.key)[0]: json.loads(item.value_json) for item in record.history.item}
+            for name in row.keys() - {"iteration", "_step", "_runtime", "_timestamp"}:
+                curves.setdefault(name, []).append((row["iteration"], row[name]))
+            for update in record.summary.update:
+                status = json.loads(update.value_json) if update.key == "status" else status
+            if record.WhichOneof("record_type") == "exit":
+                assert (record.exit.exit_code == 0) == (status == "finished")
+        yield curves, settings, status
+
+
+def wandb_records(path):
+    """The records of a file of wandb: after seven bytes, chunks of which none crosses a block's border."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    block, header, last_chunks = 32768, struct.Struct("<IHB"), (1, 4)
+    content, position, parts = path.read_bytes(), 7, b""
+    assert content.startswith(b":W&B")
+    while position + header.size <= len(content):
+        if block - position % block < header.size:
+            position += block - position % block
+            continue
+        _, length, kind = header.unpack_from(content, position)
+        parts += content[position + header.size :][:length]
+        position += header.size + length
+        if kind in last_chunks:
+            yield Record.FromString(parts)
+            parts = b""
+
+
 def close_to(pairs):
     """Steps and values, which TensorBoard stores in 32 bits."""
     return [(step, pytest.approx(value, rel=1e-6)) for step, value in pairs]
@@ -87,13 +124,14 @@ def close_to(pairs):
 def own_environment(monkeypatch):
     """Restore the environment variables that a tracker sets."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # as the tracker does; restored when the test ends
 
 
 @pytest.mark.usefixtures("own_environment")
 def test_trackers_receive_what_is_recorded(run, tracker, tmp_path):
     records = run(tracker, "fomaml", "explodes")
-    read = {"tensorboard": read_tensorboard, "mlflow": read_mlflow}[tracker]
+    read = {"tensorboard": read_tensorboard, "mlflow": read_mlflow, "wandb": read_wandb}[tracker]
     tracked = list(read(tmp_path / tracker))
     assert [status for *_, status in tracked] == [record.status for record in records] == ["finished", "diverged"]
     for record, (curves, settings, _) in zip(records, tracked, strict=True):

@@ -1,13 +1,14 @@
 """Figures as files."""
 
 import io
+import re
 from xml.etree import ElementTree
 
 import pytest
 from PIL import Image
 
 from mamlbench.errors import ConfigError
-from mamlbench.report.figures.export import MAX_GROUPS, inline_svg, save_figure
+from mamlbench.report.figures.export import MAX_GROUPS, page_figure, save_figure
 from mamlbench.report.figures.panels import FIGURES
 from mamlbench.report.figures.style import STYLES
 from mamlbench.report.figures.view import view_of
@@ -15,6 +16,10 @@ from mamlbench.report.table.groups import group_records
 
 NASTY = '<script>alert("$\\frac{x$")</script>&amp;\u202e</svg>'
 PANELS = [(name, panel) for name, panels in FIGURES.items() for panel in panels]
+
+
+def drawn_figure(panel, view):
+    return page_figure(panel.title, panel.height(view), lambda axes: panel.draw(axes, view))
 
 
 @pytest.fixture
@@ -30,7 +35,7 @@ def group(make_run):
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{name}: {panel.title}" for name, panel in PANELS])
 def test_every_panel_is_an_svg_for_a_page(group, name, panel):
-    svg = inline_svg(panel, view_of(group))
+    svg, data = drawn_figure(panel, view_of(group))
     tree = ElementTree.fromstring(svg.replace("xlink:", ""))
     assert tree.get("role") == "img" and tree.get("viewBox") and not tree.get("width")
     drawn = [element.get("style", "") for element in tree.iter() if element.tag.endswith(("path", "use"))]
@@ -38,12 +43,41 @@ def test_every_panel_is_an_svg_for_a_page(group, name, panel):
     assert all(any(color in style.lower() for style in drawn) for color in colors)
     assert "<script" not in svg and "<style" not in svg and ' id="axes' not in svg and "#01020" not in svg
     assert "currentColor" in svg and len(svg) < 60_000
-    assert svg == inline_svg(panel, view_of(group))  # the same records give the same bytes
+    assert (svg, data) == drawn_figure(panel, view_of(group))  # the same records give the same bytes
+
+
+@pytest.mark.parametrize(("name", "panel"), PANELS, ids=[f"{name}: {panel.title}" for name, panel in PANELS])
+def test_every_row_of_a_panel_can_be_found_in_it_with_its_points(group, name, panel):
+    view = view_of(group)
+    svg, data = drawn_figure(panel, view)
+    tree = ElementTree.fromstring(svg.replace("xlink:", ""))
+    marked = {int(element.get("data-row")) for element in tree.iter() if element.get("data-row")}
+    assert {row for row, *_ in data.points} <= marked and len(marked) >= 3
+    _, _, width, height = map(float, tree.get("viewBox").split())
+    for row, x, y, *facts in data.points:
+        assert row in range(len(view.rows)) and 0 <= x <= width and 0 <= y <= height and len(facts) == len(data.columns)
+
+
+def test_points_lie_on_their_markers_and_hold_value_interval_seed_and_run(group):
+    (panel,) = FIGURES["seeds"]
+    svg, data = drawn_figure(panel, view_of(group))
+    markers = [(float(x), float(y)) for x, y in re.findall(r'<use xlink:href="#\w+" x="([\d.]+)" y="([\d.]+)"', svg)]
+    assert len(data.points) == 6  # two seeds of three rows
+    for _, x, y, *_ in data.points:
+        assert min(abs(x - left) + abs(y - top) for left, top in markers) < 0.2
+    first = dict(zip(data.columns, data.points[0][3:], strict=True))
+    assert first == {
+        "test accuracy, %": pytest.approx(93),
+        "95 % interval, low": pytest.approx(92),
+        "95 % interval, high": pytest.approx(94),
+        "seed": 0,
+        "run": "maml-0",
+    }
 
 
 def test_a_run_without_scores_has_no_figures_of_them(make_record):
     (group,) = group_records([make_record(status="failed")])
-    shown = {name for name, panel in PANELS if inline_svg(panel, view_of(group))}
+    shown = {name for name, panel in PANELS if drawn_figure(panel, view_of(group))}
     assert shown == {"time"}
     with pytest.raises(ConfigError, match="None of these records has data for the figure 'curves'"):
         save_figure("curves", [group], "png")

@@ -164,7 +164,7 @@ def test_it_is_shown_and_escaped_on_the_page(make_run):
     page = render_page(
         [make_run()], columns=["own"], plugin_columns=column(lambda record: nasty, heading=nasty, about=nasty)
     )
-    assert "<script" not in page and page.count("&lt;script&gt;alert(1)") == 3
+    assert "<script>" not in page and page.count("&lt;script&gt;alert(1)") == 3
 
 
 def test_unknown_names_are_errors_and_default_stands_for_the_default_columns(make_record):

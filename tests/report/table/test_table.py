@@ -83,16 +83,16 @@ def test_both_intervals_are_explained_if_rows_have_few_and_many_seeds(make_recor
 
 
 @pytest.mark.parametrize(
-    ("device", "clocks", "heading"),
+    ("device", "clocks", "counted"),
     [
-        ("cpu", ["cpu", None], "CPU s"),
-        ("cpu", [None], "CPU s"),
-        ("cuda", ["cuda-events", None], "GPU s"),
-        ("cuda", [None], "GPU s"),
-        ("cpu", ["cpu", "cuda-events"], "device s"),
+        ("cpu", ["cpu", None], "CPU seconds"),
+        ("cpu", [None], "CPU seconds"),
+        ("cuda", ["cuda-events", None], "GPU seconds"),
+        ("cuda", [None], "GPU seconds"),
+        ("cpu", ["cpu", "cuda-events"], "CPU seconds of the process, or GPU seconds"),
     ],
 )
-def test_the_heading_of_device_seconds_names_the_clock(make_record, device, clocks, heading):
+def test_device_time_has_one_name_and_says_what_it_counts(make_record, device, clocks, counted):
     """Also if a run was interrupted before it measured anything."""
     runs = []
     for index, clock in enumerate(clocks):
@@ -101,7 +101,8 @@ def test_the_heading_of_device_seconds_names_the_clock(make_record, device, cloc
         spec = run.spec.model_copy(update={"device": device})
         runs.append(run.model_copy(update={"measurement": measured, "spec": spec}))
     (table,) = build_tables(runs)
-    assert heading in [column.title for column in table.columns]
+    (column,) = (column for column in table.columns if column.name == "device_seconds")
+    assert column.title == "device s" and column.about == f"device time: {counted}"
 
 
 def test_a_repeat_does_not_count_as_another_seed(make_record):

@@ -56,6 +56,13 @@ def test_what_differs_between_tests_is_no_condition(make_record):
     assert table.conditions.test_episodes is None and table.conditions.ways == record.test.protocol.ways
 
 
+def test_a_cell_that_was_not_tested_is_explained(make_record):
+    first, second = make_record(name="one"), make_record(name="two")
+    page = render_transfer_page(transfer_table([*cells(first), *cells(second)[:1]]))
+    assert "An empty cell was not tested: without --shots, each model is tested with its own number of shots." in page
+    assert "An empty cell" not in render_transfer_page(transfer_table(cells(first)))
+
+
 def test_every_format_shows_the_table_and_escapes_names(make_record):
     table = transfer_table(cells(make_record(name="one")))
     (content,) = json.loads(RENDERERS["json"]([table]))

@@ -111,7 +111,12 @@ def test_a_meter_counts_the_seconds_of_the_other_ranks():
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_updates_of_two_and_three_ranks(job, tmp_path, start_method, count):
-    assert_equal_updates([job("maml"), job("maml", meta_batch_size=1)], count, tmp_path, start_method)
+    assert_equal_updates(
+        [job("maml"), job("maml", meta_batch_size=1), job("maml", train_ways="2..3", train_shots="1..2")],
+        count,
+        tmp_path,
+        start_method,
+    )
 
 
 @pytest.mark.slow

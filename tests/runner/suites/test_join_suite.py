@@ -46,7 +46,7 @@ class Recording(Launcher):
 
 
 def record(job, status, **changed):
-    environment = run_environment("cpu", load_plugins()).model_copy(update=changed)
+    environment = run_environment("cpu", load_plugins(), "float32", job.spec).model_copy(update=changed)
     store = ResultStore(job.folders.results)
     name, attempt = store.reserve(job.spec, environment.fingerprint)
     made = make_record(job.spec, environment, status, name=name, attempt=attempt, measurement=MEASURED, reason="")
@@ -96,7 +96,7 @@ def test_cells_of_others_are_waited_for_and_shown(join, tmp_path):
     for path in (tmp_path / "results").glob("*.json"):
         path.unlink()
     held = planned.cells[0]
-    environment = planned.environments["cpu", "float32"]
+    environment = planned.environment_of(held.spec)
     store = ResultStore(tmp_path / "results")
     target = store.folder / store.cell_name(held.spec, environment.software)
     claim = module.ClaimWatcher().take(target)

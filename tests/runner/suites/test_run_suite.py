@@ -44,7 +44,7 @@ def write(tmp_path, plugins):
     store = ResultStore(tmp_path / "results")
 
     def write(spec, status="finished", started="2026-01-01", measured=True, **changed):
-        environment = run_environment("cpu", plugins).model_copy(update=changed)
+        environment = run_environment("cpu", plugins, spec.precision, spec).model_copy(update=changed)
         stem, attempt = store.reserve(spec, environment.fingerprint)
         reason = "" if status == "finished" else "because"
         numbers = {"warmup": Segment(), "iterations": 1, "examples": 1, "to_target": None, "own_process": False}

@@ -1,27 +1,28 @@
-"""Progress on stderr: a bar on a terminal, plain lines elsewhere."""
+"""Progress of runs on stderr or in a notebook: a bar for each run in progress; plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from mamlbench import hookimpl
-from mamlbench.cli.show import console
 from mamlbench.plugin import Plugins
+from mamlbench.plugin.markers import hookimpl
+from mamlbench.progress.console import console, shows_bars
+from mamlbench.progress.preparation import LINE_EVERY_SECONDS, Preparation
+from mamlbench.progress.time_left import TimeLeft
 from mamlbench.record import RunRecord
 from mamlbench.run_spec import RunSpec
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.progress import Progress, TaskID
 
-LINE_EVERY_SECONDS = 10
-REFRESHES_PER_SECOND = 2  # redrawing takes milliseconds of the CPU that is being measured
+LONG_TRIAL = 20.0
+"""Seconds above which trying an engine is announced in a line, where there are no bars."""
 
 
 @contextmanager
@@ -36,80 +37,14 @@ def progress(plugins: Plugins, display: ProgressDisplay | None = None) -> Iterat
         plugins.manager.unregister(display)
 
 
-@contextmanager
-def preparation() -> Iterator[Preparation]:
-    """Show the preparation of data sets inside the context."""
-    display = Preparation(console(stderr=True))
-    try:
-        yield display
-    finally:
-        display.close()
-
-
-@contextmanager
-def counted(title: str, total: int, *, quiet: bool = False) -> Iterator[tuple[Callable[[str], None], Preparation]]:
-    """Show on a terminal how many of ``total`` things are done.
-
-    Yields a function to call with the name of each, and the display of data sets that are prepared in between.
-    """
-    out = console(stderr=True, quiet=quiet)
-    if not out.is_terminal:
-        yield lambda name: None, Preparation(out)
-        return
-    from rich.markup import escape
-
-    with _bar(out) as bar:
-        task = bar.add_task(title, total=total, loss="", validation="")
-        yield lambda name: bar.update(task, advance=1, validation=escape(name)), Preparation(out, bar)
-
-
-class Preparation:
-    """Shows the progress of preparing a data set; a ``mamlbench.api.ProgressCallback``.
-
-    On a terminal it shows a bar, inside ``bar`` if there is one. Elsewhere it prints a line every ten seconds, and
-    at the end.
-    """
-
-    def __init__(self, out: Console, bar: Progress | None = None) -> None:
-        self.console = out
-        self.bar = bar
-        self.owned: Progress | None = None
-        self.tasks: dict[str, TaskID] = {}
-        self.last_line = time.monotonic()  # a short preparation prints no line
-
-    def __call__(self, title: str, done: int, total: int) -> None:
-        """Show that ``done`` of ``total`` images are prepared."""
-        if not self.console.is_terminal:
-            self._line(title, done, total)
-            return
-        if self.bar is None:
-            self.bar = self.owned = _bar(self.console)
-            self.bar.start()
-        if title not in self.tasks:
-            self.tasks[title] = self.bar.add_task(f"Preparing {title}", total=total, loss="", validation="")
-        shown = done < total or self.owned is not None  # within a run's bars, a finished preparation is hidden
-        self.bar.update(self.tasks[title], completed=done, total=total, visible=shown)
-
-    def close(self) -> None:
-        """Stop the bar, so that the next output starts on a new line."""
-        if self.owned is not None:
-            self.owned.stop()
-
-    def _line(self, title: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if done < total and now - self.last_line < LINE_EVERY_SECONDS:
-            return
-        self.last_line = now
-        if not self.console.quiet:
-            click.echo(f"Preparing {title}: {done:,} of {total:,}", err=True)
-
-
 @dataclass
 class _RunProgress:
     """The displayed progress of one run."""
 
     preparation: Preparation
     task: TaskID | None = None
+    trial: TaskID | None = None
+    """Row of the engines that are tried."""
     validation: str = ""
     start: float = 0.0
     first_step: int = 0
@@ -127,6 +62,9 @@ class ProgressDisplay:
 
     def __init__(self, specs: Sequence[RunSpec] = ()) -> None:
         self.numbers = {spec.hash: number for number, spec in enumerate(specs, 1)}
+        self.time_left = TimeLeft(specs)
+        self.total: TaskID | None = None
+        """Row of all runs."""
         self.console = console(stderr=True)
         self.bar: Progress | None = None
         self.runs: dict[str, _RunProgress] = {}
@@ -141,16 +79,15 @@ class ProgressDisplay:
     def mamlbench_run_started(self, spec: RunSpec) -> None:
         """Show that data is being prepared."""
         run = _RunProgress(Preparation(self.console))
-        if not self.console.is_terminal:
+        self.time_left.begun(spec)
+        if not shows_bars(self.console):
             click.echo(f"{self.title(spec)}: preparing data", err=True)
         else:
-            if self.bar is None or not self.runs:
-                self.close()
-                self.bar = _bar(self.console)
-                self.bar.start()
+            bar = self._bar_of_runs()
             total = spec.training.iterations
-            run.task = self.bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
-            run.preparation = Preparation(self.console, self.bar)
+            run.task = bar.add_task(self.title(spec), total=total, loss="preparing", validation="")
+            run.preparation = Preparation(self.console, bar)
+            self._show_all_runs()
         self.runs[spec.hash] = run
 
     @hookimpl
@@ -159,34 +96,37 @@ class ProgressDisplay:
         self._progress_of(spec).preparation(title, done, total)
 
     @hookimpl
-    def mamlbench_trying_engine(self, spec: RunSpec, engine: str) -> None:
-        """Show which engine is tried; as a line only if that takes long."""
+    def mamlbench_trying_engine(self, spec: RunSpec, engine: str, seconds: float | None) -> None:
+        """Show which engine is tried, and the estimated time of all trials; as a line only if that is long."""
         run = self._progress_of(spec)
-        if self.bar is not None and run.task is not None:
-            self.bar.update(run.task, loss=f"trying {engine}")
-        elif "compiled" in engine:
-            self.print_line(
-                f"{self.title(spec)}: trying engine {engine}; compiling takes a minute or two without output"
-            )
+        if self.bar is None or run.task is None:
+            if (seconds or 0.0) > LONG_TRIAL:
+                self.print_line(f"{self.title(spec)}: trying engine {engine}, about {seconds:.0f} s without output")
+            return
+        self.bar.update(run.task, loss="")
+        if run.trial is None:
+            run.trial = self.bar.add_task("Trying engines", total=None, loss="", validation="")
+        elapsed = self.bar.tasks[self.bar.task_ids.index(run.trial)].elapsed or 0.0
+        self.bar.update(run.trial, loss=engine, expected=seconds and elapsed + seconds)
 
     @hookimpl
     def mamlbench_progress(self, spec: RunSpec, step: int, metrics: Mapping[str, float]) -> None:
         """Update the bar, or print a line if the last one is ten seconds old."""
         run, now = self._progress_of(spec), time.monotonic()
+        self._remove_trial(run)
+        self.time_left.reached(spec, step)
         if not run.start:  # after the first block: warm-up would distort the estimate of the time left
             run.start, run.first_step = now, step
         loss = f"loss {metrics['loss']:.3f}"
         if self.bar is not None and run.task is not None:
             self.bar.update(run.task, completed=step, loss=loss)
+            self._show_all_runs()
         elif now - run.last_line >= LINE_EVERY_SECONDS:
             run.last_line = now
             left = _time_left(now - run.start, step - run.first_step, spec.training.iterations - step)
             validation = run.validation and f", {run.validation}"
-            self._line(
-                spec,
-                step,
-                f"{loss}{validation}{left}",
-            )
+            everything = self._all_left()
+            self._line(spec, step, f"{loss}{validation}{left}{everything and f' ({everything})'}")
 
     @hookimpl
     def mamlbench_evaluated(
@@ -222,6 +162,9 @@ class ProgressDisplay:
     def forget(self, spec: RunSpec) -> None:
         """Remove a run that has ended."""
         run = self.runs.pop(spec.hash, None)
+        self.time_left.ended(spec)
+        if run is not None:
+            self._remove_trial(run)
         if self.runs and self.bar is not None and run is not None and run.task is not None:
             self.bar.remove_task(run.task)
         elif not self.runs:
@@ -230,6 +173,11 @@ class ProgressDisplay:
     def close(self) -> None:
         """Stop the bar, so that the next output starts on a new line."""
         if self.bar is not None:
+            if self.total is not None:  # the rows that stay on the screen are those of runs
+                self.bar.remove_task(self.total)
+                self.total = None
+            for run in self.runs.values():
+                self._remove_trial(run)
             self.bar.stop()
 
     def print_line(self, text: str) -> None:
@@ -239,12 +187,58 @@ class ProgressDisplay:
         else:
             click.echo(text, err=True)
 
+    def _bar_of_runs(self) -> Progress:
+        """The display of bars; a new one if no run is in progress: the rows of ended runs stay on the screen."""
+        from mamlbench.progress.bars import make_bars
+
+        if self.bar is None or not self.runs:
+            self.close()
+            self.bar = make_bars(self.console)
+            self.bar.start()
+        return self.bar
+
+    def _show_all_runs(self) -> None:
+        """Show the time left for all runs, in the last row."""
+        if self.bar is None or not self._counts_runs():
+            return
+        if self.total is not None and self.bar.task_ids[-1] != self.total:
+            self.bar.remove_task(self.total)
+            self.total = None
+        done, text = self.time_left.done, self._all_left()
+        if self.total is None:
+            self.total = self.bar.add_task(
+                "All runs", total=len(self.numbers), loss="done", validation="", timeless=True
+            )
+        self.bar.update(self.total, completed=done, validation=text)
+
+    def _counts_runs(self) -> bool:
+        """Whether there are several runs whose number is known."""
+        return len(self.numbers) > 1
+
+    def _all_left(self) -> str:
+        """The time left for all runs in words; empty if there is one, or nothing is known."""
+        seconds = self.time_left.seconds() if self._counts_runs() else None
+        return "" if seconds is None else f"about {duration(seconds)} left for all runs"
+
+    def _remove_trial(self, run: _RunProgress) -> None:
+        if self.bar is not None and run.trial is not None:
+            self.bar.remove_task(run.trial)
+        run.trial = None
+
     def _progress_of(self, spec: RunSpec) -> _RunProgress:
         """Return the progress of a run; a launcher may not have forwarded its start."""
         return self.runs.setdefault(spec.hash, _RunProgress(Preparation(self.console)))
 
     def _line(self, spec: RunSpec, step: int, text: str) -> None:
         self.print_line(f"{self.title(spec)}: step {step}/{spec.training.iterations}, {text}")
+
+
+def duration(seconds: float) -> str:
+    """Format a duration: ``45 s``, ``12 min``, ``3 h 05 min``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def _time_left(elapsed: float, done: int, steps_left: int) -> str:
@@ -255,19 +249,4 @@ def _time_left(elapsed: float, done: int, steps_left: int) -> str:
 
 
 def _title(spec: RunSpec) -> str:
-    return f"{spec.algorithm.name} on {spec.dataset.name}, seed {spec.seed}"
-
-
-def _bar(out: Any) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]}"),
-        TextColumn("[bold]{task.fields[validation]}"),
-        TimeRemainingColumn(),
-        console=out,
-        refresh_per_second=REFRESHES_PER_SECOND,
-    )
+    return f"{spec.algorithm.name} on {spec.dataset.title}, seed {spec.seed}"
