@@ -43,7 +43,7 @@ from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
-from mamlbench.runner.datasets.open_dataset import data_paths
+from mamlbench.runner.datasets.open_dataset import data_facts, data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key, speed_facts
@@ -387,17 +387,3 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler, names: Sequence[str]) -
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-
-
-def data_facts(dataset: Dataset) -> DataFacts:
-    """What identifies a data set in a record."""
-    return DataFacts(
-        content_hash=dataset.content_hash,
-        split_hashes={name: split.hash for name, split in dataset.splits.items()},
-        split_sizes={name: split.size for name, split in dataset.splits.items()},
-        license=dataset.info.license,
-        publishable=dataset.info.publishable,
-        subset=dataset.subset,
-        origin=dataset.origin,
-        notes=list(dataset.notes),
-    )
