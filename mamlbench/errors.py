@@ -99,6 +99,16 @@ class DivergedError(RunFailedError):
     """The loss or a parameter became NaN or infinite."""
 
 
+class RankLostError(RunFailedError):
+    """Another of the processes that compute a run together has ended before its time.
+
+    Attributes:
+        run: name of the run, once it has begun.
+    """
+
+    run: str = ""
+
+
 class UnwrittenResultError(MamlbenchError):
     """A result of a run could not be written: the disk is full, or its folder cannot be written any more."""
 

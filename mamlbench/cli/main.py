@@ -16,7 +16,7 @@ from mamlbench.cli.missing_packages import explain_missing_package
 from mamlbench.cli.plugin_commands import plugin_commands
 from mamlbench.cli.session import Session
 from mamlbench.cli.system_errors import explain_system_error
-from mamlbench.errors import ExitCode, MamlbenchError, describe_error, did_you_mean
+from mamlbench.errors import ConfigError, ExitCode, MamlbenchError, describe_error, did_you_mean
 from mamlbench.interrupts import interrupted, is_interrupt
 from mamlbench.plugin.failure import explain_failure
 
@@ -83,6 +83,8 @@ class Commands(click.Group):
     def resolve_command(self, context: click.Context, args: list[str]) -> Any:
         if self.get_command(context, args[0]) is None and not args[0].startswith("-"):
             raise click.UsageError(f"Unknown command '{args[0]}'.{did_you_mean(args[0], self.list_commands(context))}")
+        if args[0] != "run":
+            _refuse_ranks(args[0])
         return super().resolve_command(context, args)
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
@@ -101,6 +103,14 @@ class Commands(click.Group):
         commands, problems = plugin_commands(plugins, COMMANDS)
         session.warn(problems)
         return commands
+
+
+def _refuse_ranks(command: str) -> None:
+    """Raise ConfigError if torchrun has started several processes of a command that would do the same in each."""
+    from mamlbench.runner.ranks.rank_place import rank_place
+
+    if rank_place().count > 1:
+        raise ConfigError(f"torchrun starts the processes of 'mamlbench run' alone: start '{command}' without it.")
 
 
 def session_of(context: click.Context) -> Session:

@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from mamlbench.cli.main import session_of
-from mamlbench.errors import ConfigError, MamlbenchError
+from mamlbench.errors import ConfigError, DivergedError, ExitCode, MamlbenchError, RankLostError
 from mamlbench.run_spec import PRECISIONS
 from mamlbench.run_spec.bounds import MOST
 
@@ -147,6 +147,14 @@ launcher = click.option(
     type=Registered("launcher"),
     help="How and where runs are started; options as -o launcher.NAME=VALUE.  [default: processes]",
 )
+workers = click.option(
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that compute each run together, dividing its tasks; the same as -o launcher.ranks=N.",
+)
 launcher_options = click.option(
     "-o",
     "--option",
@@ -222,6 +230,17 @@ def options_of_launcher_alone(options: tuple[str, ...], others_are_set: str) -> 
         names = ", ".join(map(repr, others))
         raise ConfigError(f"-o sets options of the launcher here, and {names} is not one: {others_are_set}")
     return launcher_options
+
+
+def exit_code_of_rank(work: Callable[[], object]) -> ExitCode:
+    """Do the work of a process that is not the first of its run, and return its exit code; it prints nothing."""
+    try:
+        work()
+    except (DivergedError, RankLostError):  # the first process has recorded this, or ended before
+        return ExitCode.RUN_FAILED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK
 
 
 def selected_launcher(name: str | None, options: Mapping[str, str], plugins: Plugins) -> Launcher | None:

@@ -221,6 +221,9 @@ class Measurement(RecordPart):
     """wall seconds of the run until validation first reached the target score"""
     runs_at_once: int = Field(1, ge=1, description="runs that may have shared the machine; more make times longer")
     pieces: int = Field(1, ge=1, description="processes that computed the run one after the other; times add up")
+    ranks: int = Field(
+        1, ge=1, description="processes that computed the run together; device seconds are the sum of theirs"
+    )
     features: FeaturePass | None = Field(None, description="pass of a frozen encoder; None if there is none")
 
 

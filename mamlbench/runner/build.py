@@ -43,13 +43,14 @@ from mamlbench.run_spec import Folders, Precision, Protocol, RunSpec, Training
 from mamlbench.runner.choose_metrics import make_metrics
 from mamlbench.runner.component_options import stored_options
 from mamlbench.runner.datasets.leaks import find_leaks, refuse_leaks
-from mamlbench.runner.datasets.open_dataset import data_paths
+from mamlbench.runner.datasets.open_dataset import data_facts, data_paths
 from mamlbench.runner.datasets.seen_test_data import TrainedOn, is_other_data, trained_on
 from mamlbench.runner.draw_episodes import draw_episodes
 from mamlbench.runner.engine_workload import TrainingWork, engine_for_sizes, iteration_noise_key, speed_facts
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset, refuse_on_features
 from mamlbench.runner.initial_model import start_from_initial_model
 from mamlbench.runner.padding_check import padding_problem
+from mamlbench.runner.ranks.rank_group import ALONE, Ranks
 from mamlbench.runner.seen_by_network import seen_by_network
 from mamlbench.runner.sized_tasks import (
     EpisodeGroup,
@@ -90,6 +91,8 @@ class Experiment:
     """whether the network was trained on test classes or images; None in regression"""
     padding_problem: str = ""
     """why tasks of several sizes are not filled up but computed by size; empty if they are, or have one size"""
+    ranks: Ranks = ALONE
+    """the processes that compute the run together"""
 
     def training_batch(self, iteration: int) -> Any:
         """Draw the batch of a meta-iteration (0: the first): an EpisodeBatch, or labeled Examples."""
@@ -384,17 +387,3 @@ def _check_protocol(spec: RunSpec, sampler: TaskSampler, names: Sequence[str]) -
             problems += [f"{spec.dataset.name}, {split} split: {problem}" for problem in error.problems]
     if problems:
         raise ConfigError(*problems)
-
-
-def data_facts(dataset: Dataset) -> DataFacts:
-    """What identifies a data set in a record."""
-    return DataFacts(
-        content_hash=dataset.content_hash,
-        split_hashes={name: split.hash for name, split in dataset.splits.items()},
-        split_sizes={name: split.size for name, split in dataset.splits.items()},
-        license=dataset.info.license,
-        publishable=dataset.info.publishable,
-        subset=dataset.subset,
-        origin=dataset.origin,
-        notes=list(dataset.notes),
-    )

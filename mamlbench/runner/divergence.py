@@ -18,6 +18,7 @@ from mamlbench.api import EpisodeBatch, Metric, OuterUpdate
 from mamlbench.errors import DivergedError, RunFailedError
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoints import State, clone
+from mamlbench.runner.ranks.shares import training_share, whole_update
 from mamlbench.runner.sized_tasks import SizedBatch
 
 GROWN = 1e3
@@ -87,7 +88,8 @@ class DivergenceGuard:
         experiment, algorithm = self.experiment, self.experiment.algorithm
         algorithm.load_state(self._block_state)  # the losses after the first bad one say nothing
         for iteration in range(losses[0][0], bad[0]):
-            algorithm.apply(experiment.compute_update(iteration, experiment.training_batch(iteration)))
+            batch, _ = training_share(experiment, iteration)
+            algorithm.apply(whole_update(experiment, iteration, batch))
         raise DivergedError(self._explain(bad[0], experiment.training_batch(bad[0]), bad[1]))
 
     def check_state(self, iteration: int) -> None:
@@ -127,6 +129,8 @@ class DivergenceGuard:
         return None
 
     def _explain(self, iteration: int, batch: Any, loss: float) -> str:
+        if not self.experiment.ranks.alone:  # the batch is a part, and the task that is sought may be in another one
+            batch = self.experiment.training_batch(iteration)
         name = self._bad_tensor()
         if name is not None:
             suggestion = self._suggest_for(name)

@@ -43,6 +43,10 @@ from mamlbench.runner.frozen.encoded_dataset import feature_pass
 from mamlbench.runner.isolation import isolated, seed_generators
 from mamlbench.runner.meter import Meter
 from mamlbench.runner.model_inputs import model_inputs
+from mamlbench.runner.ranks.following import follow
+from mamlbench.runner.ranks.rank_group import Ranks, joined_ranks
+from mamlbench.runner.ranks.rank_place import rank_place
+from mamlbench.runner.ranks.shares import refuse_unshardable
 from mamlbench.runner.resuming import HeldRun, RunFinder, begin_run
 from mamlbench.runner.stage_logs import LOG, logged
 from mamlbench.runner.train import TrainingLoop
@@ -64,6 +68,9 @@ def perform(
     Every run that has started training leaves a record: finished, interrupted (by Ctrl-C or SIGTERM), diverged or
     failed.
 
+    If torchrun, or a launcher, has started several processes for the run, they compute it together; all return the
+    record, and the first one alone writes and emits.
+
     Args:
         job: what to run, and where its record goes.
         emit: called with an event hook's name and its arguments, to be passed on to the launcher's own ``emit``; None:
@@ -76,18 +83,22 @@ def perform(
 
     Raises a MamlbenchError, and leaves nothing behind, if the run cannot start: missing data, an impossible protocol.
     """
-    with handled(), deferred(), isolated(job.spec):
+    device = torch.device(job.spec.device)
+    with handled(), deferred(), joined_ranks(rank_place(), device) as ranks, isolated(job.spec):
         keep_memory()
         plugins = plugins or load_plugins(job.plugins)
         with failures_named(plugins):
-            return _run(job, plugins, logged(emit or _no_events), own_process=own_process, runs_at_once=runs_at_once)
+            if not ranks.leads:
+                return follow(job, plugins, ranks)
+            emit = logged(emit or _no_events)
+            return _run(job, plugins, emit, ranks, own_process=own_process, runs_at_once=runs_at_once)
 
 
 def _no_events(hook: str, **arguments: Any) -> None:
     """Emit nothing."""
 
 
-def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_once: int) -> RunRecord:
+def _run(job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: bool, runs_at_once: int) -> RunRecord:
     spec, started = job.spec, utc_now()
     meter = Meter(torch.device(spec.device))
     emit("mamlbench_run_started", spec=spec)
@@ -99,17 +110,23 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
     with ExitStack() as claims:
         run = _earlier_run(job, store, environment, emit)
         if isinstance(run, RunRecord):
+            ranks.from_leader(run)
             return run
         if run is not None:
             claims.enter_context(run.claim)
         store.refuse_unwritable()
         experiment = _build(job, plugins, meter, emit, run)
+        experiment.ranks = ranks
+        refuse_unshardable(experiment)
         check_interrupt()
         if run is None:
             run = begin_run(store, spec, environment)
             claims.enter_context(run.claim)
+        ranks.from_leader((run.name, experiment.choice.engine.name))
         claims.enter_context(cleaned_up(run.claim.release))
         about = run.about or _about(experiment, environment, started)
+        if (begun := about.get("ranks", 1)) != ranks.count:
+            run.notices.append(f"begun by {begun} processes and continued by {ranks.count}: equal up to rounding.")
         checkpointer = Checkpointer(
             store.artifacts(run.name),
             meter,
@@ -136,6 +153,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, *, own_process: bool, runs_at_o
             LOG.info("The run has ended: %s. Its record is %s.", status, path)
             if status == "finished":
                 checkpointer.clear()
+                ranks.from_leader(record)
         return record
 
 
@@ -170,6 +188,7 @@ def _about(experiment: Experiment, environment: Environment, started: str) -> di
         "environment": environment.model_dump(mode="json"),
         "started": started,
         "engine": _engine_facts(experiment),
+        **({} if experiment.ranks.alone else {"ranks": experiment.ranks.count}),
         **({} if inputs is None else {"inputs": inputs.model_dump(mode="json")}),
     }
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from typing import Any
 
 from mamlbench.api import Job, Launcher
-from mamlbench.errors import MamlbenchError, RunFailedError, UnwrittenResultError, describe_error
-from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt
+from mamlbench.errors import (
+    ConfigError,
+    MamlbenchError,
+    RankLostError,
+    RunFailedError,
+    UnwrittenResultError,
+    describe_error,
+)
+from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt, shielded
 from mamlbench.plugin import Plugins
 from mamlbench.record import ResultStore, RunRecord, make_record
 from mamlbench.record.file_hashes import hashes_of_files, sealed
@@ -19,11 +27,15 @@ from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.component_options import read_options
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.execute import perform
+from mamlbench.runner.ranks.rank_place import rank_place
 from mamlbench.runner.resuming import lost_run
 from mamlbench.worker_process import LOGGED, log_again
 
 DEFAULT = "processes"
 """Name of the default launcher."""
+
+DEATH_SECONDS = 3.0
+"""Time until the system knows that a process has died."""
 
 RunEnd = RunRecord | MamlbenchError | KeyboardInterrupt
 """How a run ended: its record; why it could not be started; or that it was interrupted before there was a record."""
@@ -63,6 +75,8 @@ def launch(
     if resume is None:  # before a run imports what takes seconds, and once for all of them
         for spec in {_data_key(spec): spec for spec in specs}.values():
             refuse_shared_classes(spec, plugins, folders)
+    if rank_place().count > 1:
+        return [_run_with_other_ranks(specs, plugins, folders, launcher, resume, own_process=own_process)]
     if launcher is None and len(specs) == 1 and not (own_process and plugins.trackers):
         return [_run_here(specs[0], plugins, folders, resume, own_process=own_process)]
     records: dict[int, RunRecord] = {}
@@ -196,6 +210,46 @@ def _run_here(spec: RunSpec, plugins: Plugins, folders: Folders, resume: str | N
         record = events.finish(spec, outcome)
     assert isinstance(record, RunRecord)
     return record
+
+
+def _run_with_other_ranks(
+    specs: Sequence[RunSpec],
+    plugins: Plugins,
+    folders: Folders,
+    launcher: Launcher | None,
+    resume: str | None,
+    *,
+    own_process: bool,
+) -> RunRecord:
+    """Compute a run in this process together with others that torchrun has started. Raises ConfigError for several."""
+    if len(specs) > 1 or launcher is not None:
+        raise ConfigError(
+            "torchrun starts the processes of one run: name one --algo and no --seeds, launcher or --workers. Without "
+            "torchrun, --workers N computes each of several runs in N processes."
+        )
+    (spec,) = specs
+    if rank_place().rank == 0:
+        return _run_here(spec, plugins, folders, resume, own_process=own_process and not plugins.trackers)
+    try:
+        return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
+    except RankLostError as error:
+        if error.run and rank_place().rank == 1:
+            _record_for_first_rank(error.run, spec, plugins, folders)
+        raise
+
+
+def _record_for_first_rank(name: str, spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
+    """Write the record of a run whose first process was killed; if that lives, it writes the record itself."""
+    fingerprint = run_environment(spec.device, plugins, spec.precision).fingerprint
+    store = ResultStore(folders.results)
+    end = time.monotonic() + DEATH_SECONDS
+    with handled(), deferred(), shielded():  # torchrun ends all processes if one has died
+        while time.monotonic() < end:
+            lost = lost_run(store, spec, fingerprint)
+            if lost is not None and lost[0] == name:
+                _record_lost(spec, plugins, folders, RunFailedError("the first process of the run was killed"))
+                return
+            time.sleep(0.05)
 
 
 def _absolute(folders: Folders) -> Folders:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -29,7 +29,9 @@ class Clocks(RecordPart):
     runs_at_once: int = 1
     """the most of all pieces"""
     pieces: int = 0
-    """in how many processes the run was computed"""
+    """in how many processes, one after the other, the run was computed"""
+    ranks: int = 1
+    """the most processes that computed a piece together"""
 
 
 class Meter:
@@ -59,6 +61,8 @@ class Meter:
         self._pending: list[tuple[str, torch.cuda.Event, torch.cuda.Event]] = []
         self._started = self._wall_mark = wall_clock()
         self._earlier = Clocks()
+        self._others = dict.fromkeys(SEGMENTS, 0.0)
+        self._others_peak, self._ranks = 0, 1
         self._device_mark = self._device_clock()
         if self.on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
@@ -88,27 +92,49 @@ class Meter:
         """Wall and device seconds since the start."""
         self._count()
         wall = self._earlier.wall_seconds + self.wall_clock() - self._started
-        return Segment(wall=wall, device=sum(self.device_seconds.values()))
+        return Segment(wall=wall, device=sum(self.device_seconds.values()) + sum(self._others.values()))
 
     def seconds_in(self, name: str) -> Segment:
         """Wall and device seconds of a segment so far."""
         self._count()
-        return Segment(wall=self.wall[name], device=self.device_seconds[name])
+        return Segment(wall=self.wall[name], device=self.device_seconds[name] + self._others[name])
+
+    def own_device_seconds(self) -> dict[str, float]:
+        """Device seconds of this process, without those of other ranks, by segment."""
+        self.synchronize()
+        self._count()
+        return dict(self.device_seconds)
+
+    def own_peak(self) -> int:
+        """Peak memory of this process in bytes; 0 if the system has no such figure."""
+        return self._peak_memory(own_process=True) or 0
+
+    def count_others(self, device_seconds: Sequence[Mapping[str, float]], peaks: Sequence[int]) -> None:
+        """Count what the other ranks of the run have used so far: device seconds by segment, and peak memory in bytes.
+
+        Each call replaces the one before.
+        """
+        self._others = {name: sum(seconds[name] for seconds in device_seconds) for name in SEGMENTS}
+        self._others_peak, self._ranks = max(peaks), 1 + len(peaks)
 
     def clocks(self, *, own_process: bool, runs_at_once: int) -> Clocks:
         """What is counted so far, the earlier pieces included; arguments as for ``measurement``."""
         self.synchronize()
         self._count()  # once, so that all segments are read at the same moment
-        segments = {name: Segment(wall=self.wall[name], device=self.device_seconds[name]) for name in SEGMENTS}
+        segments = {
+            name: Segment(wall=self.wall[name], device=self.device_seconds[name] + self._others[name])
+            for name in SEGMENTS
+        }
         earlier, peak = self._earlier, self._peak_memory(own_process)
         if earlier.pieces and (peak is None or earlier.peak_memory_bytes is None):
             peak = None
         return Clocks(
             segments=segments,
             wall_seconds=earlier.wall_seconds + self._wall_mark - self._started,  # so that segments add up to it
-            peak_memory_bytes=None if peak is None else max(peak, earlier.peak_memory_bytes or 0),
+            peak_memory_bytes=None if peak is None else max(peak, self._others_peak, earlier.peak_memory_bytes or 0),
             runs_at_once=max(runs_at_once, earlier.runs_at_once),
             pieces=earlier.pieces + 1,
+            ranks=max(self._ranks, earlier.ranks),
         )
 
     def add(self, earlier: Clocks) -> None:
@@ -158,6 +184,7 @@ class Meter:
             seconds_to_target=to_target,
             runs_at_once=clocks.runs_at_once,
             pieces=clocks.pieces,
+            ranks=clocks.ranks,
             features=features,
         )
 

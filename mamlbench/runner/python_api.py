@@ -15,7 +15,7 @@ from mamlbench.record import Adaptation, Evaluation, RunRecord
 from mamlbench.run_spec import Folders, Mode, Precision
 from mamlbench.runner.adapt.adapt_model import adapt_model
 from mamlbench.runner.evaluate import evaluate_model
-from mamlbench.runner.launch import launch
+from mamlbench.runner.launch import DEFAULT, launch, make_launcher
 from mamlbench.runner.plan import make_request, plan
 from mamlbench.runner.resuming import LATEST
 from mamlbench.user_config import find_user_config, folders, plugin_files
@@ -32,6 +32,7 @@ def run(
     trackers: Sequence[str] = (),
     resume: bool = False,
     progress: bool = True,
+    workers: int = 1,
     **settings: Any,
 ) -> RunRecord:
     """Run one algorithm and return its record, which is also written under ``results_dir``.
@@ -46,6 +47,7 @@ def run(
         trackers: where the curves are sent; as ``--track``.
         resume: whether to go on with the latest unfinished run of the same settings; one that finished is returned.
         progress: whether progress is shown: bars on a terminal and in a notebook, else lines on stderr.
+        workers: processes that compute the run together; as ``--workers``.
         **settings: further fields of ``mamlbench.run_spec.RunRequest``: iterations, seed, ways, shots, precision, ...
 
     Raises ConfigError or DataError as the command line reports them.
@@ -54,8 +56,9 @@ def run(
     loaded.track(trackers, locations.results)
     request = make_request(algorithms=(algorithm,), dataset=dataset, options=options or {}, **settings)
     specs, latest = plan(request, loaded), LATEST if resume else None
+    launcher = make_launcher(DEFAULT, {"ranks": workers}, loaded) if workers != 1 else None
     with show_progress(loaded, ProgressDisplay(specs)) if progress else nullcontext():
-        (record,) = launch(specs, loaded, locations, own_process=False, resume=latest)
+        (record,) = launch(specs, loaded, locations, own_process=False, launcher=launcher, resume=latest)
     return record
 
 

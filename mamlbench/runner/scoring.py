@@ -18,6 +18,7 @@ from mamlbench.runner.checkpoints import State
 from mamlbench.runner.divergence import check_scores, diverged_episode, diverged_tasks, one_task
 from mamlbench.runner.engine_workload import task_bytes
 from mamlbench.runner.meter import Meter
+from mamlbench.runner.ranks.shares import map_over_ranks
 from mamlbench.runner.running_statistics import in_test_mode, measure_running_statistics
 from mamlbench.runner.shuffled_episodes import adaptation_to_shuffled, ways_of
 from mamlbench.runner.sized_tasks import EpisodeGroup, SizedPart, by_size, padded_groups
@@ -102,7 +103,8 @@ def score_episodes(
     statistics = running_statistics(experiment, protocol)
     scorer = _Scorer(experiment, algorithm, split, meter, statistics, every_step, may_diverge)
     groups = batches(experiment, split, protocol, episodes)
-    scores = _joined([part for group in groups for part in scorer.score(group)])
+    # a batch is never divided, so that the scores of a network do not depend on the number of ranks
+    scores = _joined([part for parts in map_over_ranks(experiment.ranks, scorer.score, groups) for part in parts])
     return in_order(scores, [part for group in groups for part in group]) if protocol.sizes_vary else scores
 
 

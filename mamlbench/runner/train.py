@@ -12,18 +12,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from mamlbench.api import Emit
-from mamlbench.errors import DivergedError, describe_error
+from mamlbench.api import Emit, OuterUpdate
+from mamlbench.errors import DivergedError, RankLostError, describe_error
 from mamlbench.interrupts import check_interrupt, is_interrupt
 from mamlbench.record import CurvePoint, EpisodeFile, Evaluation, Segment
 from mamlbench.record.episode_file import write_episodes
 from mamlbench.runner.build import Experiment
 from mamlbench.runner.checkpoint_folder import Checkpoint
-from mamlbench.runner.checkpointer import Checkpointer, restore_random_states
+from mamlbench.runner.checkpointer import Checkpointer, random_states, restore_random_states
 from mamlbench.runner.checkpoints import State, clone, save_model
 from mamlbench.runner.divergence import DivergenceGuard
 from mamlbench.runner.evaluate import episode_interval, make_evaluation
 from mamlbench.runner.meter import Clocks, Meter
+from mamlbench.runner.ranks.shares import share_clocks, training_share, whole_update
 from mamlbench.runner.sample_episodes import save_samples
 from mamlbench.runner.scoring import Scores, score_episodes, score_test
 from mamlbench.runner.tree_file import DamagedFileError
@@ -58,7 +59,7 @@ class RunProgress:
     """What happened to the run and changes no number."""
 
 
-_PROGRESS = TypeAdapter(RunProgress)
+PROGRESS = TypeAdapter(RunProgress)
 
 
 class TrainingLoop:
@@ -75,6 +76,7 @@ class TrainingLoop:
         self.experiment = experiment
         self.spec = experiment.spec
         self.algorithm = experiment.algorithm
+        self.ranks = experiment.ranks
         self.meter = meter
         self.emit = emit
         self.checkpointer = checkpointer
@@ -140,6 +142,8 @@ class TrainingLoop:
                     self._attempt(lambda: self.checkpointer.keep_hashes(trained), "the hashes of the training data")
             else:
                 self._restore(earlier)
+        if not self.ranks.alone:
+            self._send_start()
         self._count_warmup()
         if earlier is None:
             if problem := self.experiment.padding_problem:
@@ -148,7 +152,7 @@ class TrainingLoop:
 
     def _restore(self, earlier: Checkpoint) -> None:
         notices = self.progress.notices
-        self.progress = _PROGRESS.validate_python(earlier.content["progress"])
+        self.progress = PROGRESS.validate_python(earlier.content["progress"])
         self.progress.notices += notices
         self.progress.checkpoint = f"{self.folder.name}/{earlier.path.name}"
         clocks = Clocks.model_validate(earlier.content["clocks"])
@@ -166,6 +170,19 @@ class TrainingLoop:
         self._loss, self._count = tree["loss"]
         restore_random_states(tree["random"])
 
+    def _send_start(self) -> None:
+        """Send the other ranks where training begins; ``FollowingLoop`` receives it."""
+        self.ranks.from_leader(
+            {
+                "progress": PROGRESS.dump_python(self.progress, mode="json"),
+                "state": self.algorithm.state(),
+                "best": self._best_state,
+                "initial": self._initial,
+                "loss": (self._loss, self._count),
+                "random": random_states(),
+            }
+        )
+
     def _next_stop(self) -> int:
         """The iteration of the next report, validation, checkpoint or the end; the first reports by itself."""
         training, done = self.spec.training, self.progress.iteration
@@ -180,26 +197,34 @@ class TrainingLoop:
         with self.meter.segment("train"):
             for iteration in range(self.progress.iteration, stop):
                 check_interrupt()
-                if self._is_warm and self.checkpointer.is_due():
+                if self._is_warm and self.ranks.alone and self.checkpointer.is_due():
                     self.guard.end_block()
                     self._checkpoint()
                     self.guard.begin_block()
                 with self.meter.segment("data"):
-                    batch = self.experiment.training_batch(iteration)
-                update = self.experiment.compute_update(iteration, batch)
-                # sums over this process's tasks: an all-reduce over ranks would add them up here
+                    batch, examples = training_share(self.experiment, iteration)
+                update = self._update(iteration, batch)
                 if self.guard.apply(iteration, batch, update):
                     self._loss = self._loss + update.loss
                     self._count += update.count
-                self.progress.examples += _examples(batch)
+                self.progress.examples += examples
                 self.progress.iteration = iteration + 1
                 if not self._is_warm:
                     self._finish_warmup()
             self.meter.synchronize()
             self.guard.end_block()
             loss = float(self._loss) / self._count if self._count else None
+            share_clocks(self.ranks, self.meter)
         self._loss, self._count = 0.0, 0
         self._report(loss)
+
+    def _update(self, iteration: int, batch: Any) -> OuterUpdate:
+        """The update of all ranks; what was trained so far is kept if one of them has ended."""
+        try:
+            return whole_update(self.experiment, iteration, batch)
+        except RankLostError:
+            self._checkpoint()
+            raise
 
     def _finish_warmup(self) -> None:
         """Count this piece's first iteration as warm-up."""
@@ -247,6 +272,7 @@ class TrainingLoop:
             protocol = self.spec.protocol.model_copy(update={"modes": self.spec.protocol.modes[:1]})
             scores = score_episodes(self.experiment, self.algorithm, "val", protocol, self.meter, every_step=False)
             means = {name: episode_interval(modes[protocol.modes[0]]).mean for name, modes in scores.final.items()}
+            share_clocks(self.ranks, self.meter)
         selecting = self.experiment.metrics[0]
         score, better = means[selecting.name], selecting.better
         if self.progress.best_score is None or better(score, self.progress.best_score):
@@ -279,7 +305,7 @@ class TrainingLoop:
             "best": None if is_best else self._best_state,
             "loss": (self._loss, self._count),
         }
-        path = self.checkpointer.write(_PROGRESS.dump_python(self.progress, mode="json"), tree)
+        path = self.checkpointer.write(PROGRESS.dump_python(self.progress, mode="json"), tree)
         self.progress.checkpoint = f"{self.folder.name}/{path.name}"
 
     def _attempt(self, write: Callable[[], None], what: str) -> None:
@@ -315,6 +341,7 @@ class TrainingLoop:
                 self.experiment, protocol, self.meter, trained=self._best_state, untrained=initial
             )
             test = self.progress.test = make_evaluation(self.experiment, "test", protocol, trained, untrained)
+            share_clocks(self.ranks, self.meter)
         with self.meter.segment("checkpoint"):
             self.progress.episodes = self._write_episodes(trained, untrained)
         first = protocol.modes[0]
@@ -340,7 +367,3 @@ class TrainingLoop:
     def _emit_scores(self, split: str, means: dict[str, float]) -> None:
         units = {metric.name: metric.unit for metric in self.experiment.metrics}
         self.emit("mamlbench_evaluated", step=self.progress.iteration, split=split, metrics=means, units=units)
-
-
-def _examples(batch: Any) -> int:
-    return batch.examples if hasattr(batch, "examples") else int(batch.y.shape[0])

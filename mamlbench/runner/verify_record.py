@@ -15,10 +15,11 @@ from mamlbench.plugin import Plugins
 from mamlbench.record import DataFacts, RunRecord, UnreadableRecordError, read_record
 from mamlbench.record.file_hashes import run_folder, seals_of, state_of_file
 from mamlbench.run_spec import Component, Folders
-from mamlbench.runner.build import Experiment, build_experiment, data_facts
+from mamlbench.runner.build import Experiment, build_experiment
 from mamlbench.runner.checkpoint_folder import CheckpointFolder
 from mamlbench.runner.checkpoints import ModelArtifact, clone, load_model
 from mamlbench.runner.component_options import stored_options
+from mamlbench.runner.datasets.open_dataset import data_facts
 from mamlbench.runner.environment import run_environment
 from mamlbench.runner.frozen.encoded_dataset import encoded_dataset
 from mamlbench.runner.isolation import isolated

@@ -123,6 +123,7 @@ Examples:
 )
 @shared.trackers
 @shared.launcher
+@shared.workers
 @shared.device
 @click.option(
     "--engine",
@@ -153,6 +154,7 @@ def command(
     results_dir: Path | None,
     trackers: tuple[str, ...],
     launcher: str | None,
+    workers: int,
     resume: bool,
     as_json: bool,
     quiet: bool,
@@ -173,18 +175,24 @@ def command(
     from mamlbench.progress.display import ProgressDisplay, progress
     from mamlbench.runner.launch import launch
     from mamlbench.runner.plan import make_request, plan
+    from mamlbench.runner.ranks.rank_place import rank_place
     from mamlbench.runner.resuming import LATEST
     from mamlbench.user_config import folders
 
     settings |= {name: settings[name] or None for name in ("modes", "metrics")}
+    if workers > 1:
+        launcher_options = {"ranks": str(workers), **launcher_options}
+    latest = LATEST if resume else None
     selected = shared.selected_launcher(launcher, launcher_options, plugins)
     specs = plan(make_request(options=run_options, **settings), plugins)
     locations = folders(session.config, data_dir=data_dir, results_dir=results_dir)
+    if rank_place().rank > 0:  # the first process of the run writes and prints
+        return shared.exit_code_of_rank(lambda: launch(specs, plugins, locations, launcher=selected, resume=latest))
     plugins.track((*session.config.trackers, *trackers), locations.results)
     if launcher and not quiet:
         click.echo(f"Launcher '{launcher}' gets {len(specs)} run{'s' * (len(specs) > 1)}.", err=True)
     with progress(plugins, ProgressDisplay(specs)) if not quiet else nullcontext():
-        records = launch(specs, plugins, locations, launcher=selected, resume=LATEST if resume else None)
+        records = launch(specs, plugins, locations, launcher=selected, resume=latest)
 
     from mamlbench.cli.show import exit_code, show_records
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from mamlbench.api import DataPaths, Dataset, Options, ProgressCallback, no_progress
 from mamlbench.plugin import Plugins
+from mamlbench.record import DataFacts
 from mamlbench.run_spec import Folders
 from mamlbench.runner.component_options import read_options
 
@@ -30,3 +31,17 @@ def dataset_options(name: str, plugins: Plugins, options: Mapping[str, Any]) -> 
 def data_paths(folders: Folders, progress: ProgressCallback = no_progress) -> DataPaths:
     """Return the folders that data sets search, as in a run."""
     return DataPaths(folders.data, folders.cache, progress=progress)
+
+
+def data_facts(dataset: Dataset) -> DataFacts:
+    """What identifies a data set in a record."""
+    return DataFacts(
+        content_hash=dataset.content_hash,
+        split_hashes={name: split.hash for name, split in dataset.splits.items()},
+        split_sizes={name: split.size for name, split in dataset.splits.items()},
+        license=dataset.info.license,
+        publishable=dataset.info.publishable,
+        subset=dataset.subset,
+        origin=dataset.origin,
+        notes=list(dataset.notes),
+    )

@@ -20,6 +20,7 @@ from mamlbench.api import Emit, Job, Launcher, MamlbenchError, Options, RunFaile
 from mamlbench.errors import describe_error
 from mamlbench.interrupts import check_interrupt, deferred, prompt, request_interrupt, work_is_done
 from mamlbench.worker_process import logs_forwarded, signals_wait, work_for_parent
+from mamlbench_plugins.launchers.other_ranks import OtherRanks, take_place
 
 if TYPE_CHECKING:
     from mamlbench.record import RunRecord
@@ -36,11 +37,12 @@ class Processes(Launcher):
     """Starts a new process for every run, one after the other or several at a time."""
 
     class Options(Options):
-        """Number of processes."""
+        """Number of runs at a time, and of processes of each."""
 
         max_parallel: int = Field(
             1, ge=1, description="runs at a time; runs that share the machine are marked in their records"
         )
+        ranks: int = Field(1, ge=1, description="processes that compute each run together, dividing its tasks")
 
     def launch(self, jobs: Sequence[Job], emit: Emit) -> Iterator[tuple[Job, RunResult]]:
         max_parallel = min(self.options.max_parallel, len(jobs))
@@ -50,7 +52,7 @@ class Processes(Launcher):
                 check_interrupt()
                 with deferred():  # an interrupt must not lose a process or cut a message
                     while waiting and len(running) < max_parallel:
-                        worker = _Worker.start(waiting.popleft(), max_parallel)
+                        worker = _Worker.start(waiting.popleft(), max_parallel, self.options.ranks)
                         running[worker.connection] = worker
                     ended = list(_receive_messages(running, emit))
                 for job, result in ended:
@@ -78,19 +80,23 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     orders: Connection
+    others: OtherRanks
 
     @classmethod
-    def start(cls, job: Job, max_parallel: int) -> _Worker:
+    def start(cls, job: Job, max_parallel: int, ranks: int) -> _Worker:
         context = multiprocessing.get_context(_START_METHOD)
         receiver, sender = context.Pipe(duplex=False)
         their_orders, orders = context.Pipe(duplex=False)
         name = f"mamlbench-{job.spec.algorithm.name}"
-        process = context.Process(target=_work, args=(job, max_parallel, sender, their_orders), name=name)
+        others = OtherRanks(ranks, max_parallel)
+        place = others.place(0)
+        process = context.Process(target=_work, args=(job, max_parallel, sender, their_orders, place), name=name)
         with signals_wait(_START_METHOD):
             process.start()
+            others.start(context, job)
         sender.close()
         their_orders.close()
-        return cls(job, process, receiver, orders)
+        return cls(job, process, receiver, orders, others)
 
     def receive(self, emit: Emit) -> RunResult | None:
         """Receive one message: emit an event, or return a result; a process that ends without one is a result too."""
@@ -116,6 +122,7 @@ class _Worker:
         """Close both connections; the worker takes that for the end of the parent."""
         self.connection.close()
         self.orders.close()
+        self.others.end()
 
 
 def _receive_messages(
@@ -157,7 +164,7 @@ def _interrupt(running: dict[Connection, _Worker], emit: Emit) -> Iterator[tuple
         yield worker.job, KeyboardInterrupt()
 
 
-def _work(job: Job, max_parallel: int, connection: Connection, orders: Connection) -> None:
+def _work(job: Job, max_parallel: int, connection: Connection, orders: Connection, place: dict[str, str]) -> None:
     """Run one job in this new process; only plain data are sent back."""
 
     def emit(hook: str, **arguments: Any) -> None:
@@ -169,6 +176,7 @@ def _work(job: Job, max_parallel: int, connection: Connection, orders: Connectio
     result: tuple[str, RunResult]
     try:
         work_for_parent(orders)
+        take_place(place)
         with logs_forwarded(emit, job.spec):
             result = ("record", perform(job, emit, own_process=True, runs_at_once=max_parallel))
     except (MamlbenchError, KeyboardInterrupt) as error:
