@@ -86,6 +86,13 @@ class SuiteDisplay(ProgressDisplay):
         reason = f": {' '.join(cell.reason.splitlines())}" if cell.reason else ""
         self.print_line(f"{self.title(cell.spec)}: {cell.state}{elapsed}{reason}{left and f'; {left}'}")
 
+    def show_table(self) -> None:
+        """Print the table of the cells that have ended so far, above the bars if there are any."""
+        from mamlbench.report import print_table
+
+        out = self.bar.console if self.bar is not None and self.runs else self.console
+        print_table(records_of(self.planned.cells), out, brief=True)
+
     def _time_left(self) -> str:
         """Estimate the time left; empty if runs in parallel slow each other down."""
         seconds = seconds_left(self.planned, self.planned.waiting) if self.max_parallel == 1 else None

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 
 from mamlbench.atomic_write import write_atomically
+from mamlbench.runner.checkpoint_slots import SLOTS
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree
 
-SLOTS = ("checkpoint-1", "checkpoint-2")
 VERSION = 1
 """Of the content; another one is not read."""
 
@@ -105,11 +105,6 @@ class CheckpointFolder:
         if _sha256(tensors) != content["tensors_sha256"]:
             raise DamagedFileError("its SHA-256 differs")
         return Checkpoint(self.folder / f"{slot}.json", content, tensors)
-
-
-def has_checkpoints(folder: Path) -> bool:
-    """Whether a run's folder holds a checkpoint, good or damaged."""
-    return any((folder / f"{slot}.json").exists() for slot in SLOTS)
 
 
 def _sealed(content: dict[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from mamlbench.record.model_inputs import ModelInputs
 from mamlbench.record.training_data import read_hashes
 from mamlbench.run_spec import RunSpec
 from mamlbench.run_spec.outside_text import escaped, loads_strictly
-from mamlbench.runner.checkpoint_folder import SLOTS
+from mamlbench.runner.checkpoint_slots import SLOTS
 from mamlbench.runner.datasets.seen_test_data import TrainedOn
 from mamlbench.runner.model_state import file_beside, named_tensors
 from mamlbench.runner.tree_file import DamagedFileError, dump_tree, load_tree

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from mamlbench.api import PackedJob, PackedResult, WorkerLink
 from mamlbench.errors import HeldError
-from mamlbench.runner.checkpoint_folder import has_checkpoints
+from mamlbench.runner.checkpoint_slots import has_checkpoints
 from mamlbench.runner.packing import checkpoint_files, newest_number, run_files, write_files
 from mamlbench.user_config import cache_folder, data_folders, find_user_config
 

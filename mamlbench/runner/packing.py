@@ -16,8 +16,7 @@ from mamlbench.errors import ConfigError, RunFailedError
 from mamlbench.record import ResultStore, RunRecord, UnreadableRecordError, read_record
 from mamlbench.record.claims import ClaimWatcher
 from mamlbench.record.merge_folders import FolderMerge
-from mamlbench.runner.checkpoint_folder import SLOTS, has_checkpoints
-from mamlbench.runner.resuming import LATEST
+from mamlbench.runner.checkpoint_slots import SLOTS, has_checkpoints
 
 LAUNCHED = ".launched"
 """Folder in the results folder with one file for each cell that was launched and has not come back."""
@@ -140,7 +139,7 @@ def _unfinished_runs(store: ResultStore, job: Job) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     start = f"{store.prefix(job.spec)}{job.spec.seed}-{job.spec.hash[:8]}-"
     for folder in sorted(store.folder.glob(f"{start}*")):
-        if job.resume not in (LATEST, folder.name) or not folder.is_dir() or not has_checkpoints(folder):
+        if job.resume not in ("", folder.name) or not folder.is_dir() or not has_checkpoints(folder):
             continue
         if _status(store, folder.name) not in ("finished", "diverged"):
             files |= checkpoint_files(folder)

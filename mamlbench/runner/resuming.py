@@ -23,7 +23,8 @@ from mamlbench.record import (
 )
 from mamlbench.record.claims import Claim, ClaimWatcher, claim_path
 from mamlbench.run_spec import RunSpec
-from mamlbench.runner.checkpoint_folder import SLOTS, Checkpoint, CheckpointFolder, has_checkpoints
+from mamlbench.runner.checkpoint_folder import Checkpoint, CheckpointFolder
+from mamlbench.runner.checkpoint_slots import SLOTS, has_checkpoints
 
 POLL_SECONDS = 2.0
 """Time between two looks at the heartbeat of a process on another machine."""

@@ -149,3 +149,11 @@ def test_it_is_listed_and_explained(project):
 def test_mistakes_are_reported_before_anything_is_run(project, arguments, message):
     done = project.run(*arguments, expect=ExitCode.USAGE)
     assert message in " ".join(done.err.split()) and not (project.path / "results").exists()
+
+
+def test_the_table_grows_with_every_cell(project):
+    shown = project.run("suite", "study.toml", "--set", "iterations=2", "--watch")
+    growing = shown.err[shown.err.index("seed 0: finished") : shown.err.index("seed 1: finished")]
+    assert "toy, 3-way" in growing and "fomaml" in growing, "of the first cell, while the second is at work"
+    assert shown.err.count("toy, 3-way") == 1 and shown.out.count("toy, 3-way") == 1
+    assert "leave out one" in project.run("suite", "study.toml", "--watch", "-q", expect=ExitCode.USAGE).err

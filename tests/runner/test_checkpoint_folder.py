@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from mamlbench.runner import checkpoint_folder
-from mamlbench.runner.checkpoint_folder import SLOTS, CheckpointFolder
+from mamlbench.runner.checkpoint_folder import CheckpointFolder
+from mamlbench.runner.checkpoint_slots import SLOTS
 from mamlbench.runner.tree_file import DamagedFileError
 
 FILES = [f"{slot}{suffix}" for slot in SLOTS for suffix in (".json", ".safetensors")]

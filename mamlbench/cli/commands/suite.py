@@ -70,6 +70,7 @@ class _SuiteName(click.Path):
     is_flag=True,
     help="Follow the cells that run on the launcher's cluster although the command that started them is gone.",
 )
+@click.option("--watch", is_flag=True, help="Show the table again whenever a cell has ended.")
 @click.option(
     "--set",
     "changes",
@@ -104,6 +105,7 @@ def command(
     fresh: bool,
     join: bool,
     attach: bool,
+    watch: bool,
     changes: tuple[str, ...],
     trackers: tuple[str, ...],
     launcher: str | None,
@@ -125,6 +127,8 @@ def command(
         raise click.UsageError("--join runs each cell once, --fresh runs finished ones again: leave out one of them.")
     if attach and (join or fresh):
         raise click.UsageError("--attach starts no cell: leave out --join and --fresh.")
+    if watch and quiet:
+        raise click.UsageError("--watch shows what --quiet hides: leave out one of them.")
     session = session_of(context)
     settings = shared.parse_options(changes, "--set", "iterations=10")
     launcher_options = shared.options_of_launcher_alone(options, _OTHER_OPTIONS)
@@ -158,7 +162,8 @@ def command(
         return ExitCode.OK
     plugins.track((*session.config.trackers, *trackers), locations.results)
     run = partial(join_suite, retry_failed=retry_failed) if join else partial(run_suite, attach=attach)
-    interrupted = _run(planned, run(planned, plugins, locations, selected), plugins, quiet)
+    ends = run(planned, plugins, locations, selected)
+    interrupted = _run(planned, ends, plugins, quiet=quiet, watch=watch)
     return _finish(planned, locations.results, as_json, interrupted)
 
 
@@ -177,7 +182,7 @@ def _find(name: str, session: Session) -> tuple[Suite, Plugins]:
     return suite, session.plugins_with(tuple(path.resolve() for path in suite.plugins))
 
 
-def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, quiet: bool) -> bool:
+def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, *, quiet: bool, watch: bool) -> bool:
     """Run the waiting cells, and return whether they were interrupted."""
     from mamlbench.cli.suite_display import SuiteDisplay
     from mamlbench.progress.display import progress
@@ -189,6 +194,8 @@ def _run(planned: SuitePlan, ends: Iterator[SuiteCell], plugins: Plugins, quiet:
     with progress(plugins, display):
         for cell in ends:
             display.ended(cell)
+            if watch and planned.waiting and cell.record is not None:  # the last table is printed in any case
+                display.show_table()
             interrupted |= cell.state == "interrupted"
     return interrupted
 

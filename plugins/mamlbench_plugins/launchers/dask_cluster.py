@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import pickle
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -64,7 +66,7 @@ class _DaskTasks:
     def __init__(self, client: Client, options: DaskOptions, runs_at_once: int) -> None:
         self.client, self.options, self.runs_at_once = client, options, runs_at_once
         self.futures: dict[str, Any] = {}
-        self.events: list[Event] = []
+        self.events: deque[Event] = deque()  # another thread appends
         self.followed: set[str] = set()
 
     def submit(self, packed: PackedJob) -> None:
@@ -74,6 +76,9 @@ class _DaskTasks:
             "threads": self.options.cpus,
             "runs_at_once": self.runs_at_once,
         }
+        from distributed import Event as Flag
+
+        Flag(_flag(packed.key), client=self.client).clear()  # of an earlier interrupt
         future = self.client.submit(
             run_cell,
             packed,
@@ -94,7 +99,7 @@ class _DaskTasks:
         return alive
 
     def collect(self, keys: Sequence[str]) -> tuple[list[Event], dict[str, PackedResult]]:
-        events, self.events = self.events, []
+        events = [self.events.popleft() for _ in range(len(self.events))]
         ended = {key: self.futures[key] for key in keys if self.futures[key].status != "pending"}
         return events, {key: _result(future) for key, future in ended.items()}
 
@@ -105,6 +110,7 @@ class _DaskTasks:
             Flag(_flag(key), client=self.client).set()
 
     def forget(self, keys: Sequence[str]) -> None:
+        from distributed import Event as Flag
         from distributed import Variable
 
         for key in keys:
@@ -113,19 +119,19 @@ class _DaskTasks:
                 self.client.unsubscribe_topic(key)
                 self.followed.discard(key)
             with suppress(Exception):  # the cluster is gone, and everything with it
-                self.client.unpublish_dataset(key)
-                Variable(key, client=self.client).delete()
                 if future is not None and not future.done():
                     future.cancel()
+                else:
+                    Flag(_flag(key), client=self.client).clear()
+                self.client.unpublish_dataset(key)
+                Variable(key, client=self.client).delete()
 
     def _subscribe(self, key: str) -> None:
         self.client.subscribe_topic(key, self._receive)
         self.followed.add(key)
 
     def _receive(self, event: tuple[float, Any]) -> None:
-        import pickle
-
-        self.events += pickle.loads(event[1])
+        self.events.extend(pickle.loads(event[1]))
 
 
 def run_cell(packed: PackedJob, settings: Mapping[str, Any]) -> PackedResult:
@@ -144,8 +150,6 @@ class _DaskLink(WorkerLink):
         self.variable, self.flag = Variable(key, client=client), Flag(_flag(key), client=client)
 
     def exchange(self, events: Sequence[Event]) -> bool:
-        import pickle
-
         if events:
             self.worker.log_event(self.key, pickle.dumps(list(events)))
         return bool(self.flag.is_set())

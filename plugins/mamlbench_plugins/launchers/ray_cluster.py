@@ -54,6 +54,7 @@ class Ray(ClusterLauncher):
                 address="local",
                 num_cpus=workers * options.cpus,
                 include_dashboard=False,
+                _system_config={"worker_niceness": 0},  # 15 otherwise: times would depend on what else runs
                 **({"num_gpus": gpus} if gpus else {}),
                 **memory,
                 **quiet,
