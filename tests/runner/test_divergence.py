@@ -14,6 +14,7 @@ from mamlbench.runner.divergence import MOST_SKIPPED, DivergenceGuard, check_sco
 from mamlbench.runner.evaluate import evaluate_model
 from mamlbench.runner.launch import launch
 from mamlbench.runner.plan import plan
+from mamlbench.runner.ranks.rank_group import ALONE
 
 TINY = {
     "dataset": "toy",
@@ -156,6 +157,7 @@ def make_guard(xs, *, device="cpu", policy="stop", options=None):
 
     experiment = SimpleNamespace(
         spec=spec,
+        ranks=ALONE,
         algorithm=algorithm,
         device=SimpleNamespace(type=device),
         training_batch=batch,
