@@ -164,11 +164,14 @@ def _too_few(methods: Sequence[MethodKey], cells: Sequence[CellScores], modes: S
     if not cells:
         in_modes = f" in the mode {' or '.join(modes)}" if modes else ""
         return f"None of these records has a test score{in_modes}, so nothing can be compared across data sets."
-    listed = "; ".join(f"{scores.cell.title}: {', '.join(map(str, scores.by_method))}" for scores in cells[:12])
+    listed = "; ".join(
+        f"{scores.cell.title}: {summarize_names(map(str, scores.by_method), NAMED)}" for scores in cells[:12]
+    )
     more = f"; and {len(cells) - 12} more" if len(cells) > 12 else ""
     return (
         f"A comparison across data sets takes {MIN_METHODS} or more methods that all have a finished run on "
         f"{MIN_CELLS} or more cells (data set, ways, shots, mode). Here {len(methods)} method"
         f"{'s' if len(methods) != 1 else ''} and {len(cells)} cell{'s' if len(cells) != 1 else ''} have runs: "
-        f"{listed}{more}. Run the methods that are missing, or name records of other cells."
+        f"{listed}{more}. Methods that differ in options or preset are different ones. Run those that are missing, or name the folders and "
+        "records to compare: mamlbench report --across FOLDER."
     )

@@ -168,6 +168,8 @@ def not_comparable(group: Group, earlier: Sequence[Group]) -> list[str]:
     notes = []
     for other in earlier:
         before = other.conditions
+        if not (before.metric and conditions.metric):  # no run of one of them has a score
+            continue
         if (before.dataset, before.ways, before.shots) == (conditions.dataset, conditions.ways, conditions.shots):
             differences = ", ".join(before.differences(conditions))
             notes.append(f"Not comparable with the table '{title(other)}': {differences}.")
