@@ -241,7 +241,10 @@ def refuse_differences(expected: dict[str, Any], numbers: dict[str, Any]) -> Non
     """Exit if a record is missing, is there twice, or differs."""
     different = [name for name in expected | numbers if expected.get(name) != numbers.get(name)]
     if different:
-        sys.exit(f"{len(different)} records differ or are missing, the first: {different[0]}")
+        missing, extra = sorted(expected.keys() - numbers.keys()), sorted(numbers.keys() - expected.keys())
+        sys.exit(
+            f"{len(different)} records differ or are missing: {different}; missing {missing}; not expected {extra}"
+        )
 
 
 def numbers_of(folder: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from mamlbench.api import Job, PackedJob, PackedResult, WorkerLink
 from mamlbench_plugins.launchers.cluster import Cluster, ClusterLauncher, ClusterOptions, Event, gpus_of, lost, require
 
 FOLDER = ".slurm"
-"""Folder in the results folder, unless the option ``folder`` names another."""
+"""Ends the name of the folder beside the results folder, unless the option ``folder`` names another."""
 INTERRUPT = "interrupt"
 EVENTS = "events"
 
@@ -31,9 +31,7 @@ class SlurmOptions(ClusterOptions):
     """Which queue, and for how long."""
 
     cluster: Literal["slurm", "local"] = Field("slurm", description="slurm, or local: processes of this machine")
-    folder: Path | None = Field(
-        None, description="shared folder of jobs and unfinished runs; none: in the results folder"
-    )
+    folder: Path | None = Field(None, description="shared folder of jobs and unfinished runs; none: beside the results")
     partition: str = Field("", description="partition of the queue; '': the default one")
     minutes: int = Field(240, ge=1, description="time limit of a job; one that reaches it is queued again")
     account: str = Field("", description="account that is charged; '': the default one")
@@ -48,7 +46,9 @@ class Slurm(ClusterLauncher):
     def connect(self, packed: Sequence[PackedJob], jobs: Sequence[Job]) -> Iterator[Cluster]:
         require("submitit", "slurm")
         options: SlurmOptions = self.options
-        folder = (options.folder or jobs[0].folders.results / FOLDER).absolute()
+        results = jobs[0].folders.results.absolute()
+        # beside the results folder: records of unfinished business inside it would count as finished cells
+        folder = (options.folder or results.with_name(f".{results.name}{FOLDER}")).absolute()
         folder.mkdir(parents=True, exist_ok=True)
         try:
             most = min(options.max_parallel or len(jobs), len(jobs)) if options.cluster == "local" else 1
