@@ -226,12 +226,13 @@ def _run_with_other_ranks(
     (spec,) = specs
     if rank_place().rank == 0:
         return _run_here(spec, plugins, folders, resume, own_process=own_process and not plugins.trackers)
-    try:
-        return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
-    except RankLostError as error:
-        if error.run and rank_place().rank == 1:
-            _record_for_first_rank(error.run, spec, plugins, folders)
-        raise
+    with handled(), deferred():
+        try:
+            return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
+        except RankLostError as error:
+            if error.run and rank_place().rank == 1:
+                _record_for_first_rank(error.run, spec, plugins, folders)
+            raise
 
 
 def _record_for_first_rank(name: str, spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
@@ -239,8 +240,8 @@ def _record_for_first_rank(name: str, spec: RunSpec, plugins: Plugins, folders: 
     fingerprint = run_environment(spec.device, plugins, spec.precision).fingerprint
     store = ResultStore(folders.results)
     end = time.monotonic() + DEATH_SECONDS
-    with handled(), deferred(), shielded():  # torchrun ends all processes if one has died
-        while time.monotonic() < end:
+    with shielded():  # torchrun ends all processes if one has died
+        while time.monotonic() < end and not store.record_path(name).exists():
             lost = lost_run(store, spec, fingerprint)
             if lost is not None and lost[0] == name:
                 _record_lost(spec, plugins, folders, RunFailedError("the first process of the run was killed"))
