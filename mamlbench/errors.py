@@ -104,9 +104,11 @@ class RankLostError(RunFailedError):
 
     Attributes:
         run: name of the run, once it has begun.
+        environment: of its first process, as its record has it.
     """
 
     run: str = ""
+    environment: object = None
 
 
 class UnwrittenResultError(MamlbenchError):

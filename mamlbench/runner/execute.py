@@ -122,7 +122,7 @@ def _run(job: Job, plugins: Plugins, emit: Emit, ranks: Ranks, *, own_process: b
         if run is None:
             run = begin_run(store, spec, environment)
             claims.enter_context(run.claim)
-        ranks.from_leader((run.name, experiment.choice.engine.name))
+        ranks.from_leader((run.name, environment, experiment.choice.engine.name))
         claims.enter_context(cleaned_up(run.claim.release))
         about = run.about or _about(experiment, environment, started)
         if (begun := about.get("ranks", 1)) != ranks.count:

@@ -19,7 +19,7 @@ from mamlbench.errors import (
 )
 from mamlbench.interrupts import deferred, handled, interrupted, is_pending, prompt, shielded
 from mamlbench.plugin import Plugins
-from mamlbench.record import ResultStore, RunRecord, make_record
+from mamlbench.record import Environment, ResultStore, RunRecord, make_record
 from mamlbench.record.file_hashes import hashes_of_files, sealed
 from mamlbench.run_spec import Folders, RunSpec
 from mamlbench.runner.build import refuse_shared_classes
@@ -230,24 +230,27 @@ def _run_with_other_ranks(
     (spec,) = specs
     if rank_place().rank == 0:
         return _run_here(spec, plugins, folders, resume, own_process=own_process and not plugins.trackers)
-    try:
-        return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
-    except RankLostError as error:
-        if error.run and rank_place().rank == 1:
-            _record_for_first_rank(error.run, spec, plugins, folders)
-        raise
+    with handled(), deferred():
+        try:
+            return perform(Job(spec=spec, folders=folders, plugins=plugins.files, resume=resume), plugins=plugins)
+        except RankLostError as error:
+            if isinstance(error.environment, Environment) and rank_place().rank == 1:
+                _record_for_first_rank(error.run, error.environment, spec, plugins, folders)
+            raise
 
 
-def _record_for_first_rank(name: str, spec: RunSpec, plugins: Plugins, folders: Folders) -> None:
+def _record_for_first_rank(
+    name: str, environment: Environment, spec: RunSpec, plugins: Plugins, folders: Folders
+) -> None:
     """Write the record of a run whose first process was killed; if that lives, it writes the record itself."""
-    fingerprint = run_environment(spec.device, plugins, spec.precision).fingerprint
     store = ResultStore(folders.results)
     end = time.monotonic() + DEATH_SECONDS
-    with handled(), deferred(), shielded():  # torchrun ends all processes if one has died
-        while time.monotonic() < end:
-            lost = lost_run(store, spec, fingerprint)
+    with shielded():  # torchrun ends all processes if one has died
+        while time.monotonic() < end and not store.record_path(name).exists():
+            lost = lost_run(store, spec, environment.fingerprint)
             if lost is not None and lost[0] == name:
-                _record_lost(spec, plugins, folders, RunFailedError("the first process of the run was killed"))
+                error = RunFailedError("the first process of the run was killed")
+                _record_lost(spec, plugins, folders, error, environment)
                 return
             time.sleep(0.05)
 
@@ -280,9 +283,15 @@ def _closable(outcomes: Iterator[Any]) -> Generator[Any, None, None]:
     yield from outcomes
 
 
-def _record_lost(spec: RunSpec, plugins: Plugins, folders: Folders, error: BaseException) -> RunRecord:
+def _record_lost(
+    spec: RunSpec,
+    plugins: Plugins,
+    folders: Folders,
+    error: BaseException,
+    environment: Environment | None = None,
+) -> RunRecord:
     """Write the record of a run whose process returned none."""
-    environment = run_environment(spec.device, plugins, spec.precision, spec)
+    environment = environment or run_environment(spec.device, plugins, spec.precision, spec)
     store = ResultStore(folders.results)
     name, attempt = lost_run(store, spec, environment.fingerprint) or store.reserve(spec, environment.fingerprint)
     checkpoint, _ = CheckpointFolder(store.artifacts(name)).read()

@@ -56,12 +56,16 @@ def follow(job: Job, plugins: Plugins, ranks: Ranks) -> RunRecord:
     answer = ranks.from_leader(None)
     if isinstance(answer, RunRecord):
         return answer
-    name, engine = answer
+    name, environment, engine = answer
     try:
         return _follow(job, plugins, ranks, engine)
     except RankLostError as error:
-        error.run = name
+        error.run, error.environment = name, environment
         raise
+    except KeyboardInterrupt as error:  # torchrun's, perhaps, because another rank has died
+        lost = RankLostError(LOST)
+        lost.run, lost.environment = name, environment
+        raise lost from error
 
 
 def _follow(job: Job, plugins: Plugins, ranks: Ranks, engine: str) -> RunRecord:
