@@ -99,7 +99,6 @@ def numbers_table(numbers: Iterable[PublishedNumber]) -> Table:
     numbers = list(numbers)
     notes = _notes(numbers)
     rows = table("id", "algorithm", "score", "mode", "queries", "episodes", "steps", "tier", "")
-    rows.columns[0].no_wrap = True  # 'reproduce' takes it
     for number in numbers:
         marks = ",".join(str(notes.index(note) + 1) for note in _notes([number]))
         cells = (

@@ -172,6 +172,6 @@ def _too_few(methods: Sequence[MethodKey], cells: Sequence[CellScores], modes: S
         f"A comparison across data sets takes {MIN_METHODS} or more methods that all have a finished run on "
         f"{MIN_CELLS} or more cells (data set, ways, shots, mode). Here {len(methods)} method"
         f"{'s' if len(methods) != 1 else ''} and {len(cells)} cell{'s' if len(cells) != 1 else ''} have runs: "
-        f"{listed}{more}. Methods that differ in options or preset are different ones. Run those that are missing, or name the folders and "
-        "records to compare: mamlbench report --across FOLDER."
+        f"{listed}{more}. Methods that differ in options or preset are different ones. "
+        "Run those that are missing, or name the folders and records to compare: mamlbench report --across FOLDER."
     )
