@@ -1,4 +1,4 @@
-"""What each trap of docs/footguns.md does to the score of the same method on the same data.
+"""What each trap of docs/traps.md does to the score of the same method on the same data.
 
     mamlbench suite benchmarks/traps/traps.toml --data-dir DIR --results-dir results/traps
     python benchmarks/trap_tables.py results/traps --data-dir DIR
