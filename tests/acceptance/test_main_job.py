@@ -57,5 +57,5 @@ def test_paired_gain_on_omniglot(tmp_path, prepared, algorithm):
     segments = record["measurement"]["segments"]
     named = sum(segments[name]["wall"] for name in ("data", "train", "evaluate", "checkpoint"))
     assert named == pytest.approx(record["measurement"]["wall_seconds"], rel=0.02)
-    # processor time: wall time would fail on a machine with other work. Pretraining's cheap steps have the largest share, 3 %
+    # processor time: wall time would fail on a machine with other work. Pretraining has the largest share, 3 %
     assert segments["data"]["device"] < 0.05 * record["measurement"]["device_seconds"]
