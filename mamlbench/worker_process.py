@@ -62,7 +62,7 @@ def work_for_parent(orders: Connection | None = None) -> None:
 
 
 LOGGED = "logged"
-"""Name of the event that passes on what a worker logs: no hook, but handled by whoever launched the run."""
+"""Name of the event that passes on what a worker logs: no hook, but handled by the process that launched the run."""
 
 
 @contextmanager

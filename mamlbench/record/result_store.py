@@ -153,6 +153,7 @@ class ResultStore:
         """Return every record file in this folder and below whose name begins with ``prefix``, in order of name."""
         paths = []
         for folder, below, files in os.walk(self.folder):  # Path.rglob would stat each of ten thousand files
+            below[:] = [name for name in below if not name.startswith(".")]  # programs' own folders
             if not os.path.isfile(f"{folder}.json"):  # noqa: PTH113 (Path.is_file raises an error if that is too long)
                 names = (name for name in (*files, *below) if name.startswith(prefix))
                 paths += [Path(folder, name) for name in names if looks_like_record(name)]

@@ -14,7 +14,7 @@ import pytest
 COMMAND = str(Path(sys.executable).with_name("mamlbench"))
 """The command installed beside this interpreter, whatever PATH holds."""
 
-ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 800}
+ITERATIONS = {"maml": 250, "fomaml": 300, "reptile": 600, "pretrain": 2000}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,5 @@ def test_paired_gain_on_omniglot(tmp_path, prepared, algorithm):
     assert result["gain"]["low"] > 0.10, result["gain"]
     segments = record["measurement"]["segments"]
     named = sum(segments[name]["wall"] for name in ("data", "train", "evaluate", "checkpoint"))
-    # half a second to begin and to end, whatever the run takes
-    assert named == pytest.approx(record["measurement"]["wall_seconds"], rel=0.02, abs=0.5)
-    # processor time: wall time would fail on a machine with other work. Pretraining has the largest share, 3 %
-    assert segments["data"]["device"] < 0.05 * record["measurement"]["device_seconds"]
+    assert named == pytest.approx(record["measurement"]["wall_seconds"], rel=0.02)
+    assert segments["data"]["wall"] < 0.03 * record["measurement"]["wall_seconds"]

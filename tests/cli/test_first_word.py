@@ -59,9 +59,12 @@ def test_nothing_is_shown_in_a_file_or_if_it_is_to_be_quiet(stream, arguments):
     assert stream.getvalue() == ""
 
 
-def test_a_terminal_that_is_closed_does_not_matter(wait):
+def test_a_terminal_that_is_closed_is_not_written_to_again(wait):
     terminal = Terminal()
     word = FirstWord(terminal, wait)
     terminal.close()
     wait.over()
+    tries = []
+    terminal.write = tries.append
     word.end()
+    assert terminal.closed and not tries

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mamlbench.record import UnreadableRecordError, read_record
+from mamlbench.record import ResultStore, UnreadableRecordError, read_record
 from mamlbench.record.consistency import contradiction
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def written(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "results").rglob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", ResultStore(ROOT / "results").paths(), ids=lambda path: path.stem)
 def test_records_of_real_runs_are_consistent(path):
     assert contradiction(read_record(path)) == ""
 

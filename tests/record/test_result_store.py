@@ -210,6 +210,8 @@ def test_records_are_found_in_order_and_artifacts_are_not_taken_for_them(store):
     deeper = ResultStore(store.folder / "suite")
     nested, _ = deeper.reserve(make_spec(), FINGERPRINT)
     deeper.write(nested, tiny_record())
+    unfinished = ResultStore(store.folder / ".scheduler" / "unfinished")
+    unfinished.write(unfinished.reserve(make_spec(), FINGERPRINT)[0], tiny_record())
     expected = sorted([store.folder / f"{stem}.json" for stem in stems] + [deeper.folder / f"{nested}.json"])
     assert store.paths() == expected
 

@@ -156,5 +156,6 @@ def _dump(value: Any) -> bytes:
 
 
 def _load(content: bytes) -> Any:
-    # from a process of the same run, which runs the same code
+    # Unsafe for outside data. Here it comes from a rank of the same run: a process that could join its group can have
+    # the ranks run code in any case, since torch.distributed's own collectives of objects unpickle too.
     return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)

@@ -63,7 +63,7 @@ class GymTasks(EnvironmentTasks, NameFamily):
 
     @classmethod
     def find_local_copy(cls, options: Any, paths: DataPaths) -> LocalCopy:
-        # without ranges there are no tasks yet, so that whoever only lists data sets should not compute any
+        # without ranges there are no tasks yet, and listing data sets should not compute any
         return LocalCopy("computed", amount=cls.amount, prepared=bool(options.vary or cls.ranges))
 
     def set_task(self, environment: Any, values: Mapping[str, float]) -> None:

@@ -131,6 +131,8 @@ class _DaskTasks:
         self.followed.add(key)
 
     def _receive(self, event: tuple[float, Any]) -> None:
+        # Unsafe for outside data. Here it comes through the scheduler from a worker of this job, and a scheduler can
+        # have its clients run code in any case: Dask itself unpickles every result.
         self.events.extend(pickle.loads(event[1]))
 
 

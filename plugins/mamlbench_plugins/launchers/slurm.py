@@ -10,6 +10,7 @@ import json
 import os
 import pickle
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from mamlbench import perform_packed
-from mamlbench.api import Job, PackedJob, PackedResult, WorkerLink
+from mamlbench.api import ConfigError, Job, PackedJob, PackedResult, WorkerLink
 from mamlbench_plugins.launchers.cluster import Cluster, ClusterLauncher, ClusterOptions, Event, gpus_of, lost, require
 
 FOLDER = ".slurm"
@@ -49,13 +50,27 @@ class Slurm(ClusterLauncher):
         results = jobs[0].folders.results.absolute()
         # beside the results folder: records of unfinished business inside it would count as finished cells
         folder = (options.folder or results.with_name(f".{results.name}{FOLDER}")).absolute()
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         try:
             most = min(options.max_parallel or len(jobs), len(jobs)) if options.cluster == "local" else 1
             yield _Queue(folder, options, packed, max(most, options.runs_at_once))
         finally:
             with suppress(OSError):  # unless jobs are left
                 folder.rmdir()
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can write to: pickles are read from it, and a pickle can run any code.
+
+    Raises ConfigError if it is there already and others can write to it.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    state = folder.stat()
+    if state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"Others can write to '{folder}', and results are read from there as pickles, which can run any code: "
+            "chmod go-w it, or name another one by -o launcher.folder=FOLDER."
+        )
 
 
 class _Queue:
@@ -126,6 +141,7 @@ class _Queue:
     def _result(self, key: str) -> PackedResult | None:
         job = self.jobs[key]
         if job.paths.result_pickle.exists():
+            # Unsafe for outside data; submitit's format, in a folder that only this user can write to (make_private).
             outcome, value = pickle.loads(job.paths.result_pickle.read_bytes())
             if outcome == "success":
                 result: PackedResult = value
@@ -152,7 +168,7 @@ class _Queue:
             file.seek(self.read.get(key, 0))
             with suppress(EOFError, pickle.UnpicklingError):  # the last ones are being written
                 while True:
-                    events = pickle.load(file)
+                    events = pickle.load(file)  # of this user's own jobs, in the folder of make_private
                     self.read[key] = file.tell()
                     yield from events
 

@@ -14,8 +14,8 @@ def test_a_process_of_torchrun():
 
 
 def test_a_process_of_the_launcher():
-    place = rank_place({"RANK": "1", "WORLD_SIZE": "2", "MAMLBENCH_RENDEZVOUS": "/tmp/file"})
-    assert place == RankPlace(1, 2, 0, 1, "file:///tmp/file")
+    place = rank_place({"RANK": "1", "WORLD_SIZE": "2", "MAMLBENCH_RENDEZVOUS": "/shared/file"})
+    assert place == RankPlace(1, 2, 0, 1, "file:///shared/file")
 
 
 @pytest.mark.parametrize("environment", [{}, {"RANK": "1"}, {"RANK": "1", "WORLD_SIZE": "2"}])
