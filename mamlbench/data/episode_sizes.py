@@ -72,7 +72,7 @@ def with_imbalance(batch: EpisodeBatch, ways: int, shots: int, imbalance: float)
     return batch._replace(support=support, images=None)
 
 
-GROUP_EXAMPLES = 32
+GROUP_EXAMPLES = 48
 """What it costs to begin another batch, in examples: the work that no size of it changes."""
 
 

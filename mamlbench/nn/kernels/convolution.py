@@ -11,7 +11,7 @@ others nothing is computed, and their results are zero. None: all n.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,8 +79,7 @@ def convolve(
     x: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None, *, rows: Tensor | None = None
 ) -> Tensor:
     """Convolve maps x with filters w to ``[n, T, O, h, w]``; add the result to ``into`` if it is not None."""
-    if rows is not None and w.ndim == 4:
-        return _of_existing(convolve, x, w, geometry, into=into, rows=rows)
+    w = _of_each_task(w, x, rows)
     y = _maps(x, w.shape[-4], geometry.result(), rows) if into is None else into
     return _call("convolve", (x, _single_copy(w)), y, _c_geometry(x, y, w, geometry, add=into is not None, rows=rows))
 
@@ -89,8 +88,7 @@ def input_grad(
     g: Tensor, w: Tensor, geometry: Geometry, into: Tensor | None = None, *, rows: Tensor | None = None
 ) -> Tensor:
     """Pull a cotangent g ``[n, T, O, h, w]`` back to the input; add the result to ``into`` if it is not None."""
-    if rows is not None and w.ndim == 4:
-        return _of_existing(input_grad, g, w, geometry, into=into, rows=rows)
+    w = _of_each_task(w, g, rows)
     x = _maps(g, w.shape[-3], geometry.size, rows) if into is None else into
     return _call("input_grad", (g, _single_copy(w)), x, _c_geometry(x, g, w, geometry, add=into is not None, rows=rows))
 
@@ -107,7 +105,7 @@ def weight_grad(
     """Pull a cotangent g ``[n, T, O, h, w]`` back to the filters; add the result to ``into`` if it is not None."""
     if shared:  # one large convolution of all tasks' examples: torch's kernel is faster
         w = g.new_empty((g.shape[2], x.shape[2], *geometry.kernel))
-        g, x = (maps.flatten(0, 1) if rows is None else maps[_existing(maps, rows)] for maps in (g, x))
+        g, x = (maps.flatten(0, 1) if rows is None else _existing(maps, rows) for maps in (g, x))
         options = (None, geometry.stride, geometry.padding, (1, 1), False, (0, 0), 1, [False, True, False])
         w = torch.ops.aten.convolution_backward(g, x, w, *options)[1]
         return w if into is None else into.add_(w)
@@ -122,22 +120,15 @@ def _maps(like: Tensor, channels: int, size: Sequence[int], rows: Tensor | None)
 
 
 def _existing(maps: Tensor, rows: Tensor) -> Tensor:
-    """Which of the images ``[n, T]`` a task has."""
-    return torch.arange(len(maps))[:, None] < rows
+    """The images that tasks have, ``[sum of rows, ...]``."""
+    of_tasks = torch.arange(len(maps))[:, None] < rows  # [n, T]
+    # index_select copies whole images, which indexing by two dimensions does value by value
+    return maps.flatten(0, 1).index_select(0, of_tasks.flatten().nonzero()[:, 0])
 
 
-def _of_existing(
-    function: Callable[..., Tensor], maps: Tensor, w: Tensor, geometry: Geometry, *, into: Tensor | None, rows: Tensor
-) -> Tensor:
-    """Apply ``function`` with filters of all tasks to the images that there are, as those of one task."""
-    existing = _existing(maps, rows)
-    result = function(maps[existing][:, None], w, geometry)[:, 0]  # [sum of rows, ...]
-    if into is not None:
-        into[existing] += result
-        return into
-    whole = result.new_zeros(*maps.shape[:2], *result.shape[1:])
-    whole[existing] = result
-    return whole
+def _of_each_task(w: Tensor, maps: Tensor, rows: Tensor | None) -> Tensor:
+    """Filters for maps ``[n, T, ...]`` in which tasks have their own numbers of images, though they share filters."""
+    return w.expand(maps.shape[1], *w.shape) if rows is not None and w.ndim == 4 else w
 
 
 def _single_copy(w: Tensor) -> Tensor:
