@@ -13,6 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from mamlbench.nn.batch_norm_grad import Channelwise, LastDerivative, batch_norm_sums, per_channel
 
@@ -32,8 +33,15 @@ def pooled_normalize(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     Returns:
         The normalized maxima ``[n, C, H // 2, W // 2]``, mean and 1 / std of all values ``[C]``.
     """
+    if not torch.is_grad_enabled() and not _forward_mode():
+        return _PooledValues.apply(x, eps)  # type: ignore[no-any-return]
     maxima, mean, scale, _ = _PooledNormalize.apply(x, eps)
     return maxima, mean, scale
+
+
+def _forward_mode() -> bool:
+    """Whether derivatives in forward mode may be computed, which no_grad does not switch off."""
+    return forward_ad._current_level >= 0
 
 
 def _save(ctx: Any, eps: float, outputs: tuple[Tensor, ...], *tensors: Tensor) -> None:
@@ -43,6 +51,28 @@ def _save(ctx: Any, eps: float, outputs: tuple[Tensor, ...], *tensors: Tensor) -
     ctx.set_materialize_grads(False)
     ctx.save_for_backward(*tensors)
     ctx.save_for_forward(*tensors)
+
+
+class _PooledValues(LastDerivative):
+    """What ``_PooledNormalize`` computes, without the indices, which only a derivative needs."""
+
+    @staticmethod
+    def forward(x: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
+        mean, variance = torch.batch_norm_update_stats(x, None, None, 0.0)
+        scale = (variance + eps).rsqrt()
+        return _maxima(x).sub_(per_channel(mean)).mul_(per_channel(scale)), mean, scale
+
+
+def _maxima(x: Tensor) -> Tensor:
+    """``F.max_pool2d(x, 2)``, which is slow if the channels do not come last, as those of a convolution in groups."""
+    if x.is_contiguous(memory_format=torch.channels_last):
+        return F.max_pool2d(x, WINDOW)
+    height, width = (size - size % WINDOW for size in x.shape[-2:])
+    upper, lower = (
+        torch.maximum(x[..., row:height:WINDOW, 0:width:WINDOW], x[..., row:height:WINDOW, 1:width:WINDOW])
+        for row in range(WINDOW)
+    )
+    return torch.maximum(upper, lower, out=upper)
 
 
 class _PooledNormalize(Channelwise):

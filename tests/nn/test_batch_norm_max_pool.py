@@ -49,6 +49,21 @@ class TestOneTask:
         assert_close((mean, scale), (X.mean((0, 2, 3)), (X.var((0, 2, 3), correction=0) + EPS).rsqrt()))
         assert_close(gradient(maxima)(layout(X)), gradient(by_definition)(X))
 
+    def test_without_a_derivative_it_is_the_same(self, layout):
+        with torch.no_grad():
+            alone = pooled_normalize(layout(X), EPS)
+            tasks = vmap(lambda x: pooled_normalize(layout(x), EPS))(torch.stack([X, ALONG]))
+        for values, of_tasks, expected, other in zip(
+            alone, tasks, pooled_normalize(X, EPS), pooled_normalize(ALONG, EPS), strict=True
+        ):
+            assert_close(values, expected)
+            assert_close(of_tasks, torch.stack([expected, other]))
+
+    def test_forward_mode_without_reverse_mode(self, layout, forward_mode):
+        with torch.no_grad():
+            along = jvp(maxima, (layout(X),), (layout(ALONG),))[1]
+        assert_close(along, jvp(by_definition, (X,), (ALONG,))[1])
+
     def test_second_derivative_by_reverse_over_reverse(self, layout):
         _, back = vjp(gradient(maxima), layout(X))
         _, back_reference = vjp(gradient(by_definition), X)
